@@ -1,0 +1,181 @@
+/**
+ * IP addresses and networks: parse, canonical text, network of a prefix
+ * length, CIDR match. IPv4-mapped IPv6 (`::ffff:192.0.2.1`) is IPv4 here.
+ *
+ * @module
+ */
+
+/** An IPv4 or IPv6 address. */
+export interface Address {
+  readonly family: 4 | 6;
+  /** The address as one number, 32 or 128 bits. */
+  readonly value: bigint;
+}
+
+/** A CIDR network; the host bits of `value` are 0. */
+export interface Network extends Address {
+  /** How many leading bits belong to the network: 0 to 32, or 0 to 128. */
+  readonly prefix: number;
+}
+
+/** The number of bits in an address of the family: 32 or 128. */
+export function width(family: 4 | 6): number {
+  return family === 4 ? 32 : 128;
+}
+
+const MAPPED = 0xffffn << 32n;
+
+/**
+ * Parses an address: four decimal numbers without leading zeros (`010` is 8 to
+ * some programs and 10 to others, so it is neither here), or any IPv6 text form
+ * of RFC 4291 section 2.2, without a zone.
+ *
+ * @returns the address, or undefined where the text is not one
+ */
+export function parseAddress(text: string): Address | undefined {
+  if (!text.includes(":")) {
+    const value = parseIPv4(text);
+    return value === undefined ? undefined : { family: 4, value };
+  }
+  const value = parseIPv6(text);
+  if (value === undefined) return undefined;
+  return value >> 32n === MAPPED >> 32n
+    ? { family: 4, value: value & 0xffffffffn }
+    : { family: 6, value };
+}
+
+function parseIPv4(text: string): bigint | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  let value = 0;
+  for (const part of parts) {
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
+    const octet = Number(part);
+    if (octet > 255) return undefined;
+    value = value * 256 + octet;
+  }
+  return BigInt(value);
+}
+
+function parseIPv6(text: string): bigint | undefined {
+  // The longest form, eight groups with an IPv4 tail, has 45 characters.
+  if (text.length > 45) return undefined;
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const head = parseGroups(halves[0], halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1], true) : [];
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 8 - head.length - tail.length;
+  // "::" stands for one group or more.
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  let value = 0n;
+  for (const group of [...head, ...Array(missing).fill(0), ...tail]) {
+    value = value << 16n | BigInt(group);
+  }
+  return value;
+}
+
+function parseGroups(text: string, mayEndInIPv4: boolean) {
+  if (text === "") return [];
+  const groups: number[] = [];
+  const parts = text.split(":");
+  for (const [i, part] of parts.entries()) {
+    if (/^[0-9a-fA-F]{1,4}$/.test(part)) {
+      groups.push(parseInt(part, 16));
+    } else if (mayEndInIPv4 && i === parts.length - 1) {
+      const value = parseIPv4(part);
+      if (value === undefined) return undefined;
+      groups.push(Number(value >> 16n), Number(value & 0xffffn));
+    } else {
+      return undefined;
+    }
+  }
+  return groups;
+}
+
+/** The canonical text of an address; for IPv6 that of RFC 5952 section 4. */
+export function formatAddress({ family, value }: Address): string {
+  if (family === 4) {
+    return [24n, 16n, 8n, 0n].map((shift) => value >> shift & 0xffn).join(".");
+  }
+  const groups: string[] = [];
+  for (let shift = 112n; shift >= 0n; shift -= 16n) {
+    groups.push((value >> shift & 0xffffn).toString(16));
+  }
+  // The longest run of two zero groups or more becomes "::", the first of
+  // several that are as long (RFC 5952 section 4.2).
+  let start = -1;
+  let length = 1;
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (end < 8 && groups[end] === "0") end++;
+    if (end - i > length) [start, length] = [i, end - i];
+    if (end > i) i = end;
+  }
+  if (start < 0) return groups.join(":");
+  return groups.slice(0, start).join(":") + "::" +
+    groups.slice(start + length).join(":");
+}
+
+/**
+ * Parses a network: an address, `/`, a prefix length. An address alone is the
+ * network of just that address. Host bits that are set make it no network:
+ * `10.0.0.1/8` is more often a slip than a wish.
+ *
+ * @returns the network, or undefined where the text is not one
+ */
+export function parseNetwork(text: string): Network | undefined {
+  const slash = text.indexOf("/");
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const bits = width(address.family);
+  if (slash < 0) return { ...address, prefix: bits };
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(digits)) return undefined;
+  // A mapped network counts its prefix from the 96 bits before the IPv4 part.
+  const mapped = address.family === 4 && text.includes(":");
+  const prefix = Number(digits) - (mapped ? 96 : 0);
+  if (prefix < 0 || prefix > bits) return undefined;
+  const network = networkOf(address, prefix);
+  return network.value === address.value ? network : undefined;
+}
+
+/**
+ * The network of the given prefix length that an address belongs to.
+ *
+ * @throws {RangeError} where the prefix length does not fit the family
+ */
+export function networkOf(address: Address, prefix: number): Network {
+  const bits = width(address.family);
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > bits) {
+    throw new RangeError(
+      `prefix length ${prefix}: expected 0 to ${bits} for IPv${address.family}`,
+    );
+  }
+  const host = BigInt(bits - prefix);
+  return {
+    family: address.family,
+    value: address.value >> host << host,
+    prefix,
+  };
+}
+
+/** The network that counts as one client: its prefix length is configured. */
+export function clientNetwork(
+  address: Address,
+  match: { readonly ipv4: number; readonly ipv6: number },
+): Network {
+  return networkOf(address, address.family === 4 ? match.ipv4 : match.ipv6);
+}
+
+/** The canonical text of a network: `192.0.2.0/24`, `2001:db8::/32`. */
+export function formatNetwork(network: Network): string {
+  return `${formatAddress(network)}/${network.prefix}`;
+}
+
+/** Whether the address belongs to the network. */
+export function contains(network: Network, address: Address): boolean {
+  if (network.family !== address.family) return false;
+  const host = BigInt(width(network.family) - network.prefix);
+  return network.value >> host === address.value >> host;
+}

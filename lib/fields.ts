@@ -1,0 +1,185 @@
+/**
+ * Reads the fields of a value that nobody has checked, and says of the first
+ * that is wrong which it is, what it holds and what is expected there.
+ *
+ * @module
+ */
+
+/** Seconds as a number, or a number with a unit: `"90s"`, `"5m"`, `"24h"`, `"36d"`. */
+export type Duration = number | `${number}${"s" | "m" | "h" | "d"}`;
+
+/** A configuration that cannot be used; the message is one line. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+
+  constructor(field: string, value: unknown, expected: string) {
+    super(`${field}: ${show(value)}: expected ${expected}`);
+  }
+}
+
+const UNITS = { s: 1, m: 60, h: 3600, d: 86400 };
+
+/**
+ * Parses a duration.
+ *
+ * @returns seconds, or undefined where it is not a duration
+ */
+export function parseDuration(duration: unknown): number | undefined {
+  if (typeof duration === "number") {
+    return duration >= 0 && Number.isFinite(duration) ? duration : undefined;
+  }
+  if (typeof duration !== "string") return undefined;
+  const match = /^(\d+(?:\.\d+)?)([smhd])$/.exec(duration);
+  if (match === null) return undefined;
+  return parseDuration(
+    Number(match[1]) * UNITS[match[2] as keyof typeof UNITS],
+  );
+}
+
+export const PATH = 'an absolute path such as "/var/qmail/greylist"';
+const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
+  '"24h" or "36d"';
+
+/** The value where it is an absolute path on one line. */
+export function asPath(value: unknown): string | undefined {
+  // deno-lint-ignore no-control-regex
+  const good = typeof value === "string" && /^\/[^\x00-\x1f\x7f]*$/.test(value);
+  return good ? value : undefined;
+}
+
+/** One object of the configuration. Every reader throws {@linkcode ConfigError}. */
+export class Section {
+  readonly #name: string;
+  readonly #fields: Record<string, unknown>;
+
+  /**
+   * @param name the field it stands in, empty for the whole
+   * @param known the fields that it may have
+   * @throws {ConfigError} where the value is no object or has another field
+   */
+  constructor(name: string, value: unknown, known: readonly string[]) {
+    if (!isPlain(value)) {
+      throw new ConfigError(
+        name || "default export",
+        value,
+        name ? "an object" : "what defineConfig({ ... }) returns",
+      );
+    }
+    this.#name = name;
+    this.#fields = value;
+    for (const field of Object.keys(this.#fields)) {
+      if (!known.includes(field)) {
+        this.#fail(field, `one of the fields ${known.join(", ")}`);
+      }
+    }
+  }
+
+  /** The field's value; only what is not there at all is the default. */
+  #get(field: string, byDefault?: unknown): unknown {
+    let value: unknown;
+    try {
+      value = this.#fields[field];
+    } catch (error) {
+      throw new ConfigError(
+        this.#full(field),
+        error,
+        "a value that can be read",
+      );
+    }
+    return value === undefined ? byDefault : value;
+  }
+
+  #full(field: string): string {
+    const name = /^[\w$]+$/.test(field) ? field : JSON.stringify(field);
+    return this.#name ? `${this.#name}.${name}` : name;
+  }
+
+  #fail(field: string, expected: string): never {
+    throw new ConfigError(this.#full(field), this.#get(field), expected);
+  }
+
+  /** An object in this one; not given is empty. */
+  section(field: string, known: readonly string[]): Section {
+    return new Section(this.#full(field), this.#get(field, {}), known);
+  }
+
+  /** An absolute path. */
+  path(field: string, byDefault?: string): string {
+    return asPath(this.#get(field, byDefault)) ?? this.#fail(field, PATH);
+  }
+
+  /** A whole number within both limits. */
+  integer(field: string, byDefault: number, least: number, most: number) {
+    const value = this.#get(field, byDefault);
+    const good = Number.isInteger(value) && (value as number) >= least &&
+      (value as number) <= most;
+    if (!good) this.#fail(field, `a whole number from ${least} to ${most}`);
+    return value as number;
+  }
+
+  /** A duration, in seconds. */
+  duration(field: string, byDefault: Duration, least = 1): number {
+    const seconds = parseDuration(this.#get(field, byDefault));
+    if (seconds === undefined) this.#fail(field, DURATION);
+    if (seconds < least) this.#fail(field, `at least ${least} seconds`);
+    return seconds;
+  }
+
+  /** One of a few words. */
+  choice<T extends string>(
+    field: string,
+    byDefault: T,
+    choices: readonly T[],
+  ): T {
+    const value = (this.#get(field, byDefault)) as T;
+    if (choices.includes(value)) return value;
+    this.#fail(field, `one of ${choices.map(show).join(", ")}`);
+  }
+
+  /** Whatever `parse` makes of the value; it gives undefined where it is wrong. */
+  parsed<T>(
+    field: string,
+    byDefault: unknown,
+    expected: string,
+    parse: (value: unknown) => T | undefined,
+  ): T {
+    return parse(this.#get(field, byDefault)) ?? this.#fail(field, expected);
+  }
+
+  /** A list, of whose items the same is true. */
+  list<T>(
+    field: string,
+    expected: string,
+    parse: (item: unknown) => T | undefined,
+    byDefault: T[] = [],
+  ): T[] {
+    const value = this.#get(field, byDefault);
+    if (!Array.isArray(value)) this.#fail(field, `a list, each ${expected}`);
+    return Array.from(value, (item, i) => {
+      const parsed = parse(item);
+      if (parsed !== undefined) return parsed;
+      throw new ConfigError(`${this.#full(field)}[${i}]`, item, expected);
+    });
+  }
+}
+
+/** An object literal, and nothing that keeps its contents elsewhere. */
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** A value as one short line, the way it stands in the configuration. */
+function show(value: unknown): string {
+  if (value === undefined) return "not given";
+  if (typeof value === "function") return "a function";
+  let text = typeof value === "object" ? "an object" : String(value);
+  try {
+    // JSON has no cycle, no bigint, no NaN.
+    if (typeof value !== "number") text = JSON.stringify(value) ?? text;
+  } catch {
+    // What stands there does, then.
+  }
+  return text.length > 80 ? text.slice(0, 77) + "..." : text;
+}

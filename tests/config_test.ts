@@ -1,0 +1,480 @@
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  type Config,
+  defaultMessage,
+  defineConfig,
+  FACILITIES,
+  isHostPattern,
+  resolveConfig,
+} from "../lib/config.ts";
+import { parseNetwork } from "../lib/address.ts";
+import { ConfigError } from "../lib/fields.ts";
+
+const BASE = { baseDir: "/var/qmail/greylist" } as const;
+
+/** What resolveConfig says against a configuration; it is one line. */
+function fault(raw: unknown): string {
+  const { message } = assertThrows(() => resolveConfig(raw), ConfigError);
+  assertEquals(message.includes("\n"), false, message);
+  return message;
+}
+
+const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
+  '"2001:db8::/32", with no host bits set';
+const HOST = 'a host name such as "mx.example.com", or ".example.org" for ' +
+  "all names below";
+const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
+const PORT = "a port number from 1 to 65535";
+const PATH = 'an absolute path such as "/var/qmail/greylist"';
+const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
+  '"24h" or "36d"';
+const MESSAGE = "a function of { seconds, reason, ip } that returns text";
+const TARGET = '"auto", "stderr", "syslog" or an absolute path';
+const FACILITY = "one of " +
+  Object.keys(FACILITIES).map((name) => `"${name}"`).join(", ");
+const LEVEL = 'one of "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"';
+
+Deno.test("config: defaults", () => {
+  assertEquals(resolveConfig(defineConfig(BASE)), {
+    baseDir: "/var/qmail/greylist",
+    controlDir: "/var/qmail/control",
+    match: { ipv4: 24, ipv6: 64 },
+    timeouts: { delay: 60, retryWindow: 86400, expireAfter: 3110400 },
+    whitelist: {
+      networks: [],
+      hosts: [],
+      files: [],
+      env: ["RELAYCLIENT", "WHITELISTED"],
+      localPorts: [],
+    },
+    deferral: {
+      at: "rcpt",
+      message: defaultMessage,
+      idleTimeout: 60,
+      sessionTimeout: 300,
+    },
+    onError: "accept",
+    log: { target: "auto", level: "INFO", facility: "mail" },
+    prune: { every: 3600 },
+  });
+  assertEquals(
+    defaultMessage({ seconds: 42, reason: "new", ip: "192.0.2.1" }),
+    "Greylisted, please try again in 42 seconds",
+  );
+});
+
+Deno.test("config: empty sections are the defaults, too", () => {
+  const sections = {
+    match: {},
+    timeouts: {},
+    whitelist: {},
+    deferral: {},
+    log: {},
+    prune: {},
+  };
+  const expected = resolveConfig(BASE);
+  assertEquals(resolveConfig({ ...BASE, ...sections }), expected);
+  const none = Object.fromEntries(
+    Object.keys(sections).map((name) => [name, undefined]),
+  );
+  assertEquals(resolveConfig({ ...BASE, ...none }), expected);
+});
+
+Deno.test("config: every field", () => {
+  const message = () => "Later";
+  const config = resolveConfig(defineConfig({
+    baseDir: "/g",
+    controlDir: "/c",
+    match: { ipv4: 32, ipv6: 128 },
+    timeouts: { delay: "90s", retryWindow: "1.5h", expireAfter: 864000 },
+    whitelist: {
+      networks: ["127.0.0.0/8", "::1", "::FFFF:192.0.2.0/120", "2001:DB8::/32"],
+      hosts: [".Example.ORG", "MX.example.com", "_dmarc.x", "localhost"],
+      files: ["/w1", "/w 2"],
+      env: ["A", "_b2"],
+      localPorts: [1, 465, 65535],
+    },
+    deferral: { at: "banner", message, idleTimeout: 1, sessionTimeout: "1d" },
+    onError: "defer",
+    log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
+    prune: { every: 0 },
+  }));
+  assertEquals(config, {
+    baseDir: "/g",
+    controlDir: "/c",
+    match: { ipv4: 32, ipv6: 128 },
+    timeouts: { delay: 90, retryWindow: 5400, expireAfter: 864000 },
+    whitelist: {
+      networks: [
+        { text: "127.0.0.0/8", network: parseNetwork("127.0.0.0/8")! },
+        { text: "::1", network: parseNetwork("::1/128")! },
+        {
+          text: "::FFFF:192.0.2.0/120",
+          network: parseNetwork("192.0.2.0/24")!,
+        },
+        { text: "2001:DB8::/32", network: parseNetwork("2001:db8::/32")! },
+      ],
+      hosts: [".example.org", "mx.example.com", "_dmarc.x", "localhost"],
+      files: ["/w1", "/w 2"],
+      env: ["A", "_b2"],
+      localPorts: [1, 465, 65535],
+    },
+    deferral: {
+      at: "banner",
+      message,
+      idleTimeout: 1,
+      sessionTimeout: 86400,
+    },
+    onError: "defer",
+    log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
+    prune: { every: 0 },
+  });
+  assertStrictEquals(config.deferral.message, message);
+});
+
+Deno.test("config: good values", () => {
+  const good: Record<string, unknown>[] = [
+    { match: { ipv4: 1, ipv6: 1 } },
+    // Nobody needs a window, but it is one.
+    { timeouts: { delay: 60, retryWindow: 60 } },
+    { timeouts: { delay: 1, retryWindow: "1s", expireAfter: 1 } },
+    { whitelist: { env: [] } },
+    { whitelist: { networks: ["0.0.0.0/0", "::/0"] } },
+    { deferral: { at: "rblsmtpd" } },
+    { deferral: { message: () => "" } },
+    { log: { target: "stderr" } },
+    { log: { target: "syslog" } },
+    ...Object.keys(FACILITIES).map((facility) => ({ log: { facility } })),
+    ...["DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"].map((level) => ({
+      log: { level },
+    })),
+    { prune: { every: "1d" } },
+  ];
+  for (const fields of good) resolveConfig({ ...BASE, ...fields });
+});
+
+Deno.test("config: what defineConfig gets, it gives", () => {
+  const config = { baseDir: "relative" } as unknown as Config;
+  assertStrictEquals(defineConfig(config), config);
+});
+
+Deno.test("config: bad values", () => {
+  const cyclic: Record<string, unknown> = {};
+  cyclic.self = cyclic;
+  const long = "x".repeat(1000);
+  const throws = () => {
+    throw new Error("boo");
+  };
+  /** Some fields beside a good baseDir, and what is said. */
+  const cases: [Record<string, unknown>, string][] = [
+    [{ baseDir: undefined }, `baseDir: not given: expected ${PATH}`],
+    [{ baseDir: null }, `baseDir: null: expected ${PATH}`],
+    [{ baseDir: "" }, `baseDir: "": expected ${PATH}`],
+    [{ baseDir: "greylist" }, `baseDir: "greylist": expected ${PATH}`],
+    [{ baseDir: "./g" }, `baseDir: "./g": expected ${PATH}`],
+    [{ baseDir: 5 }, `baseDir: 5: expected ${PATH}`],
+    [{ baseDir: 5n }, `baseDir: 5: expected ${PATH}`],
+    [{ baseDir: "/a\nb" }, `baseDir: "/a\\nb": expected ${PATH}`],
+    [{ baseDir: "/a\0b" }, `baseDir: "/a\\u0000b": expected ${PATH}`],
+    [{ baseDir: ["/g"] }, `baseDir: ["/g"]: expected ${PATH}`],
+    [
+      { baseDir: long },
+      `baseDir: "${"x".repeat(76)}...: expected ${PATH}`,
+    ],
+    [{ baseDir: cyclic }, `baseDir: an object: expected ${PATH}`],
+    [{ controlDir: "control" }, `controlDir: "control": expected ${PATH}`],
+
+    [{ match: 24 }, "match: 24: expected an object"],
+    [{ match: [24, 64] }, "match: [24,64]: expected an object"],
+    [
+      { match: { ipv4: 33 } },
+      "match.ipv4: 33: expected a whole number from 1 to 32",
+    ],
+    [
+      { match: { ipv4: 0 } },
+      "match.ipv4: 0: expected a whole number from 1 to 32",
+    ],
+    [
+      { match: { ipv6: 129 } },
+      "match.ipv6: 129: expected a whole number from 1 to 128",
+    ],
+    [
+      { match: { ipv6: "64" } },
+      'match.ipv6: "64": expected a whole number from 1 to 128',
+    ],
+    [
+      { match: { ipv5: 24 } },
+      "match.ipv5: 24: expected one of the fields ipv4, ipv6",
+    ],
+
+    [
+      { timeouts: { delay: "1 m" } },
+      `timeouts.delay: "1 m": expected ${DURATION}`,
+    ],
+    [{ timeouts: { delay: -1 } }, `timeouts.delay: -1: expected ${DURATION}`],
+    [{ timeouts: { delay: NaN } }, `timeouts.delay: NaN: expected ${DURATION}`],
+    [{ timeouts: { delay: 60n } }, `timeouts.delay: 60: expected ${DURATION}`],
+    [
+      { timeouts: { retryWindow: "5w" } },
+      `timeouts.retryWindow: "5w": expected ${DURATION}`,
+    ],
+    [
+      { timeouts: { expireAfter: Infinity } },
+      `timeouts.expireAfter: Infinity: expected ${DURATION}`,
+    ],
+    [
+      { timeouts: { expireAfter: null } },
+      `timeouts.expireAfter: null: expected ${DURATION}`,
+    ],
+    [
+      { timeouts: { delay: "25h" } },
+      "timeouts.delay: 90000: expected at most timeouts.retryWindow, which " +
+      "is 86400 seconds: nobody would ever be let in",
+    ],
+    [
+      { timeouts: { retryWindow: "59s" } },
+      "timeouts.delay: 60: expected at most timeouts.retryWindow, which is " +
+      "59 seconds: nobody would ever be let in",
+    ],
+    [
+      { timeouts: { expire: 1 } },
+      "timeouts.expire: 1: expected one of the fields delay, retryWindow, " +
+      "expireAfter",
+    ],
+
+    [
+      { whitelist: { networks: "::1" } },
+      `whitelist.networks: "::1": expected a list, each ${NETWORK}`,
+    ],
+    [
+      { whitelist: { networks: ["::1", "10.0.0.1/33"] } },
+      `whitelist.networks[1]: "10.0.0.1/33": expected ${NETWORK}`,
+    ],
+    [
+      { whitelist: { networks: ["10.0.0.1/8"] } },
+      `whitelist.networks[0]: "10.0.0.1/8": expected ${NETWORK}`,
+    ],
+    [
+      { whitelist: { networks: [10] } },
+      `whitelist.networks[0]: 10: expected ${NETWORK}`,
+    ],
+    [
+      // deno-lint-ignore no-sparse-arrays
+      { whitelist: { networks: [, "::1"] } },
+      `whitelist.networks[0]: not given: expected ${NETWORK}`,
+    ],
+    ...["", ".", "a..b", "a b", "-a", "a-", "é.example", "*.example.org", "a."]
+      .map((host): [Record<string, unknown>, string] => [
+        { whitelist: { hosts: [host] } },
+        `whitelist.hosts[0]: ${JSON.stringify(host)}: expected ${HOST}`,
+      ]),
+    // It would never match a name.
+    [
+      { whitelist: { hosts: ["10.0.0.1"] } },
+      `whitelist.hosts[0]: "10.0.0.1": expected ${HOST}`,
+    ],
+    [
+      { whitelist: { files: ["/w", "w"] } },
+      `whitelist.files[1]: "w": expected ${PATH}`,
+    ],
+    ...["", "A B", "A=B", "1A", "A-B", "É", "A\n", "A\0"].map((
+      name,
+    ): [Record<string, unknown>, string] => [
+      { whitelist: { env: [name] } },
+      `whitelist.env[0]: ${JSON.stringify(name)}: expected ${ENV}`,
+    ]),
+    ...[0, 65536, -1, 25.5].map((
+      port,
+    ): [Record<string, unknown>, string] => [
+      { whitelist: { localPorts: [port] } },
+      `whitelist.localPorts[0]: ${port}: expected ${PORT}`,
+    ]),
+    [
+      { whitelist: { localPorts: ["465"] } },
+      `whitelist.localPorts[0]: "465": expected ${PORT}`,
+    ],
+    [
+      { whitelist: { ports: [] } },
+      "whitelist.ports: []: expected one of the fields networks, hosts, " +
+      "files, env, localPorts",
+    ],
+
+    [
+      { deferral: { at: "RCPT" } },
+      'deferral.at: "RCPT": expected one of "rcpt", "banner", "rblsmtpd"',
+    ],
+    [
+      { deferral: { message: "Later" } },
+      `deferral.message: "Later": expected ${MESSAGE}`,
+    ],
+    [
+      { deferral: { message: throws } },
+      `deferral.message: a function: expected ${MESSAGE}`,
+    ],
+    [
+      { deferral: { message: () => 5 } },
+      `deferral.message: a function: expected ${MESSAGE}`,
+    ],
+    [
+      { deferral: { message: () => Promise.resolve("Later") } },
+      `deferral.message: a function: expected ${MESSAGE}`,
+    ],
+    [
+      { deferral: { idleTimeout: "1x" } },
+      `deferral.idleTimeout: "1x": expected ${DURATION}`,
+    ],
+    [
+      { deferral: { sessionTimeout: [] } },
+      `deferral.sessionTimeout: []: expected ${DURATION}`,
+    ],
+    [
+      { deferral: { text: "x" } },
+      'deferral.text: "x": expected one of the fields at, message, ' +
+      "idleTimeout, sessionTimeout",
+    ],
+
+    [
+      { onError: "reject" },
+      'onError: "reject": expected one of "accept", "defer"',
+    ],
+    [{ onError: true }, 'onError: true: expected one of "accept", "defer"'],
+
+    [{ log: "syslog" }, 'log: "syslog": expected an object'],
+    [{ log: { target: "log" } }, `log.target: "log": expected ${TARGET}`],
+    [{ log: { target: 2 } }, `log.target: 2: expected ${TARGET}`],
+    [{ log: { level: "info" } }, `log.level: "info": expected ${LEVEL}`],
+    [{ log: { level: 20 } }, `log.level: 20: expected ${LEVEL}`],
+    [
+      { log: { facility: "kern" } },
+      `log.facility: "kern": expected ${FACILITY}`,
+    ],
+    [
+      { log: { facility: "toString" } },
+      `log.facility: "toString": expected ${FACILITY}`,
+    ],
+    [
+      { log: { file: "/x" } },
+      'log.file: "/x": expected one of the fields target, level, facility',
+    ],
+
+    [{ prune: "1h" }, 'prune: "1h": expected an object'],
+    [{ prune: { every: -1 } }, `prune.every: -1: expected ${DURATION}`],
+    [{ prune: { every: null } }, `prune.every: null: expected ${DURATION}`],
+    [
+      { prune: { at: 1 } },
+      "prune.at: 1: expected one of the fields every",
+    ],
+
+    [
+      { basedir: "/x" },
+      'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
+      "timeouts, whitelist, deferral, onError, log, prune",
+    ],
+    [
+      JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
+      '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
+      "controlDir, match, timeouts, whitelist, deferral, onError, log, prune",
+    ],
+  ];
+  for (const [fields, expected] of cases) {
+    // A spread would make a prototype of what JSON gives as a field.
+    const raw = Object.defineProperties(
+      { ...BASE },
+      Object.getOwnPropertyDescriptors(fields),
+    );
+    assertEquals(fault(raw), expected);
+  }
+});
+
+Deno.test("config: a time that is too short", () => {
+  const cases: [Record<string, unknown>, string][] = [
+    [{ timeouts: { delay: 0 } }, "timeouts.delay: 0"],
+    [{ timeouts: { retryWindow: 0 } }, "timeouts.retryWindow: 0"],
+    [{ timeouts: { expireAfter: "0d" } }, 'timeouts.expireAfter: "0d"'],
+    [{ deferral: { idleTimeout: 0.5 } }, "deferral.idleTimeout: 0.5"],
+    [{ deferral: { sessionTimeout: 0 } }, "deferral.sessionTimeout: 0"],
+  ];
+  for (const [fields, expected] of cases) {
+    const message = fault({ ...BASE, ...fields });
+    assertEquals(message.startsWith(`${expected}: expected at least 1 `), true);
+  }
+});
+
+Deno.test("config: no object at all", () => {
+  const expected = "expected what defineConfig({ ... }) returns";
+  const cases: [unknown, string][] = [
+    [undefined, `default export: not given: ${expected}`],
+    [null, `default export: null: ${expected}`],
+    ["/x", `default export: "/x": ${expected}`],
+    [
+      [BASE],
+      `default export: [{"baseDir":"/var/qmail/greylist"}]: ${expected}`,
+    ],
+    [() => BASE, `default export: a function: ${expected}`],
+  ];
+  for (const [raw, message] of cases) assertEquals(fault(raw), message);
+});
+
+Deno.test("config: huge values end soon", () => {
+  const networks = Array.from({ length: 50_000 }, (_, i) => `10.0.0.${i}`);
+  assertEquals(
+    fault({ ...BASE, whitelist: { networks } }),
+    `whitelist.networks[256]: "10.0.0.256": expected ${NETWORK}`,
+  );
+  for (const host of ["a".repeat(255) + "!", "a.".repeat(127) + "!"]) {
+    assertEquals(isHostPattern(host), false);
+  }
+  assertEquals(isHostPattern("a".repeat(100_000)), false);
+  assertEquals(isHostPattern("a.".repeat(127) + "a"), true);
+});
+
+Deno.test("config: what the editor marks", () => {
+  // The point is that these lines do not compile without the directives.
+  const wrong: Config[] = [
+    // @ts-expect-error baseDir is missing
+    {},
+    // @ts-expect-error misspelt
+    { ...BASE, timeout: {} },
+    // @ts-expect-error misspelt, in a section
+    { ...BASE, timeouts: { dealy: "1m" } },
+    // @ts-expect-error no such unit
+    { ...BASE, timeouts: { delay: "1w" } },
+    // @ts-expect-error no unit
+    { ...BASE, timeouts: { delay: "60" } },
+    // @ts-expect-error a relative path
+    { baseDir: "greylist" },
+    // @ts-expect-error a relative path
+    { ...BASE, controlDir: "control" },
+    // @ts-expect-error a relative path in a list
+    { ...BASE, whitelist: { files: ["whitelist"] } },
+    // @ts-expect-error a number as text
+    { ...BASE, match: { ipv4: "24" } },
+    // @ts-expect-error a port as text
+    { ...BASE, whitelist: { localPorts: ["465"] } },
+    // @ts-expect-error no list
+    { ...BASE, whitelist: { networks: "127.0.0.1" } },
+    // @ts-expect-error no such place
+    { ...BASE, deferral: { at: "mail" } },
+    // @ts-expect-error no function
+    { ...BASE, deferral: { message: "Later" } },
+    // @ts-expect-error no text
+    { ...BASE, deferral: { message: () => 5 } },
+    // @ts-expect-error no such field in what it is told
+    { ...BASE, deferral: { message: (d) => `${d.minutes}` } },
+    // @ts-expect-error no such way
+    { ...BASE, onError: "reject" },
+    // @ts-expect-error neither a word nor an absolute path
+    { ...BASE, log: { target: "greylist.log" } },
+    // @ts-expect-error lower case
+    { ...BASE, log: { level: "info" } },
+    // @ts-expect-error no such facility
+    { ...BASE, log: { facility: "kern" } },
+    // @ts-expect-error null is no way to say never
+    { ...BASE, prune: { every: null } },
+  ];
+  // What the editor marks, the program refuses as well.
+  for (const config of wrong) {
+    const reads = config.deferral?.message?.toString().includes("minutes");
+    if (!reads) fault(config);
+  }
+});
