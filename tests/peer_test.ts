@@ -1,0 +1,160 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { formatAddress, parseAddress } from "../lib/address.ts";
+import {
+  findHost,
+  findLocalPort,
+  findPeer,
+  PEER_VARIABLES,
+  PeerError,
+} from "../lib/peer.ts";
+
+type Variables = Partial<Record<typeof PEER_VARIABLES[number], string>>;
+
+/** An environment, and which of its variables were asked for. */
+function environment(variables: Variables) {
+  const asked: string[] = [];
+  const env = (name: string): string | undefined => {
+    asked.push(name);
+    return Object.hasOwn(variables, name)
+      ? variables[name as keyof Variables]
+      : undefined;
+  };
+  return { env, asked };
+}
+
+/** Where the caller was found, and its address. */
+function peer(variables: Variables, socket?: string): string {
+  const { env } = environment(variables);
+  const found = findPeer(env, () => socket ? parseAddress(socket) : undefined);
+  return `${found.source} ${formatAddress(found.address)}`;
+}
+
+Deno.test("peer: TCPREMOTEIP, else REMOTE_ADDR, else the socket", () => {
+  const ip = "192.0.2.1";
+  const addr = "198.51.100.1";
+  const socket = "203.0.113.1";
+  const cases: [Variables, string | undefined, string][] = [
+    [{ TCPREMOTEIP: ip }, undefined, `TCPREMOTEIP ${ip}`],
+    [{ TCPREMOTEIP: ip, REMOTE_ADDR: addr }, socket, `TCPREMOTEIP ${ip}`],
+    [{ REMOTE_ADDR: addr }, socket, `REMOTE_ADDR ${addr}`],
+    [{}, socket, `socket ${socket}`],
+    // Set to nothing is missing.
+    [{ TCPREMOTEIP: "", REMOTE_ADDR: addr }, socket, `REMOTE_ADDR ${addr}`],
+    [{ TCPREMOTEIP: "", REMOTE_ADDR: "" }, socket, `socket ${socket}`],
+    // What is not needed may be wrong.
+    [{ TCPREMOTEIP: ip, REMOTE_ADDR: "x" }, socket, `TCPREMOTEIP ${ip}`],
+    // Forms.
+    [{ TCPREMOTEIP: "2001:DB8:0::1" }, socket, "TCPREMOTEIP 2001:db8::1"],
+    [{ TCPREMOTEIP: "::ffff:192.0.2.1" }, socket, `TCPREMOTEIP ${ip}`],
+    [{ TCPREMOTEIP: "::ffff:c000:201" }, socket, `TCPREMOTEIP ${ip}`],
+    [{ REMOTE_ADDR: "::ffff:198.51.100.1" }, socket, `REMOTE_ADDR ${addr}`],
+  ];
+  for (const [variables, other, expected] of cases) {
+    assertEquals(peer(variables, other), expected);
+  }
+});
+
+Deno.test("peer: the socket is looked at only when it is needed", () => {
+  const { env } = environment({ TCPREMOTEIP: "192.0.2.1" });
+  findPeer(env, () => {
+    throw new Error("looked at");
+  });
+});
+
+Deno.test("peer: hostile values", () => {
+  const cases: [string, string][] = [
+    ["../../etc/passwd", '"../../etc/passwd"'],
+    ["%0a", '"%0a"'],
+    [" ", '" "'],
+    ["192.0.2.1 ", '"192.0.2.1 "'],
+    ["192.0.2.1\n192.0.2.2", '"192.0.2.1\\n192.0.2.2"'],
+    ["192.0.2.1\0", '"192.0.2.1\\u0000"'],
+    ["192.0.2.256", '"192.0.2.256"'],
+    ["192.0.2", '"192.0.2"'],
+    ["010.0.0.1", '"010.0.0.1"'],
+    ["fe80::1%eth0", '"fe80::1%eth0"'],
+    ["192.0.2.1:25", '"192.0.2.1:25"'],
+    ["unknown", '"unknown"'],
+    ["\x1b[31m", '"\\u001b[31m"'],
+    ["\ufffd", '"\ufffd"'],
+    ["x".repeat(5000), `"${"x".repeat(60)}"`],
+    ["\n".repeat(5000), `"${"\\n".repeat(60)}"`],
+  ];
+  for (const source of ["TCPREMOTEIP", "REMOTE_ADDR"]) {
+    for (const [text, shown] of cases) {
+      // What stands behind a value that is wrong may be a proxy.
+      const { message } = assertThrows(
+        () => peer({ [source]: text }, "203.0.113.1"),
+        PeerError,
+      );
+      assertEquals(message, `${source}: ${shown}: expected an IP address`);
+    }
+  }
+});
+
+Deno.test("peer: nothing to be had", () => {
+  assertThrows(
+    () => peer({}),
+    PeerError,
+    "no client address: TCPREMOTEIP and REMOTE_ADDR are not set and standard " +
+      "input is no TCP connection",
+  );
+});
+
+Deno.test("peer: the host name", () => {
+  const cases: [string | undefined, string | undefined][] = [
+    [undefined, undefined],
+    ["", undefined],
+    [".", undefined],
+    ["mx.example.com", "mx.example.com"],
+    ["MX.Example.COM", "mx.example.com"],
+    ["mx.example.com.", "mx.example.com"],
+    ["MX.EXAMPLE.COM.", "mx.example.com"],
+    ["mx.example.com..", "mx.example.com."],
+  ];
+  for (const [text, expected] of cases) {
+    const { env } = environment({ TCPREMOTEHOST: text });
+    assertEquals(findHost(env), expected, text);
+  }
+});
+
+Deno.test("peer: the local port", () => {
+  const cases: [string | undefined, number | undefined, number | undefined][] =
+    [
+      ["25", 9, 25],
+      ["465", undefined, 465],
+      ["00587", 9, 587],
+      ["65535", 9, 65535],
+      [undefined, 25, 25],
+      [undefined, undefined, undefined],
+      // Anything else is none.
+      ["", 9, 9],
+      ["smtp", 9, 9],
+      ["25 ", 9, 9],
+      ["-25", 9, 9],
+      ["+25", 9, 9],
+      ["2e1", 9, 9],
+      ["0x19", 9, 9],
+      ["25\n", 9, 9],
+      ["000025", 9, 9],
+      ["25".repeat(2500), 9, 9],
+    ];
+  for (const [text, socket, expected] of cases) {
+    const { env } = environment({ TCPLOCALPORT: text });
+    assertEquals(findLocalPort(env, () => socket), expected, text);
+  }
+  const { env } = environment({ TCPLOCALPORT: "25" });
+  findLocalPort(env, () => {
+    throw new Error("looked at");
+  });
+});
+
+Deno.test("peer: nothing is read that PEER_VARIABLES does not name", () => {
+  const { env, asked } = environment({});
+  findPeer(env, () => parseAddress("::1"));
+  findHost(env);
+  findLocalPort(env, () => undefined);
+  const known: readonly string[] = PEER_VARIABLES;
+  assertEquals(asked.filter((name) => !known.includes(name)), []);
+  assertEquals(asked.length, 4);
+});
