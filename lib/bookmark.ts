@@ -1,0 +1,86 @@
+/**
+ * Where pruning stopped, and who is at it: the file `.prune` in the base
+ * directory. It is empty when the last run was complete, and its mtime is then
+ * the time of that; otherwise it holds the place to go on from.
+ *
+ * @module
+ */
+
+import { join } from "@std/path/join";
+import { check, lazily, LIBC, openOrMake, touch, truncate } from "./libc.ts";
+
+const LOCK_EX_NB = 2 | 4;
+
+const libc = lazily(() =>
+  Deno.dlopen(LIBC, {
+    // int flock(int fd, int operation);
+    flock: { parameters: ["i32", "i32"], result: "i32" },
+    // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+    pread: { parameters: ["i32", "buffer", "u64", "i64"], result: "i64" },
+    // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
+    pwrite: { parameters: ["i32", "buffer", "u64", "i64"], result: "i64" },
+  }).symbols
+);
+
+function pathIn(dir: string): string {
+  return join(dir, ".prune");
+}
+
+/**
+ * Whether it is time to prune. One look at a file, so that a connection pays
+ * hardly anything for the question.
+ *
+ * @param every seconds between two complete runs, 0 for never
+ */
+export function isPruningDue(dir: string, every: number): boolean {
+  if (every === 0) return false;
+  try {
+    const { size, mtime } = Deno.lstatSync(pathIn(dir));
+    const age = Date.now() - (mtime?.getTime() ?? 0);
+    // A clock that went back must not put it off for ever.
+    return size > 0 || age >= every * 1000 || age < 0;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/** The bookmark, held by this process alone until it ends. */
+export class Bookmark {
+  readonly #fd: number;
+  /** Where to go on. */
+  readonly position: bigint;
+
+  private constructor(fd: number, position: bigint) {
+    this.#fd = fd;
+    this.position = position;
+  }
+
+  /**
+   * Takes the bookmark.
+   *
+   * @returns undefined where another process has it
+   * @throws {LibcError}
+   */
+  static take(dir: string): Bookmark | undefined {
+    const fd = openOrMake(pathIn(dir));
+    const { flock, pread } = libc();
+    if (flock(fd, LOCK_EX_NB) === -1) return undefined;
+    const bytes = new Uint8Array(32);
+    const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
+    const text = new TextDecoder().decode(bytes.subarray(0, length));
+    return new Bookmark(fd, /^\d{1,19}$/.test(text) ? BigInt(text) : 0n);
+  }
+
+  /**
+   * Leaves it where the next run goes on, 0 where this one was complete.
+   *
+   * @throws {LibcError}
+   */
+  leave(position: bigint): void {
+    truncate(this.#fd, 0);
+    if (position === 0n) return touch(this.#fd);
+    const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
+    const length = BigInt(bytes.length);
+    check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The way of one connection: who is it, is it exempt, what does its entry say;
+ * then become the next program, or tell the client to come back.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  clientNetwork,
+  formatAddress,
+  formatNetwork,
+} from "./address.ts";
+import {
+  defaultMessage,
+  resolveConfig,
+  type ResolvedConfig,
+} from "./config.ts";
+import { isPruningDue } from "./bookmark.ts";
+import { cutText } from "./dialogue.ts";
+import { EXIT } from "./exit.ts";
+import { handOver } from "./handover.ts";
+import { ignoreFileSizeSignal, localOf, peerOf, silence } from "./libc.ts";
+import { type Logger, openLog, reachesClient } from "./log.ts";
+import { escapeValue, formatLine, quote } from "./logline.ts";
+import { findHost, findLocalPort, findPeer } from "./peer.ts";
+import type { Defer, Pass } from "./policy.ts";
+import {
+  type Refusal,
+  refuseInBanner,
+  refuseRecipients,
+  type Told,
+} from "./refusal.ts";
+import { readRegularFile } from "./regular_file.ts";
+import { Store } from "./store.ts";
+import { findExemption } from "./whitelist.ts";
+
+/** The program to become, and what it finds in its environment besides. */
+interface Next {
+  readonly program: readonly string[];
+  readonly variables: Record<string, string>;
+  /** Undoes what was done to the descriptors. */
+  restore(): void;
+}
+
+/**
+ * Checks the connection on standard input and output, then becomes the program
+ * or defers the client.
+ *
+ * @param program the program and its arguments
+ * @param load gives what the configuration module exports
+ * @returns the exit code; where the client passes it does not return
+ */
+export async function wrap(
+  program: readonly string[],
+  load: () => Promise<unknown>,
+): Promise<number> {
+  const stderrIsClient = reachesClient(2);
+  // Should V8 or the runtime die, their last words are not for the client.
+  const restore = stderrIsClient ? quiet() : () => {};
+  ignoreFileSizeSignal();
+  const next: Next = { program, variables: {}, restore };
+  if (program.length === 0) {
+    const log = openLog(DEFAULT_LOG, stderrIsClient);
+    log.error(formatLine("defer", { what: quote("no PROGRAM to become") }));
+    refuseInBanner(PROBLEM, 10);
+    return EXIT.wrong;
+  }
+  let config: ResolvedConfig;
+  try {
+    config = resolveConfig(await load());
+  } catch (error) {
+    // How trouble is to be met is not known, so nobody is turned away.
+    const log = openLog(DEFAULT_LOG, stderrIsClient);
+    log.error(formatLine("pass", trouble(error)));
+    return become(next, log);
+  }
+  return await decide(config, openLog(config.log, stderrIsClient), next);
+}
+
+const DEFAULT_LOG = {
+  target: "auto",
+  level: "INFO",
+  facility: "mail",
+} as const;
+
+function quiet(): () => void {
+  try {
+    return silence(2);
+  } catch {
+    return () => {};
+  }
+}
+
+function trouble(error: unknown) {
+  const what = error instanceof Error ? error.message : String(error);
+  return { reason: "error", what: quote(what) };
+}
+
+/** What is known about the client, as the log has it. */
+interface Who {
+  ip?: string;
+  net?: string;
+}
+
+async function decide(
+  config: ResolvedConfig,
+  log: Logger,
+  next: Next,
+): Promise<number> {
+  const who: Who = {};
+  let verdict: Defer | Pass | Exempt;
+  try {
+    verdict = check(config, log, next, who);
+  } catch (error) {
+    const accept = config.onError === "accept";
+    const verb = accept ? "pass" : "defer";
+    log.error(formatLine(verb, { ...who, ...trouble(error) }));
+    if (accept) return become(next, log);
+    refuse(config, next, log, PROBLEM);
+    return EXIT.done;
+  }
+  if (verdict.action === "pass") {
+    log.info(formatLine("pass", { ...who, ...fieldsOf(verdict) }));
+    return become(next, log);
+  }
+  if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
+  defer(config, log, next, who, verdict);
+  await pruneWhenDue(config, log);
+  return EXIT.done;
+}
+
+/** Where anybody can write, anybody can let anybody in. */
+function warnOfOpenDirectory(dir: string, log: Logger): void {
+  const mode = Deno.statSync(dir).mode ?? 0;
+  if ((mode & 0o002) === 0) return;
+  const what = `baseDir ${dir}: anybody can write there: expected mode 0700`;
+  log.error(formatLine("baseDir", { what: quote(what) }));
+}
+
+/** Never throws, and costs one look at a file where it is not time. */
+async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
+  if (!isPruningDue(config.baseDir, config.prune.every)) return;
+  try {
+    const { pruneSome } = await import("./prune.ts");
+    pruneSome(config);
+  } catch (error) {
+    log.warn(formatLine("prune", trouble(error)));
+  }
+}
+
+const PROBLEM: Refusal = {
+  status: "4.3.0",
+  text: "Temporary local problem, please try again later",
+};
+
+/** A caller that a whitelist exempts. */
+interface Exempt {
+  readonly action: "pass";
+  readonly reason: "whitelisted";
+  readonly rule: string;
+}
+
+function fieldsOf(verdict: Pass | Exempt) {
+  return verdict.reason === "whitelisted"
+    ? { reason: verdict.reason, rule: escapeValue(verdict.rule) }
+    : { reason: verdict.reason, age: verdict.age, accepted: verdict.accepted };
+}
+
+/** @throws {Error} where the check itself fails */
+function check(
+  config: ResolvedConfig,
+  log: Logger,
+  next: Next,
+  who: Who,
+): Defer | Pass | Exempt {
+  let address: Address | undefined;
+  let failure: unknown;
+  try {
+    const peer = findPeer(variable, () => peerOf(0)?.address);
+    address = peer.address;
+    who.ip = formatAddress(address);
+    if (peer.source !== "TCPREMOTEIP") next.variables.TCPREMOTEIP = who.ip;
+  } catch (error) {
+    // A rule that needs no address may still exempt the caller.
+    failure = error;
+  }
+  const rule = findExemption(config.whitelist, {
+    address,
+    host: findHost(variable),
+    localPort: () => findLocalPort(variable, () => localOf(0)?.port),
+    hasVariable: (name) => variable(name) !== undefined,
+  }, {
+    read: readRegularFile,
+    warn: (message) =>
+      log.warn(formatLine("whitelist", { what: quote(message) })),
+  });
+  if (rule !== undefined) {
+    return { action: "pass", reason: "whitelisted", rule };
+  }
+  if (address === undefined) throw failure;
+
+  const network = clientNetwork(address, config.match);
+  who.net = formatNetwork(network);
+  const store = new Store(config.baseDir);
+  return store.decide(network, Date.now() / 1000, config.timeouts);
+}
+
+/** An environment variable. One that is no UTF-8 is there, and means nothing. */
+function variable(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.InvalidData) return "\ufffd";
+    throw error;
+  }
+}
+
+function defer(
+  config: ResolvedConfig,
+  log: Logger,
+  next: Next,
+  who: Who,
+  verdict: Defer,
+): void {
+  const { reason, wait } = verdict;
+  const deferral = { seconds: wait, reason, ip: who.ip ?? "" };
+  let text: string;
+  try {
+    text = config.deferral.message(deferral);
+    if (typeof text !== "string") throw new Error("expected a text");
+  } catch (error) {
+    log.warn(formatLine("message", trouble(error)));
+    text = defaultMessage(deferral);
+  }
+  const note = (told: Told) =>
+    log.info(formatLine("defer", { ...who, reason, wait, ...told }));
+  refuse(config, next, log, { status: "4.7.1", text }, note);
+}
+
+/** @param note is told when there is something to write to the log */
+function refuse(
+  config: ResolvedConfig,
+  next: Next,
+  log: Logger,
+  refusal: Refusal,
+  note: (told: Told) => void = () => {},
+): void {
+  const { at, idleTimeout } = config.deferral;
+  if (at === "rblsmtpd") {
+    note({});
+    const error = becomeRblsmtpd(next, refusal, idleTimeout);
+    log.error(formatLine("rblsmtpd", trouble(error)));
+    refuseRecipients(refusal, config, variable);
+  } else if (at === "banner") {
+    note({});
+    refuseInBanner(refusal, idleTimeout);
+  } else {
+    note(refuseRecipients(refusal, config, variable));
+  }
+}
+
+/** @returns only where rblsmtpd could not be started */
+function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
+  // Descriptor 2 stays as it is: rblsmtpd writes to it what is not for a client.
+  // rblsmtpd runs no program where RBLSMTPD says something. If ever it did,
+  // `false` would let no mail in.
+  const seconds = String(Math.ceil(idleTimeout));
+  return handOver(["rblsmtpd", "-t", seconds, "false"], {
+    ...next.variables,
+    RBLSMTPD: cutText(refusal.text),
+  });
+}
+
+function become({ program, variables, restore }: Next, log: Logger): number {
+  restore();
+  const error = handOver(program, variables);
+  const what = quote(`${program[0]}: ${error.message}`);
+  log.error(formatLine("defer", { reason: "error", what }));
+  refuseInBanner(PROBLEM, 10);
+  return EXIT.temporary;
+}
