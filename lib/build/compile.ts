@@ -1,0 +1,233 @@
+/**
+ * `deno task compile`: checks a configuration module, bundles main.ts with it
+ * and makes one binary of that, which may do no more than this configuration
+ * needs.
+ *
+ * @module
+ */
+
+import { ensureDir } from "@std/fs/ensure-dir";
+import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
+import {
+  EXIT,
+  parseOptions,
+  TemporaryError,
+  UsageError,
+} from "../commands/command.ts";
+import { resolveConfig } from "../config.ts";
+import { ConfigError } from "../fields.ts";
+import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
+import {
+  describePermissions,
+  permissionFlags,
+  type Permissions,
+  permissionsOf,
+} from "./permissions.ts";
+import { inOneLine, readTypeError } from "./report.ts";
+import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+
+/**
+ * V8's options, fixed in the binary: one thread instead of three, and neither
+ * optimising compiler nor its reservations, which a program that lives for
+ * milliseconds cannot use.
+ */
+const V8_FLAGS = "--single-threaded,--lite-mode";
+
+/** The configuration module that main.ts imports. */
+const ORIGINAL = new URL("greylist.config.ts", ROOT);
+
+/** A configuration module that cannot be used; the message begins with FILE. */
+class BadConfig extends Error {}
+
+/** Runs a deno subcommand and returns what it wrote. */
+async function deno(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ success: boolean; output: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(
+    Deno.execPath(),
+    {
+      args,
+      env: { NO_COLOR: "1", RUST_BACKTRACE: "0", ...env },
+      stdin: "null",
+    },
+  ).output();
+  const decoder = new TextDecoder();
+  return { success, output: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+/** Runs a step of the build; its output is shown only where it fails. */
+async function step(args: string[]): Promise<void> {
+  const { success, output } = await deno(args);
+  if (success) return;
+  throw new TemporaryError(`deno ${args[0]} failed:\n${output.trimEnd()}`);
+}
+
+/**
+ * Imports a configuration module, checks it and finds out what it needs.
+ *
+ * @param name how the user calls it
+ * @throws {BadConfig} where it cannot be imported or its default export is wrong
+ */
+async function loadPermissions(
+  file: URL,
+  name: string,
+): Promise<Permissions> {
+  let module: { default?: unknown };
+  try {
+    const { isFile } = await Deno.stat(file);
+    if (!isFile) throw new Error("expected a TypeScript module, not this");
+    module = await import(file.href);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const reason = missing ? "no such file" : inOneLine(error);
+    throw new BadConfig(`${name}: ${reason}`);
+  }
+  if (!("default" in module)) {
+    throw new BadConfig(
+      `${name}: no default export: expected export default defineConfig({...})`,
+    );
+  }
+  try {
+    return permissionsOf(resolveConfig(module.default));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new BadConfig(`${name}: ${error.message}`);
+  }
+}
+
+/**
+ * Checks the types of a configuration module.
+ *
+ * @throws {BadConfig} with the place of the first error
+ */
+async function checkTypes(
+  file: URL,
+  name: string,
+  flags: string[],
+): Promise<void> {
+  const { success, output } = await deno(["check", ...flags, file.href]);
+  if (success) return;
+  const fault = readTypeError(output);
+  if (fault === undefined) {
+    throw new TemporaryError(`deno check failed:\n${output.trimEnd()}`);
+  }
+  const module = fault.module === file.href ? name : fault.module;
+  throw new BadConfig(
+    `${module}:${fault.line}:${fault.column}: ${fault.message}`,
+  );
+}
+
+/** Makes a binary of one module, with denort from wherever it can be had. */
+async function compileBundle(args: string[], scratch: string): Promise<void> {
+  const own = Deno.env.has("DENORT_BIN");
+  const cached = own ? undefined : await cachedDenort(scratch);
+  const first = await deno(args, cached ? { DENORT_BIN: cached } : {});
+  if (first.success) return;
+  if (own || cached || !lacksDenort(first.output)) {
+    throw new TemporaryError(`deno compile failed:\n${first.output.trimEnd()}`);
+  }
+  const second = await deno(args, { DENORT_BIN: await fetchDenort(scratch) });
+  if (second.success) return;
+  throw new TemporaryError(`deno compile failed:\n${second.output.trimEnd()}`);
+}
+
+/** Builds in a directory of its own and puts the result in its place. */
+async function build(
+  options: Record<string, string | boolean | undefined>,
+  scratch: string,
+): Promise<void> {
+  const name = options.config as string | undefined;
+  const file = name === undefined ? ORIGINAL : toFileUrl(resolve(name));
+  const shown = name ?? "greylist.config.ts";
+  const output = resolve(
+    options.output as string | undefined ??
+      fromFileUrl(new URL("dist/greylist", ROOT)),
+  );
+  if (await isDirectory(output)) {
+    throw new UsageError(`--output: ${output} is a directory: expected a file`);
+  }
+  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
+  const permissions = await loadPermissions(file, shown);
+  await checkTypes(file, shown, await stdFlags(std, scratch));
+
+  const bundle = join(scratch, "greylist.js");
+  await step([
+    "bundle",
+    // Less to parse at each start, and no paths of this machine in it.
+    "--minify",
+    ...await stdFlags(std, scratch, { original: ORIGINAL, by: file }),
+    `--output=${bundle}`,
+    fromFileUrl(new URL("main.ts", ROOT)),
+  ]);
+
+  // Renamed into place, since a running binary cannot be written to.
+  const fresh = `${output}.${Deno.pid}.new`;
+  try {
+    await ensureDir(dirname(output));
+    await compileBundle([
+      "compile",
+      // The bundle is all that there is: nothing else is looked up or embedded.
+      "--no-config",
+      "--no-lock",
+      "--no-check",
+      // The cache would be a file in the temporary directory that anyone may plant.
+      "--no-code-cache",
+      "--no-prompt",
+      `--v8-flags=${V8_FLAGS}`,
+      ...permissionFlags(permissions),
+      `--output=${fresh}`,
+      bundle,
+    ], scratch);
+    await Deno.rename(fresh, output);
+  } catch (error) {
+    await Deno.remove(fresh).catch(() => {});
+    throw error;
+  }
+
+  const { size } = await Deno.stat(output);
+  console.log(`config ${fromFileUrl(file)}`);
+  for (const line of describePermissions(permissions)) console.log(line);
+  console.log(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs one command line.
+ *
+ * @returns the exit code
+ */
+async function main(args: string[]): Promise<number> {
+  const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+  try {
+    const { options, operands } = parseOptions(args, {
+      string: ["config", "output"],
+    });
+    if (operands.length > 0) {
+      throw new UsageError(
+        `${operands[0]}: expected --config=FILE, if anything`,
+      );
+    }
+    await build(options, scratch);
+    return EXIT.done;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (error instanceof BadConfig) {
+      console.error(error.message);
+      return EXIT.wrong;
+    }
+    console.error(`greylist compile: ${error.message}`);
+    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

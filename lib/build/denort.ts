@@ -1,0 +1,137 @@
+/**
+ * `denort`, the runtime that `deno compile` puts around a program. Deno fetches
+ * it from a download host of its own; where that does not answer, an npm
+ * package has one for one version of Deno.
+ *
+ * @module
+ */
+
+import { expandGlob } from "@std/fs/expand-glob";
+import { dirname, join } from "@std/path";
+import { TemporaryError } from "../commands/command.ts";
+
+/** What Deno's build says of itself. */
+export interface Target {
+  readonly version: string;
+  readonly arch: string;
+  readonly os: string;
+}
+
+/** The one that npm has. */
+const FROM_NPM = {
+  target: { version: "2.4.2", arch: "x86_64", os: "linux" },
+  name: "@vltpkg/cli-linux-x64",
+  version: "0.0.0-18",
+  file: "vlt",
+  /**
+   * The file is itself a compiled program: that many bytes of denort, then
+   * somebody else's modules, which no binary of ours is to carry.
+   */
+  length: 85_186_368,
+  sha256: "b38c4d77b5394feb3660d20f9d0ebabd01276534f139d579efd5d5f55c2a42bc",
+} as const;
+
+/** The Deno that runs this. */
+export const HERE: Target = {
+  version: Deno.version.deno,
+  arch: Deno.build.arch,
+  os: Deno.build.os,
+};
+
+/** Whether npm has a denort for that Deno. */
+export function npmHasIt(target: Target): boolean {
+  const { version, arch, os } = FROM_NPM.target;
+  return target.version === version && target.arch === arch &&
+    target.os === os;
+}
+
+/** Whether `deno compile` failed because it could not get denort. */
+export function lacksDenort(stderr: string): boolean {
+  return stderr.includes("Setting up base binary");
+}
+
+/** What to do where denort is out of reach, in one line. */
+export function advice(target: Target): string {
+  const { version, arch, os } = FROM_NPM.target;
+  return `denort ${target.version} for ${target.arch} ${target.os} cannot be ` +
+    "had: use a network that reaches Deno's download host, name a denort " +
+    `file in DENORT_BIN, or use Deno ${version} on ${arch} ${os}`;
+}
+
+/**
+ * The npm package's denort out of Deno's cache, checked.
+ *
+ * @param scratch an existing directory to put it in
+ * @returns its path, or undefined where it is not in the cache
+ * @throws {TemporaryError} where it is not the file that it should be
+ */
+export async function cachedDenort(
+  scratch: string,
+): Promise<string | undefined> {
+  if (!npmHasIt(HERE)) return undefined;
+  const { name, version, file, sha256, length } = FROM_NPM;
+  // The first level below is named after the registry.
+  const pattern = join("*", name, version, file);
+  for await (
+    const { path } of expandGlob(pattern, { root: await npmCache() })
+  ) {
+    const bytes = await Deno.readFile(path);
+    const actual = await hash(bytes);
+    if (actual !== sha256) {
+      throw new TemporaryError(
+        `${path}: its sha256 is ${actual}, expected ${sha256}: remove ` +
+          `${dirname(path)} and try again`,
+      );
+    }
+    const denort = join(scratch, "denort");
+    await Deno.writeFile(denort, bytes.subarray(0, length));
+    return denort;
+  }
+  return undefined;
+}
+
+/**
+ * Has Deno fetch the npm package into its cache.
+ *
+ * @param scratch an existing directory to put denort in
+ * @returns the path of denort
+ * @throws {TemporaryError} where it cannot be had or is not what it should be
+ */
+export async function fetchDenort(scratch: string): Promise<string> {
+  if (!npmHasIt(HERE)) throw new TemporaryError(advice(HERE));
+  const { name, version } = FROM_NPM;
+  console.error(
+    `denort comes from npm (${name}, 180 MB, kept in Deno's cache): Deno's ` +
+      "download host does not answer here",
+  );
+  await deno(["cache", "--no-config", "--no-lock", `npm:${name}@${version}`]);
+  const path = await cachedDenort(scratch);
+  if (path === undefined) throw new TemporaryError(advice(HERE));
+  return path;
+}
+
+/** Where Deno keeps npm packages. */
+async function npmCache(): Promise<string> {
+  const info = JSON.parse(await deno(["info", "--no-config", "--json"]));
+  return info.npmCache;
+}
+
+/** The SHA-256 of some bytes, in hexadecimal. */
+async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(
+    new Uint8Array(digest),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+/** Runs a deno subcommand; without stdout, one that fails means no denort. */
+async function deno(args: string[]): Promise<string> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args,
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  if (!success) throw new TemporaryError(advice(HERE));
+  return new TextDecoder().decode(stdout);
+}

@@ -1,0 +1,96 @@
+/**
+ * The least that a compiled greylist may do under one configuration: its own
+ * files, the environment variables that it knows, and the C library.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import type { ResolvedConfig } from "../config.ts";
+import { ConfigError } from "../fields.ts";
+import { PEER_VARIABLES } from "../peer.ts";
+
+/** What a binary may do; it has no network, starts no child, asks no system. */
+export interface Permissions {
+  /** Absolute paths. */
+  readonly read: readonly string[];
+  /** Absolute paths. */
+  readonly write: readonly string[];
+  /** Names of environment variables. */
+  readonly env: readonly string[];
+  /**
+   * The whole of it: a path would have to be that of libc.so.6, which differs
+   * from one distribution to the next.
+   */
+  readonly ffi: true;
+}
+
+/** Where Linux shows what the descriptors are: is stderr the client's socket? */
+const DESCRIPTORS = "/proc/self/fd";
+
+/**
+ * The least permissions that a configuration needs.
+ *
+ * @throws {ConfigError} on a path that Deno cannot be told of
+ */
+export function permissionsOf(config: ResolvedConfig): Permissions {
+  const { baseDir, controlDir, deferral, log, whitelist } = config;
+  refuseComma("baseDir", baseDir);
+  refuseComma("controlDir", controlDir);
+  for (const file of whitelist.files) refuseComma("whitelist.files", file);
+  refuseComma("log.target", log.target);
+  const logFiles = log.target.startsWith("/") ? [log.target] : [];
+  const rblsmtpd = deferral.at === "rblsmtpd" ? ["RBLSMTPD"] : [];
+  return {
+    read: unique([
+      baseDir,
+      join(controlDir, "smtpgreeting"),
+      join(controlDir, "me"),
+      DESCRIPTORS,
+      ...whitelist.files,
+      ...logFiles,
+    ]),
+    write: unique([baseDir, ...logFiles]),
+    env: unique([
+      ...PEER_VARIABLES,
+      ...rblsmtpd,
+      "NO_COLOR",
+      ...whitelist.env,
+    ]),
+    ffi: true,
+  };
+}
+
+/** A comma ends a path in Deno's lists, and not every version has an escape. */
+function refuseComma(field: string, path: string): void {
+  if (!path.includes(",")) return;
+  throw new ConfigError(field, path, "a path without a comma");
+}
+
+/** Each item once, in the order of their first appearance. */
+function unique(items: string[]): string[] {
+  return [...new Set(items)];
+}
+
+/** The options of `deno compile` that grant them, one for each kind. */
+export function permissionFlags(permissions: Permissions): string[] {
+  const { read, write, env } = permissions;
+  return [
+    `--allow-read=${read.join(",")}`,
+    `--allow-write=${write.join(",")}`,
+    `--allow-env=${env.join(",")}`,
+    "--allow-ffi",
+  ];
+}
+
+/** One line for each thing that is allowed, then what is not. */
+export function describePermissions(permissions: Permissions): string[] {
+  const { read, write, env } = permissions;
+  return [
+    ...read.map((path) => `read ${path}`),
+    ...write.map((path) => `write ${path}`),
+    ...env.map((name) => `env ${name}`),
+    "ffi",
+    "no net, no run, no sys, no import",
+  ];
+}

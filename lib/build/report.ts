@@ -1,0 +1,30 @@
+/**
+ * What Deno says at length, in one line.
+ *
+ * @module
+ */
+
+/** The first line of what was thrown, without a module's address around it. */
+export function inOneLine(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const line = text.split("\n").find((line) => line.trim() !== "");
+  return line?.trim() ?? "an error without a message";
+}
+
+/** A type error, at a line and a column that count from 1. */
+export interface TypeFault {
+  /** The address of the module. */
+  readonly module: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+/** The first type error in the output of `deno check`, if there is one. */
+export function readTypeError(output: string): TypeFault | undefined {
+  const match = /^TS\d+ \[ERROR\]: (.+)$(?:[^]*?)^ *at (\S+):(\d+):(\d+)$/m
+    .exec(output);
+  if (match === null) return undefined;
+  const [, message, module, line, column] = match;
+  return { module, line: Number(line), column: Number(column), message };
+}

@@ -1,0 +1,159 @@
+/**
+ * Where @std comes from. `deno.json` names JSR; on a network without it the
+ * same modules come from npm (`npm/imports.json`). The choice is made once, by
+ * task.ts, and handed to every program below in GREYLIST_STD.
+ *
+ * This module imports nothing, so that it runs where JSR does not answer.
+ *
+ * @module
+ */
+
+/** `GREYLIST_STD=jsr` forbids npm; `npm` does not even ask JSR. */
+export type Std = "jsr" | "npm";
+
+/** The variable in which the choice is handed on. */
+export const STD_VARIABLE = "GREYLIST_STD";
+
+/** The directory of deno.json. */
+export const ROOT: URL = new URL("../../", import.meta.url);
+
+/** Where each source names its modules. */
+export const IMPORTS: Readonly<Record<Std, URL>> = {
+  jsr: new URL("deno.json", ROOT),
+  npm: new URL("npm/imports.json", import.meta.url),
+};
+
+/** The lock file of each source. */
+export const LOCKS: Readonly<Record<Std, URL>> = {
+  jsr: new URL("deno.lock", ROOT),
+  npm: new URL("npm/deno.lock", import.meta.url),
+};
+
+/** How long JSR may be silent, in milliseconds, before it counts as absent. */
+const SILENCE = 8000;
+
+/** Deno's reports of a JSR that is out of reach, or of something in its place. */
+const ABSENT =
+  /failed to load|error sending request|JSR package (version )?not found/i;
+
+/** Why Deno could not have the modules on JSR. */
+export interface Failure {
+  /** Whether JSR is out of reach; otherwise something is wrong with the modules. */
+  readonly absent: boolean;
+  /** One line of Deno's. */
+  readonly reason: string;
+}
+
+/**
+ * Reads what `deno cache` wrote to stderr when it failed: an integrity value
+ * that differs, for example, is no reason to look elsewhere.
+ */
+export function readFailure(stderr: string): Failure {
+  const line = stderr.split("\n").find((line) => line.startsWith("error: "));
+  return {
+    absent: ABSENT.test(stderr) && !/integrity/i.test(stderr),
+    reason: (line ?? "error: deno cache failed without a word").slice(7),
+  };
+}
+
+/**
+ * Has Deno fetch the modules that deno.json names, or find them in its cache.
+ *
+ * @param lock a copy of deno.lock
+ * @returns what went wrong, undefined where nothing did
+ */
+export async function askJsr(lock: string): Promise<Failure | undefined> {
+  const { imports } = JSON.parse(await Deno.readTextFile(IMPORTS.jsr));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "cache",
+      "--no-config",
+      `--lock=${lock}`,
+      ...Object.values<string>(imports),
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let stderr = "";
+  let silent = false;
+  const giveUp = () => {
+    silent = true;
+    child.kill("SIGKILL");
+  };
+  let timer = setTimeout(giveUp, SILENCE);
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    stderr += text;
+    clearTimeout(timer);
+    timer = setTimeout(giveUp, SILENCE);
+  }
+  const { success } = await child.status;
+  clearTimeout(timer);
+  if (success) return undefined;
+  if (!silent) return readFailure(stderr);
+  return { absent: true, reason: "no answer" };
+}
+
+/** Has main.ts get one module in the place of another. */
+export interface Replacement {
+  readonly original: URL;
+  readonly by: URL;
+}
+
+/**
+ * The options that make `deno run`, `test`, `check` and `bundle` take @std from
+ * there, each package held to the integrity value in the lock file.
+ *
+ * @param scratch an existing directory for files that Deno is to read
+ */
+export async function stdFlags(
+  std: Std,
+  scratch: string,
+  replacement?: Replacement,
+): Promise<string[]> {
+  const file = `${scratch}/imports.json`;
+  const map = await importMap(std, replacement);
+  await Deno.writeTextFile(file, JSON.stringify(map));
+  const lock = std === "npm"
+    ? [`--lock=${path(LOCKS.npm)}`, "--frozen"]
+    : [`--lock=${await copyLock(scratch)}`];
+  return ["--no-config", `--import-map=${file}`, ...lock];
+}
+
+/** An import map that holds wherever it is written to. */
+async function importMap(std: Std, replacement?: Replacement) {
+  const source = JSON.parse(await Deno.readTextFile(IMPORTS[std]));
+  const imports: Record<string, string> = {};
+  for (const [name, target] of Object.entries<string>(source.imports)) {
+    imports[name] = target.startsWith("./")
+      ? new URL(target, IMPORTS[std]).href
+      : target;
+    // In deno.json, `@std/fs` stands for `@std/fs/walk` too.
+    if (target.startsWith("jsr:")) {
+      imports[`${name}/`] = `${target.replace("jsr:", "jsr:/")}/`;
+    }
+  }
+  if (replacement === undefined) return { imports };
+  const { original, by } = replacement;
+  // Only for main.ts: the replacement may build on the original.
+  const scope = new URL("main.ts", ROOT).href;
+  return { imports, scopes: { [scope]: { [original.href]: by.href } } };
+}
+
+/**
+ * Copies deno.lock into a directory, since Deno may rewrite a lock file that it
+ * is given.
+ *
+ * @returns the path of the copy
+ */
+export async function copyLock(directory: string): Promise<string> {
+  const copy = `${directory}/deno.lock`;
+  await Deno.copyFile(LOCKS.jsr, copy);
+  return copy;
+}
+
+/** The path of a file URL. */
+export function path(url: URL): string {
+  return decodeURIComponent(url.pathname);
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs a task of deno.json: decides where @std comes from, then starts the
+ * program of the task as a child with the arguments, the terminal, the signals
+ * and the exit code of this one.
+ *
+ * It imports nothing from @std, so that it runs where JSR does not answer.
+ *
+ * @module
+ */
+
+import {
+  askJsr,
+  copyLock,
+  path,
+  ROOT,
+  type Std,
+  STD_VARIABLE,
+  stdFlags,
+} from "./std.ts";
+
+/** One task: the `deno` subcommand, its options, and what follows them. */
+interface Task {
+  readonly deno: readonly string[];
+  readonly operands: (args: string[]) => string[];
+  /** Runs in the project's directory, not in the user's. */
+  readonly atRoot?: true;
+}
+
+const TASKS: Readonly<Record<string, Task>> = {
+  compile: run(["-A"], "lib/build/compile.ts"),
+  demo: run(["-A"], "lib/build/demo.ts"),
+  bench: run(["-A"], "lib/build/bench.ts"),
+  info: run(["--allow-read", "--allow-env", "--allow-ffi"], "main.ts", "info"),
+  spf: run(
+    ["--allow-net", "--allow-read", "--allow-write", "--allow-env"],
+    "lib/build/spf.ts",
+  ),
+  test: {
+    deno: ["test", "-A"],
+    operands: (args) =>
+      args.some((arg) => !arg.startsWith("-"))
+        ? args.map(absolute)
+        : [...args, inRoot("tests")],
+    atRoot: true,
+  },
+  check: {
+    deno: ["check"],
+    operands: (args) => [
+      ...args,
+      inRoot("main.ts"),
+      inRoot("greylist.config.ts"),
+      ...modules(inRoot("lib")),
+      ...modules(inRoot("tests")),
+    ],
+  },
+};
+
+/** A task that is a program of ours. */
+function run(permissions: string[], file: string, ...first: string[]): Task {
+  return {
+    deno: ["run", "--no-prompt", ...permissions],
+    operands: (args) => [inRoot(file), ...first, ...args],
+  };
+}
+
+function inRoot(file: string): string {
+  return path(new URL(file, ROOT));
+}
+
+/** The directory that the user was in; `deno task` goes to that of deno.json. */
+function userDirectory(): string {
+  return Deno.env.get("INIT_CWD") ?? Deno.cwd();
+}
+
+/** A file that the user named, by its absolute path; anything else as it is. */
+function absolute(arg: string): string {
+  if (arg.startsWith("-") || arg.startsWith("/")) return arg;
+  const file = `${userDirectory()}/${arg}`;
+  try {
+    Deno.statSync(file);
+    return file;
+  } catch {
+    return arg;
+  }
+}
+
+/** The modules below a directory, without those that only npm's @std needs. */
+function modules(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap((entry) => {
+    const file = `${directory}/${entry.name}`;
+    if (entry.isDirectory) {
+      return file === inRoot("lib/build/npm") ? [] : modules(file);
+    }
+    return file.endsWith(".ts") ? [file] : [];
+  });
+}
+
+/** An end with one line on stderr. */
+class Stop extends Error {
+  constructor(message: string, readonly code: number) {
+    super(message);
+  }
+}
+
+/** Where @std comes from: as GREYLIST_STD says, else JSR, else npm. */
+async function chooseStd(scratch: string): Promise<Std> {
+  const wanted = Deno.env.get(STD_VARIABLE);
+  if (wanted === "npm") return "npm";
+  if (wanted !== undefined && wanted !== "jsr") {
+    throw new Stop(`${STD_VARIABLE}: "${wanted}": expected jsr or npm`, 100);
+  }
+  const failure = await askJsr(await copyLock(scratch));
+  if (failure === undefined) return "jsr";
+  if (!failure.absent) throw new Stop(`@std on JSR: ${failure.reason}`, 111);
+  if (wanted === "jsr") {
+    throw new Stop(
+      `JSR does not answer, and ${STD_VARIABLE}=jsr forbids npm in its place`,
+      111,
+    );
+  }
+  console.error("@std comes from npm: JSR does not answer here");
+  return "npm";
+}
+
+/** Runs the task in a child and returns the child's exit code. */
+async function main(args: string[], scratch: string): Promise<number> {
+  const [name, ...rest] = args;
+  const task = Object.hasOwn(TASKS, name ?? "") ? TASKS[name] : undefined;
+  if (task === undefined) {
+    const names = Object.keys(TASKS).join(", ");
+    throw new Stop(`"${name ?? ""}": no such task; expected ${names}`, 100);
+  }
+  // A proxy with a CA of its own is known to the system, not to Deno.
+  if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) {
+    Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
+  }
+  const std = await chooseStd(scratch);
+  Deno.env.set(STD_VARIABLE, std);
+  const cwd = task.atRoot ? path(ROOT) : userDirectory();
+  const operands = task.operands(rest);
+  // A task that this one starts is to find out for itself.
+  Deno.env.delete("INIT_CWD");
+  const [subcommand, ...options] = task.deno;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      subcommand,
+      ...await stdFlags(std, scratch),
+      ...options,
+      ...operands,
+    ],
+    cwd,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => {
+      try {
+        child.kill(signal);
+      } catch {
+        // It has ended already.
+      }
+    });
+  }
+  return (await child.status).code;
+}
+
+const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+let code: number;
+try {
+  code = await main(Deno.args, scratch);
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  console.error(`greylist ${Deno.args[0] ?? "task"}: ${error.message}`);
+  code = error instanceof Stop ? error.code : 111;
+} finally {
+  await Deno.remove(scratch, { recursive: true });
+}
+Deno.exit(code);
