@@ -1,0 +1,75 @@
+/**
+ * The smallest list of networks that covers the same addresses.
+ *
+ * @module
+ */
+
+import { type Network, networkOf, width } from "../address.ts";
+
+/** A network and why it is listed. */
+export interface Sourced {
+  readonly network: Network;
+  readonly origins: readonly string[];
+}
+
+/**
+ * Sorts networks (IPv4 first, then by address) and merges what can be merged:
+ * one inside another, and two halves of the network that is one bit shorter.
+ * The addresses covered stay exactly the same. A merged network keeps all its
+ * origins, each once, those of the widest first.
+ */
+export function minimal(list: readonly Sourced[]): Sourced[] {
+  const sorted = [...list].sort((a, b) => compare(a.network, b.network));
+  const merged: Sourced[] = [];
+  for (const { network, origins } of sorted) {
+    const last = merged.at(-1);
+    if (last !== undefined && covers(last.network, network)) {
+      merged[merged.length - 1] = {
+        network: last.network,
+        origins: union(last.origins, origins),
+      };
+      continue;
+    }
+    merged.push({ network, origins: union(origins) });
+    mergeHalves(merged);
+  }
+  return merged;
+}
+
+/** Replaces the last two by their common parent, as often as that can be. */
+function mergeHalves(merged: Sourced[]): void {
+  for (;;) {
+    const [low, high] = merged.slice(-2);
+    if (high === undefined || low.network.prefix !== high.network.prefix) {
+      return;
+    }
+    const { prefix } = low.network;
+    if (prefix === 0) return;
+    const parent = networkOf(low.network, prefix - 1);
+    if (!covers(parent, high.network)) return;
+    merged.splice(-2, 2, {
+      network: parent,
+      origins: union(low.origins, high.origins),
+    });
+  }
+}
+
+/** Whether all addresses of the inner network belong to the outer one. */
+export function covers(outer: Network, inner: Network): boolean {
+  if (outer.family !== inner.family || outer.prefix > inner.prefix) {
+    return false;
+  }
+  const host = BigInt(width(outer.family) - outer.prefix);
+  return outer.value >> host === inner.value >> host;
+}
+
+/** The order of the result: family, address, and the wider network first. */
+function compare(a: Network, b: Network): number {
+  if (a.family !== b.family) return a.family - b.family;
+  if (a.value !== b.value) return a.value < b.value ? -1 : 1;
+  return a.prefix - b.prefix;
+}
+
+function union(...lists: (readonly string[])[]): string[] {
+  return [...new Set(lists.flat())];
+}

@@ -1,0 +1,310 @@
+/**
+ * A domain's SPF record with all that it refers to, as a list of networks: the
+ * evaluation of RFC 7208 sections 4 to 6, done for every client at once.
+ *
+ * @module
+ */
+
+import { type Address, type Network, networkOf } from "../address.ts";
+import { covers, type Sourced } from "./networks.ts";
+import {
+  type Directive,
+  hasMacro,
+  isSpf,
+  type Mechanism,
+  parseRecord,
+  printable,
+  RecordError,
+  type SpfRecord,
+} from "./record.ts";
+
+/** What the DNS holds under a name. */
+export interface Found<T> {
+  /** Whether there is such a name, with records of this type or without. */
+  readonly exists: boolean;
+  readonly records: readonly T[];
+}
+
+/**
+ * Where answers come from. A name that cannot exist (a label of 64 characters)
+ * is one that does not. Each method throws `TempError` where the server does
+ * not answer the question.
+ */
+export interface Resolver {
+  /** The TXT records, the strings of each joined. */
+  txt(name: string): Promise<Found<string>>;
+  addresses(name: string, family: 4 | 6): Promise<Found<Address>>;
+  /** The names of the mail exchangers; empty for the root (RFC 7505). */
+  mx(name: string): Promise<Found<string>>;
+}
+
+/** What a domain's record comes to. */
+export interface Expansion {
+  /** What passes, in the order of the record, not yet merged. */
+  readonly networks: readonly Sourced[];
+  /** How many of the 10 DNS look-ups that a record may cause were used. */
+  readonly lookups: number;
+  /** What is not in `networks` and why, a line each. */
+  readonly warnings: readonly string[];
+}
+
+/** The record is wrong or missing; trying again does not help. */
+export class PermError extends Error {
+  override name = "PermError";
+}
+
+/** The DNS did not answer; trying again may help. */
+export class TempError extends Error {
+  override name = "TempError";
+}
+
+// RFC 7208 section 4.6.4.
+const MAX_LOOKUPS = 10;
+const MAX_VOID = 2;
+const MAX_EXCHANGERS = 10;
+
+/**
+ * Expands a domain's SPF record.
+ *
+ * Terms that do not pass (`-`, `~`, `?`) give no networks, and the domains that
+ * they name are not looked up; they count as look-ups all the same.
+ *
+ * @param domain the domain in lower case, without a dot at the end
+ * @throws {PermError} where there is no record, or RFC 7208 calls it an error
+ * @throws {TempError} where the DNS did not answer
+ */
+export async function expand(
+  domain: string,
+  resolver: Resolver,
+): Promise<Expansion> {
+  const walk = new Walk(resolver);
+  await walk.domain([{ domain, term: domain }], []);
+  return walk;
+}
+
+/** A record on the way from the domain that was asked for. */
+interface Step {
+  readonly domain: string;
+  /** The term that led to it, as origins show it. */
+  readonly term: string;
+}
+
+/** An ip4 or ip6 term that does not pass and comes before what is at hand. */
+interface Refusal {
+  readonly network: Network;
+  readonly text: string;
+}
+
+class Walk implements Expansion {
+  readonly networks: Sourced[] = [];
+  readonly warnings: string[] = [];
+  lookups = 0;
+  #voids = 0;
+  readonly #resolver: Resolver;
+
+  constructor(resolver: Resolver) {
+    this.#resolver = resolver;
+  }
+
+  /**
+   * @param path from the domain that was asked for to this one
+   * @param refusals what a client has to get past before this record is asked;
+   * grows by those of this record
+   */
+  async domain(path: readonly Step[], refusals: Refusal[]): Promise<void> {
+    const { domain } = path.at(-1)!;
+    const record = await this.#record(path);
+    for (const directive of record.directives) {
+      const { mechanism, qualifier } = directive;
+      if (qualifier === "+") {
+        await this.#pass(directive, path, refusals);
+      } else {
+        this.#refuse(directive, domain, refusals);
+      }
+      // Whatever follows `all` is never asked, redirect included (section 5.1).
+      if (mechanism.kind === "all") return;
+    }
+    if (record.redirect !== undefined) {
+      await this.#follow("redirect", record.redirect, path, refusals);
+    }
+  }
+
+  async #record(path: readonly Step[]): Promise<SpfRecord> {
+    const { domain } = path.at(-1)!;
+    const found = await this.#resolver.txt(domain);
+    if (path.length > 1) this.#countVoid(found.records.length === 0, domain);
+    const records = found.records.filter(isSpf);
+    if (records.length !== 1) {
+      const what = records.length > 1
+        ? `${records.length} SPF records, expected one`
+        : found.exists
+        ? "no SPF record"
+        : "no such domain";
+      throw new PermError(`${where(path)}${what}`);
+    }
+    try {
+      return parseRecord(records[0]);
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      throw new PermError(`${where(path)}${error.message}`);
+    }
+  }
+
+  async #pass(
+    directive: Directive,
+    path: readonly Step[],
+    refusals: readonly Refusal[],
+  ): Promise<void> {
+    const { mechanism, text } = directive;
+    const { domain } = path.at(-1)!;
+    switch (mechanism.kind) {
+      case "all":
+        for (const family of [4, 6] as const) {
+          const everything = networkOf({ family, value: 0n }, 0);
+          this.#add(everything, path, text, refusals);
+        }
+        return;
+      case "ip4":
+      case "ip6":
+        if (mechanism.network === undefined) {
+          this.#warn(path, text, "no client has an IPv4-mapped address");
+        } else {
+          this.#add(mechanism.network, path, mechanism.kind, refusals);
+        }
+        return;
+      case "include":
+        // The refusals of an included record are about that record alone.
+        return await this.#follow("include", mechanism.domain, path, [
+          ...refusals,
+        ]);
+    }
+    this.#count(domain);
+    if (mechanism.kind === "ptr" || mechanism.kind === "exists") {
+      this.#warn(path, text, "cannot be turned into networks");
+      return;
+    }
+    const name = mechanism.domain ?? domain;
+    if (hasMacro(name)) {
+      this.#warn(path, text, MACRO);
+      return;
+    }
+    if (mechanism.kind === "a") {
+      await this.#hosts(name, mechanism, path, text, refusals);
+      return;
+    }
+    const { records } = await this.#resolver.mx(name);
+    this.#countVoid(records.length === 0, name);
+    if (records.length > MAX_EXCHANGERS) {
+      throw new PermError(
+        `${where(path)}${text}: ${records.length} mail exchangers, ` +
+          `more than ${MAX_EXCHANGERS}`,
+      );
+    }
+    // Servers turn the order round, and the same record shall give the same list.
+    for (const host of [...records].sort()) {
+      if (host === "") continue;
+      const origin = `${text} (${host})`;
+      await this.#hosts(host, mechanism, path, origin, refusals);
+    }
+  }
+
+  /** The networks around a host's addresses. */
+  async #hosts(
+    host: string,
+    { prefix4, prefix6 }: { prefix4: number; prefix6: number },
+    path: readonly Step[],
+    origin: string,
+    refusals: readonly Refusal[],
+  ): Promise<void> {
+    let any = false;
+    for (const [family, prefix] of [[4, prefix4], [6, prefix6]] as const) {
+      const { records } = await this.#resolver.addresses(host, family);
+      for (const address of records) {
+        this.#add(networkOf(address, prefix), path, origin, refusals);
+        any = true;
+      }
+    }
+    // A client has one family: a host without the other one is no void look-up.
+    this.#countVoid(!any, host);
+  }
+
+  /** Goes on with the record that `include:` or `redirect=` names. */
+  async #follow(
+    how: "include" | "redirect",
+    domain: string,
+    path: readonly Step[],
+    refusals: Refusal[],
+  ): Promise<void> {
+    const here = path.at(-1)!.domain;
+    const term = `${how}${how === "include" ? ":" : "="}${domain}`;
+    this.#count(here);
+    if (hasMacro(domain)) {
+      this.#warn(path, term, MACRO);
+      return;
+    }
+    const next = [...path, { domain, term }];
+    if (path.some((step) => step.domain === domain)) {
+      const loop = next.map((step) => step.domain).join(" > ");
+      throw new PermError(`${printable(loop)}: a loop`);
+    }
+    await this.domain(next, refusals);
+  }
+
+  #refuse(
+    { mechanism, text }: Directive,
+    domain: string,
+    refusals: Refusal[],
+  ): void {
+    if (causesLookup(mechanism)) this.#count(domain);
+    if ("network" in mechanism && mechanism.network !== undefined) {
+      refusals.push({ network: mechanism.network, text });
+    }
+  }
+
+  #add(
+    network: Network,
+    path: readonly Step[],
+    term: string,
+    refusals: readonly Refusal[],
+  ): void {
+    const origin = [...path.map((step) => step.term), term].join(" > ");
+    // An earlier term answers for all of it: it never comes to this one.
+    if (refusals.some((refusal) => covers(refusal.network, network))) return;
+    const inside = refusals
+      .filter((refusal) => covers(network, refusal.network))
+      .map((refusal) => refusal.text);
+    const but = inside.length > 0 ? ` (although ${inside.join(" ")})` : "";
+    this.networks.push({ network, origins: [printable(origin + but)] });
+  }
+
+  /** Counts one of the look-ups that section 4.6.4 limits. */
+  #count(domain: string): void {
+    if (++this.lookups <= MAX_LOOKUPS) return;
+    throw new PermError(
+      `${domain}: more than ${MAX_LOOKUPS} terms that need DNS look-ups`,
+    );
+  }
+
+  #countVoid(isVoid: boolean, name: string): void {
+    if (!isVoid || ++this.#voids <= MAX_VOID) return;
+    throw new PermError(
+      `${printable(name)}: more than ${MAX_VOID} look-ups that found nothing`,
+    );
+  }
+
+  #warn(path: readonly Step[], term: string, why: string): void {
+    this.warnings.push(`${where(path)}${printable(term)}: left out: ${why}`);
+  }
+}
+
+const MACRO = "a macro stands for something else with each client";
+
+/** Whether a mechanism counts against the limit (section 4.6.4). */
+function causesLookup({ kind }: Mechanism): boolean {
+  return kind !== "all" && kind !== "ip4" && kind !== "ip6";
+}
+
+/** Names the record at fault, unless it is the one that was asked for. */
+function where(path: readonly Step[]): string {
+  return path.length > 1 ? `${printable(path.at(-1)!.domain)}: ` : "";
+}
