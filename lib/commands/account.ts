@@ -1,0 +1,107 @@
+/**
+ * What an administrator's check asks the system: users, access, limits.
+ *
+ * @module
+ */
+
+import { check as checked, cString, lazily, LIBC } from "../libc.ts";
+import { UsageError } from "./command.ts";
+
+/** Resources of getrlimit(2) on Linux, and of `softlimit`. */
+const RLIMIT_DATA = 2;
+const RLIMIT_AS = 9;
+
+/** What access(2) can be asked for. */
+export const R_OK = 4;
+/** See {@linkcode R_OK}. */
+export const W_OK = 2;
+/** See {@linkcode R_OK}. */
+export const X_OK = 1;
+
+const libc = lazily(() =>
+  Deno.dlopen(LIBC, {
+    // struct passwd *getpwnam(const char *name);
+    getpwnam: { parameters: ["buffer"], result: "pointer" },
+    // uid_t geteuid(void);
+    geteuid: { parameters: [], result: "u32" },
+    // int initgroups(const char *user, gid_t group);
+    initgroups: { parameters: ["buffer", "u32"], result: "i32" },
+    // int setgid(gid_t gid);
+    setgid: { parameters: ["u32"], result: "i32" },
+    // int setuid(uid_t uid);
+    setuid: { parameters: ["u32"], result: "i32" },
+    // int access(const char *pathname, int mode);
+    access: { parameters: ["buffer", "i32"], result: "i32" },
+    // char *getenv(const char *name);
+    getenv: { parameters: ["buffer"], result: "pointer" },
+    // int getrlimit(int resource, struct rlimit *rlim);
+    getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  }).symbols
+);
+
+/**
+ * Becomes a user for good, so that whatever is tried next is tried with that
+ * user's rights.
+ *
+ * @throws {UsageError} where there is no such user, or only root may do it
+ */
+export function becomeUser(name: string): void {
+  const { getpwnam, geteuid, initgroups, setgid, setuid } = libc();
+  const entry = getpwnam(cString(name));
+  if (entry === null) {
+    throw new UsageError(`--user=${name}: expected the name of a user`);
+  }
+  // struct passwd: two pointers, then pw_uid and pw_gid (pwd.h).
+  const view = new Deno.UnsafePointerView(entry);
+  const [uid, gid] = [view.getUint32(16), view.getUint32(20)];
+  if (uid === geteuid()) return;
+  if (geteuid() !== 0) {
+    throw new UsageError(`--user=${name}: expected to be run by root`);
+  }
+  checked("initgroups", initgroups(cString(name), gid));
+  checked("setgid", setgid(gid));
+  checked("setuid", setuid(uid));
+}
+
+/** The user that this process has the rights of. */
+export function userId(): number {
+  return libc().geteuid();
+}
+
+/** Whether this user may do something with a file; see access(2). */
+export function mayAccess(path: string, how: number): boolean {
+  return libc().access(cString(path), how) === 0;
+}
+
+/**
+ * Finds a program as execvp(3) does.
+ *
+ * @returns its path, undefined where there is none that can be executed
+ */
+export function findProgram(name: string): string | undefined {
+  if (name.includes("/")) return mayAccess(name, X_OK) ? name : undefined;
+  const value = libc().getenv(cString("PATH"));
+  const path = value === null
+    ? "/bin:/usr/bin"
+    : Deno.UnsafePointerView.getCString(value);
+  return path.split(":").map((dir) => `${dir || "."}/${name}`)
+    .find((file) => mayAccess(file, X_OK));
+}
+
+/** Limits in bytes, undefined where there is none. */
+export function memoryLimits(): { data?: bigint; addressSpace?: bigint } {
+  return {
+    data: limit(RLIMIT_DATA),
+    addressSpace: limit(RLIMIT_AS),
+  };
+}
+
+function limit(resource: number): bigint | undefined {
+  // struct rlimit: soft and hard limit; all bits are "unlimited".
+  const limits = new BigUint64Array(2);
+  checked(
+    "getrlimit",
+    libc().getrlimit(resource, new Uint8Array(limits.buffer)),
+  );
+  return limits[0] === 0xffff_ffff_ffff_ffffn ? undefined : limits[0];
+}

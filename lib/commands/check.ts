@@ -1,0 +1,214 @@
+/**
+ * `greylist check`: is this installation right?
+ *
+ * @module
+ */
+
+import type { ResolvedConfig } from "../config.ts";
+import { sendDatagram } from "../libc.ts";
+import { Listing } from "../listing.ts";
+import { reachesClient, syslogMessage } from "../log.ts";
+import { greetingName } from "../refusal.ts";
+import { readRegularFile } from "../regular_file.ts";
+import { searchFile } from "../whitelist_file.ts";
+import {
+  becomeUser,
+  findProgram,
+  mayAccess,
+  memoryLimits,
+  userId,
+  W_OK,
+  X_OK,
+} from "./account.ts";
+import { type Command, EXIT, Output, parseOptions } from "./command.ts";
+import { count } from "./words.ts";
+
+/** What was looked at: it is right, or this has to be done. */
+type Finding = { readonly ok: string } | { readonly fix: string };
+
+/** The command; see {@linkcode Command}. */
+export const command: Command = {
+  help: `NAME
+  greylist check - is this installation right?
+
+SYNOPSIS
+  greylist check [--user=NAME] [PROGRAM [ARG...]]
+
+DESCRIPTION
+  Looks at everything that a connection will need, and says in a line each
+  that it is "ok", or after "FIX" what to do: base directory, whitelist files,
+  the name in the banner, the log, memory limits, rblsmtpd where
+  deferral.at needs it, PROGRAM, and names in baseDir that are no entries.
+
+  Run it the way the super-server runs greylist, under the same softlimit.
+  Nothing is changed; where the log is syslog, one line is sent to it at level
+  debug. Exit status 0 means that every line is ok, else it is 100.
+
+OPTIONS
+  --user=NAME  look with the rights of this user, such as qmaild; only root can
+`,
+  run(args, { config }) {
+    const { options, operands } = parseOptions(args, { string: ["user"] });
+    if (options.user !== undefined) becomeUser(String(options.user));
+    const findings = [
+      { ok: "greylist.config.ts is valid" },
+      ...baseDirectory(config.baseDir),
+      ...config.whitelist.files.map(whitelistFile),
+      banner(config.controlDir),
+      log(config.log),
+      ...memory(),
+      ...(config.deferral.at === "rblsmtpd" ? rblsmtpd() : []),
+      ...(operands.length > 0 ? [program(operands[0])] : []),
+    ];
+    const output = new Output();
+    for (const finding of findings) {
+      output.line(
+        "ok" in finding ? `ok   ${finding.ok}` : `FIX  ${finding.fix}`,
+      );
+    }
+    output.flush();
+    return findings.every((finding) => "ok" in finding)
+      ? EXIT.done
+      : EXIT.wrong;
+  },
+};
+
+function baseDirectory(dir: string): Finding[] {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(dir);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const problem = missing ? "does not exist" : reason(error);
+    return [{
+      fix:
+        `baseDir ${dir}: ${problem}: make it, mode 0700, owned by the user ` +
+        "that greylist runs as",
+    }];
+  }
+  if (!info.isDirectory) {
+    return [{ fix: `baseDir ${dir}: expected a directory` }];
+  }
+  const mode = (info.mode ?? 0) & 0o7777;
+  const octal = mode.toString(8).padStart(4, "0");
+  const what = `baseDir ${dir}: mode ${octal}, owned by uid ${info.uid}`;
+  if (mode & 0o002) {
+    return [{ fix: `${what}: anybody can write there: chmod 0700` }];
+  }
+  if (!mayAccess(dir, W_OK | X_OK)) {
+    return [{
+      fix: `${what}: not writable for uid ${userId()}: chown it to the user ` +
+        "that greylist runs as",
+    }];
+  }
+  return [{ ok: what }, names(dir)];
+}
+
+function names(dir: string): Finding {
+  try {
+    const listing = new Listing(dir);
+    let entries = 0;
+    for (const _ of listing.entries()) entries++;
+    listing.close();
+    const { example, count: foreign } = listing.foreign;
+    const found = count(entries, "entry", "entries");
+    if (example === undefined) return { ok: `${found} in it, nothing else` };
+    return {
+      fix:
+        `${count(foreign, "name", "names")} in ${dir} that are no entries, ` +
+        `such as ${JSON.stringify(example)}: move them away`,
+    };
+  } catch (error) {
+    return { fix: reason(error) };
+  }
+}
+
+function whitelistFile(path: string): Finding {
+  try {
+    // Nobody has no address and no name, so every line is looked at.
+    const nobody = { address: undefined, host: undefined };
+    const { bad } = searchFile(readRegularFile(path), nobody);
+    if (bad.length === 0) return { ok: `whitelist file ${path}` };
+    const [{ number, content }] = bad;
+    return {
+      fix: `${path}:${number}: ${JSON.stringify(content.slice(0, 60))}: ` +
+        "expected a network, an address, a host, .suffix or /regex/ " +
+        `(${count(bad.length, "bad line", "bad lines")} in all)`,
+    };
+  } catch (error) {
+    return { fix: `whitelist file ${path}: ${reason(error)}` };
+  }
+}
+
+function banner(controlDir: string): Finding {
+  const name = greetingName(controlDir, () => undefined);
+  if (name !== "localhost") return { ok: `the banner says ${name}` };
+  return {
+    fix: `${controlDir}: no smtpgreeting and no me that can be read: the ` +
+      "banner would say TCPLOCALHOST, or localhost",
+  };
+}
+
+function log({ target }: ResolvedConfig["log"]): Finding {
+  if (target.startsWith("/")) {
+    const dir = target.slice(0, target.lastIndexOf("/")) || "/";
+    const good = mayAccess(target, W_OK) ||
+      (!mayAccess(target, 0) && mayAccess(dir, W_OK | X_OK));
+    return good
+      ? { ok: `log file ${target}` }
+      : { fix: `log file ${target}: not writable for uid ${userId()}` };
+  }
+  if (target !== "syslog" && !reachesClient(2)) return { ok: "log to stderr" };
+  try {
+    // Facility 2 is mail, severity 7 debug (RFC 3164 section 4.1.1).
+    const text = syslogMessage(2, 7, new Date(), Deno.pid, "check");
+    sendDatagram("/dev/log", Uint8Array.from(new TextEncoder().encode(text)));
+    return { ok: "log to syslog: /dev/log takes messages" };
+  } catch (error) {
+    return {
+      fix: `log to syslog: ${reason(error)}: is a syslog daemon running?`,
+    };
+  }
+}
+
+/** What V8 reserves, in bytes: measured, under it the program does not start. */
+const NEEDED = { addressSpace: 75_000_000_000n, data: 40_000_000n };
+
+function memory(): Finding[] {
+  const { addressSpace, data } = memoryLimits();
+  const findings: Finding[] = [];
+  if (addressSpace !== undefined && addressSpace < NEEDED.addressSpace) {
+    findings.push({
+      fix:
+        `address space is limited to ${addressSpace} bytes: put softlimit -m ` +
+        "or -a after greylist, not before it",
+    });
+  }
+  if (data !== undefined && data < NEEDED.data) {
+    findings.push({
+      fix: `data is limited to ${data} bytes: softlimit -d ${NEEDED.data} or ` +
+        "more before greylist",
+    });
+  }
+  return findings.length > 0 ? findings : [{ ok: "memory limits" }];
+}
+
+function rblsmtpd(): Finding[] {
+  const path = findProgram("rblsmtpd");
+  if (path !== undefined) return [{ ok: `rblsmtpd is ${path}` }];
+  return [{
+    fix:
+      'rblsmtpd: not found on PATH: install ucspi-tcp, or set deferral.at "rcpt"',
+  }];
+}
+
+function program(name: string): Finding {
+  const path = findProgram(name);
+  return path === undefined
+    ? { fix: `${name}: no program that uid ${userId()} can execute` }
+    : { ok: `PROGRAM is ${path}` };
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

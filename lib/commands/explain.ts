@@ -1,0 +1,183 @@
+/**
+ * `greylist explain`: what would happen to a client now, and why.
+ *
+ * @module
+ */
+
+import {
+  clientNetwork,
+  formatAddress,
+  formatNetwork,
+  parseAddress,
+} from "../address.ts";
+import { isHostPattern, type ResolvedConfig } from "../config.ts";
+import { type Entry, judge, type Verdict } from "../policy.ts";
+import { readRegularFile } from "../regular_file.ts";
+import { entryName, Store } from "../store.ts";
+import { findExemption } from "../whitelist.ts";
+import { type Command, Output, parseOptions, UsageError } from "./command.ts";
+import { bothWays, period } from "./words.ts";
+
+/** The command; see {@linkcode Command}. */
+export const command: Command = {
+  help: `NAME
+  greylist explain - what would happen to a client now, and why
+
+SYNOPSIS
+  greylist explain ADDRESS [--host=NAME] [--port=N]
+
+DESCRIPTION
+  Says what a connection from ADDRESS would meet now: the whitelist rule that
+  exempts it, by field of the configuration or by file and line; or the entry
+  of its network, the verdict that follows, and when that changes. Nothing is
+  changed by asking.
+
+  Environment variables such as RELAYCLIENT are given by the super-server for
+  each connection and are not known here.
+
+OPTIONS
+  --host=NAME  the client's host name, as TCPREMOTEHOST would give it
+  --port=N     the local port that it is connected to, as TCPLOCALPORT
+`,
+  run(args, { config }) {
+    const { options, operands } = parseOptions(args, {
+      string: ["host", "port"],
+    });
+    const [text, ...rest] = operands;
+    if (text === undefined || rest.length > 0) {
+      throw new UsageError("expected one ADDRESS");
+    }
+    const address = parseAddress(text);
+    if (address === undefined) {
+      throw new UsageError(
+        `${text}: expected an address such as 192.0.2.17 or 2001:db8::17`,
+      );
+    }
+    const output = new Output();
+    const network = clientNetwork(address, config.match);
+    const name = formatNetwork(network);
+    output.line(`client     ${formatAddress(address)}, counts as ${name}`);
+
+    const host = hostOf(options.host);
+    const port = portOf(options.port);
+    const rule = findExemption(config.whitelist, {
+      address,
+      host,
+      localPort: () => port,
+      hasVariable: () => false,
+    }, {
+      read: readRegularFile,
+      warn: (message) => console.error(`greylist explain: ${message}`),
+    });
+    if (rule !== undefined) {
+      output.line(`whitelist  exempt by ${rule}`);
+      output.line("verdict    pass, whitelisted; its entry is not looked at");
+      output.flush();
+      return 0;
+    }
+    output.line(`whitelist  ${unmatched(config, host, port)}`);
+
+    const now = Date.now() / 1000;
+    const entry = new Store(config.baseDir).read(network);
+    const path = `${config.baseDir}/${entryName(network)}`;
+    output.line(`entry      ${path}: ${describe(entry, now)}`);
+    const verdict = judge(entry, now, config.timeouts);
+    output.line(
+      `verdict    ${verdict.action}, ${verdict.reason}: ` +
+        because(verdict, config.timeouts),
+    );
+    for (const line of changes(entry, verdict, now, config.timeouts)) {
+      output.line(`later      ${line}`);
+    }
+    output.flush();
+    return 0;
+  },
+};
+
+function hostOf(value: string | boolean | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const host = String(value).toLowerCase().replace(/\.$/, "");
+  if (isHostPattern(host) && !host.startsWith(".")) return host;
+  throw new UsageError(`--host=${value}: expected a host name`);
+}
+
+function portOf(value: string | boolean | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const port = Number(value);
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
+  throw new UsageError(
+    `--port=${value}: expected a port number from 1 to 65535`,
+  );
+}
+
+/** What was looked at in vain, and what could not be. */
+function unmatched(
+  { whitelist }: ResolvedConfig,
+  host: string | undefined,
+  port: number | undefined,
+): string {
+  const unknown = [
+    ...whitelist.env.map((name) => `${name} were set`),
+    ...(port === undefined ? whitelist.localPorts : [])
+      .map((port) => `it came to port ${port}`),
+    ...(host === undefined && (whitelist.hosts.length > 0 ||
+        whitelist.files.length > 0)
+      ? ["its host name matched (--host)"]
+      : []),
+  ];
+  return unknown.length === 0
+    ? "no rule"
+    : `no rule; it would be exempt if ${unknown.join(", or ")}`;
+}
+
+function describe(entry: Entry | undefined, now: number): string {
+  if (entry === undefined) return "none";
+  const state = entry.accepted === 0
+    ? "grey"
+    : `known, accepted ${entry.accepted} times`;
+  return `${state}, last written ${bothWays(entry.mtime, now)}`;
+}
+
+type Timeouts = ResolvedConfig["timeouts"];
+
+/** The row of the verdict table in words. */
+function because(verdict: Verdict, timeouts: Timeouts): string {
+  const { delay, retryWindow, expireAfter } = timeouts;
+  switch (verdict.reason) {
+    case "new":
+      return "there is no entry";
+    case "early":
+      return `grey for less than timeouts.delay (${period(delay)})`;
+    case "stale":
+      return "grey for longer than timeouts.retryWindow " +
+        `(${period(retryWindow)})`;
+    case "expired":
+      return "known, and not seen for longer than timeouts.expireAfter " +
+        `(${period(expireAfter)})`;
+    case "retried":
+      return `grey for timeouts.delay (${period(delay)}) or more`;
+    case "known":
+      return "known, and seen within timeouts.expireAfter " +
+        `(${period(expireAfter)})`;
+  }
+}
+
+/** When another verdict follows, if nobody calls in the meantime. */
+function changes(
+  entry: Entry | undefined,
+  verdict: Verdict,
+  now: number,
+  timeouts: Timeouts,
+): string[] {
+  const { delay, retryWindow, expireAfter } = timeouts;
+  if (verdict.action === "defer" && verdict.reason !== "early") {
+    return [`this connection would start its wait of ${period(delay)}`];
+  }
+  // Early, retried and known always have an entry.
+  const last = entry?.mtime ?? now;
+  const known = `defer, expired, from ${bothWays(last + expireAfter, now)}`;
+  if (verdict.reason === "known") return [known];
+  const stale = `defer, stale, from ${bothWays(last + retryWindow, now)}`;
+  if (verdict.reason === "retried") return [stale];
+  return [`pass, retried, from ${bothWays(last + delay, now)}`, stale];
+}

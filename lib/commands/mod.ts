@@ -1,0 +1,93 @@
+/**
+ * The subcommands by name, and what happens around each.
+ *
+ * @module
+ */
+
+import { resolveConfig, type ResolvedConfig } from "../config.ts";
+import { ConfigError } from "../fields.ts";
+import {
+  type Command,
+  EXIT,
+  Output,
+  TemporaryError,
+  UsageError,
+} from "./command.ts";
+import { command as check } from "./check.ts";
+import { command as explain } from "./explain.ts";
+import { overview, version } from "./help.ts";
+import { command as info } from "./info.ts";
+import { command as prune } from "./prune.ts";
+import { command as report } from "./report.ts";
+
+const COMMANDS: Record<string, Command> = {
+  info,
+  explain,
+  check,
+  prune,
+  report,
+};
+
+/**
+ * Runs a subcommand.
+ *
+ * @param name undefined where the command line was empty
+ * @param load gives what the configuration module exports
+ * @returns the exit code
+ */
+export async function runCommand(
+  name: string | undefined,
+  args: string[],
+  load: () => Promise<unknown>,
+): Promise<number> {
+  if (name === undefined) return complain("PROGRAM: expected a command to run");
+  try {
+    if (name === "version") return print(version());
+    if (name === "help") return print(help(args));
+    const raw = await load();
+    let config: ResolvedConfig | undefined;
+    return await COMMANDS[name].run(args, {
+      get config() {
+        return config ??= resolveConfig(raw);
+      },
+    });
+  } catch (error) {
+    if (error instanceof TemporaryError) {
+      return complain(`${name}: ${error.message}`, EXIT.temporary);
+    }
+    if (error instanceof UsageError) {
+      return complain(`${name}: ${error.message}`);
+    }
+    if (error instanceof ConfigError) {
+      return complain(`greylist.config.ts: ${error.message}`);
+    }
+    // Such as an entry that cannot be read: a fault of the machine, not of ours.
+    const message = error instanceof Error ? error.message : String(error);
+    return complain(`${name}: ${message}`, EXIT.temporary);
+  }
+}
+
+/** One line on stderr. */
+function complain(line: string, code: number = EXIT.wrong): number {
+  console.error(`greylist ${line}`);
+  return code;
+}
+
+function help([name, ...rest]: string[]): string {
+  if (name === undefined) return overview(COMMANDS);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined || rest.length > 0) {
+    throw new UsageError(
+      `${[name, ...rest].join(" ")}: expected one of ` +
+        Object.keys(COMMANDS).join(", "),
+    );
+  }
+  return command.help;
+}
+
+function print(text: string): number {
+  const output = new Output();
+  output.line(text.trimEnd());
+  output.flush();
+  return EXIT.done;
+}

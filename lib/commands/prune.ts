@@ -1,0 +1,52 @@
+/**
+ * `greylist prune`: removes what the verdict table has forgotten.
+ *
+ * @module
+ */
+
+import { prune } from "../prune.ts";
+import { type Command, Output, parseOptions, UsageError } from "./command.ts";
+import { Progress } from "./progress.ts";
+import { count } from "./words.ts";
+
+/** The command; see {@linkcode Command}. */
+export const command: Command = {
+  help: `NAME
+  greylist prune - remove forgotten entries
+
+SYNOPSIS
+  greylist prune [--dry-run]
+
+DESCRIPTION
+  Removes the entries that no longer mean anything: never accepted and older
+  than timeouts.retryWindow, or accepted and not seen for longer than
+  timeouts.expireAfter. Each is looked at once more just before it goes. A
+  name in baseDir that is no entry is never touched.
+
+  The wrapper does this by itself every prune.every, after a deferred client
+  has gone; only with deferral.at "rblsmtpd" it does not, and a cron job has
+  to.
+
+OPTIONS
+  --dry-run  remove nothing, only say how many would go
+`,
+  run(args, { config }) {
+    const { options, operands } = parseOptions(args, { boolean: ["dry-run"] });
+    if (operands.length > 0) {
+      throw new UsageError(`${operands[0]}: expected options only`);
+    }
+    const dry = options["dry-run"] === true;
+    const progress = new Progress(undefined, "entries");
+    const { removed, seen } = prune(config, {
+      dry,
+      seen: () => progress.tick(1),
+    });
+    progress.done();
+    const output = new Output();
+    const of = count(seen, "entry", "entries");
+    const number = removed.toLocaleString("en-US");
+    output.line(`${dry ? "would remove" : "removed"} ${number} of ${of}`);
+    output.flush();
+    return 0;
+  },
+};

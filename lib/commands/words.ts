@@ -1,0 +1,40 @@
+/**
+ * Times and counts in the words that the commands use.
+ *
+ * @module
+ */
+
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]] as const;
+
+/** A period in seconds as one number with a unit: `40 s`, `3 h`, `36 d`. */
+export function period(seconds: number): string {
+  // Two of a unit and more: 90 minutes are said as 90 min, not as 1 h.
+  const unit = UNITS.find(([, size]) => seconds >= 2 * size) ?? UNITS[3];
+  return `${Math.floor(seconds / unit[1])} ${unit[0]}`;
+}
+
+/** Where a time lies as seen from now, both in seconds since 1970. */
+export function relative(time: number, now: number): string {
+  return time > now
+    ? `in ${period(Math.ceil(time - now))}`
+    : `${period(now - time)} ago`;
+}
+
+/** Seconds since 1970 as local time, to the second: `2026-11-23 19:04:05`. */
+export function timestamp(time: number): string {
+  const date = new Date(time * 1000);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  return `${day.map(two).join("-")} ${clock.map(two).join(":")}`;
+}
+
+/** A time both ways: `2026-11-23 19:04:05 (3 h ago)`. */
+export function bothWays(time: number, now: number): string {
+  return `${timestamp(time)} (${relative(time, now)})`;
+}
+
+/** A number with its noun: `1 entry`, `2 entries`. */
+export function count(number: number, one: string, many: string): string {
+  return `${number.toLocaleString("en-US")} ${number === 1 ? one : many}`;
+}
