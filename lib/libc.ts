@@ -182,7 +182,13 @@ export function openOrMake(path: string): number {
     return openForWriting(path, "existing");
   } catch (error) {
     if (!isErrno(error, ENOENT)) throw error;
+  }
+  try {
     return openForWriting(path, "new");
+  } catch (error) {
+    // Somebody else has made it in between.
+    if (!isErrno(error, EEXIST)) throw error;
+    return openForWriting(path, "existing");
   }
 }
 
@@ -209,7 +215,8 @@ export function close(fd: number): void {
   base().close(fd);
 }
 
-let fileSizeSignal: bigint = SIG_DFL;
+/** What SIGXFSZ did before; undefined where it still does. */
+let fileSizeSignal: bigint | undefined;
 
 /**
  * Makes a file size limit (`ulimit -f`, `softlimit -f`) the error EFBIG instead
@@ -248,11 +255,11 @@ export function exec(argv: string[]): LibcError {
   const pointers = new BigUint64Array(strings.length + 1);
   strings.forEach((string, i) => pointers[i] = addressOf(string));
   base().signal(SIGPIPE, SIG_DFL);
-  base().signal(SIGXFSZ, fileSizeSignal);
+  if (fileSizeSignal !== undefined) base().signal(SIGXFSZ, fileSizeSignal);
   base().execvp(strings[0], new Uint8Array(pointers.buffer));
   const error = new LibcError("exec", errno());
   base().signal(SIGPIPE, SIG_IGN);
-  base().signal(SIGXFSZ, SIG_IGN);
+  if (fileSizeSignal !== undefined) base().signal(SIGXFSZ, SIG_IGN);
   return error;
 }
 

@@ -121,7 +121,8 @@ type Level = ResolvedConfig["log"]["level"];
 export function reachesClient(fd: number): boolean {
   try {
     const own = Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    if (!/^(socket|pipe):/.test(own)) return false;
+    const named = !/^(socket|pipe):/.test(own);
+    if (named && !Deno.statSync(`/proc/self/fd/${fd}`).isFifo) return false;
     return [0, 1].some((other) =>
       Deno.readLinkSync(`/proc/self/fd/${other}`) === own
     );

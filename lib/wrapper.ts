@@ -124,8 +124,15 @@ async function decide(
     log.info(formatLine("pass", { ...who, ...fieldsOf(verdict) }));
     return become(next, log);
   }
-  if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
-  defer(config, log, next, who, verdict);
+  try {
+    if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
+    defer(config, log, next, who, verdict);
+  } catch (error) {
+    // 421 is right at any point of a session (RFC 5321 section 4.2.2).
+    log.error(formatLine("defer", { ...who, ...trouble(error) }));
+    refuseInBanner(PROBLEM, 10);
+    return EXIT.temporary;
+  }
   await pruneWhenDue(config, log);
   return EXIT.done;
 }

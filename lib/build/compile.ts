@@ -36,6 +36,16 @@ const V8_FLAGS = "--single-threaded,--lite-mode";
 /** The configuration module that main.ts imports. */
 const ORIGINAL = new URL("greylist.config.ts", ROOT);
 
+/**
+ * What main.ts and its modules import only when they need it, as they name it,
+ * and the module itself. Each is a file of its own in the binary: a connection
+ * pays for every line that is loaded, but hardly for one that lies there.
+ */
+const LATER = {
+  "./lib/commands/mod.ts": new URL("lib/commands/mod.ts", ROOT),
+  "./prune.ts": new URL("lib/prune.ts", ROOT),
+};
+
 /** A configuration module that cannot be used; the message begins with FILE. */
 class BadConfig extends Error {}
 
@@ -118,6 +128,23 @@ async function checkTypes(
   );
 }
 
+/** Puts a module and all that it imports into one file. */
+async function bundleModule(
+  module: URL,
+  output: string,
+  flags: string[],
+): Promise<void> {
+  await ensureDir(dirname(output));
+  await step([
+    "bundle",
+    ...flags,
+    // A shorter text is loaded faster, and names no path of this machine.
+    "--minify",
+    `--output=${output}`,
+    fromFileUrl(module),
+  ]);
+}
+
 /** Makes a binary of one module, with denort from wherever it can be had. */
 async function compileBundle(args: string[], scratch: string): Promise<void> {
   const own = Deno.env.has("DENORT_BIN");
@@ -151,15 +178,15 @@ async function build(
   const permissions = await loadPermissions(file, shown);
   await checkTypes(file, shown, await stdFlags(std, scratch));
 
-  const bundle = join(scratch, "greylist.js");
-  await step([
-    "bundle",
-    // Less to parse at each start, and no paths of this machine in it.
-    "--minify",
-    ...await stdFlags(std, scratch, { original: ORIGINAL, by: file }),
-    `--output=${bundle}`,
-    fromFileUrl(new URL("main.ts", ROOT)),
+  const flags = await stdFlags(std, scratch, { original: ORIGINAL, by: file });
+  const bundle = join(scratch, "bundle", "greylist.js");
+  await bundleModule(new URL("main.ts", ROOT), bundle, [
+    ...flags,
+    ...Object.keys(LATER).map((name) => `--external=${name}`),
   ]);
+  for (const [name, module] of Object.entries(LATER)) {
+    await bundleModule(module, join(scratch, "bundle", name), flags);
+  }
 
   // Renamed into place, since a running binary cannot be written to.
   const fresh = `${output}.${Deno.pid}.new`;

@@ -120,10 +120,16 @@ export class ConsoleHandler extends BaseHandler {
 
 export class FileHandler extends BaseHandler {
   readonly #file: InstanceType<typeof OldFileHandler>;
+  readonly #destroyOld: () => void;
 
   constructor(levelName: LevelName, options: FileHandlerOptions) {
     super(levelName, options);
-    this.#file = new OldFileHandler(oldName(levelName), options);
+    const file = new OldFileHandler(oldName(levelName), options);
+    this.#file = file;
+    // The older one's unload listener calls its destroy; as in today's, that has
+    // to be the one that a subclass may override.
+    this.#destroyOld = file.destroy.bind(file);
+    file.destroy = () => this.destroy();
   }
 
   override setup(): void {
@@ -144,6 +150,6 @@ export class FileHandler extends BaseHandler {
   }
 
   override destroy(): void {
-    this.#file.destroy();
+    this.#destroyOld();
   }
 }
