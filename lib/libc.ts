@@ -46,6 +46,8 @@ export class LibcError extends Error {
   }
 }
 
+const EINTR = 4;
+
 /** The errno values that somebody decides by. */
 export const ENOENT = 2;
 /** See {@linkcode ENOENT}. */
@@ -240,7 +242,11 @@ export function poll(fd: number, events: number, timeout: number): boolean {
   pollfd.setInt16(4, events, true);
   const wait = Math.max(0, Math.min(Math.ceil(timeout), 0x7fffffff));
   const buffer = new Uint8Array(pollfd.buffer);
-  return check("poll", base().poll(buffer, 1n, wait)) > 0;
+  while (true) {
+    const ready = base().poll(buffer, 1n, wait);
+    // A process that was stopped and goes on finds its wait interrupted.
+    if (ready !== -1 || errno() !== EINTR) return check("poll", ready) > 0;
+  }
 }
 
 /**

@@ -9,87 +9,17 @@
 import { fromFileUrl, join } from "@std/path";
 import { EXIT } from "../exit.ts";
 import { Client } from "./demo/client.ts";
+import { type Contact, CONTACTS, DELAY, HOSTNAME } from "./demo/contacts.ts";
 import { ended, Listener } from "./demo/listener.ts";
 import { difference, exchange, labelled, verdictOf } from "./demo/screen.ts";
 import { standIn } from "./demo/stand_in.ts";
 import { ROOT } from "./std.ts";
 
-/** How many seconds the demo's configuration lets a new sender wait. */
-const DELAY = 2;
-
 /** How long the build may take, in milliseconds; it may have to download. */
 const BUILD_TIME = 300_000;
 
-/** What the mail server that is played calls itself. */
-const HOSTNAME = "d.example";
-
 /** The entry of the network that 127.0.0.1 is in. */
 const ENTRY = "127.0.0.0_24";
-
-/** One connection, and what has to come of it. */
-interface Contact {
-  /** What is to be seen. */
-  readonly introduction: string;
-  /** Seconds to wait before it. */
-  readonly wait: number;
-  readonly commands: readonly string[];
-  /** The codes of the banner and of the replies. */
-  readonly codes: string;
-  /** The verdict and its reason in the log. */
-  readonly verdict: string;
-  /** The size of the entry's file, which is how often it was accepted. */
-  readonly size: number;
-  /** What that size means. */
-  readonly meaning: string;
-  /** Whether the next program has to be the one that answers. */
-  readonly handedOver: boolean;
-}
-
-const ENVELOPE = [
-  "HELO b.example",
-  "MAIL FROM:<a@b.example>",
-  "RCPT TO:<c@d.example>",
-] as const;
-
-const DEFERRED = {
-  commands: [...ENVELOPE, "QUIT"],
-  codes: "220 250 250 451 221",
-  size: 0,
-  handedOver: false,
-} as const;
-
-const CONTACTS: readonly Contact[] = [
-  {
-    ...DEFERRED,
-    introduction: "1. A sender that was never seen: it is asked to come back",
-    wait: 0,
-    verdict: "defer new",
-    meaning: "its network is known by an empty file: never accepted",
-  },
-  {
-    ...DEFERRED,
-    introduction: "2. It comes back at once: that is too early",
-    wait: 0,
-    verdict: "defer early",
-    meaning: "unchanged: hammering does not help, and does not harm",
-  },
-  {
-    introduction:
-      `3. ${DELAY} seconds later: greylist becomes the stand-in, which takes the mail`,
-    wait: DELAY,
-    commands: [
-      ...ENVELOPE,
-      "DATA",
-      "Subject: hello\n\nGood things come to those who wait.\n.",
-      "QUIT",
-    ],
-    codes: "220 250 250 250 354 250 221",
-    verdict: "pass retried",
-    size: 1,
-    meaning: "size 1: accepted once; it need not wait again",
-    handedOver: true,
-  },
-];
 
 /** All that the demo writes is in here. */
 const scratch = await Deno.makeTempDir({ prefix: "greylist-demo-" });
@@ -126,9 +56,23 @@ function stop(): void {
   }
 }
 
-function cleanUp(): void {
+let ending = false;
+
+/** Leaves nothing behind, and ends the demo unless that is under way. */
+async function end(code: number): Promise<void> {
+  if (ending) return;
+  ending = true;
   stop();
-  Deno.removeSync(scratch, { recursive: true });
+  // What is being killed may be writing.
+  for (let tries = 0; tries < 20; tries++) {
+    try {
+      Deno.removeSync(scratch, { recursive: true });
+      break;
+    } catch {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+  Deno.exit(code);
 }
 
 function writeFiles(): void {
@@ -185,7 +129,7 @@ async function compile(): Promise<number> {
 // NO_COLOR counts when it is set and not empty (no-color.org).
 const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
 
-const STYLES = { title: 1, bad: 31, good: 32, later: 33, aside: 2 } as const;
+const STYLES = { title: 1, bad: 31, good: 32, later: 33 } as const;
 
 function paint(style: keyof typeof STYLES, text: string): string {
   return colour ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
@@ -252,18 +196,23 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
 
   const line = Deno.readTextFileSync(log).slice(logged).trimEnd();
   for (const part of labelled("log: ", line)) console.log(part);
-  for (const part of labelled("file:", await list(base, ENTRY))) {
-    console.log(part);
+  const file = `${await list(base, ENTRY)} (${meaning})`;
+  for (const part of labelled("file:", file)) console.log(part);
+  const speaker = /pid (\d+)$/.exec(replies[0] ?? "")?.[1];
+  if (speaker === String(pid)) {
+    console.log(`pid:  ${pid} was greylist and is the stand-in now`);
   }
-  console.log(paint("aside", `      (${meaning})`));
 
   const seen = replies.map((reply) => reply.slice(0, 3)).join(" ");
-  const speaker = /process (\d+)$/.exec(replies[0] ?? "")?.[1];
   return [
     difference("replies", seen, codes),
     difference("log", verdictOf(line), verdict),
     difference("size of the file", sizeOf(join(base, ENTRY)), size),
-    difference("process", speaker, handedOver ? String(pid) : undefined),
+    difference(
+      "pid in the banner",
+      speaker,
+      handedOver ? String(pid) : undefined,
+    ),
     difference("exit code", code, EXIT.done),
   ].filter((text) => text !== undefined);
 }
@@ -273,18 +222,23 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
  *
  * @returns the exit code: 1 where anything was not as it has to be
  */
-async function main(): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  if (args.length > 0) {
+    console.error(`greylist demo: ${args[0]}: expected no arguments`);
+    return EXIT.wrong;
+  }
   console.log(
     `Greylisting: who is new has to try again. Mail servers do, most spam does not.
-Building greylist for a wait of ${DELAY} seconds (usually a minute or more) ...`,
+Compiling greylist with a wait of ${DELAY} seconds (a minute is usual) ...`,
   );
   writeFiles();
   const built = await compile();
   if (built !== EXIT.done) return built;
   using listener = new Listener();
   console.log(
-    `Listening on 127.0.0.1:${listener.port} in place of tcpserver; each connection gets
-"greylist stand-in", where a mail server has "greylist qmail-smtpd".`,
+    `A connection to 127.0.0.1:${listener.port} starts "greylist stand-in", as tcpserver would
+start "greylist qmail-smtpd". Shown are sender (>), server (<), the log, and the
+file of the sender's network; its size is how often that was accepted.`,
   );
   const faults: string[] = [];
   for (const [i, contact] of CONTACTS.entries()) {
@@ -301,25 +255,19 @@ Building greylist for a wait of ${DELAY} seconds (usually a minute or more) ...`
   return EXIT.done;
 }
 
-for (
-  const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], [
-    "SIGTERM",
-    15,
-  ]] as const
-) {
-  Deno.addSignalListener(signal, () => {
-    cleanUp();
-    Deno.exit(128 + number);
-  });
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+for (const [signal, number] of Object.entries(SIGNALS)) {
+  Deno.addSignalListener(signal as Deno.Signal, () => end(128 + number));
 }
-let code: number;
+let code: number = EXIT.temporary;
 try {
-  code = await main();
+  code = await main(Deno.args);
 } catch (error) {
-  if (!(error instanceof Error)) throw error;
-  console.error(`greylist demo: ${error.message}`);
-  code = EXIT.temporary;
+  // Whoever closed the pipe does not want to know.
+  if (!(error instanceof Deno.errors.BrokenPipe)) {
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`greylist demo: ${message}`);
+  }
 } finally {
-  cleanUp();
+  await end(code);
 }
-Deno.exit(code);

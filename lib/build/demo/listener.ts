@@ -13,6 +13,7 @@ import {
   cString,
   lazily,
   LIBC,
+  LibcError,
   localOf,
   peerOf,
   poll,
@@ -103,8 +104,8 @@ export class Listener implements Disposable {
    *
    * @param stderr a file that the program's standard error is added to
    * @returns the process id; {@linkcode ended} has to be called with it
-   * @throws {LibcError}
-   * @throws {Error} where nobody connects, or the program cannot be started
+   * @throws {LibcError} where the program cannot be started, for example
+   * @throws {Error} where nobody connects
    */
   serve(program: Program, stderr: string): number {
     if (!poll(this.#fd, POLLIN, PATIENCE)) throw new Error("nobody connects");
@@ -165,7 +166,7 @@ function spawn(
     envp.pointers,
   );
   calls.posix_spawn_file_actions_destroy(actions);
-  if (error !== 0) throw new Error(`${program[0]}: cannot start (${error})`);
+  if (error !== 0) throw new LibcError(program[0], error);
   return new DataView(pid.buffer).getInt32(0, true);
 }
 

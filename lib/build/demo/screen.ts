@@ -34,13 +34,13 @@ export function exchange(
 /** A line behind a label, broken at spaces where it is too wide. */
 export function labelled(label: string, line: string): string[] {
   const lines: string[] = [];
-  let current = `${label} `;
-  for (const word of line.split(/ +/)) {
-    const longer = current + " " + word;
-    if (longer.length > WIDTH) {
+  let current = label;
+  for (const word of line.split(" ")) {
+    if (`${current} ${word}`.length > WIDTH) {
       lines.push(current);
-      current = " ".repeat(label.length + 1) + " " + word;
-    } else current = longer;
+      current = " ".repeat(label.length);
+    }
+    current += ` ${word}`;
   }
   return [...lines, current];
 }

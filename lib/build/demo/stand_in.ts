@@ -16,7 +16,7 @@ export function standIn(hostname: string): string {
 cr=$(printf '\\r')
 say() { printf '%s\\r\\n' "$1"; }
 
-say "220 ${hostname} stand-in for qmail-smtpd, process $$"
+say "220 ${hostname} stand-in for qmail-smtpd, pid $$"
 while IFS= read -r line; do
   case \${line%"$cr"} in
     HELO*|EHLO*) say '250 ${hostname}' ;;
