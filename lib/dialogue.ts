@@ -10,6 +10,15 @@
  * @module
  */
 
+import {
+  copy,
+  endOfWord,
+  parsePath,
+  skipBlanks,
+  trimBlanks,
+  word,
+} from "./command_line.ts";
+
 /** The longest command line in octets, line end included (RFC 5321: 512). */
 const MAX_LINE = 4096;
 
@@ -28,11 +37,7 @@ const DEFERRAL_CODE = "451 4.7.1 ";
 /** What a deferral says when the administrator's text is empty. */
 const DEFAULT_TEXT = "Greylisted, please try again later";
 
-/** One more than the longest verb, so that STARTTLSX is not STARTTLS. */
-const MAX_VERB = "STARTTLS".length + 1;
-
-const TAB = 9, LF = 10, CR = 13, SPACE = 32, QUOTE = 34;
-const COLON = 58, LESS = 60, GREATER = 62, BACKSLASH = 92;
+const LF = 10, CR = 13;
 
 const NOTHING = new Uint8Array(0);
 
@@ -213,7 +218,7 @@ export class Dialogue {
         this.#endTransaction();
         this.#mail = true;
         if (!this.#settled) {
-          this.#envelope.from = path(line.subarray(end), "FROM");
+          this.#envelope.from = parsePath(line.subarray(end), "FROM");
         }
         return "250 2.1.0 Sender ok";
     }
@@ -276,7 +281,7 @@ export class Dialogue {
     if (envelope.recipients === 0) {
       // A sender that was reset is not this recipient's.
       if (!this.#mail) envelope.from = undefined;
-      envelope.to = path(argument, "TO");
+      envelope.to = parsePath(argument, "TO");
     }
     envelope.recipients++;
   }
@@ -309,74 +314,4 @@ function printable(text: string, limit: number): string {
     .trim()
     .slice(0, limit)
     .trimEnd();
-}
-
-/**
- * The path in the argument of MAIL or RCPT, however it is written: with or
- * without keyword, spaces, `<>` and parameters. Undefined when there is none.
- */
-function path(argument: Uint8Array, keyword: string): Uint8Array | undefined {
-  const line = trimBlanks(argument);
-  let at = 0;
-  const end = endOfWord(line, at);
-  const colon = skipBlanks(line, end);
-  if (word(line, at, end) === keyword && line[colon] === COLON) {
-    at = skipBlanks(line, colon + 1);
-  }
-  if (line[at] !== LESS) {
-    return copy(line.subarray(at, findUnquoted(line, at, SPACE)));
-  }
-  // `<>` is the null sender, which is something.
-  return line.slice(at + 1, findUnquoted(line, at + 1, GREATER));
-}
-
-/**
- * The index of the first `stop` that is in no quoted string (RFC 5321, 4.1.2),
- * else the line's length: `"a>b"@c` is one path.
- */
-function findUnquoted(line: Uint8Array, at: number, stop: number): number {
-  let quoted = false;
-  for (; at < line.length; at++) {
-    const byte = line[at];
-    if (byte === QUOTE) quoted = !quoted;
-    else if (quoted && byte === BACKSLASH) at++;
-    else if (!quoted && byte === stop) return at;
-  }
-  return line.length;
-}
-
-/** The end of the ASCII letters that begin at `at`. */
-function endOfWord(line: Uint8Array, at: number): number {
-  const limit = Math.min(line.length, at + MAX_VERB);
-  while (at < limit && isLetter(line[at])) at++;
-  return at;
-}
-
-function isLetter(byte: number): boolean {
-  const lower = byte | 0x20;
-  return lower >= 0x61 && lower <= 0x7a;
-}
-
-function word(line: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...line.subarray(start, end)).toUpperCase();
-}
-
-function skipBlanks(line: Uint8Array, at: number): number {
-  while (isBlank(line[at])) at++;
-  return at;
-}
-
-function trimBlanks(line: Uint8Array): Uint8Array {
-  let end = line.length;
-  while (isBlank(line[end - 1])) end--;
-  return line.subarray(skipBlanks(line, 0), end);
-}
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB;
-}
-
-/** A copy, for the chunk is the caller's; undefined when there is nothing. */
-function copy(bytes: Uint8Array): Uint8Array | undefined {
-  return bytes.length > 0 ? bytes.slice() : undefined;
 }

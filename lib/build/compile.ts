@@ -232,8 +232,9 @@ async function isDirectory(path: string): Promise<boolean> {
  * @returns the exit code
  */
 async function main(args: string[]): Promise<number> {
-  const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+  let scratch: string | undefined;
   try {
+    scratch = await Deno.makeTempDir({ prefix: "greylist-" });
     const { options, operands } = parseOptions(args, {
       string: ["config", "output"],
     });
@@ -253,7 +254,7 @@ async function main(args: string[]): Promise<number> {
     console.error(`greylist compile: ${error.message}`);
     return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
   } finally {
-    await Deno.remove(scratch, { recursive: true });
+    if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
   }
 }
 

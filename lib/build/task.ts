@@ -36,7 +36,8 @@ const TASKS: Readonly<Record<string, Task>> = {
     "lib/build/spf.ts",
   ),
   test: {
-    deno: ["test", "-A"],
+    // Datagram sockets, for the tests with a syslog daemon of their own.
+    deno: ["test", "-A", "--unstable-net"],
     operands: (args) =>
       args.some((arg) => !arg.startsWith("-"))
         ? args.map(absolute)
@@ -165,15 +166,16 @@ async function main(args: string[], scratch: string): Promise<number> {
   return (await child.status).code;
 }
 
-const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+let scratch: string | undefined;
 let code: number;
 try {
+  scratch = await Deno.makeTempDir({ prefix: "greylist-" });
   code = await main(Deno.args, scratch);
 } catch (error) {
   if (!(error instanceof Error)) throw error;
   console.error(`greylist ${Deno.args[0] ?? "task"}: ${error.message}`);
   code = error instanceof Stop ? error.code : 111;
 } finally {
-  await Deno.remove(scratch, { recursive: true });
+  if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
 }
 Deno.exit(code);

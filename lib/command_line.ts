@@ -1,0 +1,88 @@
+/**
+ * The octets of one SMTP command line (RFC 5321 section 4.1): its verb, its
+ * argument, the path in that.
+ *
+ * @module
+ */
+
+/** One more than the longest verb, so that STARTTLSX is not STARTTLS. */
+const MAX_VERB = "STARTTLS".length + 1;
+
+const TAB = 9, SPACE = 32, QUOTE = 34;
+const COLON = 58, LESS = 60, GREATER = 62, BACKSLASH = 92;
+
+/**
+ * The path in the argument of MAIL or RCPT, however it is written: with or
+ * without keyword, spaces, `<>` and parameters. Undefined when there is none.
+ */
+export function parsePath(
+  argument: Uint8Array,
+  keyword: string,
+): Uint8Array | undefined {
+  const line = trimBlanks(argument);
+  let at = 0;
+  const end = endOfWord(line, at);
+  const colon = skipBlanks(line, end);
+  if (word(line, at, end) === keyword && line[colon] === COLON) {
+    at = skipBlanks(line, colon + 1);
+  }
+  if (line[at] !== LESS) {
+    return copy(line.subarray(at, findUnquoted(line, at, SPACE)));
+  }
+  // `<>` is the null sender, which is something.
+  return line.slice(at + 1, findUnquoted(line, at + 1, GREATER));
+}
+
+/**
+ * The index of the first `stop` that is in no quoted string (RFC 5321, 4.1.2),
+ * else the line's length: `"a>b"@c` is one path.
+ */
+function findUnquoted(line: Uint8Array, at: number, stop: number): number {
+  let quoted = false;
+  for (; at < line.length; at++) {
+    const byte = line[at];
+    if (byte === QUOTE) quoted = !quoted;
+    else if (quoted && byte === BACKSLASH) at++;
+    else if (!quoted && byte === stop) return at;
+  }
+  return line.length;
+}
+
+/** The end of the ASCII letters that begin at `at`. */
+export function endOfWord(line: Uint8Array, at: number): number {
+  const limit = Math.min(line.length, at + MAX_VERB);
+  while (at < limit && isLetter(line[at])) at++;
+  return at;
+}
+
+function isLetter(byte: number): boolean {
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x7a;
+}
+
+/** Those letters as an upper-case word, for commands have no case. */
+export function word(line: Uint8Array, start: number, end: number): string {
+  return String.fromCharCode(...line.subarray(start, end)).toUpperCase();
+}
+
+/** The index of the first octet from `at` that is no blank. */
+export function skipBlanks(line: Uint8Array, at: number): number {
+  while (isBlank(line[at])) at++;
+  return at;
+}
+
+/** The line without blanks at either end; not a copy. */
+export function trimBlanks(line: Uint8Array): Uint8Array {
+  let end = line.length;
+  while (isBlank(line[end - 1])) end--;
+  return line.subarray(skipBlanks(line, 0), end);
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB;
+}
+
+/** A copy, for the chunk is the caller's; undefined when there is nothing. */
+export function copy(bytes: Uint8Array): Uint8Array | undefined {
+  return bytes.length > 0 ? bytes.slice() : undefined;
+}
