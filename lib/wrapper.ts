@@ -10,6 +10,7 @@ import {
   clientNetwork,
   formatAddress,
   formatNetwork,
+  type Network,
 } from "./address.ts";
 import {
   defaultMessage,
@@ -182,11 +183,14 @@ function check(
   who: Who,
 ): Defer | Pass | Exempt {
   let address: Address | undefined;
+  let network: Network | undefined;
   let failure: unknown;
   try {
     const peer = findPeer(variable, () => peerOf(0)?.address);
     address = peer.address;
     who.ip = formatAddress(address);
+    network = clientNetwork(address, config.match);
+    who.net = formatNetwork(network);
     if (peer.source !== "TCPREMOTEIP") next.variables.TCPREMOTEIP = who.ip;
   } catch (error) {
     // A rule that needs no address may still exempt the caller.
@@ -205,10 +209,7 @@ function check(
   if (rule !== undefined) {
     return { action: "pass", reason: "whitelisted", rule };
   }
-  if (address === undefined) throw failure;
-
-  const network = clientNetwork(address, config.match);
-  who.net = formatNetwork(network);
+  if (network === undefined) throw failure;
   const store = new Store(config.baseDir);
   return store.decide(network, Date.now() / 1000, config.timeouts);
 }

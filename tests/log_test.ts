@@ -163,6 +163,16 @@ Deno.test("log: a file that cannot be opened throws nothing", () => {
   }
 });
 
+Deno.test("log: a FIFO that nobody reads is no log file", async () => {
+  using dir = temporary();
+  const fifo = `${dir.path}/fifo`;
+  const { code, stdout, stderr } = await evaluate(
+    prelude(fifo) + EACH + 'console.log("alive"); Deno.exit(7)',
+    `mkfifo ${fifo}; exec "$@"`,
+  );
+  assertEquals([code, stdout, stderr], [7, "alive\n", ""]);
+});
+
 Deno.test("log: a full disk throws nothing, not even at the end", async () => {
   const { code, stdout, stderr } = await evaluate(
     prelude("/dev/full") + `

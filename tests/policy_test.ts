@@ -137,6 +137,12 @@ Deno.test("policy: other limits", () => {
       `${accepted}, ${age} s`,
     );
   }
+  // Nobody is told to come back in 0 seconds.
+  const instant = { ...TIMEOUTS, delay: 0 };
+  assertEquals(
+    shown(judge(undefined, NOW, instant)),
+    "defer new wait=1 create",
+  );
   const never = { ...TIMEOUTS, expireAfter: Infinity };
   assertEquals(at(1, NOW, never), `pass known age=${NOW} accepted=2 accept`);
 });

@@ -1,0 +1,40 @@
+/**
+ * HTML from templates: whatever is put in is text, unless it is markup already.
+ *
+ * @module
+ */
+
+/** HTML that needs no escaping any more. */
+export interface Markup {
+  readonly markup: string;
+}
+
+type Part = string | number | Markup | Part[];
+
+const ENTITIES: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Text as it may stand between tags and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
+}
+
+/** The tag of a template that is HTML. */
+export function markup(
+  literals: TemplateStringsArray,
+  ...parts: Part[]
+): Markup {
+  let text = literals[0];
+  parts.forEach((part, i) => text += render(part) + literals[i + 1]);
+  return { markup: text };
+}
+
+function render(part: Part): string {
+  if (Array.isArray(part)) return part.map(render).join("");
+  return typeof part === "object" ? part.markup : escapeHtml(String(part));
+}

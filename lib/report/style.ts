@@ -1,0 +1,79 @@
+/**
+ * The style sheet of the report's page.
+ *
+ * @module
+ */
+
+/** Colours have a contrast of at least 4.5 for text and 3 for bars. */
+export const STYLE = `
+:root { color-scheme: light dark; --paper: #fff; --panel: #f3f5f7;
+  --ink: #1b1f24; --soft: #535b64; --rule: #d5dae0;
+  --deferred: #c2570c; --passed: #1d6f8f; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171a;
+  --panel: #1e2327; --ink: #e7eaed; --soft: #a9b2bb; --rule: #3a4249;
+  --deferred: #e08a3c; --passed: #58aecb; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 64rem; padding: 1rem; background: var(--paper);
+  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0; }
+h2 { font-size: 1.15rem; margin: 0; }
+p { margin: .25rem 0; color: var(--soft); }
+section { margin-top: 2.25rem; }
+.tiles { display: grid; gap: .75rem; margin: 1.25rem 0 0;
+  grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
+.tiles div { background: var(--panel); border-radius: .5rem; padding: .75rem 1rem; }
+dt { color: var(--soft); font-size: .875rem; }
+dd { margin: 0; font-size: .875rem; color: var(--soft); }
+dt + dd { font-size: 1.5rem; line-height: 1.3; font-weight: 600;
+  color: var(--ink); font-variant-numeric: tabular-nums; }
+.pair { display: grid; gap: 0 2.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+figure { margin: 0; }
+.key span { margin-right: 1rem; white-space: nowrap; }
+.key svg { vertical-align: -1px; }
+.plot { display: flex; gap: .5rem; margin-top: 1.25rem; }
+.scale { position: relative; flex: none; width: 4.25rem; height: 180px; }
+.scale span { position: absolute; right: 0; transform: translateY(-50%);
+  font-size: .75rem; color: var(--soft); font-variant-numeric: tabular-nums; }
+.chart { flex: 1; min-width: 0; width: 100%; overflow: visible; }
+.chart line { stroke: var(--rule); }
+.chart text { fill: var(--soft); font-size: 12px; text-anchor: middle; }
+.chart g:hover { opacity: .75; }
+.d { fill: var(--deferred); }
+.p { fill: var(--passed); }
+summary { cursor: pointer; font-size: .875rem; color: var(--soft); padding: .25rem 0; }
+table { border-collapse: collapse; width: 100%; margin-top: .5rem;
+  font-size: .9375rem; font-variant-numeric: tabular-nums; }
+details table { width: auto; min-width: min(100%, 20rem); }
+th, td { padding: .3rem .75rem .3rem 0; text-align: right; vertical-align: top;
+  border-bottom: 1px solid var(--rule); }
+th:last-child, td:last-child { padding-right: 0; }
+thead th { color: var(--soft); font-weight: 400; font-size: .8125rem;
+  vertical-align: bottom; }
+tbody th { font-weight: 400; }
+th:first-child { text-align: left; overflow-wrap: anywhere; }
+td { white-space: nowrap; }
+.in { padding-left: 1.25rem; }
+.joined th, .joined td { border-bottom: 0; padding-bottom: 0; }
+.example td { text-align: left; white-space: normal; padding: 0 0 .3rem; }
+.example div { color: var(--soft); font-size: .8125rem; overflow: hidden;
+  overflow-wrap: anywhere; display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 2; }
+footer { margin-top: 2.25rem; border-top: 1px solid var(--rule); font-size: .875rem; }
+@media (max-width: 40rem) {
+  .wide { display: none; }
+  .scale { width: 3.25rem; }
+  table { font-size: .8125rem; }
+  .joined th { width: 45%; }
+  th, td { padding-right: .5rem; }
+}
+@media print {
+  :root { color-scheme: light; --paper: #fff; --panel: #f3f5f7; --ink: #000;
+    --soft: #444; --rule: #bbb; --deferred: #c2570c; --passed: #1d6f8f; }
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  section, tr { break-inside: avoid; }
+  h2 { break-after: avoid; }
+  .tiles div { border: 1px solid var(--rule); }
+  details { display: none; }
+}
+`;

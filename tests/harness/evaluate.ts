@@ -1,0 +1,39 @@
+/**
+ * Code that runs in a process of its own: what it does to its descriptors,
+ * limits and signals stays there.
+ *
+ * @module
+ */
+
+import { type Outcome, run } from "./process.ts";
+
+/** Where the code finds a module of the project, such as `lib/log.ts`. */
+export function moduleUrl(path: string): string {
+  return new URL(`../../${path}`, import.meta.url).href;
+}
+
+/** The import map of these tests, where they have one. */
+function importMap(): string[] {
+  const args = Deno.readTextFileSync("/proc/self/cmdline").split("\0");
+  const i = args.findIndex((arg) => arg.startsWith("--import-map"));
+  if (i < 0) return [];
+  return args[i].includes("=") ? [args[i]] : args.slice(i, i + 2);
+}
+
+/** The command line that evaluates TypeScript. */
+export function evaluation(code: string): string[] {
+  const flags = ["--quiet", "--no-lock", "--unstable-net", ...importMap()];
+  return [Deno.execPath(), "eval", ...flags, code];
+}
+
+/**
+ * Evaluates TypeScript with all permissions.
+ *
+ * @param shell the command of sh(1) that runs it as `"$@"`, and may redirect it
+ */
+export function evaluate(
+  code: string,
+  shell = 'exec "$@"',
+): Promise<Outcome> {
+  return run(["sh", "-c", shell, "sh", ...evaluation(code)]);
+}
