@@ -42,7 +42,9 @@ export function converse(speaker: Speaker, patience: Patience): void {
   try {
     send(speaker.greeting(), wait);
     while (!speaker.done) {
-      if (!poll(0, POLLIN, wait())) {
+      const left = wait();
+      // A client that never stops talking is always ready to be read.
+      if (left <= 0 || !poll(0, POLLIN, left)) {
         // One try: a client that does not read would hold this up once more.
         send(speaker.timeout(), () => 0);
         break;
@@ -74,7 +76,11 @@ export function sayOnce(reply: string, timeout: number): void {
 
 function send(bytes: Uint8Array, wait: () => number): void {
   while (bytes.length > 0) {
-    if (!poll(1, POLLOUT, wait())) throw new Error("the client does not read");
+    const left = wait();
+    // With no time left there is still one try, but no second.
+    if (left < 0 || !poll(1, POLLOUT, left)) {
+      throw new Error("the client does not read");
+    }
     bytes = bytes.subarray(Deno.stdout.writeSync(bytes.subarray(0, PIECE)));
   }
 }

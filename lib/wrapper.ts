@@ -276,7 +276,8 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
   const seconds = String(Math.ceil(idleTimeout));
   return handOver(["rblsmtpd", "-t", seconds, "false"], {
     ...next.variables,
-    RBLSMTPD: cutText(refusal.text),
+    // A hyphen in front would make it 553 (rblsmtpd(1)); the code stands there.
+    RBLSMTPD: `${refusal.status} ${cutText(refusal.text)}`,
   });
 }
 

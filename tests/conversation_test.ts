@@ -69,6 +69,17 @@ Deno.test("conversation: a client that talks on and on", async () => {
   assertEquals(stderr, "returned\n");
 });
 
+Deno.test("conversation: a client that never pauses", async () => {
+  const { stdout, stderr } = await evaluate(
+    PRELUDE + `
+    echo.receive = () => encode("");
+    converse(echo, { idleTimeout: 20, sessionTimeout: 0.5 });
+    console.error("returned");`,
+    'yes | "$@"',
+  );
+  assertEquals([stdout, stderr], ["hello\ntimeout\n", "returned\n"]);
+});
+
 Deno.test("conversation: a client that does not read", async () => {
   const { stderr } = await evaluate(
     PRELUDE + `
