@@ -5,15 +5,14 @@
  * @module
  */
 
-import { poll, POLLIN, POLLOUT, shutdownWriting } from "./libc.ts";
+import type { Dialogue } from "./dialogue.ts";
+import { endAfter, poll, POLLIN, POLLOUT, shutdownWriting } from "./libc.ts";
 
-/** What is said; {@linkcode Dialogue} is one such. */
-export interface Speaker {
-  readonly done: boolean;
-  greeting(): Uint8Array;
-  receive(chunk: Uint8Array): Uint8Array;
-  timeout(): Uint8Array;
-}
+/** What is said. */
+export type Speaker = Pick<
+  Dialogue,
+  "done" | "greeting" | "receive" | "timeout"
+>;
 
 /** How long a client may take, in seconds. */
 export interface Patience {
@@ -26,6 +25,13 @@ export interface Patience {
 /** A write of at most PIPE_BUF bytes does not wait once poll(2) allows it. */
 const PIECE = 4096;
 
+/**
+ * How much longer than it should a conversation may take, in seconds, before the
+ * process is ended: should a call wait that poll(2) said would not. To the client
+ * that is a deferral too.
+ */
+const LAST_RESORT = 60;
+
 /** How long a client has to hang up after the last reply, in seconds. */
 const FAREWELL = 2;
 
@@ -34,6 +40,7 @@ const FAREWELL = 2;
  * Whatever the client does, this returns.
  */
 export function converse(speaker: Speaker, patience: Patience): void {
+  endAfter(patience.sessionTimeout + LAST_RESORT);
   const end = performance.now() + patience.sessionTimeout * 1000;
   /** How long to wait now, in milliseconds. */
   const wait = () =>
@@ -66,6 +73,7 @@ export function converse(speaker: Speaker, patience: Patience): void {
  * @param timeout seconds
  */
 export function sayOnce(reply: string, timeout: number): void {
+  endAfter(timeout + LAST_RESORT);
   try {
     send(new TextEncoder().encode(reply), () => timeout * 1000);
     hangUp();

@@ -31,8 +31,8 @@ const MAX_REPLY = 512;
 /** The longest domain in octets (RFC 5321, 4.5.3.1.2). */
 const MAX_DOMAIN = 255;
 
-/** What precedes the administrator's text in a deferral. */
-const DEFERRAL_CODE = "451 4.7.1 ";
+/** How much of a deferral stands before the administrator's text, in octets. */
+const CODE_LENGTH = "451 4.7.1 ".length;
 
 /** What a deferral says when the administrator's text is empty. */
 const DEFAULT_TEXT = "Greylisted, please try again later";
@@ -303,7 +303,7 @@ export class Dialogue {
  * them (RFC 5321, 4.2). An empty text becomes a general one.
  */
 export function cutText(text: string): string {
-  return printable(text, MAX_REPLY - 2 - DEFERRAL_CODE.length) || DEFAULT_TEXT;
+  return printable(text, MAX_REPLY - 2 - CODE_LENGTH) || DEFAULT_TEXT;
 }
 
 /** One trimmed line of printable ASCII, of at most `limit` octets. */

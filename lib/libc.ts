@@ -47,6 +47,7 @@ export class LibcError extends Error {
 }
 
 const EINTR = 4;
+const EACCES = 13;
 
 /** The errno values that somebody decides by. */
 export const ENOENT = 2;
@@ -110,6 +111,8 @@ const rarer = lazily(() =>
     fchmod: { parameters: ["i32", "u32"], result: "i32" },
     // int futimens(int fd, const struct timespec times[2]);
     futimens: { parameters: ["i32", "pointer"], result: "i32" },
+    // unsigned int alarm(unsigned int seconds);
+    alarm: { parameters: ["u32"], result: "u32" },
     // int dup2(int oldfd, int newfd);
     dup2: { parameters: ["i32", "i32"], result: "i32" },
     // int fcntl(int fd, int cmd, int arg);
@@ -175,15 +178,17 @@ export function openForWriting(path: string, how: "existing" | "new"): number {
 
 /**
  * Opens a file as {@linkcode openForWriting} does, and makes it where it is
- * missing.
+ * missing. A file that only somebody else may write, such as one that root made
+ * by trying the program by hand, makes way.
  *
- * @throws {LibcError}
+ * @throws {LibcError | Error}
  */
 export function openOrMake(path: string): number {
   try {
     return openForWriting(path, "existing");
   } catch (error) {
-    if (!isErrno(error, ENOENT)) throw error;
+    if (isErrno(error, EACCES)) Deno.removeSync(path);
+    else if (!isErrno(error, ENOENT)) throw error;
   }
   try {
     return openForWriting(path, "new");
@@ -267,6 +272,14 @@ export function exec(argv: string[]): LibcError {
   base().signal(SIGPIPE, SIG_IGN);
   if (fileSizeSignal !== undefined) base().signal(SIGXFSZ, SIG_IGN);
   return error;
+}
+
+/**
+ * Ends this process after so many seconds, whatever it is waiting for then
+ * (alarm(2)).
+ */
+export function endAfter(seconds: number): void {
+  rarer().alarm(Math.ceil(seconds));
 }
 
 /** The address and port of a socket's other end, undefined where it has none. */

@@ -46,7 +46,8 @@ export function findPeer(
   for (const source of ["TCPREMOTEIP", "REMOTE_ADDR"] as const) {
     const text = env(source);
     if (!text) continue;
-    const address = parseAddress(text);
+    // The zone of a link-local address (RFC 4007) names a link, not a host.
+    const address = parseAddress(text.replace(/^(fe80:.*)%.*$/i, "$1"));
     if (address !== undefined) return { address, source };
     throw new PeerError(
       `${source}: ${JSON.stringify(text.slice(0, 60))}: expected an IP address`,

@@ -23,9 +23,6 @@ export interface Timeouts {
   readonly expireAfter: number;
 }
 
-/** What the store has to do so that the entry says what was decided. */
-export type Write = "create" | "touch" | "accept" | "reset" | "none";
-
 /** The answer for one connection. */
 export type Verdict = Defer | Pass;
 
@@ -35,7 +32,8 @@ export interface Defer {
   readonly reason: "new" | "early" | "stale" | "expired";
   /** How many seconds from now a retry is let in, rounded up, at least 1. */
   readonly wait: number;
-  readonly write: Write;
+  /** What the store has to do so that the entry says what was decided. */
+  readonly write: "create" | "touch" | "reset" | "none";
 }
 
 /** Let the client in. */
@@ -46,7 +44,8 @@ export interface Pass {
   readonly age: number;
   /** The accepted count, this connection included. */
   readonly accepted: number;
-  readonly write: Write;
+  /** See {@linkcode Defer}. */
+  readonly write: "accept";
 }
 
 /**
@@ -97,7 +96,11 @@ export function judge(
   return forgotten ? defer("stale", delay, "touch") : pass("retried", age, 1);
 }
 
-function defer(reason: Defer["reason"], wait: number, write: Write): Defer {
+function defer(
+  reason: Defer["reason"],
+  wait: number,
+  write: Defer["write"],
+): Defer {
   // A client that is told "in 0 seconds" and obeys would be early again.
   return {
     action: "defer",

@@ -123,9 +123,16 @@ export class Store {
       // and write would make a client that has waited start again.
       const fd = openOrMake(path);
       try {
-        if (verdict.write === "touch") touch(fd);
-        else if (verdict.action === "defer") truncate(fd, 0);
-        else grow(fd, verdict.accepted, entry);
+        switch (verdict.write) {
+          case "touch":
+            touch(fd);
+            break;
+          case "reset":
+            truncate(fd, 0);
+            break;
+          case "accept":
+            grow(fd, verdict.accepted, entry);
+        }
       } finally {
         close(fd);
       }

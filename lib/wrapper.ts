@@ -64,7 +64,7 @@ export async function wrap(
   if (program.length === 0) {
     const log = openLog(DEFAULT_LOG, stderrIsClient);
     log.error(formatLine("defer", { what: quote("no PROGRAM to become") }));
-    refuseInBanner(PROBLEM, 10);
+    refuseInBanner(PROBLEM, LAST_REPLY);
     return EXIT.wrong;
   }
   let config: ResolvedConfig;
@@ -79,11 +79,11 @@ export async function wrap(
   return await decide(config, openLog(config.log, stderrIsClient), next);
 }
 
-const DEFAULT_LOG = {
-  target: "auto",
-  level: "INFO",
-  facility: "mail",
-} as const;
+/** How the log is configured where the configuration cannot be had. */
+const DEFAULT_LOG = resolveConfig({ baseDir: "/" }).log;
+
+/** How long a client may take to read a last reply, in seconds. */
+const LAST_REPLY = 10;
 
 function quiet(): () => void {
   try {
@@ -131,7 +131,7 @@ async function decide(
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...who, ...trouble(error) }));
-    refuseInBanner(PROBLEM, 10);
+    refuseInBanner(PROBLEM, LAST_REPLY);
     return EXIT.temporary;
   }
   await pruneWhenDue(config, log);
@@ -286,6 +286,6 @@ function become({ program, variables, restore }: Next, log: Logger): number {
   const error = handOver(program, variables);
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
-  refuseInBanner(PROBLEM, 10);
+  refuseInBanner(PROBLEM, LAST_REPLY);
   return EXIT.temporary;
 }

@@ -31,7 +31,7 @@ import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
  * optimising compiler nor its reservations, which a program that lives for
  * milliseconds cannot use.
  */
-const V8_FLAGS = "--single-threaded,--lite-mode";
+export const V8_FLAGS = "--single-threaded,--lite-mode";
 
 /** The configuration module that main.ts imports. */
 const ORIGINAL = new URL("greylist.config.ts", ROOT);
@@ -128,6 +128,51 @@ async function checkTypes(
   );
 }
 
+/**
+ * Runs a configuration module once the way each connection will: with the
+ * program's permissions, and with a client where its output goes.
+ *
+ * @throws {BadConfig} where it needs more than that, or prints something
+ */
+async function rehearse(
+  file: URL,
+  name: string,
+  permissions: Permissions,
+  flags: string[],
+): Promise<void> {
+  const script = `
+    const { resolveConfig } = await import("${new URL("lib/config.ts", ROOT)}");
+    resolveConfig((await import(${JSON.stringify(file.href)})).default);`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      ...flags,
+      ...permissionFlags(permissions),
+      `data:text/javascript,${encodeURIComponent(script)}`,
+    ],
+    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    const text = decoder.decode(stderr);
+    const reason = /^error: (?:Uncaught )?(?:\(in promise\) )?(?:\w+: )?(.*)$/m
+      .exec(text)?.[1].replace(/, run again with .*/, "") ?? text;
+    throw new BadConfig(
+      `${name}: ${reason}: expected a module that needs no more than the ` +
+        "compiled program may do",
+    );
+  }
+  const [printed] = decoder.decode(stdout).split("\n");
+  if (stdout.length > 0) {
+    throw new BadConfig(
+      `${name}: prints ${JSON.stringify(printed.slice(0, 60))}: expected a ` +
+        "module that prints nothing, for the client would read it",
+    );
+  }
+}
+
 /** Puts a module and all that it imports into one file. */
 async function bundleModule(
   module: URL,
@@ -146,7 +191,10 @@ async function bundleModule(
 }
 
 /** Makes a binary of one module, with denort from wherever it can be had. */
-async function compileBundle(args: string[], scratch: string): Promise<void> {
+export async function compileBundle(
+  args: string[],
+  scratch: string,
+): Promise<void> {
   const own = Deno.env.has("DENORT_BIN");
   const cached = own ? undefined : await cachedDenort(scratch);
   const first = await deno(args, cached ? { DENORT_BIN: cached } : {});
@@ -177,6 +225,7 @@ async function build(
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
   const permissions = await loadPermissions(file, shown);
   await checkTypes(file, shown, await stdFlags(std, scratch));
+  await rehearse(file, shown, permissions, await stdFlags(std, scratch));
 
   const flags = await stdFlags(std, scratch, { original: ORIGINAL, by: file });
   const bundle = join(scratch, "bundle", "greylist.js");

@@ -1,0 +1,202 @@
+/**
+ * `deno task bench`: what a connection costs, beside an empty program and what
+ * others would take for it.
+ *
+ * @module
+ */
+
+import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
+import { makeBinaries } from "./bench/binaries.ts";
+import { measureGrowth } from "./bench/growth.ts";
+import { measureMemory } from "./bench/memory.ts";
+import { type Bench, FULL, type Plan } from "./bench/plan.ts";
+import { killAll } from "./bench/process.ts";
+import { measureSessions } from "./bench/sessions.ts";
+import { measureStarts } from "./bench/starts.ts";
+import { type Section, tableLines, tableObject } from "./bench/table.ts";
+
+/** What `--help` shows. */
+export const HELP = `NAME
+  deno task bench - measure what a connection costs
+
+SYNOPSIS
+  deno task bench [--json]
+
+DESCRIPTION
+  Compiles greylist with throw-away configurations, has it take turns with an
+  empty program that was compiled with the same options, and prints one table.
+  That takes some five minutes on two cores. It needs Linux, and 2 GB of room
+  in TMPDIR; what is not installed is left out, and the table says so.
+
+  ratio   the median over all rounds of what a program took, divided by what
+          the first one took in the same round. Ratios of processor time can
+          be compared between machines and between days; times cannot, least
+          of all where the machine has other things to do.
+  CPU     processor time, user and system, of the program alone
+  PSS     memory of one of many processes that are alike, with its share of
+          what they have in common; "tables" are its page tables
+  in 1 GB how many deferred clients fit into 1,000,000,000 bytes
+  -d MB   the smallest softlimit -d (RLIMIT_DATA) that is enough to defer
+
+OPTIONS
+  --json  one JSON object in place of the table: "machine" has cpu, cores,
+          memory (bytes), kernel, deno; "seconds" is how long it took; "rows"
+          has an object for each row, named SECTION.ROW, in which "absent" says
+          why there are no numbers:
+            start.{floor,pass,banner,rcpt,rblsmtpd,perl,rblsmtpdAlone,true}
+              cpu, wall (milliseconds), cpuRatio, wallRatio (to the floor)
+            memory.{rcpt,rblsmtpd}
+              pss, private, tables, data (megabytes), fit
+            sessions.{rcpt,rblsmtpd,rblsmtpdAlone,true}
+              at1, at20, at100 (sessions a second)
+            entries.{0,10000,1000000}, lines.{0,1000,50000}
+              as start, and more (milliseconds of CPU more than with none)
+            listing.{findPrintf,info,findDelete,prune}
+              cpu, wall (seconds), cpuRatio, wallRatio (to find), memory
+              (megabytes, at the most)
+  --help  this text
+`;
+
+/**
+ * Measures everything.
+ *
+ * @param say is told what is being done
+ * @throws {Error} where a program does not do what it has to
+ */
+export async function bench(
+  plan: Plan,
+  say: (what: string) => void,
+  signal: AbortSignal,
+): Promise<Section[]> {
+  const scratch = await Deno.makeTempDir({ prefix: "greylist-bench-" });
+  try {
+    if (/^\/(dev|proc|sys)\//.test(await Deno.realPath(scratch))) {
+      throw new UsageError(
+        "TMPDIR: Deno lets no compiled program read below /dev: expected another directory",
+      );
+    }
+    const bench: Bench = { plan, scratch, say, signal };
+    const binaries = await makeBinaries(bench);
+    return [
+      await measureStarts(bench, binaries),
+      await measureMemory(bench, binaries),
+      await measureSessions(bench, binaries),
+      ...await measureGrowth(bench, binaries),
+    ];
+  } finally {
+    say("removing what was made");
+    killAll();
+    await Deno.remove(scratch, { recursive: true });
+  }
+}
+
+/** What it was measured on. */
+async function machine() {
+  const info = await Deno.readTextFile("/proc/cpuinfo");
+  return {
+    cpu: /^model name\s*: (.*)$/m.exec(info)?.[1] ?? Deno.build.arch,
+    cores: navigator.hardwareConcurrency,
+    memory: Deno.systemMemoryInfo().total,
+    kernel: Deno.osRelease(),
+    deno: Deno.version.deno,
+  };
+}
+
+/** Says on stderr what is being done: one line that changes, or many lines. */
+class Narrator {
+  readonly #terminal = Deno.stderr.isTerminal();
+  readonly #start = performance.now();
+  #last = "";
+  #next = 0;
+
+  say(what: string): void {
+    const now = performance.now();
+    // Numbers change all the time; where lines stay, one of a kind is enough.
+    const kind = what.replace(/[\d,]+/g, "");
+    if (kind === this.#last && (!this.#terminal || now < this.#next)) return;
+    this.#last = kind;
+    this.#next = now + 200;
+    const seconds = Math.floor((now - this.#start) / 1000);
+    const line = `${String(seconds).padStart(4)} s  ${what}`;
+    write(this.#terminal ? `\r${line}\x1b[K` : `${line}\n`);
+  }
+
+  done(): number {
+    if (this.#terminal) write("\r\x1b[K");
+    return Math.round((performance.now() - this.#start) / 1000);
+  }
+}
+
+function write(text: string): void {
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+  } catch {
+    // Who does not listen does not want to know.
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { options, operands } = parseOptions(args, {
+    boolean: ["json", "help"],
+  });
+  if (operands.length > 0) {
+    throw new UsageError(`${operands[0]}: expected --json, if anything`);
+  }
+  if (options.help) {
+    console.log(HELP.trimEnd());
+    return EXIT.done;
+  }
+  const narrator = new Narrator();
+  let sections: Section[];
+  let seconds: number;
+  try {
+    sections = await bench(
+      FULL,
+      (what) => narrator.say(what),
+      stopping.signal,
+    );
+  } finally {
+    seconds = narrator.done();
+  }
+  const on = await machine();
+  if (options.json) {
+    const rows = tableObject(sections);
+    console.log(JSON.stringify({ machine: on, seconds, rows }, null, 2));
+    return EXIT.done;
+  }
+  for (const section of sections) {
+    console.log(tableLines(section).join("\n") + "\n");
+  }
+  const memory = (on.memory / 1e9).toFixed(0);
+  console.log(
+    `Measured in ${seconds} s on ${on.cores} cores (${on.cpu}), ${memory} GB, ` +
+      `Linux ${on.kernel}, Deno ${on.deno}.`,
+  );
+  return EXIT.done;
+}
+
+/** Aborted when the user wants no more. */
+const stopping = new AbortController();
+
+/** The command line: its exit code, and whatever goes wrong as one line. */
+async function run(): Promise<number> {
+  let code = 0;
+  const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+  for (const [signal, number] of Object.entries(signals)) {
+    Deno.addSignalListener(signal as Deno.Signal, () => {
+      code = 128 + number;
+      stopping.abort();
+      killAll();
+    });
+  }
+  try {
+    return await main(Deno.args);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (stopping.signal.aborted) return code;
+    console.error(`greylist bench: ${error.message}`);
+    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+  }
+}
+
+if (import.meta.main) Deno.exit(await run());

@@ -1,0 +1,134 @@
+/**
+ * The binaries that are measured. Each comes from a throw-away configuration by
+ * way of `deno task compile`; beside them stands an empty program that is made
+ * with the same options.
+ *
+ * @module
+ */
+
+import { fromFileUrl, join } from "@std/path";
+import { TemporaryError } from "../../commands/command.ts";
+import type { Config } from "../../config.ts";
+import { resolveConfig } from "../../config.ts";
+import { compileBundle, V8_FLAGS } from "../compile.ts";
+import { permissionFlags, permissionsOf } from "../permissions.ts";
+import { ROOT } from "../std.ts";
+import { type Bench, logOf } from "./plan.ts";
+import { Process } from "./process.ts";
+
+/** How long one build may take, in seconds; it may have to download. */
+const BUILD_TIME = 300;
+
+/** Paths of the binaries. */
+export interface Binaries {
+  /** Ends at once. */
+  readonly floor: string;
+  readonly rcpt: string;
+  readonly banner: string;
+  readonly rblsmtpd: string;
+  /** Its database and its whitelist are below {@linkcode siteOf}. */
+  readonly growth: string;
+}
+
+/** The base directory of all binaries but `growth`. */
+export function baseOf({ scratch }: Bench): string {
+  return join(scratch, "base");
+}
+
+/** A link to the directory that holds what `growth` works with at the time. */
+export function siteOf({ scratch }: Bench): string {
+  return join(scratch, "site");
+}
+
+/** Builds all that is measured. */
+export async function makeBinaries(bench: Bench): Promise<Binaries> {
+  const { scratch, say } = bench;
+  const control = join(scratch, "control");
+  await Deno.mkdir(baseOf(bench), { mode: 0o700 });
+  await Deno.mkdir(control);
+  // What greylist calls the server in its banner (qmail-smtpd(8)).
+  await Deno.writeTextFile(join(control, "me"), "mx.example\n");
+  const common: Config = {
+    baseDir: baseOf(bench) as Config["baseDir"],
+    controlDir: control as Config["controlDir"],
+  };
+  const growth: Config = {
+    ...common,
+    baseDir: `${siteOf(bench)}/base` as Config["baseDir"],
+    whitelist: { files: [`/${siteOf(bench).slice(1)}/whitelist`] },
+  };
+  const made: string[] = [];
+  const build = async (name: string, config: Config) => {
+    say(`compiling ${made.length + 1} of 5`);
+    made.push(await compileConfig(bench, name, config));
+    return made.at(-1)!;
+  };
+  return {
+    rcpt: await build("rcpt", common),
+    banner: await build("banner", { ...common, deferral: { at: "banner" } }),
+    rblsmtpd: await build("rblsmtpd", {
+      ...common,
+      deferral: { at: "rblsmtpd" },
+    }),
+    growth: await build("growth", growth),
+    floor: await compileEmpty(bench, common),
+  };
+}
+
+/** Runs `deno task compile`. */
+async function compileConfig(
+  bench: Bench,
+  name: string,
+  config: Config,
+): Promise<string> {
+  bench.signal.throwIfAborted();
+  const file = join(bench.scratch, `${name}.config.ts`);
+  const output = join(bench.scratch, name);
+  const library = new URL("lib/config.ts", ROOT).href;
+  await Deno.writeTextFile(
+    file,
+    `import { defineConfig } from ${JSON.stringify(library)};\n` +
+      `export default defineConfig(${JSON.stringify(config)});\n`,
+  );
+  const task = fromFileUrl(new URL("lib/build/task.ts", ROOT));
+  const child = new Process({
+    argv: [
+      Deno.execPath(),
+      ...["run", "-A", "--no-lock", task, "compile"],
+      `--config=${file}`,
+      `--output=${output}`,
+    ],
+    // Should it be ended, what it leaves behind goes with the rest.
+    env: { ...Deno.env.toObject(), TMPDIR: bench.scratch },
+    errors: logOf(bench),
+  });
+  const { code } = await child.ended(BUILD_TIME);
+  bench.signal.throwIfAborted();
+  if (code === 0) return output;
+  const said = (await Deno.readTextFile(logOf(bench))).trimEnd();
+  throw new TemporaryError(`compile: exit ${code}: ${said}`);
+}
+
+/** Makes a program that does nothing, with the options of the others. */
+async function compileEmpty(bench: Bench, config: Config): Promise<string> {
+  bench.signal.throwIfAborted();
+  bench.say("compiling an empty program");
+  const module = join(bench.scratch, "floor.js");
+  const output = join(bench.scratch, "floor");
+  // Falling off the end would cost a millisecond of winding up.
+  await Deno.writeTextFile(module, "Deno.exit(0);\n");
+  const scratch = await Deno.makeTempDir({ dir: bench.scratch });
+  await compileBundle([
+    "compile",
+    "--no-config",
+    "--no-lock",
+    "--no-check",
+    "--no-code-cache",
+    "--no-prompt",
+    `--v8-flags=${V8_FLAGS}`,
+    ...permissionFlags(permissionsOf(resolveConfig(config))),
+    `--output=${output}`,
+    module,
+  ], scratch);
+  return output;
+}

@@ -1,0 +1,102 @@
+/**
+ * How the cost of a connection grows with the database and with the whitelist,
+ * and what the largest database costs an administrator.
+ *
+ * @module
+ */
+
+import type { Binaries } from "./binaries.ts";
+import { absentListing, measureListing } from "./listing.ts";
+import { type Bench, expectQuietLog } from "./plan.ts";
+import { CLIENT, Sites } from "./sites.ts";
+import { COSTS } from "./starts.ts";
+import type { Row, Section } from "./table.ts";
+import { takeTurns } from "./turns.ts";
+
+/** One row: how large it is, and what the binary works with then. */
+interface Case {
+  readonly count: number;
+  /** Undefined where it could not be made in time. */
+  readonly site: string | undefined;
+}
+
+/** Measures how the pass grows, then what a large database costs. */
+export async function measureGrowth(
+  bench: Bench,
+  binaries: Binaries,
+): Promise<Section[]> {
+  const sites = new Sites(bench);
+  try {
+    const { entries, lines } = bench.plan;
+    const databases: Case[] = [];
+    let largest: string | undefined;
+    for (const count of entries) {
+      largest = await sites.database(count);
+      const site = largest && await sites.make(largest, 0);
+      databases.push({ count, site });
+    }
+    const whitelists: Case[] = [];
+    const empty = (await sites.database(0))!;
+    for (const count of lines) {
+      whitelists.push({ count, site: await sites.make(empty, count) });
+    }
+    const pass = { bench, binary: binaries.growth, sites };
+    const sections = [
+      await grow(pass, "entries", "entries in the base directory", databases),
+      await grow(
+        pass,
+        "lines",
+        "whitelist lines that do not match",
+        whitelists,
+      ),
+    ];
+    await expectQuietLog(bench);
+    const count = entries.at(-1)!;
+    if (largest === undefined) return [...sections, absentListing(count)];
+    sites.use(databases.at(-1)!.site!);
+    return [
+      ...sections,
+      await measureListing(bench, binaries.growth, count, largest, sites),
+    ];
+  } finally {
+    await sites.remove();
+  }
+}
+
+/** Compares the pass in each case with that in the first one. */
+async function grow(
+  { bench, binary, sites }: { bench: Bench; binary: string; sites: Sites },
+  key: string,
+  what: string,
+  cases: readonly Case[],
+): Promise<Section> {
+  const { rounds, results } = await takeTurns(
+    bench,
+    `pass with many ${what}`,
+    cases.flatMap(({ count, site }) =>
+      site === undefined ? [] : [{
+        key: String(count),
+        argv: [binary, "true"],
+        reply: /^$/,
+        // A host name, since rules for such are not even tried without one.
+        env: { TCPREMOTEHOST: "client.example.net" },
+        client: CLIENT,
+        prepare: () => sites.use(site),
+      }]
+    ),
+  );
+  return {
+    key,
+    title: `PASS, GROWING (median of ${rounds} rounds)`,
+    columns: [...COSTS, { key: "more", heading: "more ms", digits: 2 }],
+    rows: cases.map(({ count }): Row => {
+      const result = results.get(String(count));
+      return {
+        key: String(count),
+        text: `${count.toLocaleString("en-US")} ${what}`,
+        values: result && { ...result },
+        absent: "took too long to make",
+      };
+    }),
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * How much is measured, and what all measurements have at hand.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { TemporaryError } from "../../commands/command.ts";
+
+/** How much is measured. */
+export interface Plan {
+  /** How often programs take turns. */
+  readonly rounds: number;
+  /** How long one set of programs may take turns, in seconds. */
+  readonly seconds: number;
+  /** How many deferred clients wait at once while memory is measured. */
+  readonly waiting: number;
+  /** How many clients there are at a time. */
+  readonly clients: readonly number[];
+  /** How long new clients come, in seconds. */
+  readonly loadSeconds: number;
+  /** How many entries there are besides that of the client. */
+  readonly entries: readonly number[];
+  /** How many lines a whitelist has that do not match the client. */
+  readonly lines: readonly number[];
+  /** How often listing many entries is repeated. */
+  readonly listings: number;
+}
+
+/** What is measured for people to read: some five minutes on two cores. */
+export const FULL: Plan = {
+  rounds: 200,
+  seconds: 60,
+  waiting: 20,
+  clients: [1, 20, 100],
+  loadSeconds: 2,
+  entries: [0, 10_000, 1_000_000],
+  lines: [0, 1_000, 50_000],
+  listings: 3,
+};
+
+/** What a measurement has at hand. */
+export interface Bench {
+  readonly plan: Plan;
+  /** A directory that is gone afterwards. */
+  readonly scratch: string;
+  /** Says what is being done, over what was said before. */
+  readonly say: (what: string) => void;
+  /** Aborted when the user wants no more. */
+  readonly signal: AbortSignal;
+}
+
+/** Where the programs that are measured write their standard error. */
+export function logOf(bench: Bench): string {
+  return join(bench.scratch, "log");
+}
+
+/**
+ * Makes sure that greylist found nothing to complain about: a check that fails
+ * open is quick, but it is not the check that was to be measured.
+ *
+ * @throws {TemporaryError} with the first complaint
+ */
+export async function expectQuietLog(bench: Bench): Promise<void> {
+  const text = await Deno.readTextFile(logOf(bench));
+  const line = text.split("\n").find((line) => /^(warn|error) /.test(line));
+  if (line !== undefined) throw new TemporaryError(`greylist logged: ${line}`);
+}

@@ -1,0 +1,316 @@
+/**
+ * Programs that are started as a super-server starts them, with a socket as
+ * standard input and output, and what they took. Deno can give a child pipes
+ * only, and does not tell what it used, so the C library does both.
+ *
+ * @module
+ */
+
+import {
+  check,
+  close,
+  cString,
+  lazily,
+  LIBC,
+  poll,
+  POLLIN,
+} from "../../libc.ts";
+import type { Sample } from "./statistics.ts";
+
+// Linux, the same on x86_64 and aarch64.
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const O_WRONLY = 0o1;
+const O_CREAT = 0o100;
+const O_APPEND = 0o2000;
+const MSG_NOSIGNAL = 0x4000;
+const SHUT_WR = 1;
+const SPAWN_SETPGROUP = 2;
+const SPAWN_SETSIGDEF = 4;
+const SIGPIPE = 13;
+
+const libc = lazily(() =>
+  Deno.dlopen(LIBC, {
+    // int socketpair(int domain, int type, int protocol, int sv[2]);
+    socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+    // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
+    send: { parameters: ["i32", "buffer", "u64", "i32"], result: "i64" },
+    // ssize_t read(int fd, void *buf, size_t count);
+    read: { parameters: ["i32", "buffer", "u64"], result: "i64" },
+    // int shutdown(int sockfd, int how);
+    shutdown: { parameters: ["i32", "i32"], result: "i32" },
+    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions);
+    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
+    //                                      int fd, int newfd);
+    posix_spawn_file_actions_adddup2: {
+      parameters: ["buffer", "i32", "i32"],
+      result: "i32",
+    },
+    // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions,
+    //          int fd, const char *path, int oflag, mode_t mode);
+    posix_spawn_file_actions_addopen: {
+      parameters: ["buffer", "i32", "buffer", "i32", "u32"],
+      result: "i32",
+    },
+    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *actions);
+    posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawnattr_init(posix_spawnattr_t *attr);
+    posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
+    posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" },
+    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *attr,
+    //                                   const sigset_t *sigdefault);
+    posix_spawnattr_setsigdefault: {
+      parameters: ["buffer", "buffer"],
+      result: "i32",
+    },
+    // int posix_spawn(pid_t *pid, const char *path,
+    //                 const posix_spawn_file_actions_t *file_actions,
+    //                 const posix_spawnattr_t *attrp,
+    //                 char *const argv[], char *const envp[]);
+    posix_spawn: {
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+      result: "i32",
+    },
+    // pid_t wait4(pid_t pid, int *wstatus, int options, struct rusage *rusage);
+    wait4: {
+      parameters: ["i32", "buffer", "i32", "buffer"],
+      result: "i32",
+      nonblocking: true,
+    },
+  }).symbols
+);
+
+const DIRS = (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":")
+  .concat("/usr/local/sbin", "/usr/sbin", "/sbin");
+
+/** The path of a program, undefined where it is not installed. */
+export function findProgram(name: string): string | undefined {
+  if (name.includes("/")) return name;
+  return DIRS.map((dir) => `${dir}/${name}`).find((path) => {
+    try {
+      const { isFile, mode } = Deno.statSync(path);
+      return isFile && ((mode ?? 0) & 0o111) !== 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A program that is not installed; the message says so. */
+export class NotInstalled extends Error {
+  constructor(name: string) {
+    super(`${name} is not installed`);
+  }
+}
+
+/** One end of a connection; the other is handed to a program. */
+export class Connection implements Disposable {
+  readonly #own: number;
+  /** What the program gets. */
+  readonly other: number;
+  #open = true;
+  #otherOpen = true;
+
+  /** @throws {LibcError} */
+  constructor() {
+    const pair = new Int32Array(2);
+    const type = SOCK_STREAM | SOCK_CLOEXEC;
+    const bytes = new Uint8Array(pair.buffer);
+    check("socketpair", libc().socketpair(AF_UNIX, type, 0, bytes));
+    [this.#own, this.other] = pair;
+  }
+
+  /** Writes, if there is somebody to read it. */
+  send(text: string): void {
+    const bytes = cString(text);
+    const length = BigInt(bytes.length - 1);
+    libc().send(this.#own, bytes, length, MSG_NOSIGNAL);
+  }
+
+  /** Says that nothing more will be written. */
+  endInput(): void {
+    libc().shutdown(this.#own, SHUT_WR);
+  }
+
+  /** What has come in so far and was not read yet. */
+  received(): string {
+    let text = "";
+    const chunk = new Uint8Array(65536);
+    while (poll(this.#own, POLLIN, 0)) {
+      const { read } = libc();
+      const length = Number(read(this.#own, chunk, BigInt(chunk.length)));
+      if (length <= 0) break;
+      text += new TextDecoder().decode(chunk.subarray(0, length));
+    }
+    return text;
+  }
+
+  /** Forgets the program's end, which the program has now. */
+  handedOver(): void {
+    if (this.#otherOpen) close(this.other);
+    this.#otherOpen = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.handedOver();
+    if (this.#open) close(this.#own);
+    this.#open = false;
+  }
+}
+
+/** What a program is started with. */
+export interface Start {
+  /** Looked for on PATH. */
+  readonly argv: readonly string[];
+  /** Its whole environment besides PATH. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Standard input and output; /dev/null and `output` without it. */
+  readonly socket?: number;
+  /** A file that standard output is added to; without it, /dev/null. */
+  readonly output?: string;
+  /** A file that standard error is added to. */
+  readonly errors: string;
+}
+
+/** How a program ended. */
+export interface Ended extends Sample {
+  /** Its exit code; 128 and the signal's number where one ended it. */
+  readonly code: number;
+}
+
+/** All that was started and has not ended. */
+const running = new Set<Process>();
+
+/** Ends all that was started and has not ended. */
+export function killAll(): void {
+  for (const process of running) process.kill("SIGKILL");
+}
+
+/** A program that runs, the first of a process group of its own. */
+export class Process {
+  readonly pid: number;
+  readonly #started: number;
+  #ended: Promise<Ended> | undefined;
+
+  /**
+   * @throws {NotInstalled}
+   * @throws {Error} where it cannot be started
+   */
+  constructor(start: Start) {
+    const path = findProgram(start.argv[0]);
+    if (path === undefined) throw new NotInstalled(start.argv[0]);
+    this.#started = performance.now();
+    this.pid = spawn(path, start);
+    running.add(this);
+  }
+
+  /** Sends a signal to the program and to all that it has started. */
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
+    if (!running.has(this)) return;
+    try {
+      Deno.kill(-this.pid, signal);
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  /**
+   * Waits for its end.
+   *
+   * @param timeout seconds after which it is killed
+   */
+  ended(timeout: number): Promise<Ended> {
+    return this.#ended ??= this.#wait(timeout);
+  }
+
+  async #wait(timeout: number): Promise<Ended> {
+    const timer = setTimeout(() => this.kill("SIGKILL"), timeout * 1000);
+    // struct rusage, the same on all 64-bit Linux: getrusage(2).
+    const usage = new DataView(new ArrayBuffer(144));
+    const status = new Uint8Array(128);
+    const bytes = new Uint8Array(usage.buffer);
+    const pid = await libc().wait4(this.pid, status, 0, bytes);
+    const wall = performance.now() - this.#started;
+    clearTimeout(timer);
+    running.delete(this);
+    if (pid !== this.pid) throw new Error(`lost track of process ${this.pid}`);
+    const milliseconds = (at: number) =>
+      Number(usage.getBigInt64(at, true)) * 1000 +
+      Number(usage.getBigInt64(at + 8, true)) / 1000;
+    const [signal, code] = status;
+    return {
+      code: (signal & 0x7f) === 0 ? code : 128 + (signal & 0x7f),
+      cpu: milliseconds(0) + milliseconds(16),
+      wall,
+    };
+  }
+}
+
+function spawn(path: string, start: Start): number {
+  const { argv, env = {}, socket, output = "/dev/null", errors } = start;
+  const calls = libc();
+  const pid = new Uint8Array(4);
+  // posix_spawn_file_actions_t has 80 bytes in glibc on 64 bits,
+  // posix_spawnattr_t 336, sigset_t 128.
+  const actions = new Uint8Array(128);
+  const attributes = new Uint8Array(512);
+  const signals = new Uint8Array(128);
+  signals[(SIGPIPE - 1) >> 3] = 1 << ((SIGPIPE - 1) & 7);
+  const flags = O_WRONLY | O_CREAT | O_APPEND;
+  const open = (fd: number, path: string, flags: number) =>
+    calls.posix_spawn_file_actions_addopen(
+      actions,
+      fd,
+      cString(path),
+      flags,
+      0o600,
+    );
+  const dup = (fd: number, as: number) =>
+    calls.posix_spawn_file_actions_adddup2(actions, fd, as);
+  // Each gives an errno, not -1.
+  let error = calls.posix_spawn_file_actions_init(actions) ||
+    (socket === undefined
+      ? open(0, "/dev/null", 0) || open(1, output, flags)
+      : dup(socket, 0) || dup(socket, 1)) ||
+    open(2, errors, flags) ||
+    calls.posix_spawnattr_init(attributes) ||
+    // The Rust runtime ignores SIGPIPE, and a child would inherit that.
+    calls.posix_spawnattr_setsigdefault(attributes, signals) ||
+    calls.posix_spawnattr_setflags(
+      attributes,
+      SPAWN_SETPGROUP | SPAWN_SETSIGDEF,
+    );
+  const variables = Object.entries({ PATH: DIRS.join(":"), ...env });
+  const arguments_ = strings(argv);
+  const environment = strings(variables.map((pair) => pair.join("=")));
+  error ||= calls.posix_spawn(
+    pid,
+    cString(path),
+    actions,
+    attributes,
+    arguments_.pointers,
+    environment.pointers,
+  );
+  calls.posix_spawn_file_actions_destroy(actions);
+  if (error !== 0) throw new Error(`${path}: cannot start (error ${error})`);
+  return new DataView(pid.buffer).getInt32(0, true);
+}
+
+/**
+ * Strings as argv and envp have them; all in one block, which is kept, and so
+ * large that V8 does not move it.
+ */
+function strings(texts: readonly string[]) {
+  const block = cString(texts.join("\0") + "\0".repeat(128));
+  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(block));
+  const table = new BigUint64Array(texts.length + 1);
+  let offset = 0;
+  texts.forEach((text, i) => {
+    table[i] = start + BigInt(offset);
+    offset += cString(text).length;
+  });
+  return { pointers: new Uint8Array(table.buffer), block };
+}

@@ -1,0 +1,26 @@
+/**
+ * The beginning that most tests of one session have in common.
+ *
+ * @module
+ */
+
+import type { Config } from "../../lib/config.ts";
+import { clean, compile } from "./binary.ts";
+import { greeter } from "./next_program.ts";
+import { type Listener, tcpserver } from "./way_in.ts";
+
+/** A listener that says which binary it runs. */
+export interface Site extends Listener {
+  readonly binary: string;
+}
+
+/**
+ * Starts tcpserver with a binary of this configuration on an empty database;
+ * behind it is a program that greets.
+ */
+export async function begin(config: Partial<Config> = {}): Promise<Site> {
+  clean();
+  const binary = await compile(config);
+  const listener = await tcpserver.start({ binary, next: greeter() });
+  return { ...listener, binary, pid: listener.pid };
+}

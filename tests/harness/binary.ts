@@ -1,0 +1,130 @@
+/**
+ * Binaries made the way an administrator makes them, by `deno task compile`.
+ *
+ * @module
+ */
+
+import type { Config, Path } from "../../lib/config.ts";
+import { type Outcome, run } from "./process.ts";
+import { emptyDir, ROOT, writeFile } from "./root.ts";
+
+const PROJECT = new URL("../../", import.meta.url).pathname;
+
+/** Where the entries of every binary are. */
+export const BASE: Path = `${ROOT}/base` as Path;
+/** Where every binary looks for its name. */
+export const CONTROL: Path = `${ROOT}/control` as Path;
+/** Where most binaries log to. */
+export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
+
+/** What the tests' binaries have in common. */
+const COMMON: Config = {
+  baseDir: BASE,
+  controlDir: CONTROL,
+  timeouts: { delay: "60s" },
+  log: { target: LOG },
+};
+
+/**
+ * The text of a configuration module.
+ *
+ * @param config fields that differ from what all tests have in common
+ * @param before lines in front of the export
+ */
+export function configModule(config: Partial<Config>, before = ""): string {
+  const library = new URL("lib/config.ts", `file://${PROJECT}`).href;
+  return `import { defineConfig } from ${
+    JSON.stringify(library)
+  };\n${before}\n` +
+    `export default defineConfig(${literal({ ...COMMON, ...config })});\n`;
+}
+
+/** A value as an expression. A function has to stand by itself. */
+function literal(value: unknown): string {
+  if (typeof value === "function") return value.toString();
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  const fields = Object.entries(value).filter(([, v]) => v !== undefined);
+  return `{ ${fields.map(([k, v]) => `${k}: ${literal(v)}`).join(", ")} }`;
+}
+
+/** Runs `deno task compile` with a configuration module and an output file. */
+export function compileTask(
+  config: string,
+  output: string,
+): Promise<Outcome> {
+  const args = [`--config=${config}`, `--output=${output}`];
+  return run([Deno.execPath(), "task", "compile", ...args], { cwd: PROJECT });
+}
+
+const made = new Map<string, Promise<string>>();
+
+/**
+ * Compiles a binary, once for each configuration in a run.
+ *
+ * @returns its path
+ */
+export function compile(
+  config: Partial<Config> = {},
+  before?: string,
+): Promise<string> {
+  const source = configModule(config, before);
+  let binary = made.get(source);
+  if (binary === undefined) made.set(source, binary = make(source));
+  return binary;
+}
+
+async function make(source: string): Promise<string> {
+  const bytes = new TextEncoder().encode(source);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const name = Array.from(
+    digest.subarray(0, 8),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+  const path = `${ROOT}/bin/${name}/greylist`;
+  try {
+    Deno.statSync(path);
+    return path; // Another test file has made it.
+  } catch {
+    // Not yet.
+  }
+  const config = writeFile(`bin/${name}/greylist.config.ts`, source);
+  const { code, stdout, stderr } = await compileTask(config, path);
+  if (code !== 0) {
+    throw new Error(`deno task compile: exit ${code}\n${stdout}${stderr}`);
+  }
+  return path;
+}
+
+/** Begins a test with an empty database, an empty log and a known name. */
+export function clean(): void {
+  emptyDir("base", 0o700);
+  emptyDir("log");
+  writeFile("control/me", "mx.example\n");
+}
+
+/** The lines of the log file, or of another one. */
+export function logLines(path: string = LOG): string[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n").slice(0, -1);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Makes an entry older, instead of waiting. */
+export function age(entry: string, seconds: number): void {
+  const path = `${BASE}/${entry}`;
+  const mtime = Deno.statSync(path).mtime!.getTime() / 1000 - seconds;
+  Deno.utimeSync(path, mtime, mtime);
+}
+
+/** Names and accepted counts of all entries; `.` begins what is no entry. */
+export function entries(): Record<string, number> {
+  const names = [...Deno.readDirSync(BASE)].map(({ name }) => name)
+    .filter((name) => !name.startsWith(".")).sort();
+  return Object.fromEntries(
+    names.map((name) => [name, Deno.lstatSync(`${BASE}/${name}`).size]),
+  );
+}

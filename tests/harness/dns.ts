@@ -1,0 +1,89 @@
+/**
+ * A name server with a handful of names, for tcpserver's look-ups.
+ *
+ * @module
+ */
+
+/** Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. */
+export const DNS_ADDRESS = "127.0.53.1";
+
+const PTR = 12;
+const A = 1;
+
+/**
+ * Answers PTR and A questions; every other name does not exist. Needs root.
+ *
+ * @param ptr names of IPv4 addresses
+ * @param a addresses of names
+ */
+export function openDns(
+  ptr: Record<string, string>,
+  a: Record<string, string>,
+): AsyncDisposable {
+  const socket = Deno.listenDatagram({
+    transport: "udp",
+    hostname: DNS_ADDRESS,
+    port: 53,
+  });
+  const serving = (async () => {
+    for await (const [query, from] of socket) {
+      const { name, type, end } = question(query);
+      const address = name.replace(/\.in-addr\.arpa$/, "").split(".").reverse()
+        .join(".");
+      const data = type === PTR && ptr[address] !== undefined
+        ? labels(ptr[address])
+        : type === A && a[name] !== undefined
+        ? a[name].split(".").map(Number)
+        : undefined;
+      await socket.send(answer(query, end, type, data), from);
+    }
+  })();
+  return {
+    async [Symbol.asyncDispose]() {
+      socket.close();
+      await serving;
+    },
+  };
+}
+
+/** The first question of a message (RFC 1035 section 4.1.2). */
+function question(query: Uint8Array) {
+  const parts: string[] = [];
+  let at = 12;
+  while (query[at] > 0) {
+    const label = query.subarray(at + 1, at + 1 + query[at]);
+    parts.push(new TextDecoder().decode(label).toLowerCase());
+    at += 1 + query[at];
+  }
+  const type = query[at + 1] << 8 | query[at + 2];
+  return { name: parts.join("."), type, end: at + 5 };
+}
+
+function labels(name: string): number[] {
+  const bytes = name.split(".").flatMap((label) => [
+    label.length,
+    ...new TextEncoder().encode(label),
+  ]);
+  return [...bytes, 0];
+}
+
+/** A message with one record or, without data, NXDOMAIN. */
+function answer(
+  query: Uint8Array,
+  end: number,
+  type: number,
+  data: number[] | undefined,
+): Uint8Array {
+  const flags = data === undefined ? [0x84, 0x03] : [0x84, 0x00];
+  const counts = [0, 1, 0, data === undefined ? 0 : 1, 0, 0, 0, 0];
+  const record = data === undefined
+    ? []
+    : [0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, data.length, ...data];
+  return Uint8Array.from([
+    ...query.subarray(0, 2),
+    ...flags,
+    ...counts,
+    ...query.subarray(12, end),
+    ...record,
+  ]);
+}

@@ -1,0 +1,45 @@
+/**
+ * Entries made by hand, as old as a test wants them.
+ *
+ * @module
+ */
+
+import { BASE } from "./binary.ts";
+
+/**
+ * Makes an entry, or changes it.
+ *
+ * @param accepted how often it was accepted; 0 is grey
+ * @param age seconds since it was last written; below 0 it lies ahead
+ * @param dir the base directory
+ */
+export function makeEntry(
+  name: string,
+  accepted: number,
+  age: number,
+  dir: string = BASE,
+): void {
+  const path = `${dir}/${name}`;
+  Deno.writeFileSync(path, new Uint8Array());
+  Deno.truncateSync(path, accepted);
+  const mtime = Date.now() / 1000 - age;
+  Deno.utimeSync(path, mtime, mtime);
+}
+
+/**
+ * What is in a directory, to the last attribute that a command could change
+ * there: a line for each name, and one for the directory itself.
+ */
+export function snapshot(dir: string = BASE): string[] {
+  const line = (path: string) => {
+    const { ino, mode, uid, gid, size, mtime, ctime } = Deno.lstatSync(path);
+    return JSON.stringify([path, ino, mode, uid, gid, size, mtime, ctime]);
+  };
+  const names = Array.from(Deno.readDirSync(dir), ({ name }) => name).sort();
+  return [dir, ...names.map((name) => `${dir}/${name}`)].map(line);
+}
+
+/** The names in a directory, in order. */
+export function namesIn(dir: string = BASE): string[] {
+  return Array.from(Deno.readDirSync(dir), ({ name }) => name).sort();
+}

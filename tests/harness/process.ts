@@ -1,0 +1,168 @@
+/**
+ * Programs that the tests start, and conditions that they wait for.
+ *
+ * @module
+ */
+
+/** How long anything may take before a test gives up, in seconds. */
+export const DEADLINE = 30;
+
+/** No server of a test lives longer than this, in seconds. */
+const LIFE = 240;
+
+/**
+ * Waits until a condition holds.
+ *
+ * @param what what is waited for, for the error
+ * @returns what the condition gave, which is not undefined and not false
+ * @throws {Error} where it does not come to hold
+ */
+export async function waitFor<T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<T> {
+  const end = Date.now() + DEADLINE * 1000;
+  while (true) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/** What a program that has ended left behind. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a program is run with besides its arguments. */
+export interface RunOptions {
+  /** Bytes on its standard input. */
+  readonly input?: string | Uint8Array;
+  /** Its whole environment besides PATH; without it, this process's own. */
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
+/** Runs a program to its end, which has to come within {@linkcode DEADLINE}. */
+export async function run(
+  command: readonly string[],
+  { input = "", env, cwd }: RunOptions = {},
+): Promise<Outcome> {
+  const child = new Deno.Command(command[0], {
+    args: command.slice(1),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    cwd,
+    ...(env && {
+      clearEnv: true,
+      env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", ...env },
+    }),
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), DEADLINE * 1000);
+  const output = child.output();
+  const writer = child.stdin.getWriter();
+  const bytes = typeof input === "string"
+    ? new TextEncoder().encode(input)
+    : input;
+  // A program that does not read its input to the end is no failure.
+  await writer.write(bytes).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await output;
+  clearTimeout(timer);
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** A server that runs while a test does. */
+export interface Server extends AsyncDisposable {
+  /** Its process id. */
+  readonly pid: number;
+}
+
+/**
+ * Starts a server. It ends, with all that it started in its process group, when
+ * it is disposed of, and by itself some minutes later.
+ *
+ * @param stderr the file that its standard error is added to
+ */
+export function startServer(
+  command: readonly string[],
+  stderr: string,
+  env: Record<string, string> = {},
+): Server {
+  // timeout(1) leads a process group of its own and ends all of it.
+  const child = new Deno.Command("timeout", {
+    args: [
+      "--kill-after=5",
+      String(LIFE),
+      "sh",
+      "-c",
+      'exec "$@" 2>>"$0"',
+      stderr,
+      ...command,
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    env,
+  }).spawn();
+  return {
+    get pid() {
+      const children = `/proc/${child.pid}/task/${child.pid}/children`;
+      return Number(Deno.readTextFileSync(children).split(" ")[0]);
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGTERM");
+      } catch {
+        // It has ended already.
+      }
+      await child.status;
+    },
+  };
+}
+
+/** Whether somebody listens on a TCP port of this machine. */
+export function isListening(port: number): boolean {
+  const suffix = ":" + port.toString(16).toUpperCase().padStart(4, "0");
+  return ["/proc/net/tcp", "/proc/net/tcp6"].some((table) =>
+    Deno.readTextFileSync(table).split("\n").some((line) => {
+      const [, local, , state] = line.trim().split(/\s+/);
+      return state === "0A" && local.endsWith(suffix);
+    })
+  );
+}
+
+/** A TCP port that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** The ids of the processes that run an executable now. */
+export function processesOf(executable: string): number[] {
+  const pids: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (Deno.readLinkSync(`/proc/${name}/exe`) === executable) {
+        pids.push(Number(name));
+      }
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return pids;
+}
+
+/** Waits until no process runs an executable any more. */
+export async function gone(executable: string): Promise<void> {
+  await waitFor(
+    `the end of all processes of ${executable}`,
+    () => processesOf(executable).length === 0,
+  );
+}

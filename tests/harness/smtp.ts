@@ -1,0 +1,193 @@
+/**
+ * A client that says what a test wants it to say.
+ *
+ * @module
+ */
+
+import { DEADLINE } from "./process.ts";
+
+const encoder = new TextEncoder();
+
+/** Each character as the byte of that number. */
+export function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+/** One connection. Every wait is bounded. */
+export class Client implements Disposable {
+  readonly #conn: Deno.TcpConn;
+  #pending = "";
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+  }
+
+  /** @param hostname of the server */
+  static async connect(port: number, hostname = "127.0.0.1"): Promise<Client> {
+    return new Client(await Deno.connect({ hostname, port }));
+  }
+
+  /** This end's port. */
+  get port(): number {
+    return (this.#conn.localAddr as Deno.NetAddr).port;
+  }
+
+  /** Sends text or bytes as they are. */
+  async send(data: string | Uint8Array): Promise<void> {
+    let bytes = typeof data === "string" ? encoder.encode(data) : data;
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(await this.#conn.write(bytes));
+    }
+  }
+
+  /** Says that nothing more will be sent. */
+  async half(): Promise<void> {
+    await this.#conn.closeWrite();
+  }
+
+  /**
+   * Reads one reply, all of its lines.
+   *
+   * @returns its lines joined by "\n", undefined where the server has hung up
+   * @throws {Error} where a line is not that of a reply
+   */
+  async reply(): Promise<string | undefined> {
+    const lines: string[] = [];
+    while (true) {
+      const line = await this.#line();
+      if (line === undefined) return undefined;
+      lines.push(line);
+      if (!/^\d{3}([ -]|$)/.test(line)) {
+        throw new Error(`not SMTP: ${show(lines.join("\n"))}`);
+      }
+      if (line[3] !== "-") return lines.join("\n");
+    }
+  }
+
+  async #line(): Promise<string | undefined> {
+    let end: number;
+    while ((end = this.#pending.indexOf("\r\n")) === -1) {
+      if (this.#pending.includes("\n")) {
+        throw new Error(`not SMTP: ${show(this.#pending)}`);
+      }
+      if (!await this.#more()) return undefined;
+    }
+    const line = this.#pending.slice(0, end);
+    this.#pending = this.#pending.slice(end + 2);
+    return line;
+  }
+
+  /** Reads until the server hangs up. */
+  async rest(): Promise<string> {
+    while (await this.#more());
+    const text = this.#pending;
+    this.#pending = "";
+    return text;
+  }
+
+  /** Reads until what came contains a text, and gives all of it. */
+  async until(text: string): Promise<string> {
+    while (!this.#pending.includes(text)) {
+      if (!await this.#more()) {
+        throw new Error(`hung up after ${JSON.stringify(this.#pending)}`);
+      }
+    }
+    const seen = this.#pending;
+    this.#pending = "";
+    return seen;
+  }
+
+  async #more(): Promise<boolean> {
+    const chunk = new Uint8Array(65536);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#conn.close();
+    }, DEADLINE * 1000);
+    try {
+      const length = await this.#conn.read(chunk);
+      if (length === null) return false;
+      // Bytes as characters, so that nothing is lost.
+      for (const byte of chunk.subarray(0, length)) {
+        this.#pending += String.fromCharCode(byte);
+      }
+      return true;
+    } catch (error) {
+      if (late) throw new Error("the server neither answers nor hangs up");
+      if (error instanceof Deno.errors.ConnectionReset) return false;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    try {
+      this.#conn.close();
+    } catch {
+      // Closed already.
+    }
+  }
+}
+
+/** The commands of one attempt to send a message. */
+export const ATTEMPT = [
+  "EHLO client.example",
+  "MAIL FROM:<a@client.example>",
+  "RCPT TO:<b@mx.example>",
+  "QUIT",
+] as const;
+
+/**
+ * Says one line after the other, each after the reply to the one before.
+ *
+ * @returns the banner and the replies, as far as there were any
+ */
+export async function talk(
+  port: number,
+  lines: readonly string[] = ATTEMPT,
+  hostname?: string,
+): Promise<string[]> {
+  using client = await Client.connect(port, hostname);
+  const transcript: string[] = [];
+  for (const line of [undefined, ...lines]) {
+    if (line !== undefined) {
+      try {
+        await client.send(`${line}\r\n`);
+      } catch {
+        break; // The server has hung up.
+      }
+    }
+    const reply = await client.reply();
+    if (reply === undefined) break;
+    transcript.push(reply);
+  }
+  return transcript;
+}
+
+/** Sends everything at once, says that this is all, and reads to the end. */
+export async function burst(
+  port: number,
+  data: string | Uint8Array,
+  hostname?: string,
+): Promise<string> {
+  using client = await Client.connect(port, hostname);
+  await client.send(data);
+  await client.half();
+  return await client.rest();
+}
+
+/** Throws where bytes that a client got are anything but SMTP replies. */
+export function assertOnlySmtp(received: string): void {
+  const lines = received.split("\r\n");
+  if (lines.pop() !== "") throw new Error(`no line end: ${show(received)}`);
+  for (const line of lines) {
+    if (!/^[2-5]\d\d[ -][ -~]*$/.test(line)) {
+      throw new Error(`not SMTP: ${show(line)} in ${show(received)}`);
+    }
+  }
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.slice(0, 2000));
+}

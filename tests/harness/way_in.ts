@@ -1,0 +1,218 @@
+/**
+ * The ways in which a connection reaches greylist: the super-servers, each
+ * started for real on a free port of the loopback.
+ *
+ * @module
+ */
+
+import { programPath } from "./need.ts";
+import { freePort, isListening, startServer, waitFor } from "./process.ts";
+import { ROOT, writeFile } from "./root.ts";
+
+/** What is to be started. */
+export interface Start {
+  /** The compiled program. */
+  readonly binary: string;
+  /** The program behind it, and that one's arguments. */
+  readonly next: readonly string[];
+  /** Programs between the super-server and greylist, such as `env A=b`. */
+  readonly before?: readonly string[];
+  /** Options of the super-server itself. */
+  readonly options?: readonly string[];
+  readonly hostname?: "127.0.0.1" | "::1";
+  readonly port?: number;
+  /** The super-server's own environment besides the tests'. */
+  readonly env?: Record<string, string>;
+}
+
+/** A super-server that takes connections. */
+export interface Listener extends AsyncDisposable {
+  readonly port: number;
+  readonly hostname: string;
+  /** The super-server's process. */
+  readonly pid: number;
+  /** What it and what runs under it wrote to standard error so far. */
+  stderr(): string;
+}
+
+/** One way in. */
+export interface WayIn {
+  readonly name: string;
+  /** Programs that it needs. */
+  readonly programs: readonly string[];
+  readonly root: boolean;
+  /** Anything else that it cannot run beside. */
+  readonly obstacle?: () => string | undefined;
+  /** Whether standard error is the client's socket. */
+  readonly stderrIsClient: boolean;
+  start(what: Start): Promise<Listener>;
+}
+
+let count = 0;
+
+async function listen(
+  what: Start,
+  command: (port: number, hostname: string, id: string) => string[],
+): Promise<Listener> {
+  const { port = freePort(), hostname = "127.0.0.1", env = {} } = what;
+  const id = `${Deno.pid}-${++count}`;
+  const errors = writeFile(`servers/${id}.stderr`, "");
+  const server = startServer(command(port, hostname, id), errors, env);
+  const stderr = () => Deno.readTextFileSync(errors);
+  try {
+    await waitFor(`somebody to listen on ${port}`, () => isListening(port));
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    throw new Error(`${(error as Error).message}: ${stderr()}`);
+  }
+  return {
+    port,
+    hostname,
+    stderr,
+    get pid() {
+      return server.pid;
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+function line({ before = [], binary, next }: Start): string[] {
+  return [...before, binary, ...next];
+}
+
+/** tcpserver without look-ups; `program` names which build of it. */
+function tcpserverWay(name: string, program: string): WayIn {
+  return {
+    name,
+    programs: [program],
+    root: false,
+    stderrIsClient: false,
+    start: (what) =>
+      listen(what, (port, hostname) => [
+        programPath(program),
+        "-HR",
+        "-l0",
+        ...what.options ?? [],
+        hostname,
+        String(port),
+        ...line(what),
+      ]),
+  };
+}
+
+/** Debian's tcpserver, which knows IPv6. */
+export const tcpserver: WayIn = tcpserverWay("tcpserver", "tcpserver");
+
+/** The other build, IPv4 only; it has to be on PATH as `tcpserver4`. */
+export const tcpserver4: WayIn = tcpserverWay("tcpserver (IPv4)", "tcpserver4");
+
+/** A line of words, as inetd's and xinetd's files have it. */
+function words(parts: readonly string[]): string {
+  const bad = parts.find((part) => part === "" || /[\s#"]/.test(part));
+  if (bad !== undefined) throw new Error(`cannot be quoted here: ${bad}`);
+  return parts.join(" ");
+}
+
+/** openbsd-inetd. */
+export const inetd: WayIn = {
+  name: "inetd",
+  programs: ["inetd"],
+  root: true,
+  obstacle: () => {
+    try {
+      const pid = Deno.readTextFileSync("/run/inetd.pid").trim();
+      Deno.statSync(`/proc/${pid}`);
+      // The one of the tests would put its own pid there.
+      return "this machine's own inetd is running";
+    } catch {
+      return undefined;
+    }
+  },
+  stderrIsClient: true,
+  start: (what) =>
+    listen(what, (port, hostname, id) => {
+      const [program] = line(what);
+      const address = hostname.includes(":") ? `[${hostname}]` : hostname;
+      const protocol = hostname.includes(":") ? "tcp6" : "tcp4";
+      const entry = words(line(what));
+      const config = writeFile(
+        `servers/${id}.conf`,
+        `${address}:${port} stream ${protocol} nowait root ${program} ${entry}\n`,
+      );
+      const options = ["-i", "-R", "10000", ...what.options ?? []];
+      return [programPath("inetd"), ...options, config];
+    }),
+};
+
+/** xinetd. */
+export const xinetd: WayIn = {
+  name: "xinetd",
+  programs: ["xinetd"],
+  root: true,
+  stderrIsClient: true,
+  start: (what) =>
+    listen(what, (port, hostname, id) => {
+      const [server, ...args] = line(what);
+      const config = writeFile(
+        `servers/${id}.conf`,
+        `defaults
+{
+  cps = 10000 1
+  per_source = UNLIMITED
+}
+service greylist
+{
+  type = UNLISTED
+  socket_type = stream
+  protocol = tcp
+  flags = ${hostname.includes(":") ? "IPv6" : "IPv4"}
+  bind = ${hostname}
+  port = ${port}
+  wait = no
+  user = root
+  server = ${server}
+  server_args = ${words(args)}
+  ${(what.options ?? []).join("\n  ")}
+}
+`,
+      );
+      return [
+        programPath("xinetd"),
+        "-dontfork",
+        "-f",
+        config,
+        "-pidfile",
+        `${ROOT}/servers/${id}.pid`,
+        "-filelog",
+        `${ROOT}/servers/${id}.log`,
+      ];
+    }),
+};
+
+/**
+ * A socket unit of systemd with Accept=yes: the connection is standard input,
+ * output and error.
+ */
+export const systemd: WayIn = {
+  name: "systemd-socket-activate",
+  programs: ["systemd-socket-activate"],
+  root: false,
+  stderrIsClient: true,
+  start: (what) =>
+    listen(what, (port, hostname) => {
+      const address = hostname.includes(":") ? `[${hostname}]` : hostname;
+      return [
+        programPath("systemd-socket-activate"),
+        `--listen=${address}:${port}`,
+        "--accept",
+        "--inetd",
+        ...what.options ?? [],
+        // With StandardInput=socket, standard error is the socket as well.
+        "/bin/sh",
+        "-c",
+        'exec "$@" 2>&1',
+        "sh",
+        ...line(what),
+      ];
+    }),
+};
