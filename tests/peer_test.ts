@@ -61,6 +61,12 @@ Deno.test("peer: the socket is looked at only when it is needed", () => {
   });
 });
 
+Deno.test("peer: the zone of a link-local address is no part of it", () => {
+  for (const text of ["fe80::1%eth0", "FE80::1%2", "fe80::1%", "fe80::1"]) {
+    assertEquals(peer({ REMOTE_ADDR: text }), "REMOTE_ADDR fe80::1", text);
+  }
+});
+
 Deno.test("peer: hostile values", () => {
   const cases: [string, string][] = [
     ["../../etc/passwd", '"../../etc/passwd"'],
@@ -72,7 +78,8 @@ Deno.test("peer: hostile values", () => {
     ["192.0.2.256", '"192.0.2.256"'],
     ["192.0.2", '"192.0.2"'],
     ["010.0.0.1", '"010.0.0.1"'],
-    ["fe80::1%eth0", '"fe80::1%eth0"'],
+    ["2001:db8::1%eth0", '"2001:db8::1%eth0"'],
+    ["192.0.2.1%eth0", '"192.0.2.1%eth0"'],
     ["192.0.2.1:25", '"192.0.2.1:25"'],
     ["unknown", '"unknown"'],
     ["\x1b[31m", '"\\u001b[31m"'],
