@@ -4,20 +4,10 @@
  * @module
  */
 
+import { isCommand } from "./lib/commands/names.ts";
 import { EXIT } from "./lib/exit.ts";
 import { reachesClient } from "./lib/log.ts";
 import { wrap } from "./lib/wrapper.ts";
-
-/** First arguments that are no PROGRAM; lib/commands/mod.ts has the rest. */
-const COMMANDS = [
-  "info",
-  "explain",
-  "check",
-  "prune",
-  "report",
-  "help",
-  "version",
-];
 
 /** The configuration module, loaded where a fault in it can be reported. */
 async function load(): Promise<unknown> {
@@ -33,7 +23,7 @@ async function main(args: string[]): Promise<number> {
   const name = args[0]?.replace(/^--(help|version)$/, "$1");
   // A super-server's line without PROGRAM must not show usage to a client.
   if (name === undefined && reachesClient(2)) return wrap([], load);
-  if (name === undefined || COMMANDS.includes(name)) {
+  if (name === undefined || isCommand(name)) {
     const { runCommand } = await import("./lib/commands/mod.ts");
     return runCommand(name, args.slice(1), load);
   }

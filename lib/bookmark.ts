@@ -7,9 +7,19 @@
  */
 
 import { join } from "@std/path/join";
-import { check, lazily, LIBC, openOrMake, touch, truncate } from "./libc.ts";
+import {
+  check,
+  close,
+  isErrno,
+  lazily,
+  LIBC,
+  openOrMake,
+  touch,
+  truncate,
+} from "./libc.ts";
 
 const LOCK_EX_NB = 2 | 4;
+const EWOULDBLOCK = 11;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
@@ -44,7 +54,7 @@ export function isPruningDue(dir: string, every: number): boolean {
   }
 }
 
-/** The bookmark, held by this process alone until it ends. */
+/** The bookmark, held by this process alone until it leaves it or ends. */
 export class Bookmark {
   readonly #fd: number;
   /** Where to go on. */
@@ -64,7 +74,13 @@ export class Bookmark {
   static take(dir: string): Bookmark | undefined {
     const fd = openOrMake(pathIn(dir));
     const { flock, pread } = libc();
-    if (flock(fd, LOCK_EX_NB) === -1) return undefined;
+    try {
+      check("flock", flock(fd, LOCK_EX_NB));
+    } catch (error) {
+      close(fd);
+      if (isErrno(error, EWOULDBLOCK)) return undefined;
+      throw error;
+    }
     const bytes = new Uint8Array(32);
     const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
     const text = new TextDecoder().decode(bytes.subarray(0, length));
@@ -72,15 +88,20 @@ export class Bookmark {
   }
 
   /**
-   * Leaves it where the next run goes on, 0 where this one was complete.
+   * Leaves it where the next run goes on, 0 where this one was complete, and
+   * gives it up.
    *
    * @throws {LibcError}
    */
   leave(position: bigint): void {
     truncate(this.#fd, 0);
-    if (position === 0n) return touch(this.#fd);
-    const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
-    const length = BigInt(bytes.length);
-    check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+    if (position === 0n) {
+      touch(this.#fd);
+    } else {
+      const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
+      const length = BigInt(bytes.length);
+      check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+    }
+    close(this.#fd);
   }
 }

@@ -2,6 +2,9 @@
  * Reads a directory of any size in bounded memory. Deno's own readDir holds the
  * whole list before it gives the first name: 600 MB for a million.
  *
+ * A million names go through here under an interpreter (V8's --lite-mode), so
+ * it makes no object and calls no function that a name could do without.
+ *
  * @module
  */
 
@@ -15,6 +18,7 @@ const STATX_BTIME = 0x800;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const SEEK_SET = 0;
+const HIGH = 0x1_0000_0000;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
@@ -46,20 +50,22 @@ export interface FileState {
   readonly birth: number | undefined;
 }
 
-/** One name in a directory. */
-export interface Name {
-  readonly text: string;
-  /** The same as C has it, for {@linkcode Directory.stat}; valid until the next. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where in the directory the next name is; see {@linkcode Directory.names}. */
-  readonly next: bigint;
-}
-
-/** An open directory. */
+/** An open directory, and a place in it. */
 export class Directory {
   readonly #fd: number;
-  readonly #statx = new DataView(new ArrayBuffer(256));
-  readonly #statxBytes = new Uint8Array(this.#statx.buffer);
+  readonly #libc = libc();
+  // struct linux_dirent64, one behind the other: inode, offset of the next,
+  // record length, type, then the name up to a zero byte.
+  readonly #records = new Uint8Array(65536);
+  readonly #lengths = new Uint16Array(this.#records.buffer);
+  #text = "";
+  #filled = 0;
+  /** Where the record of the current name is, and that of the next one. */
+  #at = 0;
+  #after = 0;
+  // struct statx, the same on every Linux.
+  readonly #state = new Uint32Array(64);
+  readonly #stateBytes = new Uint8Array(this.#state.buffer);
 
   /** @throws {LibcError} where it cannot be opened */
   constructor(path: string) {
@@ -69,71 +75,88 @@ export class Directory {
 
   /** Closes it. */
   close(): void {
-    libc().close(this.#fd);
+    this.#libc.close(this.#fd);
   }
 
   /**
-   * The names in it but `.` and `..`, in the directory's own order. Names may be
-   * removed meanwhile.
+   * Goes to a place in it.
    *
-   * @param from where to begin: 0, or `next` of a name that was given before
+   * @param position 0 for the beginning, or a {@linkcode position} from before
    * @throws {LibcError}
    */
-  *names(from = 0n): Generator<Name> {
-    const { lseek, getdents64 } = libc();
-    check("lseek", lseek(this.#fd, from, SEEK_SET));
-    const bytes = new Uint8Array(65536);
-    const view = new DataView(bytes.buffer);
-    const length = BigInt(bytes.length);
-    const decoder = new TextDecoder();
-    while (true) {
-      const filled = Number(
-        check("getdents64", getdents64(this.#fd, bytes, length)),
-      );
-      if (filled === 0) return;
-      for (let at = 0; at < filled;) {
-        // struct linux_dirent64: inode, offset of the next, record length, type,
-        // then the name up to a zero byte.
-        const next = view.getBigInt64(at + 8, true);
-        const size = view.getUint16(at + 16, true);
-        const name = bytes.subarray(at + 19, bytes.indexOf(0, at + 19) + 1);
-        const text = decoder.decode(name.subarray(0, -1));
-        at += size;
-        if (text !== "." && text !== "..") yield { text, bytes: name, next };
-      }
-    }
+  seek(position: bigint): void {
+    check("lseek", this.#libc.lseek(this.#fd, position, SEEK_SET));
+    this.#filled = this.#after = 0;
+  }
+
+  /** Where the name behind the current one is. */
+  get position(): bigint {
+    return new DataView(this.#records.buffer).getBigInt64(this.#at + 8, true);
+  }
+
+  /**
+   * Goes to the next name, in the directory's own order; `.` and `..` are among
+   * them. Names may be removed meanwhile.
+   *
+   * @returns the name, whose characters are its bytes where these are ASCII; or
+   * undefined at the end
+   * @throws {LibcError}
+   */
+  next(): string | undefined {
+    if (this.#after >= this.#filled && !this.#read()) return undefined;
+    this.#at = this.#after;
+    this.#after += this.#lengths[(this.#at + 16) / 2];
+    const start = this.#at + 19;
+    return this.#text.slice(start, this.#text.indexOf("\0", start));
+  }
+
+  #read(): boolean {
+    const length = BigInt(this.#records.length);
+    const filled = this.#libc.getdents64(this.#fd, this.#records, length);
+    this.#filled = Number(check("getdents64", filled));
+    this.#after = 0;
+    // A byte a character, so that places in the text are places in the buffer.
+    this.#text = new TextDecoder("latin1").decode(
+      this.#records.subarray(0, this.#filled),
+    );
+    return this.#filled > 0;
+  }
+
+  /** The current name, whatever it is made of. */
+  get name(): string {
+    const start = this.#at + 19;
+    const end = this.#records.indexOf(0, start);
+    return new TextDecoder().decode(this.#records.subarray(start, end));
   }
 
   /**
    * What there is under a name; a symbolic link is not followed.
    *
+   * @param name without it, the current one
    * @returns undefined where there is nothing
    * @throws {LibcError}
    */
-  stat(name: Uint8Array<ArrayBuffer>): FileState | undefined {
-    const result = libc().statx(
+  stat(name?: string): FileState | undefined {
+    const result = this.#libc.statx(
       this.#fd,
-      name,
+      name === undefined
+        ? this.#records.subarray(this.#at + 19)
+        : cString(name),
       AT_SYMLINK_NOFOLLOW,
       STATX_BASIC_STATS | STATX_BTIME,
-      this.#statxBytes,
+      this.#stateBytes,
     );
     if (result === -1 && orMissing(() => check("statx", result))) {
       return undefined;
     }
-    // struct statx, the same on every Linux: statx(2). Numbers are read in two
-    // halves, for a bigint costs more than the rest of the look.
-    const view = this.#statx;
-    const whole = (at: number, high: number) =>
-      view.getUint32(at, true) + high * 0x1_0000_0000;
-    const time = (at: number) =>
-      whole(at, view.getInt32(at + 4, true)) +
-      view.getUint32(at + 8, true) / 1e9;
+    // In words of 32 bits: 0 stx_mask, 7 stx_mode, 10 stx_size, 20 stx_btime,
+    // 28 stx_mtime (statx(2)).
+    const state = this.#state;
     return {
-      isFile: (view.getUint16(28, true) & S_IFMT) === S_IFREG,
-      size: whole(40, view.getUint32(44, true)),
-      mtime: time(112),
-      birth: view.getUint32(0, true) & STATX_BTIME ? time(80) : undefined,
+      isFile: (state[7] & S_IFMT) === S_IFREG,
+      size: state[10] + state[11] * HIGH,
+      mtime: time(state, 28),
+      birth: state[0] & STATX_BTIME ? time(state, 20) : undefined,
     };
   }
 
@@ -144,11 +167,15 @@ export class Directory {
    * @throws {LibcError}
    */
   remove(name: string): boolean {
-    const { unlinkat } = libc();
     return !orMissing(() =>
-      check("unlink", unlinkat(this.#fd, cString(name), 0))
+      check("unlink", this.#libc.unlinkat(this.#fd, cString(name), 0))
     );
   }
+}
+
+/** A struct statx_timestamp: signed seconds in two words, nanoseconds in one. */
+function time(words: Uint32Array, at: number): number {
+  return words[at] + (words[at + 1] | 0) * HIGH + words[at + 2] / 1e9;
 }
 
 /** Whether a call failed because there is nothing of that name. */

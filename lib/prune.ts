@@ -7,8 +7,8 @@
 
 import type { ResolvedConfig } from "./config.ts";
 import { Bookmark } from "./bookmark.ts";
-import { Listing } from "./listing.ts";
-import { isForgotten } from "./policy.ts";
+import { type Listed, Listing } from "./listing.ts";
+import { isForgotten, type Timeouts } from "./policy.ts";
 
 /** How long one run after a connection may take, in milliseconds. */
 const RUN = 1000;
@@ -17,6 +17,8 @@ const RUN = 1000;
 export interface Pruned {
   readonly removed: number;
   readonly seen: number;
+  /** Why the first of those that could not be removed stayed. */
+  readonly failure?: unknown;
 }
 
 /**
@@ -26,23 +28,30 @@ export interface Pruned {
  * @throws {StoreError}
  */
 export function prune(
-  config: Pick<ResolvedConfig, "baseDir" | "timeouts">,
+  { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
-  const listing = new Listing(config.baseDir);
+  const listing = new Listing(baseDir);
   let removed = 0;
   let seen = 0;
-  for (const { name, ...entry } of listing.entries()) {
+  let failure: unknown;
+  let entry: Listed | undefined;
+  while ((entry = listing.next()) !== undefined) {
     seen++;
     options.seen?.();
     const now = Date.now() / 1000;
-    if (!isForgotten(entry, now, config.timeouts)) continue;
-    if (options.dry || listing.removeForgotten(name, now, config.timeouts)) {
-      removed++;
+    if (!isForgotten(entry, now, timeouts)) continue;
+    try {
+      if (options.dry || listing.removeForgotten(entry.name, now, timeouts)) {
+        removed++;
+      }
+    } catch (error) {
+      // One that stays must not keep all behind it.
+      failure ??= error;
     }
   }
   listing.close();
-  return { removed, seen };
+  return failure === undefined ? { removed, seen } : { removed, seen, failure };
 }
 
 /**
@@ -52,21 +61,56 @@ export function prune(
  * @throws {StoreError | LibcError}
  */
 export function pruneSome(
-  config: Pick<ResolvedConfig, "baseDir" | "timeouts">,
+  { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,
 ): void {
-  const bookmark = Bookmark.take(config.baseDir);
+  const bookmark = Bookmark.take(baseDir);
   if (bookmark === undefined) return;
-  const end = performance.now() + RUN;
-  const listing = new Listing(config.baseDir);
-  const { position } = bookmark;
-  for (
-    const { name, next, ...entry } of listing.entries(undefined, position)
-  ) {
-    const now = Date.now() / 1000;
-    if (isForgotten(entry, now, config.timeouts)) {
-      listing.removeForgotten(name, now, config.timeouts);
-    }
-    if (performance.now() >= end) return bookmark.leave(next);
+  // Where something fails, the next try is after a whole interval: not each
+  // connection is to meet the same trouble.
+  let position = 0n;
+  try {
+    position = removeFrom(bookmark.position, baseDir, timeouts);
+  } finally {
+    bookmark.leave(position);
   }
-  bookmark.leave(0n);
+}
+
+/** @returns where to go on, 0 where the end was reached */
+function removeFrom(
+  position: bigint,
+  baseDir: string,
+  timeouts: Timeouts,
+): bigint {
+  const end = performance.now() + RUN;
+  const listing = new Listing(baseDir);
+  let failure: unknown;
+  try {
+    seek(listing, position);
+    let entry: Listed | undefined;
+    while ((entry = listing.next()) !== undefined) {
+      const now = Date.now() / 1000;
+      if (isForgotten(entry, now, timeouts)) {
+        try {
+          listing.removeForgotten(entry.name, now, timeouts);
+        } catch (error) {
+          failure ??= error;
+        }
+      }
+      if (performance.now() >= end) return listing.position;
+    }
+    // Said once a round, when all has been tried.
+    if (failure !== undefined) throw failure;
+    return 0n;
+  } finally {
+    listing.close();
+  }
+}
+
+function seek(listing: Listing, position: bigint): void {
+  try {
+    listing.seek(position);
+  } catch {
+    // A place that this directory does not have: it was restored or moved.
+    listing.seek(0n);
+  }
 }

@@ -11,12 +11,12 @@ import { UsageError } from "./command.ts";
 const RLIMIT_DATA = 2;
 const RLIMIT_AS = 9;
 
-/** What access(2) can be asked for. */
-export const R_OK = 4;
-/** See {@linkcode R_OK}. */
-export const W_OK = 2;
-/** See {@linkcode R_OK}. */
+/** What access(2) can be asked for; F_OK is only whether it is there. */
+export const F_OK = 0;
+/** See {@linkcode F_OK}. */
 export const X_OK = 1;
+/** See {@linkcode F_OK}. */
+export const W_OK = 2;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
@@ -79,13 +79,18 @@ export function mayAccess(path: string, how: number): boolean {
  * @returns its path, undefined where there is none that can be executed
  */
 export function findProgram(name: string): string | undefined {
-  if (name.includes("/")) return mayAccess(name, X_OK) ? name : undefined;
+  if (name.includes("/")) return isExecutable(name) ? name : undefined;
   const value = libc().getenv(cString("PATH"));
   const path = value === null
     ? "/bin:/usr/bin"
     : Deno.UnsafePointerView.getCString(value);
   return path.split(":").map((dir) => `${dir || "."}/${name}`)
-    .find((file) => mayAccess(file, X_OK));
+    .find(isExecutable);
+}
+
+/** A directory may be "executed" too, and only it has a `.` in it. */
+function isExecutable(path: string): boolean {
+  return mayAccess(path, X_OK) && !mayAccess(`${path}/.`, F_OK);
 }
 
 /** Limits in bytes, undefined where there is none. */

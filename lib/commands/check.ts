@@ -4,15 +4,17 @@
  * @module
  */
 
-import type { ResolvedConfig } from "../config.ts";
+import { FACILITIES, type ResolvedConfig } from "../config.ts";
 import { sendDatagram } from "../libc.ts";
 import { Listing } from "../listing.ts";
 import { reachesClient, syslogMessage } from "../log.ts";
+import { quote } from "../logline.ts";
 import { greetingName } from "../refusal.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { searchFile } from "../whitelist_file.ts";
 import {
   becomeUser,
+  F_OK,
   findProgram,
   mayAccess,
   memoryLimits,
@@ -48,7 +50,10 @@ OPTIONS
   --user=NAME  look with the rights of this user, such as qmaild; only root can
 `,
   run(args, { config }) {
-    const { options, operands } = parseOptions(args, { string: ["user"] });
+    // What stands behind PROGRAM is for PROGRAM.
+    const operand = args.findIndex((arg) => !arg.startsWith("--"));
+    const own = operand < 0 ? args : args.slice(0, operand + 1);
+    const { options, operands } = parseOptions(own, { string: ["user"] });
     if (options.user !== undefined) becomeUser(String(options.user));
     const findings = [
       { ok: "greylist.config.ts is valid" },
@@ -108,7 +113,7 @@ function names(dir: string): Finding {
   try {
     const listing = new Listing(dir);
     let entries = 0;
-    for (const _ of listing.entries()) entries++;
+    while (listing.next() !== undefined) entries++;
     listing.close();
     const { example, count: foreign } = listing.foreign;
     const found = count(entries, "entry", "entries");
@@ -116,7 +121,7 @@ function names(dir: string): Finding {
     return {
       fix:
         `${count(foreign, "name", "names")} in ${dir} that are no entries, ` +
-        `such as ${JSON.stringify(example)}: move them away`,
+        `such as ${quote(example)}: move them away`,
     };
   } catch (error) {
     return { fix: reason(error) };
@@ -131,7 +136,7 @@ function whitelistFile(path: string): Finding {
     if (bad.length === 0) return { ok: `whitelist file ${path}` };
     const [{ number, content }] = bad;
     return {
-      fix: `${path}:${number}: ${JSON.stringify(content.slice(0, 60))}: ` +
+      fix: `${path}:${number}: ${quote(content.slice(0, 60))}: ` +
         "expected a network, an address, a host, .suffix or /regex/ " +
         `(${count(bad.length, "bad line", "bad lines")} in all)`,
     };
@@ -149,19 +154,13 @@ function banner(controlDir: string): Finding {
   };
 }
 
-function log({ target }: ResolvedConfig["log"]): Finding {
-  if (target.startsWith("/")) {
-    const dir = target.slice(0, target.lastIndexOf("/")) || "/";
-    const good = mayAccess(target, W_OK) ||
-      (!mayAccess(target, 0) && mayAccess(dir, W_OK | X_OK));
-    return good
-      ? { ok: `log file ${target}` }
-      : { fix: `log file ${target}: not writable for uid ${userId()}` };
-  }
-  if (target !== "syslog" && !reachesClient(2)) return { ok: "log to stderr" };
+function log({ target, facility }: ResolvedConfig["log"]): Finding {
+  if (target.startsWith("/")) return logFile(target);
+  if (target !== "syslog" && !isClient(2)) return { ok: "log to stderr" };
   try {
-    // Facility 2 is mail, severity 7 debug (RFC 3164 section 4.1.1).
-    const text = syslogMessage(2, 7, new Date(), Deno.pid, "check");
+    // Severity 7 is debug (RFC 3164 section 4.1.1).
+    const code = FACILITIES[facility];
+    const text = syslogMessage(code, 7, new Date(), Deno.pid, "check");
     sendDatagram("/dev/log", Uint8Array.from(new TextEncoder().encode(text)));
     return { ok: "log to syslog: /dev/log takes messages" };
   } catch (error) {
@@ -169,6 +168,31 @@ function log({ target }: ResolvedConfig["log"]): Finding {
       fix: `log to syslog: ${reason(error)}: is a syslog daemon running?`,
     };
   }
+}
+
+function logFile(path: string): Finding {
+  const dir = path.slice(0, path.lastIndexOf("/")) || "/";
+  const there = mayAccess(path, F_OK);
+  if (!mayAccess(there ? path : dir, there ? W_OK : W_OK | X_OK)) {
+    return { fix: `log file ${path}: not writable for uid ${userId()}` };
+  }
+  if (there && !mayBeLog(Deno.statSync(path))) {
+    return { fix: `log file ${path}: expected a regular file` };
+  }
+  return { ok: `log file ${path}` };
+}
+
+function mayBeLog(info: Deno.FileInfo): boolean {
+  return info.isFile || info.isCharDevice === true;
+}
+
+/**
+ * Whether a super-server has put the client's socket there. By hand, stdout and
+ * stderr are often one pipe, which is none.
+ */
+function isClient(fd: number): boolean {
+  return reachesClient(fd) &&
+    !Deno.readLinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:");
 }
 
 /** What V8 reserves, in bytes: measured, under it the program does not start. */

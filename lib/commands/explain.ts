@@ -11,12 +11,13 @@ import {
   parseAddress,
 } from "../address.ts";
 import { isHostPattern, type ResolvedConfig } from "../config.ts";
+import { Listing } from "../listing.ts";
 import { type Entry, judge, type Verdict } from "../policy.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { entryName, Store } from "../store.ts";
 import { findExemption } from "../whitelist.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
-import { bothWays, period } from "./words.ts";
+import { bothWays, count, period } from "./words.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -79,6 +80,8 @@ OPTIONS
 
     const now = Date.now() / 1000;
     const entry = new Store(config.baseDir).read(network);
+    // A directory that is not there has no entry either, but says so itself.
+    if (entry === undefined) new Listing(config.baseDir).close();
     const path = `${config.baseDir}/${entryName(network)}`;
     output.line(`entry      ${path}: ${describe(entry, now)}`);
     const verdict = judge(entry, now, config.timeouts);
@@ -103,8 +106,8 @@ function hostOf(value: string | boolean | undefined): string | undefined {
 
 function portOf(value: string | boolean | undefined): number | undefined {
   if (value === undefined) return undefined;
-  const port = Number(value);
-  if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
+  const port = /^[0-9]{1,5}$/.test(String(value)) ? Number(value) : 0;
+  if (port >= 1 && port <= 65535) return port;
   throw new UsageError(
     `--port=${value}: expected a port number from 1 to 65535`,
   );
@@ -134,7 +137,7 @@ function describe(entry: Entry | undefined, now: number): string {
   if (entry === undefined) return "none";
   const state = entry.accepted === 0
     ? "grey"
-    : `known, accepted ${entry.accepted} times`;
+    : `known, accepted ${count(entry.accepted, "time", "times")}`;
   return `${state}, last written ${bothWays(entry.mtime, now)}`;
 }
 
@@ -170,7 +173,7 @@ function changes(
   timeouts: Timeouts,
 ): string[] {
   const { delay, retryWindow, expireAfter } = timeouts;
-  if (verdict.action === "defer" && verdict.reason !== "early") {
+  if (verdict.action === "defer" && verdict.write !== "none") {
     return [`this connection would start its wait of ${period(delay)}`];
   }
   // Early, retried and known always have an entry.

@@ -4,18 +4,21 @@
  * @module
  */
 
+import { contains, type Network, parseNetwork } from "../address.ts";
 import {
-  contains,
-  formatNetwork,
-  type Network,
-  parseNetwork,
-} from "../address.ts";
-import { type Listed, Listing, type State, stateOf } from "../listing.ts";
+  type Listed,
+  Listing,
+  networkText,
+  type State,
+  stateOf,
+} from "../listing.ts";
+import { quote } from "../logline.ts";
 import type { Timeouts } from "../policy.ts";
+import { parseEntryName } from "../store.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { Progress } from "./progress.ts";
-import { type Key, KEYS, Sorter } from "./sorter.ts";
-import { bothWays, count, timestamp } from "./words.ts";
+import { KEYS, Sorter } from "./sorter.ts";
+import { count, period, relative, timestamp } from "./words.ts";
 
 const STATES: readonly State[] = ["grey", "known", "expired"];
 
@@ -72,26 +75,34 @@ OPTIONS
       : tableForm();
 
     const now = Date.now() / 1000;
-    const listing = new Listing(config.baseDir);
+    const { timeouts } = config;
+    const listing = new Listing(
+      config.baseDir,
+      within && ((name) => isIn(name, within)),
+    );
+    let entry: Listed | undefined;
     const progress = new Progress(undefined, "entries");
     const counts: Record<State, number> = { grey: 0, known: 0, expired: 0 };
-    const chosen = function* () {
-      const wanted = within &&
-        ((network: Network) => isWithin(network, within));
-      for (const entry of listing.entries(wanted)) {
-        progress.tick(1);
-        const is = stateOf(entry, now, config.timeouts);
-        counts[is]++;
-        if (state === undefined || is === state) yield entry;
-      }
-    };
     const output = new Output();
     if (form.heading) output.line(form.heading);
     let shown = 0;
-    for (const entry of key ? sorted(chosen(), key) : chosen()) {
+    const show = (entry: Listed, is: State) => {
       // Counting goes on, so that the summary is that of the database.
-      if (++shown > limit) continue;
-      output.line(form.line(describe(entry, now, config.timeouts), now));
+      if (++shown > limit) return;
+      output.line(form.line(describe(entry, is, timeouts), now));
+    };
+    const sorter = key && new Sorter(key);
+    while ((entry = listing.next()) !== undefined) {
+      progress.tick(1);
+      const is = stateOf(entry, now, timeouts);
+      counts[is]++;
+      if (state !== undefined && is !== state) continue;
+      if (sorter === undefined) show(entry, is);
+      else sorter.add(entry);
+    }
+    for (const entry of sorter?.entries() ?? []) {
+      if (shown === limit) break;
+      show(entry, stateOf(entry, now, timeouts));
     }
     progress.done();
     listing.close();
@@ -134,17 +145,10 @@ function atMost(value: string | boolean | undefined): number {
   throw new UsageError(`--limit=${value}: expected a whole number from 1`);
 }
 
-function isWithin(network: Network, outer: Network): boolean {
-  return network.prefix >= outer.prefix && contains(outer, network);
-}
-
-function* sorted(
-  entries: Iterable<Listed>,
-  key: Key,
-): Generator<Listed> {
-  const sorter = new Sorter(key);
-  for (const entry of entries) sorter.add(entry);
-  yield* sorter.entries();
+function isIn(name: string, outer: Network): boolean {
+  const network = parseEntryName(name);
+  return network !== undefined && network.prefix >= outer.prefix &&
+    contains(outer, network);
 }
 
 /** What is shown of an entry. Times are seconds since 1970. */
@@ -159,14 +163,13 @@ interface Row {
   readonly forgottenAt: number;
 }
 
-function describe(entry: Listed, now: number, timeouts: Timeouts): Row {
-  const { network, accepted, first, mtime } = entry;
-  const state = stateOf(entry, now, timeouts);
+function describe(entry: Listed, state: State, timeouts: Timeouts): Row {
+  const { accepted, first, mtime } = entry;
   const { delay, retryWindow, expireAfter } = timeouts;
   const last = Math.floor(mtime);
   const grey = state === "grey";
   return {
-    network: formatNetwork(network),
+    network: networkText(entry),
     state,
     accepted,
     first: first === undefined ? null : Math.floor(first),
@@ -199,10 +202,11 @@ const COLOURS: Record<State, string> = {
 function tableForm(): Form {
   // NO_COLOR counts when it is set and not empty (no-color.org).
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  // The first is wide enough for an IPv6 network of 64 bits.
   const columns = (...cells: string[]) => {
     const [network, state, accepted, first, last, next] = cells;
-    return `${network.padEnd(18)}  ${state}  ${accepted.padStart(8)}  ` +
-      `${first.padEnd(19)}  ${last.padEnd(31)}  ${next}`;
+    return `${network.padEnd(23)}  ${state} ${accepted.padStart(8)}  ` +
+      `${first.padEnd(10)}  ${last.padEnd(26)}  ${next}`;
   };
   return {
     heading: columns(
@@ -210,7 +214,7 @@ function tableForm(): Form {
       "STATE  ",
       "ACCEPTED",
       "FIRST SEEN",
-      "LAST SEEN",
+      "LAST SEEN (AGO)",
       "NEXT",
     ),
     line(row, now) {
@@ -219,23 +223,26 @@ function tableForm(): Form {
         row.network,
         colour ? `\x1b[${COLOURS[row.state]}m${state}\x1b[0m` : state,
         String(row.accepted),
-        row.first === null ? "-" : timestamp(row.first),
-        bothWays(row.last, now),
+        row.first === null ? "-" : timestamp(row.first).slice(0, 10),
+        `${timestamp(row.last).slice(0, 16)} (${since(row.last, now)})`,
         next(row, now),
       );
     },
   };
 }
 
+/** How long ago, or a minus and how far ahead. */
+function since(time: number, now: number): string {
+  return time > now ? `-${period(time - now)}` : period(now - time);
+}
+
 function next(row: Row, now: number): string {
   const { state, letInFrom, letInUntil, forgottenAt } = row;
-  if (state === "expired") {
-    return `forgotten since ${bothWays(forgottenAt, now)}`;
-  }
-  if (state === "known") return `forgotten at ${bothWays(forgottenAt, now)}`;
+  if (state === "expired") return `expired ${relative(forgottenAt, now)}`;
+  if (state === "known") return `forgotten ${relative(forgottenAt, now)}`;
   return now < letInFrom!
-    ? `let in from ${bothWays(letInFrom!, now)}`
-    : `let in until ${bothWays(letInUntil!, now)}`;
+    ? `let in after ${period(Math.ceil(letInFrom! - now))}`
+    : `let in for ${period(letInUntil! - now)}`;
 }
 
 function summarize(
@@ -246,6 +253,6 @@ function summarize(
   const parts = STATES.map((state) => `${counts[state]} ${state}`);
   const { example } = foreign;
   const notOurs = `${foreign.count} not ours` +
-    (example === undefined ? "" : ` (such as ${JSON.stringify(example)})`);
+    (example === undefined ? "" : ` (such as ${quote(example)})`);
   return `${count(all, "entry", "entries")}: ${parts.join(", ")}; ${notOurs}`;
 }

@@ -6,6 +6,7 @@
 
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../fields.ts";
+import { StoreError } from "../store.ts";
 import {
   type Command,
   EXIT,
@@ -17,16 +18,17 @@ import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
 import { overview, version } from "./help.ts";
 import { command as info } from "./info.ts";
+import type { COMMAND_NAMES } from "./names.ts";
 import { command as prune } from "./prune.ts";
 import { command as report } from "./report.ts";
 
-const COMMANDS: Record<string, Command> = {
+const COMMANDS: Readonly<Record<string, Command>> = {
   info,
   explain,
   check,
   prune,
   report,
-};
+} satisfies Record<typeof COMMAND_NAMES[number], Command>;
 
 /**
  * Runs a subcommand.
@@ -42,7 +44,10 @@ export async function runCommand(
 ): Promise<number> {
   if (name === undefined) return complain("PROGRAM: expected a command to run");
   try {
-    if (name === "version") return print(version());
+    if (name === "version") {
+      if (args.length > 0) throw new UsageError(`${args[0]}: expected nothing`);
+      return print(version());
+    }
     if (name === "help") return print(help(args));
     const raw = await load();
     let config: ResolvedConfig | undefined;
@@ -55,21 +60,25 @@ export async function runCommand(
     if (error instanceof TemporaryError) {
       return complain(`${name}: ${error.message}`, EXIT.temporary);
     }
-    if (error instanceof UsageError) {
+    // A base directory that is not there or not ours is set up wrongly.
+    if (error instanceof UsageError || error instanceof StoreError) {
       return complain(`${name}: ${error.message}`);
     }
     if (error instanceof ConfigError) {
       return complain(`greylist.config.ts: ${error.message}`);
     }
-    // Such as an entry that cannot be read: a fault of the machine, not of ours.
     const message = error instanceof Error ? error.message : String(error);
     return complain(`${name}: ${message}`, EXIT.temporary);
   }
 }
 
-/** One line on stderr. */
+/** One line on stderr, whatever stands in an argument. */
 function complain(line: string, code: number = EXIT.wrong): number {
-  console.error(`greylist ${line}`);
+  const safe = line.replaceAll(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+  console.error(`greylist ${safe}`);
   return code;
 }
 

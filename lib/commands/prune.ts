@@ -5,7 +5,14 @@
  */
 
 import { prune } from "../prune.ts";
-import { type Command, Output, parseOptions, UsageError } from "./command.ts";
+import {
+  type Command,
+  EXIT,
+  Output,
+  parseOptions,
+  TemporaryError,
+  UsageError,
+} from "./command.ts";
 import { Progress } from "./progress.ts";
 import { count } from "./words.ts";
 
@@ -37,7 +44,7 @@ OPTIONS
     }
     const dry = options["dry-run"] === true;
     const progress = new Progress(undefined, "entries");
-    const { removed, seen } = prune(config, {
+    const { removed, seen, failure } = prune(config, {
       dry,
       seen: () => progress.tick(1),
     });
@@ -47,6 +54,7 @@ OPTIONS
     const number = removed.toLocaleString("en-US");
     output.line(`${dry ? "would remove" : "removed"} ${number} of ${of}`);
     output.flush();
-    return 0;
+    if (failure === undefined) return EXIT.done;
+    throw new TemporaryError(`some stay: ${(failure as Error).message}`);
   },
 };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { entryName } from "../store.ts";
+import { entryName, parseEntryName } from "../store.ts";
 import type { Listed } from "../listing.ts";
 
 /** What entries can be sorted by. */
@@ -33,8 +33,9 @@ export class Sorter {
   }
 
   /** Takes one more entry. */
-  add({ network, accepted, mtime, first }: Listed): void {
-    const { family, prefix, value } = network;
+  add({ name, accepted, mtime, first }: Listed): void {
+    // A listing gives no other names.
+    const { family, prefix, value } = parseEntryName(name)!;
     const word = this.#count * WORDS;
     const number = this.#count * NUMBERS;
     if (word === this.#words.length) {
@@ -95,10 +96,8 @@ export class Sorter {
     for (const word of words.subarray(2)) value = value << 32n | BigInt(word);
     const [accepted, mtime, first] = numbers;
     const family = words[0] as 4 | 6;
-    const network = { family, value, prefix: words[1] };
     return {
-      name: entryName(network),
-      network,
+      name: entryName({ family, value, prefix: words[1] }),
       accepted,
       mtime,
       first: Number.isNaN(first) ? undefined : first,

@@ -51,6 +51,8 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
   const common: Config = {
     baseDir: baseOf(bench) as Config["baseDir"],
     controlDir: control as Config["controlDir"],
+    // Who is deferred has to be so until all is measured.
+    timeouts: { delay: "1h" },
   };
   const growth: Config = {
     ...common,

@@ -8,7 +8,7 @@
 import type { Binaries } from "./binaries.ts";
 import { absentListing, measureListing } from "./listing.ts";
 import { type Bench, expectQuietLog } from "./plan.ts";
-import { CLIENT, Sites } from "./sites.ts";
+import { CLIENT, placeOf, Sites } from "./sites.ts";
 import { COSTS } from "./starts.ts";
 import type { Row, Section } from "./table.ts";
 import { takeTurns } from "./turns.ts";
@@ -16,6 +16,7 @@ import { takeTurns } from "./turns.ts";
 /** One row: how large it is, and what the binary works with then. */
 interface Case {
   readonly count: number;
+  readonly text: string;
   /** Undefined where it could not be made in time. */
   readonly site: string | undefined;
 }
@@ -33,22 +34,20 @@ export async function measureGrowth(
     for (const count of entries) {
       largest = await sites.database(count);
       const site = largest && await sites.make(largest, 0);
-      databases.push({ count, site });
+      const place = placeOf(largest ?? "");
+      databases.push({ count, text: `${number(count)} entries${place}`, site });
     }
     const whitelists: Case[] = [];
     const empty = (await sites.database(0))!;
     for (const count of lines) {
-      whitelists.push({ count, site: await sites.make(empty, count) });
+      const text = `${number(count)} whitelist lines that do not match`;
+      const site = await sites.make(empty, count);
+      whitelists.push({ count, text, site });
     }
     const pass = { bench, binary: binaries.growth, sites };
     const sections = [
-      await grow(pass, "entries", "entries in the base directory", databases),
-      await grow(
-        pass,
-        "lines",
-        "whitelist lines that do not match",
-        whitelists,
-      ),
+      await grow(pass, "entries", databases),
+      await grow(pass, "lines", whitelists),
     ];
     await expectQuietLog(bench);
     const count = entries.at(-1)!;
@@ -63,16 +62,19 @@ export async function measureGrowth(
   }
 }
 
+function number(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
 /** Compares the pass in each case with that in the first one. */
 async function grow(
   { bench, binary, sites }: { bench: Bench; binary: string; sites: Sites },
   key: string,
-  what: string,
   cases: readonly Case[],
 ): Promise<Section> {
   const { rounds, results } = await takeTurns(
     bench,
-    `pass with many ${what}`,
+    `pass with many ${key}`,
     cases.flatMap(({ count, site }) =>
       site === undefined ? [] : [{
         key: String(count),
@@ -89,11 +91,11 @@ async function grow(
     key,
     title: `PASS, GROWING (median of ${rounds} rounds)`,
     columns: [...COSTS, { key: "more", heading: "more ms", digits: 2 }],
-    rows: cases.map(({ count }): Row => {
+    rows: cases.map(({ count, text }): Row => {
       const result = results.get(String(count));
       return {
         key: String(count),
-        text: `${count.toLocaleString("en-US")} ${what}`,
+        text,
         values: result && { ...result },
         absent: "took too long to make",
       };

@@ -8,7 +8,7 @@ import { TemporaryError } from "../../commands/command.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { watchPeak } from "./proc.ts";
 import { type Ended, Process } from "./process.ts";
-import type { Sites } from "./sites.ts";
+import { placeOf, type Sites } from "./sites.ts";
 import { compare } from "./statistics.ts";
 import type { Row, Section } from "./table.ts";
 
@@ -65,7 +65,7 @@ export async function measureListing(
     await run("findDelete", [...find, "-type", "f", "-delete"]);
     await expectEmpty(dir, "find");
   }
-  return section(count, [
+  return section(count, placeOf(dir), [
     row("findPrintf", runs.findPrintf, runs.findPrintf),
     row("info", runs.info, runs.findPrintf),
     row("findDelete", runs.findDelete, runs.findDelete),
@@ -76,13 +76,13 @@ export async function measureListing(
 /** The same rows where there is no such database. */
 export function absentListing(count: number): Section {
   const keys = Object.keys(TEXTS) as Key[];
-  return section(count, keys.map((key) => row(key, [], [])));
+  return section(count, "", keys.map((key) => row(key, [], [])));
 }
 
-function section(count: number, rows: Row[]): Section {
+function section(count: number, place: string, rows: Row[]): Section {
   return {
     key: "listing",
-    title: `ALL OF ${count.toLocaleString("en-US")} ENTRIES`,
+    title: `ALL OF ${count.toLocaleString("en-US")} ENTRIES${place}`,
     columns: [
       { key: "cpu", heading: "CPU s", digits: 2 },
       { key: "cpuRatio", heading: "ratio", digits: 2 },

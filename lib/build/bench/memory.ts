@@ -6,9 +6,10 @@
 
 import { TemporaryError } from "../../commands/command.ts";
 import type { Binaries } from "./binaries.ts";
+import { Connection } from "./connection.ts";
 import { type Bench, expectQuietLog, logOf } from "./plan.ts";
 import { bytesIn } from "./proc.ts";
-import { Connection, findProgram, Process } from "./process.ts";
+import { findProgram, Process } from "./process.ts";
 import { RBLSMTPD } from "./starts.ts";
 import { howMany, median, smallest } from "./statistics.ts";
 import type { Row, Section } from "./table.ts";
@@ -182,7 +183,13 @@ async function defersUnder(
   connection.endInput();
   const kilobytes = String(Math.floor(limit / 1024));
   const process = new Process({
-    argv: ["sh", "-c", 'ulimit -d "$0" && exec "$@"', kilobytes, ...argv],
+    argv: [
+      "sh",
+      "-c",
+      'ulimit -c 0 && ulimit -d "$0" && exec "$@"',
+      kilobytes,
+      ...argv,
+    ],
     env: { ...tcpEnvironment("172.17.0.1"), RBLSMTPD },
     socket: connection.other,
     // V8 has a lot to say when it gets no memory.

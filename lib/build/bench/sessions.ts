@@ -106,10 +106,10 @@ export async function measureSessions(
     );
   return {
     key: "sessions",
-    title: "SESSIONS A SECOND under tcpserver, all deferred",
+    title: "SESSIONS A SECOND under tcpserver, at so many clients",
     columns: clients.map((count) => ({
       key: `at${count}`,
-      heading: `${count} at once`,
+      heading: `at ${count}`,
       digits: 0,
     })),
     rows: candidates.map(({ key, text }): Row => ({

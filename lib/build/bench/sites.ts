@@ -23,6 +23,11 @@ const BYTES = 2000;
 
 const ENOSPC = 28;
 
+/** Where a base directory is, as far as that is worth saying. */
+export function placeOf(database: string): string {
+  return database.startsWith(IN_MEMORY) ? `, in ${IN_MEMORY}` : "";
+}
+
 /** A client that is in none of the networks that are made. */
 export const CLIENT = "192.0.2.1";
 const ENTRY = "192.0.2.0_24";

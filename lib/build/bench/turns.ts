@@ -6,8 +6,9 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
+import { Connection } from "./connection.ts";
 import { type Bench, logOf } from "./plan.ts";
-import { Connection, type Ended, Process } from "./process.ts";
+import { type Ended, Process } from "./process.ts";
 import { compare, type Comparison, type Sample } from "./statistics.ts";
 
 /** How long one program may take, in seconds. */
