@@ -136,3 +136,25 @@ Deno.test("prune: after a failure the next try is an interval later", () => {
   pruneSome(config);
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
+
+Deno.test("prune: one that stays does not keep those behind it", () => {
+  const { removeForgotten } = Listing.prototype;
+  Listing.prototype.removeForgotten = function (name, now, timeouts) {
+    if (/^10\.0\.[12]\./.test(name)) throw new StoreError(name, "stays");
+    return removeForgotten.call(this, name, now, timeouts);
+  };
+  const stay = ["10.0.1.0_24", "10.0.2.0_24"];
+  try {
+    fill();
+    const { removed, seen, failure } = prune(config);
+    assertEquals([removed, seen], [48, 52]);
+    assert(failure instanceof StoreError, `${failure}`);
+    assertEquals(namesIn(dir), [...stay, ...KEPT]);
+    fill();
+    assertThrows(() => pruneSome(config), StoreError, "stays");
+    assertEquals(namesIn(dir), [".prune", ...stay, ...KEPT]);
+    assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
+  } finally {
+    Listing.prototype.removeForgotten = removeForgotten;
+  }
+});

@@ -31,7 +31,7 @@ import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
  * optimising compiler nor its reservations, which a program that lives for
  * milliseconds cannot use.
  */
-export const V8_FLAGS = "--single-threaded,--lite-mode";
+const V8_FLAGS = "--single-threaded,--lite-mode";
 
 /** The configuration module that main.ts imports. */
 const ORIGINAL = new URL("greylist.config.ts", ROOT);
@@ -190,11 +190,32 @@ async function bundleModule(
   ]);
 }
 
-/** Makes a binary of one module, with denort from wherever it can be had. */
+/**
+ * Makes a binary of one module, with denort from wherever it can be had.
+ *
+ * @param scratch an existing directory to put denort in
+ * @throws {TemporaryError} with what Deno says
+ */
 export async function compileBundle(
-  args: string[],
+  module: string,
+  permissions: Permissions,
+  output: string,
   scratch: string,
 ): Promise<void> {
+  const args = [
+    "compile",
+    // The module is all that there is: nothing else is looked up or embedded.
+    "--no-config",
+    "--no-lock",
+    "--no-check",
+    // The cache would be a file in the temporary directory that anyone may plant.
+    "--no-code-cache",
+    "--no-prompt",
+    `--v8-flags=${V8_FLAGS}`,
+    ...permissionFlags(permissions),
+    `--output=${output}`,
+    module,
+  ];
   const own = Deno.env.has("DENORT_BIN");
   const cached = own ? undefined : await cachedDenort(scratch);
   const first = await deno(args, cached ? { DENORT_BIN: cached } : {});
@@ -241,20 +262,7 @@ async function build(
   const fresh = `${output}.${Deno.pid}.new`;
   try {
     await ensureDir(dirname(output));
-    await compileBundle([
-      "compile",
-      // The bundle is all that there is: nothing else is looked up or embedded.
-      "--no-config",
-      "--no-lock",
-      "--no-check",
-      // The cache would be a file in the temporary directory that anyone may plant.
-      "--no-code-cache",
-      "--no-prompt",
-      `--v8-flags=${V8_FLAGS}`,
-      ...permissionFlags(permissions),
-      `--output=${fresh}`,
-      bundle,
-    ], scratch);
+    await compileBundle(bundle, permissions, fresh, scratch);
     await Deno.rename(fresh, output);
   } catch (error) {
     await Deno.remove(fresh).catch(() => {});

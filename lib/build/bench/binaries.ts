@@ -10,8 +10,8 @@ import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { resolveConfig } from "../../config.ts";
-import { compileBundle, V8_FLAGS } from "../compile.ts";
-import { permissionFlags, permissionsOf } from "../permissions.ts";
+import { compileBundle } from "../compile.ts";
+import { permissionsOf } from "../permissions.ts";
 import { ROOT } from "../std.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -120,17 +120,7 @@ async function compileEmpty(bench: Bench, config: Config): Promise<string> {
   // Falling off the end would cost a millisecond of winding up.
   await Deno.writeTextFile(module, "Deno.exit(0);\n");
   const scratch = await Deno.makeTempDir({ dir: bench.scratch });
-  await compileBundle([
-    "compile",
-    "--no-config",
-    "--no-lock",
-    "--no-check",
-    "--no-code-cache",
-    "--no-prompt",
-    `--v8-flags=${V8_FLAGS}`,
-    ...permissionFlags(permissionsOf(resolveConfig(config))),
-    `--output=${output}`,
-    module,
-  ], scratch);
+  const permissions = permissionsOf(resolveConfig(config));
+  await compileBundle(module, permissions, output, scratch);
   return output;
 }
