@@ -230,7 +230,10 @@ Deno.test("report: what it is asked wrongly", async () => {
     [[`${file}/x`], `${file}/x: Not a directory`],
     [[`--html=${ROOT}`, file], `${ROOT}: is a directory: expected a file`],
     [["--html=/dev/null", file], "/dev/null: is no regular file: not replaced"],
-    [[`--html=${ROOT}/no/x`, file], `${ROOT}/no/x: No such file or directory`],
+    [
+      [`--html=${ROOT}/none/x`, file],
+      `${ROOT}/none/x: No such file or directory`,
+    ],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await report(args);
