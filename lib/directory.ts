@@ -130,25 +130,20 @@ export class Directory {
   }
 
   /**
-   * What there is under a name; a symbolic link is not followed.
+   * What there is under the current name; a symbolic link is not followed.
    *
-   * @param name without it, the current one
    * @returns undefined where there is nothing
    * @throws {LibcError}
    */
-  stat(name?: string): FileState | undefined {
+  stat(): FileState | undefined {
     const result = this.#libc.statx(
       this.#fd,
-      name === undefined
-        ? this.#records.subarray(this.#at + 19)
-        : cString(name),
+      this.#records.subarray(this.#at + 19),
       AT_SYMLINK_NOFOLLOW,
       STATX_BASIC_STATS | STATX_BTIME,
       this.#stateBytes,
     );
-    if (result === -1 && orMissing(() => check("statx", result))) {
-      return undefined;
-    }
+    if (result === -1 && isMissing("statx")) return undefined;
     // In words of 32 bits: 0 stx_mask, 7 stx_mode, 10 stx_size, 20 stx_btime,
     // 28 stx_mtime (statx(2)).
     const state = this.#state;
@@ -161,15 +156,15 @@ export class Directory {
   }
 
   /**
-   * Removes a file.
+   * Removes the file under the current name.
    *
    * @returns false where somebody else was faster
    * @throws {LibcError}
    */
-  remove(name: string): boolean {
-    return !orMissing(() =>
-      check("unlink", this.#libc.unlinkat(this.#fd, cString(name), 0))
-    );
+  remove(): boolean {
+    const name = this.#records.subarray(this.#at + 19);
+    const result = this.#libc.unlinkat(this.#fd, name, 0);
+    return result !== -1 || !isMissing("unlink");
   }
 }
 
@@ -178,10 +173,14 @@ function time(words: Uint32Array, at: number): number {
   return words[at] + (words[at + 1] | 0) * HIGH + words[at + 2] / 1e9;
 }
 
-/** Whether a call failed because there is nothing of that name. */
-function orMissing(call: () => unknown): boolean {
+/**
+ * Whether a call that failed did so because there is nothing of that name.
+ *
+ * @throws {LibcError} where it failed for another reason
+ */
+function isMissing(call: string): boolean {
   try {
-    call();
+    check(call, -1);
     return false;
   } catch (error) {
     if (!isErrno(error, ENOENT)) throw error;

@@ -126,19 +126,20 @@ export class Listing {
   }
 
   /**
-   * Removes an entry if it is still forgotten: a client may have come meanwhile.
+   * Removes the entry given last if it is still forgotten: a client may have
+   * come meanwhile.
    *
    * @param now seconds since 1970
    * @throws {StoreError}
    */
-  removeForgotten(name: string, now: number, timeouts: Timeouts): boolean {
+  removeForgotten(now: number, timeouts: Timeouts): boolean {
     try {
-      const state = this.#directory.stat(name);
+      const state = this.#directory.stat();
       if (!state?.isFile) return false;
       const entry = { accepted: state.size, mtime: state.mtime };
-      return isForgotten(entry, now, timeouts) && this.#directory.remove(name);
+      return isForgotten(entry, now, timeouts) && this.#directory.remove();
     } catch (error) {
-      throw this.#explain(error, name);
+      throw this.#explain(error, this.#directory.name);
     }
   }
 

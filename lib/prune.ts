@@ -42,7 +42,7 @@ export function prune(
     const now = Date.now() / 1000;
     if (!isForgotten(entry, now, timeouts)) continue;
     try {
-      if (options.dry || listing.removeForgotten(entry.name, now, timeouts)) {
+      if (options.dry || listing.removeForgotten(now, timeouts)) {
         removed++;
       }
     } catch (error) {
@@ -91,7 +91,7 @@ function removeFrom(
       const now = Date.now() / 1000;
       if (isForgotten(entry, now, timeouts)) {
         try {
-          listing.removeForgotten(entry.name, now, timeouts);
+          listing.removeForgotten(now, timeouts);
         } catch (error) {
           failure ??= error;
         }

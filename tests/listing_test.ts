@@ -233,7 +233,7 @@ Deno.test("listing: removes only what is still forgotten", () => {
     assertEquals(stateOf(entry, now, TIMEOUTS), "expired");
     happens();
     const before = [...Deno.readDirSync(dir)];
-    assertEquals(listing.removeForgotten(name, now, TIMEOUTS), expected, what);
+    assertEquals(listing.removeForgotten(now, TIMEOUTS), expected, what);
     assertEquals([...Deno.readDirSync(dir)], expected ? [] : before, what);
     listing.close();
   }
