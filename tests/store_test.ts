@@ -373,9 +373,10 @@ Deno.test("store: processes at once lose no pass", async () => {
   const outcomes = await Promise.all([1, 2].map(() => run(evaluation(code))));
   const expected = { code: 0, stdout: "100\n", stderr: "" };
   assertEquals(outcomes, [expected, expected]);
-  // A lost count is harmless, one that is too high would be a lie.
+  // A lost count is harmless, one that is too high would be a lie. With both
+  // stopped at the worst moments two of all the counts are left.
   const { size } = place.stat();
-  assert(size >= 100 && size <= 200, `${size} accepted`);
+  assert(size >= 2 && size <= 200, `${size} accepted`);
 });
 
 /** What else than a regular file can have an entry's name. */
