@@ -4,10 +4,10 @@ import {
   findProgram,
   mayAccess,
   memoryLimits,
-  userId,
   W_OK,
   X_OK,
 } from "../lib/commands/account.ts";
+import { userId } from "../lib/user.ts";
 import { evaluation, moduleUrl } from "./harness/evaluate.ts";
 import { e2e } from "./harness/need.ts";
 import { run } from "./harness/process.ts";
@@ -119,8 +119,8 @@ e2e("account: becoming a user is for good and for all of it", {
   const { stdout } = await run(["id", "-u", "nobody"]);
   const uid = stdout.trim();
   const secret = writeFile("account/secret", "", 0o600);
-  const code = `account.becomeUser("nobody");
-    show(account.userId());
+  const code = `account.workAs("nobody");
+    show(Deno.uid());
     show(account.mayAccess(${JSON.stringify(secret)}, 2));
     const status = Deno.readTextFileSync("/proc/self/status");
     show(/^Uid:.*$/m.exec(status)[0].replaceAll(/\\s+/g, " "));
@@ -129,8 +129,8 @@ e2e("account: becoming a user is for good and for all of it", {
       /^Uid:\\s+(\\d+)/m.exec(Deno.readTextFileSync(\`/proc/self/task/\${name}/status\`))[1]
     );
     show([...new Set(uids)].join());
-    try { account.becomeUser("root"); } catch (error) { show(error.message); }
-    account.becomeUser("nobody");`;
+    try { account.workAs("root"); } catch (error) { show(error.message); }
+    account.workAs("nobody");`;
   assertEquals(
     await evaluate(code),
     [

@@ -5,6 +5,7 @@
  */
 
 import { check as checked, cString, lazily, LIBC } from "../libc.ts";
+import { becomeUser, findUser, userId } from "../user.ts";
 import { UsageError } from "./command.ts";
 
 /** Resources of getrlimit(2) on Linux, and of `softlimit`. */
@@ -20,16 +21,6 @@ export const W_OK = 2;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
-    // struct passwd *getpwnam(const char *name);
-    getpwnam: { parameters: ["buffer"], result: "pointer" },
-    // uid_t geteuid(void);
-    geteuid: { parameters: [], result: "u32" },
-    // int initgroups(const char *user, gid_t group);
-    initgroups: { parameters: ["buffer", "u32"], result: "i32" },
-    // int setgid(gid_t gid);
-    setgid: { parameters: ["u32"], result: "i32" },
-    // int setuid(uid_t uid);
-    setuid: { parameters: ["u32"], result: "i32" },
     // int access(const char *pathname, int mode);
     access: { parameters: ["buffer", "i32"], result: "i32" },
     // char *getenv(const char *name);
@@ -45,27 +36,16 @@ const libc = lazily(() =>
  *
  * @throws {UsageError} where there is no such user, or only root may do it
  */
-export function becomeUser(name: string): void {
-  const { getpwnam, geteuid, initgroups, setgid, setuid } = libc();
-  const entry = getpwnam(cString(name));
-  if (entry === null) {
+export function workAs(name: string): void {
+  const user = findUser(name);
+  if (user === undefined) {
     throw new UsageError(`--user=${name}: expected the name of a user`);
   }
-  // struct passwd: two pointers, then pw_uid and pw_gid (pwd.h).
-  const view = new Deno.UnsafePointerView(entry);
-  const [uid, gid] = [view.getUint32(16), view.getUint32(20)];
-  if (uid === geteuid()) return;
-  if (geteuid() !== 0) {
+  if (user.uid === userId()) return;
+  if (userId() !== 0) {
     throw new UsageError(`--user=${name}: expected to be run by root`);
   }
-  checked("initgroups", initgroups(cString(name), gid));
-  checked("setgid", setgid(gid));
-  checked("setuid", setuid(uid));
-}
-
-/** The user that this process has the rights of. */
-export function userId(): number {
-  return libc().geteuid();
+  becomeUser(user);
 }
 
 /** Whether this user may do something with a file; see access(2). */

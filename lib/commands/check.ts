@@ -13,15 +13,15 @@ import { greetingName } from "../refusal.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { searchFile } from "../whitelist_file.ts";
 import {
-  becomeUser,
   F_OK,
   findProgram,
   mayAccess,
   memoryLimits,
-  userId,
   W_OK,
+  workAs,
   X_OK,
 } from "./account.ts";
+import { userId } from "../user.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 import { count } from "./words.ts";
 
@@ -54,7 +54,7 @@ OPTIONS
     const operand = args.findIndex((arg) => !arg.startsWith("--"));
     const own = operand < 0 ? args : args.slice(0, operand + 1);
     const { options, operands } = parseOptions(own, { string: ["user"] });
-    if (options.user !== undefined) becomeUser(String(options.user));
+    if (options.user !== undefined) workAs(String(options.user));
     const findings = [
       { ok: "greylist.config.ts is valid" },
       ...baseDirectory(config.baseDir),

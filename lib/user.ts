@@ -1,0 +1,66 @@
+/**
+ * Users and groups, and becoming one of them for good.
+ *
+ * @module
+ */
+
+import { check, cString, lazily, LIBC } from "./libc.ts";
+
+const libc = lazily(() =>
+  Deno.dlopen(LIBC, {
+    // struct passwd *getpwnam(const char *name);
+    getpwnam: { parameters: ["buffer"], result: "pointer" },
+    // struct group *getgrnam(const char *name);
+    getgrnam: { parameters: ["buffer"], result: "pointer" },
+    // uid_t geteuid(void);
+    geteuid: { parameters: [], result: "u32" },
+    // int initgroups(const char *user, gid_t group);
+    initgroups: { parameters: ["buffer", "u32"], result: "i32" },
+    // int setgid(gid_t gid);
+    setgid: { parameters: ["u32"], result: "i32" },
+    // int setuid(uid_t uid);
+    setuid: { parameters: ["u32"], result: "i32" },
+  }).symbols
+);
+
+/** A user of this machine. */
+export interface User {
+  readonly name: string;
+  readonly uid: number;
+  /** The group that it belongs to by itself. */
+  readonly gid: number;
+}
+
+/** The user of a name, undefined where there is none. */
+export function findUser(name: string): User | undefined {
+  const entry = libc().getpwnam(cString(name));
+  if (entry === null) return undefined;
+  // struct passwd: two pointers, then pw_uid and pw_gid (pwd.h).
+  const view = new Deno.UnsafePointerView(entry);
+  return { name, uid: view.getUint32(16), gid: view.getUint32(20) };
+}
+
+/** The group id of a name, undefined where there is none. */
+export function findGroup(name: string): number | undefined {
+  const entry = libc().getgrnam(cString(name));
+  if (entry === null) return undefined;
+  // struct group: two pointers, then gr_gid (grp.h).
+  return new Deno.UnsafePointerView(entry).getUint32(16);
+}
+
+/** The user that this process has the rights of. */
+export function userId(): number {
+  return libc().geteuid();
+}
+
+/**
+ * Becomes a user for good, with the groups that it is in; only root may.
+ *
+ * @throws {LibcError}
+ */
+export function becomeUser({ name, uid, gid }: User): void {
+  const { initgroups, setgid, setuid } = libc();
+  check("initgroups", initgroups(cString(name), gid));
+  check("setgid", setgid(gid));
+  check("setuid", setuid(uid));
+}
