@@ -67,7 +67,8 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(new TextEncoder().encode(text + "\0"));
 }
 
-function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
+/** Where a buffer lies. V8 moves one of less than 128 bytes. */
+export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
@@ -144,7 +145,8 @@ export function isErrno(error: unknown, code: number): boolean {
   return error instanceof LibcError && error.code === code;
 }
 
-function errno(): number {
+/** Why the last call failed; only right after one that did. */
+export function errno(): number {
   const where = base().__errno_location();
   return where === null ? 0 : new Deno.UnsafePointerView(where).getInt32();
 }
@@ -282,17 +284,19 @@ export function endAfter(seconds: number): void {
   rarer().alarm(Math.ceil(seconds));
 }
 
+/** One end of a TCP connection. */
+export interface SocketName {
+  readonly address: Address;
+  readonly port: number;
+}
+
 /** The address and port of a socket's other end, undefined where it has none. */
-export function peerOf(
-  fd: number,
-): { address: Address; port: number } | undefined {
+export function peerOf(fd: number): SocketName | undefined {
   return nameOf(sockets().getpeername, fd);
 }
 
 /** The address and port of a socket's own end, undefined where it has none. */
-export function localOf(
-  fd: number,
-): { address: Address; port: number } | undefined {
+export function localOf(fd: number): SocketName | undefined {
   return nameOf(sockets().getsockname, fd);
 }
 
@@ -302,19 +306,25 @@ type NameCall = (
   length: Uint8Array<ArrayBuffer>,
 ) => number;
 
-function nameOf(call: NameCall, fd: number) {
-  // struct sockaddr_storage is 128 bytes; the port and the address are in
-  // network order behind a family in host order.
-  const bytes = new Uint8Array(128);
+/** The size of struct sockaddr_storage. */
+export const SOCKADDR_SIZE = 128;
+
+function nameOf(call: NameCall, fd: number): SocketName | undefined {
+  const bytes = new Uint8Array(SOCKADDR_SIZE);
   const length = new Uint8Array(4);
-  const view = new DataView(bytes.buffer);
   new DataView(length.buffer).setUint32(0, bytes.length, true);
   if (call(fd, bytes, length) === -1) return undefined;
+  return readSocketName(new DataView(bytes.buffer));
+}
+
+/** Reads a struct sockaddr_in or sockaddr_in6; undefined where it is neither. */
+export function readSocketName(view: DataView): SocketName | undefined {
+  // The port and the address are in network order behind a family in host order.
   const family = view.getUint16(0, true);
   const port = view.getUint16(2);
   if (family === AF_INET) {
     const value = BigInt(view.getUint32(4));
-    return { address: { family: 4, value } as Address, port };
+    return { address: { family: 4, value }, port };
   }
   if (family !== AF_INET6) return undefined;
   const high = view.getBigUint64(8);

@@ -55,13 +55,15 @@ export function prune(
 }
 
 /**
- * Goes on removing where the last run stopped, for a second at most. Does
- * nothing where another process is at it.
+ * Goes on removing where the last run stopped. Does nothing where another
+ * process is at it.
  *
+ * @param most how long it may take, in milliseconds
  * @throws {StoreError | LibcError}
  */
 export function pruneSome(
   { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,
+  most: number = RUN,
 ): void {
   const bookmark = Bookmark.take(baseDir);
   if (bookmark === undefined) return;
@@ -69,7 +71,7 @@ export function pruneSome(
   // connection is to meet the same trouble.
   let position = 0n;
   try {
-    position = removeFrom(bookmark.position, baseDir, timeouts);
+    position = removeFrom(bookmark.position, baseDir, timeouts, most);
   } finally {
     bookmark.leave(position);
   }
@@ -80,8 +82,9 @@ function removeFrom(
   position: bigint,
   baseDir: string,
   timeouts: Timeouts,
+  most: number,
 ): bigint {
-  const end = performance.now() + RUN;
+  const end = performance.now() + most;
   const listing = new Listing(baseDir);
   let failure: unknown;
   try {

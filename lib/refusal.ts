@@ -13,8 +13,11 @@ import { readRegularFile } from "./regular_file.ts";
 
 /** What a client is told; the code is 451 where it may speak first, else 421. */
 export interface Refusal {
-  /** The enhanced status code (RFC 3463): 4.7.1 for policy, 4.3.0 for trouble. */
-  readonly status: "4.7.1" | "4.3.0";
+  /**
+   * The enhanced status code (RFC 3463): 4.7.1 for policy, 4.3.0 for trouble,
+   * 4.3.2 for the wrong moment.
+   */
+  readonly status: "4.7.1" | "4.3.0" | "4.3.2";
   /** Any text; it is cut to one printable line. */
   readonly text: string;
 }
@@ -28,7 +31,12 @@ export interface Told {
 
 /** Answers 421 in place of a banner and hangs up. */
 export function refuseInBanner(refusal: Refusal, timeout: number): void {
-  sayOnce(`421 ${refusal.status} ${cutText(refusal.text)}\r\n`, timeout);
+  sayOnce(bannerOf(refusal), timeout);
+}
+
+/** What stands in place of a banner, with its line end. */
+export function bannerOf(refusal: Refusal): string {
+  return `421 ${refusal.status} ${cutText(refusal.text)}\r\n`;
 }
 
 /**
@@ -41,12 +49,23 @@ export function refuseRecipients(
   config: ResolvedConfig,
   env: Environment,
 ): Told {
-  const dialogue = new Dialogue({
-    hostname: greetingName(config.controlDir, env),
-    deferral: `451 ${refusal.status} ${cutText(refusal.text)}`,
-  });
+  const dialogue = dialogueOf(refusal, greetingName(config.controlDir, env));
   converse(dialogue, config.deferral);
-  const { helo, from, to } = dialogue.envelope;
+  return toldIn(dialogue);
+}
+
+/**
+ * The dialogue in which RCPT and DATA are answered 451.
+ *
+ * @param hostname the name in the banner
+ */
+export function dialogueOf(refusal: Refusal, hostname: string): Dialogue {
+  const deferral = `451 ${refusal.status} ${cutText(refusal.text)}`;
+  return new Dialogue({ hostname, deferral });
+}
+
+/** The first envelope that the client offered. */
+export function toldIn({ envelope: { helo, from, to } }: Dialogue): Told {
   return {
     helo: helo && escapeValue(helo),
     from: from && `<${escapeValue(from)}>`,

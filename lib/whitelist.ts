@@ -6,7 +6,7 @@
 
 import { type Address, contains } from "./address.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { searchFile } from "./whitelist_file.ts";
+import { type Found, searchFile } from "./whitelist_file.ts";
 
 /** What rules are matched against. A part is looked up when a rule needs it. */
 export interface Caller {
@@ -87,15 +87,24 @@ function findInFile(
     return undefined;
   }
   const { line, bad } = searchFile(text, caller);
+  tellBadLines(path, bad, files.warn);
+  return line;
+}
+
+/** Tells of the lines of a whitelist file that mean nothing. */
+export function tellBadLines(
+  path: string,
+  bad: Found["bad"],
+  warn: (message: string) => void,
+): void {
   for (const { number, content } of bad.slice(0, MOST_TOLD)) {
     const shown = JSON.stringify(content.slice(0, 60));
-    files.warn(
+    warn(
       `${path}:${number}: ${shown}: expected a network, an address, a host, ` +
         ".suffix or /regex/",
     );
   }
   if (bad.length > MOST_TOLD) {
-    files.warn(`${path}: ${bad.length - MOST_TOLD} more bad lines`);
+    warn(`${path}: ${bad.length - MOST_TOLD} more bad lines`);
   }
-  return line;
 }

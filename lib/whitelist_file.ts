@@ -59,20 +59,38 @@ export interface Found {
   }[];
 }
 
+/** The lines that say something, without comments. They count from 1. */
+function* linesOf(text: string) {
+  let number = 0;
+  for (const whole of text.split("\n")) {
+    number++;
+    const content = whole.split("#", 1)[0].trim();
+    if (content !== "") yield { number, content };
+  }
+}
+
 /** Looks through a whitelist file's text for a caller. */
 export function searchFile(
   text: string,
   caller: { address: Address | undefined; host: string | undefined },
 ): Found {
   const bad: { number: number; content: string }[] = [];
-  let number = 0;
-  for (const whole of text.split("\n")) {
-    number++;
-    const content = whole.split("#", 1)[0].trim();
-    if (content === "") continue;
+  for (const { number, content } of linesOf(text)) {
     const rule = parseRule(content);
     if (rule === undefined) bad.push({ number, content });
     else if (rule(caller.address, caller.host)) return { line: number, bad };
   }
   return { line: undefined, bad };
+}
+
+/** All rules of a file with their lines, and the lines that mean nothing. */
+export function parseLines(text: string) {
+  const rules: { number: number; rule: Rule }[] = [];
+  const bad: { number: number; content: string }[] = [];
+  for (const { number, content } of linesOf(text)) {
+    const rule = parseRule(content);
+    if (rule === undefined) bad.push({ number, content });
+    else rules.push({ number, rule });
+  }
+  return { rules, bad };
 }

@@ -12,18 +12,24 @@ import {
   formatNetwork,
   type Network,
 } from "./address.ts";
-import {
-  defaultMessage,
-  resolveConfig,
-  type ResolvedConfig,
-} from "./config.ts";
+import { resolveConfig, type ResolvedConfig } from "./config.ts";
 import { isPruningDue } from "./bookmark.ts";
 import { cutText } from "./dialogue.ts";
+import { variable } from "./environment.ts";
 import { EXIT } from "./exit.ts";
 import { handOver } from "./handover.ts";
 import { ignoreFileSizeSignal, localOf, peerOf, silence } from "./libc.ts";
 import { type Logger, openLog, reachesClient } from "./log.ts";
-import { escapeValue, formatLine, quote } from "./logline.ts";
+import { formatLine, quote } from "./logline.ts";
+import {
+  type Exempt,
+  fieldsOf,
+  PROBLEM,
+  refusalOf,
+  trouble,
+  warnOfOpenDirectory,
+  type Who,
+} from "./outcome.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
 import type { Defer, Pass } from "./policy.ts";
 import {
@@ -93,17 +99,6 @@ function quiet(): () => void {
   }
 }
 
-function trouble(error: unknown) {
-  const what = error instanceof Error ? error.message : String(error);
-  return { reason: "error", what: quote(what) };
-}
-
-/** What is known about the client, as the log has it. */
-interface Who {
-  ip?: string;
-  net?: string;
-}
-
 async function decide(
   config: ResolvedConfig,
   log: Logger,
@@ -138,14 +133,6 @@ async function decide(
   return EXIT.done;
 }
 
-/** Where anybody can write, anybody can let anybody in. */
-function warnOfOpenDirectory(dir: string, log: Logger): void {
-  const mode = Deno.statSync(dir).mode ?? 0;
-  if ((mode & 0o002) === 0) return;
-  const what = `baseDir ${dir}: anybody can write there: expected mode 0700`;
-  log.error(formatLine("baseDir", { what: quote(what) }));
-}
-
 /** Never throws, and costs one look at a file where it is not time. */
 async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   if (!isPruningDue(config.baseDir, config.prune.every)) return;
@@ -155,24 +142,6 @@ async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   } catch (error) {
     log.warn(formatLine("prune", trouble(error)));
   }
-}
-
-const PROBLEM: Refusal = {
-  status: "4.3.0",
-  text: "Temporary local problem, please try again later",
-};
-
-/** A caller that a whitelist exempts. */
-interface Exempt {
-  readonly action: "pass";
-  readonly reason: "whitelisted";
-  readonly rule: string;
-}
-
-function fieldsOf(verdict: Pass | Exempt) {
-  return verdict.reason === "whitelisted"
-    ? { reason: verdict.reason, rule: escapeValue(verdict.rule) }
-    : { reason: verdict.reason, age: verdict.age, accepted: verdict.accepted };
 }
 
 /** @throws {Error} where the check itself fails */
@@ -214,16 +183,6 @@ function check(
   return store.decide(network, Date.now() / 1000, config.timeouts);
 }
 
-/** An environment variable. One that is no UTF-8 is there, and means nothing. */
-function variable(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch (error) {
-    if (error instanceof Deno.errors.InvalidData) return "\ufffd";
-    throw error;
-  }
-}
-
 function defer(
   config: ResolvedConfig,
   log: Logger,
@@ -232,18 +191,9 @@ function defer(
   verdict: Defer,
 ): void {
   const { reason, wait } = verdict;
-  const deferral = { seconds: wait, reason, ip: who.ip ?? "" };
-  let text: string;
-  try {
-    text = config.deferral.message(deferral);
-    if (typeof text !== "string") throw new Error("expected a text");
-  } catch (error) {
-    log.warn(formatLine("message", trouble(error)));
-    text = defaultMessage(deferral);
-  }
   const note = (told: Told) =>
     log.info(formatLine("defer", { ...who, reason, wait, ...told }));
-  refuse(config, next, log, { status: "4.7.1", text }, note);
+  refuse(config, next, log, refusalOf(config, log, who, verdict), note);
 }
 
 /** @param note is told when there is something to write to the log */

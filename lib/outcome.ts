@@ -1,0 +1,73 @@
+/**
+ * What came of a connection, in words for the log and for the client. The
+ * wrapper and the listener say the same.
+ *
+ * @module
+ */
+
+import { defaultMessage, type ResolvedConfig } from "./config.ts";
+import type { Logger } from "./log.ts";
+import { escapeValue, formatLine, quote } from "./logline.ts";
+import type { Defer, Pass } from "./policy.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** What is known about the client, as the log has it. */
+export interface Who {
+  ip?: string;
+  net?: string;
+}
+
+/** A caller that a whitelist exempts. */
+export interface Exempt {
+  readonly action: "pass";
+  readonly reason: "whitelisted";
+  readonly rule: string;
+}
+
+/** The fields of a line about a client that passes. */
+export function fieldsOf(verdict: Pass | Exempt) {
+  return verdict.reason === "whitelisted"
+    ? { reason: verdict.reason, rule: escapeValue(verdict.rule) }
+    : { reason: verdict.reason, age: verdict.age, accepted: verdict.accepted };
+}
+
+/** The fields of a line about something that failed. */
+export function trouble(error: unknown) {
+  const what = error instanceof Error ? error.message : String(error);
+  return { reason: "error", what: quote(what) };
+}
+
+/** What a client is told where the check itself failed. */
+export const PROBLEM: Refusal = {
+  status: "4.3.0",
+  text: "Temporary local problem, please try again later",
+};
+
+/** What a deferred client is told, in the words of the configuration. */
+export function refusalOf(
+  config: ResolvedConfig,
+  log: Logger,
+  who: Who,
+  { reason, wait }: Defer,
+): Refusal {
+  const deferral = { seconds: wait, reason, ip: who.ip ?? "" };
+  try {
+    const text = config.deferral.message(deferral);
+    if (typeof text !== "string") throw new Error("expected a text");
+    return { status: "4.7.1", text };
+  } catch (error) {
+    log.warn(formatLine("message", trouble(error)));
+    return { status: "4.7.1", text: defaultMessage(deferral) };
+  }
+}
+
+/**
+ * Says so where anybody can write to the base directory: anybody can let anybody
+ * in then.
+ */
+export function warnOfOpenDirectory(dir: string, log: Logger): void {
+  const mode = Deno.statSync(dir).mode ?? 0;
+  if ((mode & 0o002) === 0) return;
+  const what = `baseDir ${dir}: anybody can write there: expected mode 0700`;
+  log.error(formatLine("baseDir", { what: quote(what) }));
+}
