@@ -92,6 +92,35 @@ export interface Config {
     /** How often forgotten entries are removed; 0 is never. */
     every?: Duration;
   };
+  /** The listener `greylist serve`; nothing else looks at it. */
+  serve?: {
+    /** How many programs run at once; further accepted clients wait. */
+    limit?: number;
+    /** How many deferred clients are talked to at once; others get a 421. */
+    deferredLimit?: number;
+    /** How many connections one client network may have; 0 is any number. */
+    limitPerNetwork?: number;
+    /** How many connections may wait in the kernel to be accepted. */
+    backlog?: number;
+    /** Whether names of clients are looked up; the binary needs the net for it. */
+    nameLookup?: boolean;
+    /** Who PROGRAM runs as, and `serve` itself once it listens. */
+    user?: string;
+    /** Its group; else the user's own. */
+    group?: string;
+    /** Who may connect, and with which environment; the first that fits counts. */
+    rules?: ServeRule[];
+  };
+}
+
+/** A rule of `serve`, as one line of tcprules(1) is. */
+export interface ServeRule {
+  /** Addresses and CIDR networks that it is for. */
+  networks: string[];
+  /** The connection is closed without a word. */
+  deny?: boolean;
+  /** Variables that the check and PROGRAM find in their environment. */
+  env?: Record<string, string>;
 }
 
 /** The configuration with every default filled in and every duration in seconds. */
@@ -164,6 +193,8 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "onError",
     "log",
     "prune",
+    // Its fields are for serve/config.ts: no connection has to pay for them.
+    "serve",
   ]);
   const match = top.section("match", ["ipv4", "ipv6"]);
   const timeouts = top.section("timeouts", [
@@ -199,19 +230,16 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
       expireAfter: timeouts.duration("expireAfter", "36d"),
     },
     whitelist: {
-      networks: whitelist.list("networks", NETWORK, (item) => {
-        const network = typeof item === "string" && parseNetwork(item);
-        return network ? { text: item as string, network } : undefined;
-      }),
+      networks: whitelist.list("networks", NETWORK, asNetwork),
       hosts: whitelist.list("hosts", HOST, (item) => {
         const good = typeof item === "string" && isHostPattern(item);
         return good ? item.toLowerCase() : undefined;
       }),
       files: whitelist.list("files", PATH, asPath),
-      env: whitelist.list("env", ENV, (item) => {
-        const good = typeof item === "string" && /^[A-Za-z_]\w*$/.test(item);
-        return good ? item : undefined;
-      }, ["RELAYCLIENT", "WHITELISTED"]),
+      env: whitelist.list("env", ENV, asVariable, [
+        "RELAYCLIENT",
+        "WHITELISTED",
+      ]),
       localPorts: whitelist.list("localPorts", PORT, (item) => {
         const port = item as number;
         const good = Number.isInteger(port) && port >= 1 && port <= 65535;
@@ -248,12 +276,27 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
   return config;
 }
 
-const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
+export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
 const HOST = 'a host name such as "mx.example.com", or ".example.org" for ' +
   "all names below";
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
+
+/** The value where it is a network as text. */
+export function asNetwork(
+  value: unknown,
+): { text: string; network: Network } | undefined {
+  if (typeof value !== "string") return undefined;
+  const network = parseNetwork(value);
+  return network && { text: value, network };
+}
+
+/** The value where it can name an environment variable. */
+export function asVariable(value: unknown): string | undefined {
+  const good = typeof value === "string" && /^[A-Za-z_]\w*$/.test(value);
+  return good ? value : undefined;
+}
 
 const MESSAGE = "a function of { seconds, reason, ip } that returns text";
 const TARGET = '"auto", "stderr", "syslog" or an absolute path';

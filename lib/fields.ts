@@ -69,7 +69,7 @@ export class Section {
     this.#fields = value;
     for (const field of Object.keys(this.#fields)) {
       if (!known.includes(field)) {
-        this.#fail(field, `one of the fields ${known.join(", ")}`);
+        this.fail(field, `one of the fields ${known.join(", ")}`);
       }
     }
   }
@@ -94,7 +94,8 @@ export class Section {
     return this.#name ? `${this.#name}.${name}` : name;
   }
 
-  #fail(field: string, expected: string): never {
+  /** Says that a field is wrong. */
+  fail(field: string, expected: string): never {
     throw new ConfigError(this.#full(field), this.#get(field), expected);
   }
 
@@ -105,7 +106,7 @@ export class Section {
 
   /** An absolute path. */
   path(field: string, byDefault?: string): string {
-    return asPath(this.#get(field, byDefault)) ?? this.#fail(field, PATH);
+    return asPath(this.#get(field, byDefault)) ?? this.fail(field, PATH);
   }
 
   /** A whole number within both limits. */
@@ -113,27 +114,32 @@ export class Section {
     const value = this.#get(field, byDefault);
     const good = Number.isInteger(value) && (value as number) >= least &&
       (value as number) <= most;
-    if (!good) this.#fail(field, `a whole number from ${least} to ${most}`);
+    if (!good) this.fail(field, `a whole number from ${least} to ${most}`);
     return value as number;
+  }
+
+  /** Whether it is so. */
+  flag(field: string, byDefault: boolean): boolean {
+    return this.choice(field, byDefault, [true, false]);
   }
 
   /** A duration, in seconds. */
   duration(field: string, byDefault: Duration, least = 1): number {
     const seconds = parseDuration(this.#get(field, byDefault));
-    if (seconds === undefined) this.#fail(field, DURATION);
-    if (seconds < least) this.#fail(field, `at least ${least} seconds`);
+    if (seconds === undefined) this.fail(field, DURATION);
+    if (seconds < least) this.fail(field, `at least ${least} seconds`);
     return seconds;
   }
 
   /** One of a few words. */
-  choice<T extends string>(
+  choice<T extends string | boolean>(
     field: string,
     byDefault: T,
     choices: readonly T[],
   ): T {
     const value = (this.#get(field, byDefault)) as T;
     if (choices.includes(value)) return value;
-    this.#fail(field, `one of ${choices.map(show).join(", ")}`);
+    this.fail(field, `one of ${choices.map(show).join(", ")}`);
   }
 
   /** Whatever `parse` makes of the value; it gives undefined where it is wrong. */
@@ -143,7 +149,27 @@ export class Section {
     expected: string,
     parse: (value: unknown) => T | undefined,
   ): T {
-    return parse(this.#get(field, byDefault)) ?? this.#fail(field, expected);
+    return parse(this.#get(field, byDefault)) ?? this.fail(field, expected);
+  }
+
+  /** The same of a value that need not be there. */
+  optional<T>(
+    field: string,
+    expected: string,
+    parse: (value: unknown) => T | undefined,
+  ): T | undefined {
+    if (this.#get(field) === undefined) return undefined;
+    return this.parsed(field, undefined, expected, parse);
+  }
+
+  /** A list of objects. */
+  sections(field: string, known: readonly string[]): Section[] {
+    const value = this.#get(field, []);
+    if (!Array.isArray(value)) this.fail(field, "a list of objects");
+    return Array.from(
+      value,
+      (item, i) => new Section(`${this.#full(field)}[${i}]`, item, known),
+    );
   }
 
   /** A list, of whose items the same is true. */
@@ -154,7 +180,7 @@ export class Section {
     byDefault: T[] = [],
   ): T[] {
     const value = this.#get(field, byDefault);
-    if (!Array.isArray(value)) this.#fail(field, `a list, each ${expected}`);
+    if (!Array.isArray(value)) this.fail(field, `a list, each ${expected}`);
     return Array.from(value, (item, i) => {
       const parsed = parse(item);
       if (parsed !== undefined) return parsed;

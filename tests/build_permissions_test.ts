@@ -7,6 +7,7 @@ import {
 import { type Config, resolveConfig } from "../lib/config.ts";
 import { ConfigError } from "../lib/fields.ts";
 import { PEER_VARIABLES } from "../lib/peer.ts";
+import { resolveServe } from "../lib/serve/config.ts";
 
 const permissions = (config: Config) => permissionsOf(resolveConfig(config));
 
@@ -63,18 +64,34 @@ Deno.test("permissions: the exempting variables are those of the config", () => 
 });
 
 Deno.test("permissionFlags: one option a kind, and no other kind", () => {
-  const flags = permissionFlags({
+  const least = {
     read: ["/a", "/b"],
     write: ["/a"],
     env: ["X", "Y"],
     ffi: true,
-  });
-  assertEquals(flags, [
+    net: false,
+  } as const;
+  const flags = [
     "--allow-read=/a,/b",
     "--allow-write=/a",
     "--allow-env=X,Y",
     "--allow-ffi",
+  ];
+  assertEquals(permissionFlags(least), flags);
+  assertEquals(permissionFlags({ ...least, net: true }), [
+    ...flags,
+    "--allow-net",
   ]);
+});
+
+Deno.test("permissions: the net is for looking names up only", () => {
+  const of = (serve?: Config["serve"]) => {
+    const config: Config = { baseDir: "/g", serve };
+    return permissionsOf(resolveConfig(config), resolveServe(config)).net;
+  };
+  assertEquals(of(), false);
+  assertEquals(of({ limit: 100, user: "qmaild" }), false);
+  assertEquals(of({ nameLookup: true }), true);
 });
 
 Deno.test("permissions: a path that Deno's list would split is refused", () => {

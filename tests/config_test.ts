@@ -368,12 +368,12 @@ Deno.test("config: bad values", () => {
     [
       { basedir: "/x" },
       'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
-      "timeouts, whitelist, deferral, onError, log, prune",
+      "timeouts, whitelist, deferral, onError, log, prune, serve",
     ],
     [
       JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
       '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
-      "controlDir, match, timeouts, whitelist, deferral, onError, log, prune",
+      "controlDir, match, timeouts, whitelist, deferral, onError, log, prune, serve",
     ],
   ];
   for (const [fields, expected] of cases) {

@@ -16,6 +16,7 @@ import {
 } from "../commands/command.ts";
 import { resolveConfig } from "../config.ts";
 import { ConfigError } from "../fields.ts";
+import { resolveServe } from "../serve/config.ts";
 import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
 import {
   describePermissions,
@@ -99,7 +100,8 @@ async function loadPermissions(
     );
   }
   try {
-    return permissionsOf(resolveConfig(module.default));
+    const config = resolveConfig(module.default);
+    return permissionsOf(config, resolveServe(module.default));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new BadConfig(`${name}: ${error.message}`);

@@ -9,8 +9,9 @@ import { join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../fields.ts";
 import { PEER_VARIABLES } from "../peer.ts";
+import type { ServeConfig } from "../serve/config.ts";
 
-/** What a binary may do; it has no network, starts no child, asks no system. */
+/** What a binary may do; it starts no child and asks no system. */
 export interface Permissions {
   /** Absolute paths. */
   readonly read: readonly string[];
@@ -23,6 +24,8 @@ export interface Permissions {
    * from one distribution to the next.
    */
   readonly ffi: true;
+  /** The whole of it, to ask whatever DNS server the machine has; or none. */
+  readonly net: boolean;
 }
 
 /** Where Linux shows what the descriptors are: is stderr the client's socket? */
@@ -33,7 +36,10 @@ const DESCRIPTORS = "/proc/self/fd";
  *
  * @throws {ConfigError} on a path that Deno cannot be told of
  */
-export function permissionsOf(config: ResolvedConfig): Permissions {
+export function permissionsOf(
+  config: ResolvedConfig,
+  serve?: ServeConfig,
+): Permissions {
   const { baseDir, controlDir, deferral, log, whitelist } = config;
   refuseComma("baseDir", baseDir);
   refuseComma("controlDir", controlDir);
@@ -58,6 +64,7 @@ export function permissionsOf(config: ResolvedConfig): Permissions {
       ...whitelist.env,
     ]),
     ffi: true,
+    net: serve?.nameLookup ?? false,
   };
 }
 
@@ -74,23 +81,25 @@ function unique(items: string[]): string[] {
 
 /** The options of `deno compile` that grant them, one for each kind. */
 export function permissionFlags(permissions: Permissions): string[] {
-  const { read, write, env } = permissions;
+  const { read, write, env, net } = permissions;
   return [
     `--allow-read=${read.join(",")}`,
     `--allow-write=${write.join(",")}`,
     `--allow-env=${env.join(",")}`,
     "--allow-ffi",
+    ...net ? ["--allow-net"] : [],
   ];
 }
 
 /** One line for each thing that is allowed, then what is not. */
 export function describePermissions(permissions: Permissions): string[] {
-  const { read, write, env } = permissions;
+  const { read, write, env, net } = permissions;
   return [
     ...read.map((path) => `read ${path}`),
     ...write.map((path) => `write ${path}`),
     ...env.map((name) => `env ${name}`),
     "ffi",
-    "no net, no run, no sys, no import",
+    ...net ? ["net (serve.nameLookup)"] : [],
+    `no ${net ? "" : "net, no "}run, no sys, no import`,
   ];
 }

@@ -8,12 +8,14 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { ResolvedConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
+import type { ServeConfig } from "../serve/config.ts";
 
 export { EXIT };
 
 /** What a command works on. */
 export interface Site {
   readonly config: ResolvedConfig;
+  readonly serve: ServeConfig;
 }
 
 /** One subcommand, as each module beside this one exports it. */

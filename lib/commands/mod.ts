@@ -6,6 +6,7 @@
 
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../fields.ts";
+import { resolveServe } from "../serve/config.ts";
 import { StoreError } from "../store.ts";
 import {
   type Command,
@@ -21,6 +22,7 @@ import { command as info } from "./info.ts";
 import type { COMMAND_NAMES } from "./names.ts";
 import { command as prune } from "./prune.ts";
 import { command as report } from "./report.ts";
+import { command as serve } from "./serve.ts";
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   info,
@@ -28,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check,
   prune,
   report,
+  serve,
 } satisfies Record<typeof COMMAND_NAMES[number], Command>;
 
 /**
@@ -54,6 +57,9 @@ export async function runCommand(
     return await COMMANDS[name].run(args, {
       get config() {
         return config ??= resolveConfig(raw);
+      },
+      get serve() {
+        return resolveServe(raw);
       },
     });
   } catch (error) {

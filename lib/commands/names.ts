@@ -12,6 +12,7 @@ export const COMMAND_NAMES = [
   "check",
   "prune",
   "report",
+  "serve",
 ] as const;
 
 /** Whether a first argument is a command and not PROGRAM. */

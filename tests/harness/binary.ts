@@ -23,6 +23,8 @@ const COMMON: Config = {
   controlDir: CONTROL,
   timeouts: { delay: "60s" },
   log: { target: LOG },
+  // Root has to say who PROGRAM runs as.
+  serve: Deno.uid() === 0 ? { user: "root" } : {},
 };
 
 /**

@@ -159,10 +159,14 @@ export function processesOf(executable: string): number[] {
   return pids;
 }
 
-/** Waits until no process runs an executable any more. */
-export async function gone(executable: string): Promise<void> {
+/**
+ * Waits until no process runs an executable any more.
+ *
+ * @param but how many are to stay: those that listen
+ */
+export async function gone(executable: string, but = 0): Promise<void> {
   await waitFor(
     `the end of all processes of ${executable}`,
-    () => processesOf(executable).length === 0,
+    () => processesOf(executable).length <= but,
   );
 }

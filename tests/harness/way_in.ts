@@ -1,6 +1,6 @@
 /**
- * The ways in which a connection reaches greylist: the super-servers, each
- * started for real on a free port of the loopback.
+ * The ways in which a connection reaches greylist: the super-servers, and its
+ * own listener, each started for real on a free port of the loopback.
  *
  * @module
  */
@@ -45,6 +45,8 @@ export interface WayIn {
   readonly obstacle?: () => string | undefined;
   /** Whether standard error is the client's socket. */
   readonly stderrIsClient: boolean;
+  /** How many processes of the binary there are while nobody is connected. */
+  readonly resident: number;
   start(what: Start): Promise<Listener>;
 }
 
@@ -87,6 +89,7 @@ function tcpserverWay(name: string, program: string): WayIn {
     programs: [program],
     root: false,
     stderrIsClient: false,
+    resident: 0,
     start: (what) =>
       listen(what, (port, hostname) => [
         programPath(program),
@@ -129,6 +132,7 @@ export const inetd: WayIn = {
     }
   },
   stderrIsClient: true,
+  resident: 0,
   start: (what) =>
     listen(what, (port, hostname, id) => {
       const [program] = line(what);
@@ -150,6 +154,7 @@ export const xinetd: WayIn = {
   programs: ["xinetd"],
   root: true,
   stderrIsClient: true,
+  resident: 0,
   start: (what) =>
     listen(what, (port, hostname, id) => {
       const [server, ...args] = line(what);
@@ -198,6 +203,7 @@ export const systemd: WayIn = {
   programs: ["systemd-socket-activate"],
   root: false,
   stderrIsClient: true,
+  resident: 0,
   start: (what) =>
     listen(what, (port, hostname) => {
       const address = hostname.includes(":") ? `[${hostname}]` : hostname;
@@ -214,5 +220,21 @@ export const systemd: WayIn = {
         "sh",
         ...line(what),
       ];
+    }),
+};
+
+/** The program itself, as a listener. */
+export const serve: WayIn = {
+  name: "serve",
+  programs: [],
+  root: false,
+  stderrIsClient: false,
+  resident: 1,
+  start: (what) =>
+    listen(what, (port, hostname) => {
+      const { before = [], binary, next, options = [] } = what;
+      const address = hostname.includes(":") ? `[${hostname}]` : hostname;
+      const place = `${address}:${port}`;
+      return [...before, binary, "serve", ...options, place, "--", ...next];
     }),
 };

@@ -1,0 +1,218 @@
+/**
+ * `greylist serve`: listens by itself, in tcpserver's place.
+ *
+ * @module
+ */
+
+import { ignoreFileSizeSignal, type SocketName } from "../libc.ts";
+import { openLog, reachesClient } from "../log.ts";
+import { formatLine, quote } from "../logline.ts";
+import { type Abi, abiOf } from "../serve/abi.ts";
+import type { ServeConfig } from "../serve/config.ts";
+import {
+  formatSocketName,
+  isNoSuchFamily,
+  listenOn,
+  Poll,
+} from "../serve/kernel.ts";
+import { parsePlace, type Place } from "../serve/place.ts";
+import { Reception } from "../serve/reception.ts";
+import { Server } from "../serve/server.ts";
+import {
+  descriptorLimit,
+  setDescriptorLimit,
+  Spawner,
+} from "../serve/spawn.ts";
+import { becomeUser, findGroup, findUser, userId } from "../user.ts";
+import { type Command, EXIT, TemporaryError, UsageError } from "./command.ts";
+
+/** Descriptors that are not for connections: the log, the store, Deno's own. */
+const RESERVE = 64;
+
+/** The command; see {@linkcode Command}. */
+export const command: Command = {
+  help: `NAME
+  greylist serve - listen, defer, and start PROGRAM for who passes
+
+SYNOPSIS
+  greylist serve [HOST:]PORT... -- PROGRAM [ARG...]
+
+DESCRIPTION
+  Takes the place of "tcpserver ... greylist PROGRAM". Each client is checked as
+  the wrapper does it. PROGRAM is started for who passes, with the connection as
+  its standard input and output and the environment of tcp-environ(5). Who is
+  deferred is talked to right here, without any process.
+
+  HOST is an address, an IPv6 address in brackets; 0 is every IPv4 address.
+  Without HOST, connections over IPv4 and IPv6 are taken. PORT is a number,
+  smtp or submission.
+
+  The section serve of greylist.config.ts has the limits, the user that this
+  program becomes once it listens, and the rules for clients. Root has to name
+  a user there; "root" is one. deferral.at "rblsmtpd" is "rcpt" here.
+
+SIGNALS
+  TERM, INT  accept nobody, tell deferred clients to come back, exit 0;
+             programs go on with their clients
+  HUP        read whitelist files again, and open the log file again
+
+LOG
+  What the wrapper logs, and
+  end ip=... net=... pid=... code=N     PROGRAM has ended (or signal=N)
+  deny ip=... rule=rules[N]             a rule of serve.rules turned it away
+  busy ip=... net=... reason=...        a limit was met (limit,
+                                        limitPerNetwork), or the client left
+`,
+  async run(args, site) {
+    const { places, program } = parseLine(args);
+    const abi = abiOf(Deno.build);
+    if (abi === undefined) {
+      const { os, arch } = Deno.build;
+      throw new UsageError(
+        `not supported on ${os} ${arch}: expected linux on x86_64 or ` +
+          "aarch64; under tcpserver the program works here too",
+      );
+    }
+    return await serve(abi, places, program, site.config, site.serve);
+  },
+};
+
+function parseLine(args: string[]) {
+  const end = args.indexOf("--");
+  const before = end < 0 ? args : args.slice(0, end);
+  const program = end < 0 ? [] : args.slice(end + 1);
+  if (before.length === 0) {
+    throw new UsageError("expected [HOST:]PORT to listen on");
+  }
+  const places = before.map((text) => {
+    const place = parsePlace(text);
+    if (place !== undefined) return place;
+    const what = text.startsWith("-") ? "unknown option" : "expected " +
+      "[HOST:]PORT such as 25, 192.0.2.1:25 or [2001:db8::1]:25";
+    throw new UsageError(`${text}: ${what}`);
+  });
+  if (program.length === 0) {
+    throw new UsageError("expected -- PROGRAM behind what to listen on");
+  }
+  return { places, program };
+}
+
+async function serve(
+  abi: Abi,
+  places: readonly Place[],
+  program: readonly string[],
+  config: Parameters<Command["run"]>[1]["config"],
+  serve: ServeConfig,
+): Promise<number> {
+  const become = userOf(serve);
+  ignoreFileSizeSignal();
+  const opened = places.map((place) => open(place, serve.backlog));
+  become();
+
+  const before = descriptorLimit();
+  const wanted = BigInt(serve.limit + serve.deferredLimit + 2 * RESERVE);
+  const soft = wanted < before.soft
+    ? before.soft
+    : wanted < before.hard
+    ? wanted
+    : before.hard;
+  const limit = { soft, hard: before.hard };
+  setDescriptorLimit(limit);
+  const spawner = new Spawner(abi, program);
+  const poll = new Poll(abi);
+  const reception = new Reception({
+    config,
+    serve,
+    poll,
+    program: program[0],
+    start(socket, variables) {
+      // Programs find the limit that this one found.
+      setDescriptorLimit(before);
+      try {
+        return spawner.spawn(socket, variables);
+      } finally {
+        setDescriptorLimit(limit);
+      }
+    },
+    openLog: () => openLog(config.log, reachesClient(2)),
+  });
+  const server = new Server({
+    config,
+    poll,
+    reception,
+    listeners: opened.map(({ fd }) => fd),
+    room: Math.max(1, Number(soft) - RESERVE),
+  });
+  Deno.addSignalListener("SIGCHLD", () => reception.reap());
+  Deno.addSignalListener("SIGHUP", () => reception.reload());
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => server.stop());
+  }
+  const on = opened.map(({ name }) => formatSocketName(name)).join(",");
+  reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
+  if (soft < wanted) {
+    const what = `descriptors: ${soft}: expected ${wanted} for ` +
+      "serve.limit and serve.deferredLimit";
+    reception.log.warn(formatLine("serve", { what: quote(what) }));
+  }
+  await server.run();
+  reception.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
+  return EXIT.done;
+}
+
+/** Opens one place; where there is no IPv6, everywhere is all of IPv4. */
+function open({ address, port }: Place, backlog: number) {
+  const everywhere6: SocketName = { address: { family: 6, value: 0n }, port };
+  const everywhere4: SocketName = { address: { family: 4, value: 0n }, port };
+  let name = address === undefined ? everywhere6 : { address, port };
+  try {
+    try {
+      return { name, fd: listenOn(name, backlog) };
+    } catch (error) {
+      if (address !== undefined || !isNoSuchFamily(error)) throw error;
+      name = everywhere4;
+      return { name, fd: listenOn(name, backlog) };
+    }
+  } catch (error) {
+    const { message } = error as Error;
+    throw new TemporaryError(`${formatSocketName(name)}: ${message}`);
+  }
+}
+
+/**
+ * Finds out who to become.
+ *
+ * @returns what does it
+ * @throws {UsageError} where that is nobody, or only root could
+ */
+function userOf(serve: ServeConfig): () => void {
+  const root = userId() === 0;
+  const name = serve.user;
+  if (name === undefined) {
+    if (!root) return () => {};
+    throw new UsageError(
+      "greylist.config.ts: serve.user: not given: expected the user that " +
+        'PROGRAM is to run as ("root" if that is meant)',
+    );
+  }
+  const user = findUser(name);
+  if (user === undefined) {
+    throw new UsageError(
+      `greylist.config.ts: serve.user: ${JSON.stringify(name)}: expected the ` +
+        "name of a user",
+    );
+  }
+  const gid = serve.group === undefined ? user.gid : findGroup(serve.group);
+  if (gid === undefined) {
+    throw new UsageError(
+      `greylist.config.ts: serve.group: ${JSON.stringify(serve.group)}: ` +
+        "expected the name of a group",
+    );
+  }
+  if (root) return () => becomeUser({ ...user, gid });
+  if (user.uid === userId()) return () => {};
+  throw new UsageError(
+    `greylist.config.ts: serve.user: ${JSON.stringify(name)}: expected to be ` +
+      "started by root, or by that user",
+  );
+}

@@ -1,0 +1,44 @@
+/**
+ * Who has to be done by when, where everybody gets the same time: the one who
+ * began first is due first, so that a look at one entry is enough.
+ *
+ * @module
+ */
+
+/** Deadlines of clients that are known by a number. Times are milliseconds. */
+export class Deadlines {
+  readonly #patience: number;
+  /** In the order in which they are due. */
+  readonly #due = new Map<number, number>();
+
+  /** @param patience how long everybody gets, in milliseconds */
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  /** Gives a client the whole time, from now on. */
+  start(client: number, now: number): void {
+    this.#due.delete(client);
+    this.#due.set(client, now + this.#patience);
+  }
+
+  /** Takes a client off. */
+  stop(client: number): void {
+    this.#due.delete(client);
+  }
+
+  /** When the next one is due; Infinity where there is none. */
+  next(): number {
+    for (const time of this.#due.values()) return time;
+    return Infinity;
+  }
+
+  /** The clients whose time is over; each is taken off as it is given. */
+  *expired(now: number): Generator<number> {
+    for (const [client, time] of this.#due) {
+      if (time > now) return;
+      this.#due.delete(client);
+      yield client;
+    }
+  }
+}

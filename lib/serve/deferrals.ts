@@ -1,0 +1,224 @@
+/**
+ * The clients that are being deferred, all in this process: a few kilobytes for
+ * each, and nobody waits for anybody else.
+ *
+ * @module
+ */
+
+import type { Dialogue } from "../dialogue.ts";
+import { close } from "../libc.ts";
+import { C } from "./abi.ts";
+import { Deadlines } from "./deadlines.ts";
+import { endSending, type Poll, receive, send } from "./kernel.ts";
+
+/** How long a client has to hang up after the last reply, in milliseconds. */
+const FAREWELL = 2000;
+
+const NOTHING = new Uint8Array(0);
+
+/** What is said. */
+export type Speaker = Pick<
+  Dialogue,
+  "done" | "greeting" | "receive" | "timeout" | "shutdown"
+>;
+
+interface Client {
+  readonly fd: number;
+  readonly speaker: Speaker;
+  /** What the connection did not take yet. */
+  unsent: Uint8Array;
+  /** What it is watched for. */
+  events: number;
+  /** The last reply is out: the client has only to hang up. */
+  leaving: boolean;
+  /** Called when there is nothing more to be said. */
+  said(): void;
+  /** Called when the connection is closed. */
+  closed(): void;
+}
+
+/** How long a deferred client may take, in seconds. */
+export interface Patience {
+  readonly idleTimeout: number;
+  readonly sessionTimeout: number;
+}
+
+/** All deferred clients, by their descriptor. Times are milliseconds. */
+export class Deferrals {
+  readonly #poll: Poll;
+  readonly #clients = new Map<number, Client>();
+  readonly #idle: Deadlines;
+  readonly #session: Deadlines;
+  readonly #farewell = new Deadlines(FAREWELL);
+
+  constructor(poll: Poll, { idleTimeout, sessionTimeout }: Patience) {
+    this.#poll = poll;
+    this.#idle = new Deadlines(idleTimeout * 1000);
+    this.#session = new Deadlines(sessionTimeout * 1000);
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** Whether a descriptor is one of theirs. */
+  has(fd: number): boolean {
+    return this.#clients.has(fd);
+  }
+
+  /**
+   * Begins to talk.
+   *
+   * @param now from `performance.now()`
+   * @param end `said` is called when there is nothing more to be said, `closed`
+   * when the connection is closed
+   * @throws {LibcError} where it cannot be watched; then it is not taken
+   */
+  add(
+    fd: number,
+    speaker: Speaker,
+    now: number,
+    end: Pick<Client, "said" | "closed">,
+  ): void {
+    this.#poll.add(fd, C.EPOLLIN);
+    const client: Client = {
+      ...end,
+      fd,
+      speaker,
+      unsent: NOTHING,
+      events: C.EPOLLIN,
+      leaving: false,
+    };
+    this.#clients.set(fd, client);
+    this.#idle.start(fd, now);
+    this.#session.start(fd, now);
+    this.#say(client, speaker.greeting(), now);
+  }
+
+  /** Goes on with a client that sent something, or takes more. */
+  ready(fd: number, now: number): void {
+    const client = this.#clients.get(fd);
+    if (client === undefined) return;
+    if (client.unsent.length > 0) {
+      this.#say(client, NOTHING, now);
+      return;
+    }
+    const bytes = receive(fd);
+    if (bytes === "gone") this.#close(client);
+    else if (bytes !== undefined && !client.leaving) {
+      this.#idle.start(fd, now);
+      this.#say(client, client.speaker.receive(bytes), now);
+    }
+  }
+
+  /** When {@linkcode expire} has something to do; Infinity for never. */
+  next(): number {
+    return Math.min(
+      this.#idle.next(),
+      this.#session.next(),
+      this.#farewell.next(),
+    );
+  }
+
+  /** Ends what has taken too long. */
+  expire(now: number): void {
+    for (const deadlines of [this.#idle, this.#session]) {
+      for (const fd of deadlines.expired(now)) {
+        const client = this.#clients.get(fd)!;
+        this.#end(client, client.speaker.timeout(), now);
+      }
+    }
+    for (const fd of this.#farewell.expired(now)) {
+      this.#close(this.#clients.get(fd)!);
+    }
+  }
+
+  /** Tells all that the program has to stop. */
+  shutDown(now: number): void {
+    for (const client of this.#clients.values()) {
+      if (client.leaving) continue;
+      this.#end(client, client.speaker.shutdown(), now);
+    }
+  }
+
+  /** Says a last thing to a client that may still have something unread. */
+  #end(client: Client, bytes: Uint8Array, now: number): void {
+    // One that does not read would only hold this up; a reply cut off by a
+    // second one would be none.
+    if (client.unsent.length === 0) send(client.fd, bytes);
+    this.#leave(client, now);
+  }
+
+  #say(client: Client, bytes: Uint8Array, now: number): void {
+    const all = client.unsent.length > 0 ? client.unsent : bytes;
+    const sent = all.length > 0 ? send(client.fd, all) : 0;
+    if (sent === "gone") return this.#close(client);
+    // A copy, for the rest may be a small part of much.
+    client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
+    if (client.unsent.length > 0) this.#watch(client, C.EPOLLOUT);
+    else if (client.speaker.done) this.#leave(client, now);
+    else this.#watch(client, C.EPOLLIN);
+  }
+
+  #watch(client: Client, events: number): void {
+    if (client.events === events) return;
+    client.events = events;
+    this.#poll.change(client.fd, events);
+  }
+
+  /**
+   * Lets the last reply arrive. Closing a socket on which something has come in
+   * that nobody read makes the kernel reset the connection, and the client may
+   * lose the reply with it.
+   */
+  #leave(client: Client, now: number): void {
+    const { fd } = client;
+    this.#idle.stop(fd);
+    this.#session.stop(fd);
+    client.leaving = true;
+    client.unsent = NOTHING;
+    client.said();
+    endSending(fd);
+    this.#farewell.start(fd, now);
+    this.#watch(client, C.EPOLLIN);
+  }
+
+  #close(client: Client): void {
+    const { fd } = client;
+    if (!client.leaving) client.said();
+    this.#idle.stop(fd);
+    this.#session.stop(fd);
+    this.#farewell.stop(fd);
+    this.#clients.delete(fd);
+    close(fd);
+    client.closed();
+  }
+}
+
+/** Says one thing, which is then all. */
+export class Announcement implements Speaker {
+  readonly #reply: string;
+  readonly done = true;
+
+  /** @param reply with its line end */
+  constructor(reply: string) {
+    this.#reply = reply;
+  }
+
+  greeting(): Uint8Array {
+    return new TextEncoder().encode(this.#reply);
+  }
+
+  receive(): Uint8Array {
+    return NOTHING;
+  }
+
+  timeout(): Uint8Array {
+    return NOTHING;
+  }
+
+  shutdown(): Uint8Array {
+    return NOTHING;
+  }
+}

@@ -1,0 +1,354 @@
+/**
+ * The way of one connection through `serve`: who is it, is it exempt, what does
+ * its entry say, as in the wrapper; then PROGRAM is started, or the client is
+ * deferred right here.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  clientNetwork,
+  formatAddress,
+  formatNetwork,
+} from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { variable } from "../environment.ts";
+import { close } from "../libc.ts";
+import type { Logger } from "../log.ts";
+import { formatLine, quote } from "../logline.ts";
+import {
+  type Exempt,
+  fieldsOf,
+  PROBLEM,
+  refusalOf,
+  trouble,
+  warnOfOpenDirectory,
+  type Who,
+} from "../outcome.ts";
+import type { Defer, Pass } from "../policy.ts";
+import {
+  bannerOf,
+  dialogueOf,
+  greetingName,
+  type Refusal,
+  toldIn,
+} from "../refusal.ts";
+import { readRegularFile } from "../regular_file.ts";
+import { Store } from "../store.ts";
+import { findExemption } from "../whitelist.ts";
+import type { ServeConfig } from "./config.ts";
+import { Announcement, Deferrals } from "./deferrals.ts";
+import { tcpEnvironment } from "./environment.ts";
+import type { Accepted, Poll } from "./kernel.ts";
+import { hostOf } from "./names.ts";
+import { Programs, type StartProgram } from "./programs.ts";
+import { admit } from "./rules.ts";
+import type { Ended } from "./spawn.ts";
+import { Whitelists } from "./whitelists.ts";
+
+/** What connections are seen to with. */
+export interface Setup {
+  readonly config: ResolvedConfig;
+  readonly serve: ServeConfig;
+  readonly poll: Poll;
+  /** What is started, as the log names it. */
+  readonly program: string;
+  readonly start: StartProgram;
+  /** Opens the log, which then goes on in a file that may be a new one. */
+  openLog(): Logger;
+}
+
+/** Who is told that this is the wrong moment (RFC 5321 section 3.8). */
+const BUSY: Refusal = {
+  status: "4.3.2",
+  text: "Too many connections, please try again later",
+};
+
+const STOPPING: Refusal = {
+  status: "4.3.2",
+  text: "Shutting down, please try again later",
+};
+
+/** A connection on its way through the check. */
+interface Connection extends Accepted {
+  readonly who: Who;
+  /** The rule's variables. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly host?: string;
+}
+
+/** All connections that are open. */
+export class Reception {
+  readonly #setup: Setup;
+  readonly #deferrals: Deferrals;
+  readonly #programs: Programs;
+  readonly #whitelists: Whitelists;
+  readonly #store: Store;
+  /** Connections whose client's name is being looked up. */
+  readonly #asked = new Set<number>();
+  /** How many connections each client network has. */
+  readonly #networks = new Map<string, number>();
+  #log: Logger;
+  #hostname = "";
+  #stopping = false;
+
+  constructor(setup: Setup) {
+    const { config, serve, poll, start } = setup;
+    this.#setup = setup;
+    this.#deferrals = new Deferrals(poll, config.deferral);
+    const patience = config.deferral.sessionTimeout * 1000;
+    this.#programs = new Programs(poll, start, serve.limit, patience);
+    this.#whitelists = new Whitelists(config.whitelist.files);
+    this.#store = new Store(config.baseDir);
+    this.#log = setup.openLog();
+    this.#read();
+  }
+
+  /** The log as it is now. */
+  get log(): Logger {
+    return this.#log;
+  }
+
+  /** How many descriptors connections take up. */
+  get open(): number {
+    return this.#deferrals.size + this.#programs.waiting + this.#asked.size;
+  }
+
+  /** Whether somebody is still being told something. */
+  get isTalking(): boolean {
+    return this.#deferrals.size > 0;
+  }
+
+  /** Reads again what may have changed, and opens the log again. */
+  reload(): void {
+    const before = this.#log;
+    this.#log = this.#setup.openLog();
+    for (const handler of before.handlers) handler.destroy();
+    this.#read();
+  }
+
+  #read(): void {
+    const { config } = this.#setup;
+    this.#hostname = greetingName(config.controlDir, variable);
+    this.#whitelists.load(
+      readRegularFile,
+      (message) =>
+        this.#log.warn(formatLine("whitelist", { what: quote(message) })),
+    );
+  }
+
+  /** Sees to programs that have ended. */
+  reap(): void {
+    this.#programs.reap();
+    // What follows may be due before the wait that is under way ends.
+    this.#setup.poll.wake();
+  }
+
+  /**
+   * Says 421 to whoever is being deferred or waits. Programs go on by
+   * themselves.
+   */
+  stop(): void {
+    this.#stopping = true;
+    this.#programs.shutDown();
+    for (const fd of this.#asked) this.#announce(fd, STOPPING);
+    this.#asked.clear();
+    this.#deferrals.shutDown(performance.now());
+  }
+
+  /** Goes on with a connection on which something has happened. */
+  ready(fd: number, now: number): void {
+    if (this.#deferrals.has(fd)) this.#deferrals.ready(fd, now);
+    else this.#programs.ready(fd);
+  }
+
+  /** When {@linkcode expire} has something to do, in milliseconds. */
+  next(): number {
+    return Math.min(this.#deferrals.next(), this.#programs.next());
+  }
+
+  /** Ends what has taken too long. */
+  expire(now: number): void {
+    this.#deferrals.expire(now);
+    this.#programs.expire(now);
+  }
+
+  /** Sees to a new connection. */
+  welcome(accepted: Accepted): void {
+    const { fd, peer } = accepted;
+    const { config, serve } = this.#setup;
+    const who: Who = { ip: formatAddress(peer.address) };
+    const { rule, deny, env } = admit(serve.rules, peer.address);
+    if (deny) {
+      this.#log.info(formatLine("deny", { ...who, rule }));
+      close(fd);
+      return;
+    }
+    const network = clientNetwork(peer.address, config.match);
+    who.net = formatNetwork(network);
+    const connection: Connection = { ...accepted, who, env };
+    if (serve.nameLookup) this.#lookUp(connection);
+    else this.#decide(connection);
+  }
+
+  /** Never rejects. */
+  async #lookUp(connection: Connection): Promise<void> {
+    const { fd, peer } = connection;
+    this.#asked.add(fd);
+    const host = await hostOf(peer.address);
+    if (this.#asked.delete(fd)) this.#decide({ ...connection, host });
+    this.#setup.poll.wake();
+  }
+
+  #decide(connection: Connection): void {
+    const { config } = this.#setup;
+    const { fd, who } = connection;
+    let verdict: Exempt | Defer | Pass | undefined;
+    try {
+      verdict = this.#exempt(connection);
+      if (verdict === undefined && this.#isFull(who)) {
+        this.#busy(fd, who, "limitPerNetwork");
+        return;
+      }
+      verdict ??= this.#judge(connection.peer.address);
+    } catch (error) {
+      const accept = config.onError === "accept";
+      const line = { ...who, ...trouble(error) };
+      this.#log.error(formatLine(accept ? "pass" : "defer", line));
+      if (accept) this.#pass(connection);
+      else this.#defer(connection, PROBLEM);
+      return;
+    }
+    if (verdict.action === "pass") return this.#pass(connection, verdict);
+    if (verdict.reason === "new") this.#warn();
+    const refusal = refusalOf(config, this.#log, who, verdict);
+    this.#defer(connection, refusal, verdict);
+  }
+
+  #warn(): void {
+    try {
+      warnOfOpenDirectory(this.#setup.config.baseDir, this.#log);
+    } catch {
+      // It was there when the entry was made.
+    }
+  }
+
+  #judge(address: Address): Defer | Pass {
+    const { match, timeouts } = this.#setup.config;
+    const network = clientNetwork(address, match);
+    return this.#store.decide(network, Date.now() / 1000, timeouts);
+  }
+
+  #exempt({ peer, local, host, env }: Connection): Exempt | undefined {
+    const { whitelist } = this.#setup.config;
+    const { address } = peer;
+    const rule = findExemption({ ...whitelist, files: [] }, {
+      address,
+      host,
+      localPort: () => local.port,
+      hasVariable: (name) => name in env || variable(name) !== undefined,
+    }, { read: readRegularFile, warn: () => {} }) ??
+      this.#whitelists.find(address, host);
+    return rule === undefined
+      ? undefined
+      : { action: "pass", reason: "whitelisted", rule };
+  }
+
+  #isFull({ net = "" }: Who): boolean {
+    const { limitPerNetwork } = this.#setup.serve;
+    const count = this.#networks.get(net) ?? 0;
+    return limitPerNetwork > 0 && count >= limitPerNetwork;
+  }
+
+  /** Counts a connection. @returns what ends that */
+  #count({ net = "" }: Who): () => void {
+    const networks = this.#networks;
+    networks.set(net, (networks.get(net) ?? 0) + 1);
+    return () => {
+      const left = (networks.get(net) ?? 0) - 1;
+      if (left > 0) networks.set(net, left);
+      else networks.delete(net);
+    };
+  }
+
+  /** @param verdict none where the check has failed */
+  #pass(connection: Connection, verdict?: Pass | Exempt): void {
+    const { fd, who, host, env } = connection;
+    const ended = this.#count(who);
+    const name = variable("TCPLOCALHOST") ?? this.#hostname;
+    const localHost = name || undefined;
+    const variables = tcpEnvironment({ ...connection, host, localHost });
+    this.#programs.run({
+      fd,
+      variables: { ...variables, ...env },
+      starts: () => {
+        if (verdict === undefined) return;
+        this.#log.info(formatLine("pass", { ...who, ...fieldsOf(verdict) }));
+      },
+      failed: (error) => {
+        ended();
+        const what = quote(`${this.#setup.program}: ${error.message}`);
+        this.#log.error(formatLine("defer", { reason: "error", what }));
+        this.#announce(fd, PROBLEM);
+      },
+      ended: (how: Ended) => {
+        ended();
+        const { pid, code, signal } = how;
+        this.#log.info(formatLine("end", { ...who, pid, code, signal }));
+      },
+      waited: () => {
+        ended();
+        this.#busy(fd, who, "limit");
+      },
+      left: () => {
+        ended();
+        this.#log.info(formatLine("busy", { ...who, reason: "left" }));
+      },
+    }, performance.now());
+  }
+
+  #busy(fd: number, who: Who, reason: string): void {
+    if (!this.#stopping) {
+      this.#log.info(formatLine("busy", { ...who, reason }));
+    }
+    this.#announce(fd, this.#stopping ? STOPPING : BUSY);
+  }
+
+  /** Says 421 and hangs up. */
+  #announce(fd: number, refusal: Refusal, closed = () => {}): void {
+    const speaker = new Announcement(bannerOf(refusal));
+    try {
+      const now = performance.now();
+      this.#deferrals.add(fd, speaker, now, { said: () => {}, closed });
+    } catch {
+      close(fd);
+      closed();
+    }
+  }
+
+  /** @param verdict none where the check has failed, which is logged already */
+  #defer({ fd, who }: Connection, refusal: Refusal, verdict?: Defer): void {
+    const { config, serve } = this.#setup;
+    const closed = this.#count(who);
+    const note = (told = {}) => {
+      if (verdict === undefined) return;
+      const { reason, wait } = verdict;
+      this.#log.info(formatLine("defer", { ...who, reason, wait, ...told }));
+    };
+    const full = this.#deferrals.size >= serve.deferredLimit;
+    if (full || config.deferral.at === "banner") {
+      note();
+      return this.#announce(fd, refusal, closed);
+    }
+    const dialogue = dialogueOf(refusal, this.#hostname);
+    const said = () => note(toldIn(dialogue));
+    try {
+      this.#deferrals.add(fd, dialogue, performance.now(), { said, closed });
+    } catch (error) {
+      this.#log.error(formatLine("defer", { ...who, ...trouble(error) }));
+      close(fd);
+      closed();
+    }
+  }
+}

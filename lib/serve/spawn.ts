@@ -1,0 +1,238 @@
+/**
+ * Starts PROGRAM on a connection: posix_spawn(3) with the socket as standard
+ * input and output, which no function of Deno's can do; and says how it ended.
+ *
+ * @module
+ */
+
+import { addressOf, check, cString, lazily, LIBC, LibcError } from "../libc.ts";
+import { type Abi, C } from "./abi.ts";
+
+const libc = lazily(() =>
+  Deno.dlopen(LIBC, {
+    // extern char **environ;
+    environ: { type: "pointer" },
+    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions);
+    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
+    //                                      int fd, int newfd);
+    posix_spawn_file_actions_adddup2: {
+      parameters: ["buffer", "i32", "i32"],
+      result: "i32",
+    },
+    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *actions);
+    posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawnattr_init(posix_spawnattr_t *attr);
+    posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
+    // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
+    posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" },
+    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *attr,
+    //                                   const sigset_t *sigdefault);
+    posix_spawnattr_setsigdefault: {
+      parameters: ["buffer", "buffer"],
+      result: "i32",
+    },
+    // int posix_spawnp(pid_t *pid, const char *file,
+    //                  const posix_spawn_file_actions_t *file_actions,
+    //                  const posix_spawnattr_t *attrp,
+    //                  char *const argv[], char *const envp[]);
+    posix_spawnp: {
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+      result: "i32",
+    },
+    // pid_t waitpid(pid_t pid, int *wstatus, int options);
+    waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    // int getrlimit(int resource, struct rlimit *rlim);
+    getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+    // int setrlimit(int resource, const struct rlimit *rlim);
+    setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  }).symbols
+);
+
+/** A string of this process's own environment, where the C library has it. */
+interface Inherited {
+  readonly name: string;
+  readonly at: bigint;
+}
+
+/** The environment as it is, whatever bytes are in it. */
+function inherited(): Inherited[] {
+  const found: Inherited[] = [];
+  const table = libc().environ;
+  if (table === null) return found;
+  const view = new Deno.UnsafePointerView(table);
+  for (let i = 0;; i++) {
+    const at = view.getBigUint64(8 * i);
+    const string = Deno.UnsafePointer.create(at);
+    if (string === null) return found;
+    found.push({ name: nameAt(string), at });
+  }
+}
+
+/** What stands before the `=`. */
+function nameAt(string: Deno.PointerObject): string {
+  const view = new Deno.UnsafePointerView(string);
+  let name = "";
+  for (let i = 0;; i++) {
+    const byte = view.getUint8(i);
+    if (byte === 0 || byte === 0x3d) return name;
+    name += String.fromCharCode(byte);
+  }
+}
+
+/** Strings one behind the other, and where each begins. */
+function pack(texts: readonly string[]) {
+  // Never so small that V8 would move it.
+  const block = cString(texts.join("\0") + "\0".repeat(128));
+  const start = addressOf(block);
+  const places: bigint[] = [];
+  let offset = 0;
+  for (let i = 0; i < texts.length; i++) {
+    places.push(start + BigInt(offset));
+    offset = block.indexOf(0, offset) + 1;
+  }
+  return { block, places };
+}
+
+/** A table of pointers as argv and envp are. */
+function table(places: readonly bigint[]): Uint8Array<ArrayBuffer> {
+  const pointers = BigUint64Array.from([...places, 0n]);
+  return new Uint8Array(pointers.buffer);
+}
+
+/** Starts one program again and again. */
+export class Spawner {
+  readonly #abi: Abi;
+  readonly #file: Uint8Array<ArrayBuffer>;
+  /** Kept, since `#argv` points into it. */
+  readonly #arguments: { block: Uint8Array };
+  readonly #argv: Uint8Array<ArrayBuffer>;
+  readonly #attributes: Uint8Array<ArrayBuffer>;
+  readonly #inherited: readonly Inherited[];
+
+  /**
+   * @param program the program, found on PATH as execvp(3) does, and its
+   * arguments
+   * @throws {LibcError}
+   */
+  constructor(abi: Abi, program: readonly string[]) {
+    this.#abi = abi;
+    this.#file = cString(program[0]);
+    const { block, places } = pack(program);
+    this.#arguments = { block };
+    this.#argv = table(places);
+    this.#inherited = inherited();
+    this.#attributes = attributes(abi);
+  }
+
+  /**
+   * Starts the program.
+   *
+   * @param socket its standard input and output
+   * @param variables its environment besides what this process has; undefined
+   * takes one away
+   * @returns its process id
+   * @throws {LibcError} where it cannot be started
+   */
+  spawn(
+    socket: number,
+    variables: Readonly<Record<string, string | undefined>>,
+  ): number {
+    const calls = libc();
+    const own = this.#inherited.filter(({ name }) => !(name in variables));
+    const pairs = Object.entries(variables)
+      .flatMap(([name, value]) =>
+        value === undefined ? [] : [`${name}=${value}`]
+      );
+    const { block, places } = pack(pairs);
+    const environment = table([...own.map(({ at }) => at), ...places]);
+    const actions = new Uint8Array(this.#abi.spawnFileActionsSize);
+    const pid = new Uint8Array(4);
+    // Each gives an errno, not -1.
+    must(calls.posix_spawn_file_actions_init(actions));
+    try {
+      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
+      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 1));
+      must(calls.posix_spawnp(
+        pid,
+        this.#file,
+        actions,
+        this.#attributes,
+        this.#argv,
+        environment,
+      ));
+    } finally {
+      calls.posix_spawn_file_actions_destroy(actions);
+      keep(block, this.#arguments);
+    }
+    return new DataView(pid.buffer).getInt32(0, true);
+  }
+}
+
+/** Its arguments are used until here, which V8 cannot know. */
+function keep(..._: unknown[]): void {}
+
+/**
+ * Signals as the program expects them: the Rust runtime ignores SIGPIPE, and
+ * this program SIGXFSZ, and both would be inherited; nothing is blocked.
+ */
+function attributes(abi: Abi): Uint8Array<ArrayBuffer> {
+  const calls = libc();
+  const attributes = new Uint8Array(abi.spawnAttributesSize);
+  const signals = new Uint8Array(abi.signalSetSize);
+  for (const signal of [C.SIGPIPE, C.SIGXFSZ]) {
+    signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
+  }
+  must(calls.posix_spawnattr_init(attributes));
+  must(calls.posix_spawnattr_setsigdefault(attributes, signals));
+  must(calls.posix_spawnattr_setflags(
+    attributes,
+    C.POSIX_SPAWN_SETSIGDEF | C.POSIX_SPAWN_SETSIGMASK,
+  ));
+  return attributes;
+}
+
+function must(code: number): void {
+  if (code !== 0) throw new LibcError("start", code);
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly pid: number;
+  /** Its exit code, where it was not a signal. */
+  readonly code?: number;
+  /** The number of the signal that ended it. */
+  readonly signal?: number;
+}
+
+/** The programs that have ended since the last call; each is given once. */
+export function* reap(): Generator<Ended> {
+  const status = new Uint8Array(4);
+  while (true) {
+    const pid = libc().waitpid(-1, status, C.WNOHANG);
+    if (pid <= 0) return;
+    // wait(2): the signal in the low 7 bits, the exit code above 8.
+    const signal = status[0] & 0x7f;
+    yield signal === 0 ? { pid, code: status[1] } : { pid, signal };
+  }
+}
+
+/** How many descriptors a process may have: RLIMIT_NOFILE of getrlimit(2). */
+export interface DescriptorLimit {
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+/** @throws {LibcError} */
+export function descriptorLimit(): DescriptorLimit {
+  const values = new BigUint64Array(2);
+  const bytes = new Uint8Array(values.buffer);
+  check("getrlimit", libc().getrlimit(C.RLIMIT_NOFILE, bytes));
+  return { soft: values[0], hard: values[1] };
+}
+
+/** @throws {LibcError} */
+export function setDescriptorLimit({ soft, hard }: DescriptorLimit): void {
+  const bytes = new Uint8Array(BigUint64Array.of(soft, hard).buffer);
+  check("setrlimit", libc().setrlimit(C.RLIMIT_NOFILE, bytes));
+}
