@@ -21,7 +21,9 @@ import {
   workAs,
   X_OK,
 } from "./account.ts";
-import { userId } from "../user.ts";
+import type { ServeConfig } from "../serve/config.ts";
+import { descriptorLimit, descriptorsFor } from "../serve/descriptors.ts";
+import { findGroup, findUser, userId } from "../user.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 import { count } from "./words.ts";
 
@@ -40,7 +42,8 @@ DESCRIPTION
   Looks at everything that a connection will need, and says in a line each
   that it is "ok", or after "FIX" what to do: base directory, whitelist files,
   the name in the banner, the log, memory limits, rblsmtpd where
-  deferral.at needs it, PROGRAM, and names in baseDir that are no entries.
+  deferral.at needs it, the user and the descriptors of serve where serve.user
+  is set, PROGRAM, and names in baseDir that are no entries.
 
   Run it the way the super-server runs greylist, under the same softlimit.
   Nothing is changed; where the log is syslog, one line is sent to it at level
@@ -49,7 +52,7 @@ DESCRIPTION
 OPTIONS
   --user=NAME  look with the rights of this user, such as qmaild; only root can
 `,
-  run(args, { config }) {
+  run(args, { config, serve }) {
     // What stands behind PROGRAM is for PROGRAM.
     const operand = args.findIndex((arg) => !arg.startsWith("--"));
     const own = operand < 0 ? args : args.slice(0, operand + 1);
@@ -63,6 +66,7 @@ OPTIONS
       log(config.log),
       ...memory(),
       ...(config.deferral.at === "rblsmtpd" ? rblsmtpd() : []),
+      ...listener(serve),
       ...(operands.length > 0 ? [program(operands[0])] : []),
     ];
     const output = new Output();
@@ -223,6 +227,25 @@ function rblsmtpd(): Finding[] {
   return [{
     fix:
       'rblsmtpd: not found on PATH: install ucspi-tcp, or set deferral.at "rcpt"',
+  }];
+}
+
+/** What `serve` needs besides, where it is told who to become. */
+function listener({ user, group, ...limits }: ServeConfig): Finding[] {
+  if (user === undefined) return [];
+  if (findUser(user) === undefined) {
+    return [{ fix: `serve.user ${user}: expected the name of a user` }];
+  }
+  if (group !== undefined && findGroup(group) === undefined) {
+    return [{ fix: `serve.group ${group}: expected the name of a group` }];
+  }
+  const wanted = descriptorsFor(limits);
+  const { hard } = descriptorLimit();
+  if (hard >= wanted) return [{ ok: `serve becomes ${user}` }];
+  return [{
+    fix:
+      `serve.limit and serve.deferredLimit need ${wanted} descriptors, and ` +
+      `there may be ${hard}: raise LimitNOFILE=, softlimit -o or ulimit -Hn`,
   }];
 }
 

@@ -10,6 +10,13 @@ import { formatLine, quote } from "../logline.ts";
 import { type Abi, abiOf } from "../serve/abi.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import {
+  descriptorLimit,
+  descriptorsFor,
+  raised,
+  RESERVE,
+  setDescriptorLimit,
+} from "../serve/descriptors.ts";
+import {
   formatSocketName,
   isNoSuchFamily,
   listenOn,
@@ -18,16 +25,16 @@ import {
 import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
-import {
-  descriptorLimit,
-  setDescriptorLimit,
-  Spawner,
-} from "../serve/spawn.ts";
+import { Spawner } from "../serve/spawn.ts";
 import { becomeUser, findGroup, findUser, userId } from "../user.ts";
-import { type Command, EXIT, TemporaryError, UsageError } from "./command.ts";
-
-/** Descriptors that are not for connections: the log, the store, Deno's own. */
-const RESERVE = 64;
+import { findProgram } from "./account.ts";
+import {
+  type Command,
+  EXIT,
+  type Site,
+  TemporaryError,
+  UsageError,
+} from "./command.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -73,7 +80,7 @@ LOG
           "aarch64; under tcpserver the program works here too",
       );
     }
-    return await serve(abi, places, program, site.config, site.serve);
+    return await serve(abi, places, program, site);
   },
 };
 
@@ -101,8 +108,7 @@ async function serve(
   abi: Abi,
   places: readonly Place[],
   program: readonly string[],
-  config: Parameters<Command["run"]>[1]["config"],
-  serve: ServeConfig,
+  { config, serve }: Site,
 ): Promise<number> {
   const become = userOf(serve);
   ignoreFileSizeSignal();
@@ -110,13 +116,8 @@ async function serve(
   become();
 
   const before = descriptorLimit();
-  const wanted = BigInt(serve.limit + serve.deferredLimit + 2 * RESERVE);
-  const soft = wanted < before.soft
-    ? before.soft
-    : wanted < before.hard
-    ? wanted
-    : before.hard;
-  const limit = { soft, hard: before.hard };
+  const wanted = descriptorsFor(serve);
+  const limit = raised(before, wanted);
   setDescriptorLimit(limit);
   const spawner = new Spawner(abi, program);
   const poll = new Poll(abi);
@@ -141,7 +142,7 @@ async function serve(
     poll,
     reception,
     listeners: opened.map(({ fd }) => fd),
-    room: Math.max(1, Number(soft) - RESERVE),
+    room: Math.max(1, Number(limit.soft) - RESERVE),
   });
   Deno.addSignalListener("SIGCHLD", () => reception.reap());
   Deno.addSignalListener("SIGHUP", () => reception.reload());
@@ -150,8 +151,12 @@ async function serve(
   }
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
-  if (soft < wanted) {
-    const what = `descriptors: ${soft}: expected ${wanted} for ` +
+  if (findProgram(program[0]) === undefined) {
+    const what = `${program[0]}: no program that uid ${userId()} can execute`;
+    reception.log.error(formatLine("serve", { what: quote(what) }));
+  }
+  if (limit.soft < wanted) {
+    const what = `descriptors: ${limit.soft}: expected ${wanted} for ` +
       "serve.limit and serve.deferredLimit";
     reception.log.warn(formatLine("serve", { what: quote(what) }));
   }

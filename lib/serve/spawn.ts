@@ -5,7 +5,7 @@
  * @module
  */
 
-import { addressOf, check, cString, lazily, LIBC, LibcError } from "../libc.ts";
+import { addressOf, cString, lazily, LIBC, LibcError } from "../libc.ts";
 import { type Abi, C } from "./abi.ts";
 
 const libc = lazily(() =>
@@ -42,10 +42,6 @@ const libc = lazily(() =>
     },
     // pid_t waitpid(pid_t pid, int *wstatus, int options);
     waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-    // int getrlimit(int resource, struct rlimit *rlim);
-    getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
-    // int setrlimit(int resource, const struct rlimit *rlim);
-    setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   }).symbols
 );
 
@@ -215,24 +211,4 @@ export function* reap(): Generator<Ended> {
     const signal = status[0] & 0x7f;
     yield signal === 0 ? { pid, code: status[1] } : { pid, signal };
   }
-}
-
-/** How many descriptors a process may have: RLIMIT_NOFILE of getrlimit(2). */
-export interface DescriptorLimit {
-  readonly soft: bigint;
-  readonly hard: bigint;
-}
-
-/** @throws {LibcError} */
-export function descriptorLimit(): DescriptorLimit {
-  const values = new BigUint64Array(2);
-  const bytes = new Uint8Array(values.buffer);
-  check("getrlimit", libc().getrlimit(C.RLIMIT_NOFILE, bytes));
-  return { soft: values[0], hard: values[1] };
-}
-
-/** @throws {LibcError} */
-export function setDescriptorLimit({ soft, hard }: DescriptorLimit): void {
-  const bytes = new Uint8Array(BigUint64Array.of(soft, hard).buffer);
-  check("setrlimit", libc().setrlimit(C.RLIMIT_NOFILE, bytes));
 }
