@@ -4,15 +4,12 @@
  * @module
  */
 
-import { type Address, contains } from "./address.ts";
+import { contains } from "./address.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { type Found, searchFile } from "./whitelist_file.ts";
+import type { Client, Found } from "./whitelist_file.ts";
 
 /** What rules are matched against. A part is looked up when a rule needs it. */
-export interface Caller {
-  readonly address: Address | undefined;
-  /** The host name in lower case. */
-  readonly host: string | undefined;
+export interface Caller extends Client {
   localPort(): number | undefined;
   /** Whether the environment variable is set, even to nothing. */
   hasVariable(name: string): boolean;
@@ -24,7 +21,7 @@ const MOST_TOLD = 10;
 /** Where the whitelist files come from, and where their faults are told. */
 export interface Files {
   /** @throws {Error} where the file cannot be read */
-  read(path: string): string;
+  search(path: string, client: Client): Found;
   warn(message: string): void;
 }
 
@@ -79,23 +76,22 @@ function findInFile(
   caller: Caller,
   files: Files,
 ): number | undefined {
-  let text: string;
+  let found: Found;
   try {
-    text = files.read(path);
+    found = files.search(path, caller);
   } catch (error) {
     files.warn(`whitelist file ${path}: ${(error as Error).message}`);
     return undefined;
   }
-  const { line, bad } = searchFile(text, caller);
-  tellBadLines(path, bad, files.warn);
-  return line;
+  tellBadLines(path, found.bad, files.warn);
+  return found.line;
 }
 
 /** Tells of the lines of a whitelist file that mean nothing. */
 export function tellBadLines(
   path: string,
   bad: Found["bad"],
-  warn: (message: string) => void,
+  warn: Files["warn"],
 ): void {
   for (const { number, content } of bad.slice(0, MOST_TOLD)) {
     const shown = JSON.stringify(content.slice(0, 60));

@@ -5,14 +5,27 @@
  * @module
  */
 
-import { type Address, contains, parseNetwork } from "./address.ts";
+import {
+  type Address,
+  contains,
+  type Network,
+  parseNetwork,
+} from "./address.ts";
 import { isHostPattern } from "./config.ts";
 
-/** One line's rule, and whether it exempts a caller. */
-export type Rule = (
-  address: Address | undefined,
-  host: string | undefined,
-) => boolean;
+/** What one line exempts. */
+export type Rule =
+  | { readonly network: Network }
+  /** In lower case; with a dot in front, only the names below. */
+  | { readonly name: string }
+  | { readonly regex: RegExp };
+
+/** Who is looked for. */
+export interface Client {
+  readonly address: Address | undefined;
+  /** The host name in lower case. */
+  readonly host: string | undefined;
+}
 
 /**
  * Parses one line without its comment.
@@ -30,67 +43,80 @@ export function parseRule(text: string): Rule | undefined {
       ? text
       : partial[1] + (partial[2] ? `${partial[2]}.0/24` : ".0.0/16"),
   );
-  if (network !== undefined) {
-    return (address) => address !== undefined && contains(network, address);
-  }
+  if (network !== undefined) return { network };
   if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
     try {
-      const regex = new RegExp(text.slice(1, -1), "i");
-      return (_, host) => host !== undefined && regex.test(host);
+      return { regex: new RegExp(text.slice(1, -1), "i") };
     } catch {
       return undefined;
     }
   }
-  if (!isHostPattern(text)) return undefined;
-  const name = text.toLowerCase();
-  const suffix = name.startsWith(".") ? name : `.${name}`;
-  return (_, host) =>
-    host !== undefined && (host === name || host.endsWith(suffix));
+  return isHostPattern(text) ? { name: text.toLowerCase() } : undefined;
 }
 
-/** What a file says about a caller. Lines count from 1. */
+/** Whether a line exempts a client. */
+export function exempts(rule: Rule, { address, host }: Client): boolean {
+  if ("network" in rule) {
+    return address !== undefined && contains(rule.network, address);
+  }
+  if (host === undefined) return false;
+  if ("regex" in rule) return rule.regex.test(host);
+  const { name } = rule;
+  return host === name ||
+    host.endsWith(name.startsWith(".") ? name : `.${name}`);
+}
+
+/** A line that means nothing. */
+export interface BadLine {
+  readonly number: number;
+  readonly content: string;
+}
+
+/** What a file says about a client. Lines count from 1. */
 export interface Found {
-  /** The line of the first rule that exempts the caller. */
+  /** The line of the first rule that exempts the client. */
   readonly line: number | undefined;
   /** The lines that mean nothing, up to that one. */
-  readonly bad: readonly {
-    readonly number: number;
-    readonly content: string;
-  }[];
+  readonly bad: readonly BadLine[];
 }
 
-/** The lines that say something, without comments. They count from 1. */
-function* linesOf(text: string) {
-  let number = 0;
-  for (const whole of text.split("\n")) {
-    number++;
-    const content = whole.split("#", 1)[0].trim();
-    if (content !== "") yield { number, content };
-  }
-}
-
-/** Looks through a whitelist file's text for a caller. */
-export function searchFile(
+/**
+ * Parses a whitelist file's text line by line, without comments and what is
+ * empty then.
+ *
+ * @param each is told the rule, undefined where the line means nothing; with
+ * true it ends this
+ */
+export function eachRule(
   text: string,
-  caller: { address: Address | undefined; host: string | undefined },
-): Found {
-  const bad: { number: number; content: string }[] = [];
-  for (const { number, content } of linesOf(text)) {
-    const rule = parseRule(content);
-    if (rule === undefined) bad.push({ number, content });
-    else if (rule(caller.address, caller.host)) return { line: number, bad };
+  each: (
+    rule: Rule | undefined,
+    number: number,
+    content: string,
+  ) => boolean | void,
+): void {
+  // Split at once, a large file would be many pieces in memory.
+  let number = 0;
+  let start = 0;
+  while (start <= text.length) {
+    const found = text.indexOf("\n", start);
+    const end = found < 0 ? text.length : found;
+    const content = text.slice(start, end).split("#", 1)[0].trim();
+    start = end + 1;
+    number++;
+    if (content === "") continue;
+    if (each(parseRule(content), number, content)) return;
   }
-  return { line: undefined, bad };
 }
 
-/** All rules of a file with their lines, and the lines that mean nothing. */
-export function parseLines(text: string) {
-  const rules: { number: number; rule: Rule }[] = [];
-  const bad: { number: number; content: string }[] = [];
-  for (const { number, content } of linesOf(text)) {
-    const rule = parseRule(content);
+/** Looks through a whitelist file's text for a client. */
+export function searchFile(text: string, client: Client): Found {
+  const bad: BadLine[] = [];
+  let line: number | undefined;
+  eachRule(text, (rule, number, content) => {
     if (rule === undefined) bad.push({ number, content });
-    else rules.push({ number, rule });
-  }
-  return { rules, bad };
+    else if (exempts(rule, client)) line = number;
+    return line !== undefined;
+  });
+  return { line, bad };
 }

@@ -38,9 +38,9 @@ import {
   refuseRecipients,
   type Told,
 } from "./refusal.ts";
-import { readRegularFile } from "./regular_file.ts";
 import { Store } from "./store.ts";
 import { findExemption } from "./whitelist.ts";
+import type { Found } from "./whitelist_file.ts";
 
 /** The program to become, and what it finds in its environment besides. */
 interface Next {
@@ -107,7 +107,7 @@ async function decide(
   const who: Who = {};
   let verdict: Defer | Pass | Exempt;
   try {
-    verdict = check(config, log, next, who);
+    verdict = await check(config, log, next, who);
   } catch (error) {
     const accept = config.onError === "accept";
     const verb = accept ? "pass" : "defer";
@@ -144,13 +144,18 @@ async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   }
 }
 
+/** In place of a module that only a whitelist with files needs. */
+const NOT_NEEDED = {
+  searchWhitelist: (): Found => ({ line: undefined, bad: [] }),
+};
+
 /** @throws {Error} where the check itself fails */
-function check(
+async function check(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
   who: Who,
-): Defer | Pass | Exempt {
+): Promise<Defer | Pass | Exempt> {
   let address: Address | undefined;
   let network: Network | undefined;
   let failure: unknown;
@@ -165,13 +170,17 @@ function check(
     // A rule that needs no address may still exempt the caller.
     failure = error;
   }
-  const rule = findExemption(config.whitelist, {
+  const { baseDir, whitelist } = config;
+  const { searchWhitelist } = whitelist.files.length > 0
+    ? await import("./whitelist_cache.ts")
+    : NOT_NEEDED;
+  const rule = findExemption(whitelist, {
     address,
     host: findHost(variable),
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
   }, {
-    read: readRegularFile,
+    search: (path, client) => searchWhitelist(path, baseDir, client),
     warn: (message) =>
       log.warn(formatLine("whitelist", { what: quote(message) })),
   });
@@ -179,7 +188,7 @@ function check(
     return { action: "pass", reason: "whitelisted", rule };
   }
   if (network === undefined) throw failure;
-  const store = new Store(config.baseDir);
+  const store = new Store(baseDir);
   return store.decide(network, Date.now() / 1000, config.timeouts);
 }
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../lib/config.ts";
-import { clean, compile, entries, logLines } from "./harness/binary.ts";
+import { BASE, clean, compile, entries, logLines } from "./harness/binary.ts";
 import { DNS_ADDRESS, openDns } from "./harness/dns.ts";
 import { e2e, programPath } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
 import { freePort, gone, run } from "./harness/process.ts";
-import { ROOT, writeFile } from "./harness/root.ts";
+import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 import { ATTEMPT, burst } from "./harness/smtp.ts";
 import { inetd, type Listener, tcpserver } from "./harness/way_in.ts";
 
@@ -155,6 +155,36 @@ e2e("a whitelist file that changes counts at once", needs, async () => {
   writeFile("whitelist", "127.0.0.1\n");
   assertEquals(await verdict(server, binary), `${FILE}:1`);
 });
+
+e2e(
+  "a large whitelist file is kept as an index, and read anew when it changes",
+  needs,
+  async () => {
+    clean();
+    const filled = "192.0.2.0/24\nmx.example\n".repeat(500);
+    writeFile("whitelist", `bad line\n${filled}`);
+    writeFile("clients", "127.0.0.1\n");
+    const binary = await compile(CONFIG);
+    await using server = await tcpserver.start({ binary, next: greeter() });
+    const kept = () =>
+      [...Deno.readDirSync(BASE)]
+        .filter(({ name }) => /^\.whitelist-[0-9a-f]{8}$/.test(name)).length;
+    // It has to be some seconds old first.
+    const end = Date.now() + 60_000;
+    let connections = 0;
+    const expectRule = async (rule: string) => {
+      connections++;
+      assertEquals(await verdict(server, binary), rule);
+      assertMatch(logLines()[0], / warn .*whitelist:1: /);
+      emptyDir("log");
+    };
+    while (kept() === 0 && Date.now() < end) await expectRule(`${CLIENTS}:1`);
+    assertEquals(kept(), 1, `after ${connections} connections`);
+    await expectRule(`${CLIENTS}:1`);
+    writeFile("whitelist", `bad line\n${filled}127.0.0.1\n`);
+    await expectRule(`${FILE}:1002`);
+  },
+);
 
 for (const what of ["a directory", "no UTF-8", "a FIFO without writer"]) {
   e2e(`a whitelist file that is ${what} stops nobody`, needs, async () => {

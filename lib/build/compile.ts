@@ -45,6 +45,7 @@ const ORIGINAL = new URL("greylist.config.ts", ROOT);
 const LATER = {
   "./lib/commands/mod.ts": new URL("lib/commands/mod.ts", ROOT),
   "./prune.ts": new URL("lib/prune.ts", ROOT),
+  "./whitelist_cache.ts": new URL("lib/whitelist_cache.ts", ROOT),
 };
 
 /** A configuration module that cannot be used; the message begins with FILE. */

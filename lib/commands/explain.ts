@@ -16,6 +16,7 @@ import { type Entry, judge, type Verdict } from "../policy.ts";
 import { readRegularFile } from "../regular_file.ts";
 import { entryName, Store } from "../store.ts";
 import { findExemption } from "../whitelist.ts";
+import { searchFile } from "../whitelist_file.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { bothWays, count, period } from "./words.ts";
 
@@ -67,7 +68,7 @@ OPTIONS
       localPort: () => port,
       hasVariable: () => false,
     }, {
-      read: readRegularFile,
+      search: (path, client) => searchFile(readRegularFile(path), client),
       warn: (message) => console.error(`greylist explain: ${message}`),
     });
     if (rule !== undefined) {

@@ -243,13 +243,15 @@ export class Reception {
   #exempt({ peer, local, host, env }: Connection): Exempt | undefined {
     const { whitelist } = this.#setup.config;
     const { address } = peer;
-    const rule = findExemption({ ...whitelist, files: [] }, {
+    const rule = findExemption(whitelist, {
       address,
       host,
       localPort: () => local.port,
       hasVariable: (name) => name in env || variable(name) !== undefined,
-    }, { read: readRegularFile, warn: () => {} }) ??
-      this.#whitelists.find(address, host);
+    }, {
+      search: (path, client) => this.#whitelists.search(path, client),
+      warn: () => {},
+    });
     return rule === undefined
       ? undefined
       : { action: "pass", reason: "whitelisted", rule };

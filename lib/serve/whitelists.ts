@@ -4,17 +4,21 @@
  * @module
  */
 
-import type { Address } from "../address.ts";
 import { tellBadLines } from "../whitelist.ts";
-import { parseLines, type Rule } from "../whitelist_file.ts";
+import type { Client, Found } from "../whitelist_file.ts";
+import { buildIndex, type Reader, searchIndex } from "../whitelist_index.ts";
+
+/** Nobody has no address and no name, so every line is looked at. */
+const NOBODY: Client = { address: undefined, host: undefined };
 
 /** All whitelist files of a configuration. */
 export class Whitelists {
-  readonly #files: { path: string; rules: readonly Numbered[] }[];
+  readonly #paths: readonly string[];
+  readonly #files = new Map<string, Reader>();
 
   /** Knows the files, but reads none yet. */
   constructor(paths: readonly string[]) {
-    this.#files = paths.map((path) => ({ path, rules: [] }));
+    this.#paths = paths;
   }
 
   /**
@@ -27,35 +31,24 @@ export class Whitelists {
     read: (path: string) => string,
     warn: (message: string) => void,
   ): void {
-    for (const file of this.#files) {
-      let text: string;
+    for (const path of this.#paths) {
       try {
-        text = read(file.path);
+        const index = buildIndex(read(path), path);
+        const reader: Reader = (offset, length) =>
+          index.subarray(offset, offset + length);
+        this.#files.set(path, reader);
+        const { bad = [] } = searchIndex(reader, path, NOBODY) ?? {};
+        tellBadLines(path, bad, warn);
       } catch (error) {
-        warn(`whitelist file ${file.path}: ${(error as Error).message}`);
-        continue;
+        warn(`whitelist file ${path}: ${(error as Error).message}`);
       }
-      const { rules, bad } = parseLines(text);
-      tellBadLines(file.path, bad, warn);
-      file.rules = rules;
     }
   }
 
-  /**
-   * Finds the first line that exempts a caller.
-   *
-   * @returns the file and its line as the log names it
-   */
-  find(address: Address, host: string | undefined): string | undefined {
-    for (const { path, rules } of this.#files) {
-      const line = rules.find(({ rule }) => rule(address, host));
-      if (line !== undefined) return `${path}:${line.number}`;
-    }
-    return undefined;
+  /** Looks for a client; bad lines have been told. */
+  search(path: string, client: Client): Found {
+    const reader = this.#files.get(path);
+    const found = reader && searchIndex(reader, path, client);
+    return { line: found?.line, bad: [] };
   }
-}
-
-interface Numbered {
-  readonly number: number;
-  readonly rule: Rule;
 }
