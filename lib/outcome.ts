@@ -63,11 +63,15 @@ export function refusalOf(
 
 /**
  * Says so where anybody can write to the base directory: anybody can let anybody
- * in then.
+ * in then. Never throws.
  */
 export function warnOfOpenDirectory(dir: string, log: Logger): void {
-  const mode = Deno.statSync(dir).mode ?? 0;
-  if ((mode & 0o002) === 0) return;
+  try {
+    if (((Deno.statSync(dir).mode ?? 0) & 0o002) === 0) return;
+  } catch {
+    // The entry could be made: that counts, and the client is to hear the same.
+    return;
+  }
   const what = `baseDir ${dir}: anybody can write there: expected mode 0700`;
   log.error(formatLine("baseDir", { what: quote(what) }));
 }

@@ -216,6 +216,8 @@ export async function compileBundle(
     "--no-prompt",
     `--v8-flags=${V8_FLAGS}`,
     ...permissionFlags(permissions),
+    // Deno's own default is half a dozen hosts. All there is, is in the binary.
+    "--deny-import",
     `--output=${output}`,
     module,
   ];

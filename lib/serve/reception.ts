@@ -221,17 +221,11 @@ export class Reception {
       return;
     }
     if (verdict.action === "pass") return this.#pass(connection, verdict);
-    if (verdict.reason === "new") this.#warn();
+    if (verdict.reason === "new") {
+      warnOfOpenDirectory(config.baseDir, this.#log);
+    }
     const refusal = refusalOf(config, this.#log, who, verdict);
     this.#defer(connection, refusal, verdict);
-  }
-
-  #warn(): void {
-    try {
-      warnOfOpenDirectory(this.#setup.config.baseDir, this.#log);
-    } catch {
-      // It was there when the entry was made.
-    }
   }
 
   #judge(address: Address): Defer | Pass {

@@ -1,0 +1,69 @@
+/**
+ * File systems that fail in earnest: FUSE mounts in the base directory's place,
+ * in a mount namespace of their own. They need root and /dev/fuse.
+ *
+ * @module
+ */
+
+import { BASE } from "./binary.ts";
+import { programPath } from "./need.ts";
+import { writeFile } from "./root.ts";
+
+/** Why there can be no such mount here, undefined where there can. */
+export function fuseObstacle(): string | undefined {
+  try {
+    Deno.openSync("/dev/fuse", { read: true, write: true }).close();
+    return undefined;
+  } catch (error) {
+    return `/dev/fuse: ${(error as Error).message}`;
+  }
+}
+
+const OPTIONS = "rootmode=40000,user_id=0,group_id=0";
+
+/** The daemon of the file system has ended: every call is ENOTCONN. */
+export function deadFuse(): string[] {
+  const script = writeFile(
+    "dead_fuse.sh",
+    `exec 9<>/dev/fuse
+mount -i -t fuse -o fd=9,${OPTIONS} none ${BASE}
+exec 9<&-
+exec "$@"
+`,
+  );
+  return [programPath("unshare"), "--mount", "/bin/sh", script];
+}
+
+/**
+ * A file system that answers EIO to everything, as a broken disk does. It ends
+ * with the programs that run on it.
+ */
+export function brokenFuse(): string[] {
+  // linux/fuse.h: a request is length, opcode and unique id, and more; a reply
+  // is length, error and that id. INIT (26) has to succeed; the two kinds of
+  // FORGET (2, 42) have no reply.
+  const script = writeFile(
+    "broken_fuse.pl",
+    `use strict;
+open(my $fuse, "+<", "/dev/fuse") or die;
+fcntl($fuse, 2, 0) or die;
+my $fd = fileno($fuse);
+system("mount", "-i", "-t", "fuse", "-o", "fd=$fd,${OPTIONS}", "none", "${BASE}")
+  == 0 or die;
+my $pid = fork;
+die unless defined $pid;
+if ($pid) { close $fuse; exec @ARGV; die }
+open(STDIN, "<", "/dev/null");
+open(STDOUT, ">", "/dev/null");
+while (sysread($fuse, my $request, 1 << 17)) {
+  my (undef, $opcode, $unique) = unpack("L L Q", $request);
+  next if $opcode == 2 || $opcode == 42;
+  my ($error, $body) = (-5, "");
+  ($error, $body) = (0, pack("L4 S2 L S2 L8", 7, 31, 4096, 0, 0, 0, 4096))
+    if $opcode == 26;
+  syswrite($fuse, pack("L l Q", 16 + length $body, $error, $unique) . $body);
+}
+`,
+  );
+  return [programPath("unshare"), "--mount", programPath("perl"), script];
+}

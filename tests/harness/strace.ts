@@ -1,0 +1,127 @@
+/**
+ * What a program asks of the kernel, seen and tampered with by strace(1).
+ *
+ * @module
+ */
+
+import { programPath } from "./need.ts";
+import { waitFor } from "./process.ts";
+import { emptyDir, writeFile } from "./root.ts";
+
+/** One call that names a file. */
+export interface Call {
+  /** Such as `openat`. */
+  readonly name: string;
+  /** All that stands between the parentheses. */
+  readonly args: string;
+  /** The paths among them, absolute where a directory comes first. */
+  readonly paths: readonly string[];
+  /** Such as `3`, or `-1 ENOENT (No such file or directory)`. */
+  readonly result: string;
+}
+
+/** What has to stand before a program so that its file calls are kept. */
+export interface Trace {
+  readonly before: readonly string[];
+  /** The calls of the program itself, not of what it became in the end. */
+  calls(): Call[];
+}
+
+/** Keeps all calls that take a file name. */
+export function traceFiles(name: string): Trace {
+  const dir = emptyDir(`strace/${name}`, 0o777);
+  return {
+    before: [
+      programPath("strace"),
+      // A file for each thread, so that no call is cut in two by another's.
+      ...["-ff", "-qq", "-y", "-s", "4096", "-e", "trace=%file"],
+      ...["-e", "signal=none", "-o", `${dir}/calls`],
+    ],
+    calls: () =>
+      [...Deno.readDirSync(dir)].flatMap(({ name }) =>
+        ownCalls(Deno.readTextFileSync(`${dir}/${name}`))
+      ),
+  };
+}
+
+function ownCalls(text: string): Call[] {
+  const calls: Call[] = [];
+  for (const line of text.split("\n")) {
+    const match = /^(\w+)\((.*)\) += (.*)$/.exec(line);
+    if (match === null) continue;
+    const [, name, args, result] = match;
+    // The first is how strace starts the program, the next what it becomes.
+    if (name === "execve" && result === "0" && calls.length > 0) break;
+    calls.push({ name, args, paths: pathsOf(args), result });
+  }
+  return calls;
+}
+
+/** `AT_FDCWD</cwd>, "a"` and `15</dir>, "a"` are paths below that directory. */
+function pathsOf(args: string): string[] {
+  // What is written to a buffer is no path that was asked for: readlink's.
+  const paths: string[] = [];
+  const pattern = /(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"/g;
+  for (const [, dir, path] of args.matchAll(pattern)) {
+    if (path.startsWith("/") || dir === undefined) paths.push(path);
+    else paths.push(path === "" ? dir : `${dir}/${path}`);
+  }
+  return paths;
+}
+
+/**
+ * What has to stand before a program so that one of its calls fails each time
+ * when it is about one file.
+ *
+ * @param call its name
+ * @param error such as `EIO`
+ */
+export function failing(path: string, call: string, error: string): string[] {
+  return tampering(path, call, `error=${error}`);
+}
+
+/**
+ * The same, but the call is made late, and whoever waits for
+ * {@linkcode Late.reached} has until then to change things.
+ *
+ * @param call its name; the calls of statx(2) are made at once
+ * @param seconds how much later
+ */
+export function delaying(path: string, call: string, seconds: number): Late {
+  const output = writeFile(`strace/late${++count}`, "", 0o666);
+  return {
+    before: [
+      programPath("strace"),
+      ...["-f", "-qq", "-o", output, "-P", path, "-e", `trace=statx,${call}`],
+      ...["-e", `inject=${call}:delay_enter=${seconds * 1e6}:when=1`],
+    ],
+    reached: async () => {
+      await waitFor(
+        `statx of ${path}`,
+        () => Deno.readTextFileSync(output).includes("statx("),
+      );
+    },
+  };
+}
+
+let count = 0;
+
+/** A program whose call is late. */
+export interface Late {
+  readonly before: readonly string[];
+  /** Waits until statx(2) has looked at the file. */
+  reached(): Promise<void>;
+}
+
+/** The same, but the kernel ends the program by SIGKILL when it makes the call. */
+export function killedAt(path: string, call: string): string[] {
+  return tampering(path, call, "signal=KILL");
+}
+
+function tampering(path: string, call: string, how: string): string[] {
+  return [
+    programPath("strace"),
+    ...["-f", "-qq", "-o", "/dev/null", "-P", path],
+    ...["-e", `trace=${call}`, "-e", `inject=${call}:${how}`],
+  ];
+}
