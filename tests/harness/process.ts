@@ -7,21 +7,23 @@
 /** How long anything may take before a test gives up, in seconds. */
 export const DEADLINE = 30;
 
-/** No server of a test lives longer than this, in seconds. */
+/** No server of a test lives longer than this, in seconds, unless it says so. */
 const LIFE = 240;
 
 /**
  * Waits until a condition holds.
  *
  * @param what what is waited for, for the error
+ * @param patience how long, in seconds
  * @returns what the condition gave, which is not undefined and not false
  * @throws {Error} where it does not come to hold
  */
 export async function waitFor<T>(
   what: string,
   condition: () => T | undefined | false | Promise<T | undefined | false>,
+  patience: number = DEADLINE,
 ): Promise<T> {
-  const end = Date.now() + DEADLINE * 1000;
+  const end = Date.now() + patience * 1000;
   while (true) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
@@ -88,17 +90,19 @@ export interface Server extends AsyncDisposable {
  * it is disposed of, and by itself some minutes later.
  *
  * @param stderr the file that its standard error is added to
+ * @param life how long it runs at most, in seconds
  */
 export function startServer(
   command: readonly string[],
   stderr: string,
   env: Record<string, string> = {},
+  life: number = LIFE,
 ): Server {
   // timeout(1) leads a process group of its own and ends all of it.
   const child = new Deno.Command("timeout", {
     args: [
       "--kill-after=5",
-      String(LIFE),
+      String(life),
       "sh",
       "-c",
       'exec "$@" 2>>"$0"',
@@ -126,14 +130,47 @@ export function startServer(
   };
 }
 
+/** One line of the kernel's table of TCP sockets. */
+interface TcpSocket {
+  readonly port: number;
+  /** A number in hexadecimal, as in include/net/tcp_states.h. */
+  readonly state: string;
+  /** Whether a process has it. */
+  readonly owned: boolean;
+}
+
+function tcpSockets(): TcpSocket[] {
+  return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) =>
+    Deno.readTextFileSync(table).trimEnd().split("\n").slice(1).map((line) => {
+      const fields = line.trim().split(/\s+/);
+      const [, local, , state] = fields;
+      const port = parseInt(local.slice(local.lastIndexOf(":") + 1), 16);
+      return { port, state, owned: fields[9] !== "0" };
+    })
+  );
+}
+
+const LISTENING = "0A";
+
 /** Whether somebody listens on a TCP port of this machine. */
 export function isListening(port: number): boolean {
-  const suffix = ":" + port.toString(16).toUpperCase().padStart(4, "0");
-  return ["/proc/net/tcp", "/proc/net/tcp6"].some((table) =>
-    Deno.readTextFileSync(table).split("\n").some((line) => {
-      const [, local, , state] = line.trim().split(/\s+/);
-      return state === "0A" && local.endsWith(suffix);
-    })
+  return tcpSockets().some((socket) =>
+    socket.port === port && socket.state === LISTENING
+  );
+}
+
+/** How many connections to a port its server has open now. */
+export function connectionsTo(port: number): number {
+  return tcpSockets().filter((socket) =>
+    socket.port === port && socket.state !== LISTENING && socket.owned
+  ).length;
+}
+
+/** Waits until a server has closed all of its connections. */
+export async function hungUp(port: number): Promise<void> {
+  await waitFor(
+    `the end of all connections to ${port}`,
+    () => connectionsTo(port) === 0,
   );
 }
 

@@ -5,21 +5,25 @@
  */
 
 import { DEADLINE } from "./process.ts";
+import { type Connection, Socket, type SocketOptions } from "./socket.ts";
 
 const encoder = new TextEncoder();
 
 /** Each character as the byte of that number. */
-export function bytesOf(text: string): Uint8Array {
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 /** One connection. Every wait is bounded. */
 export class Client implements Disposable {
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Connection;
+  readonly #patience: number;
   #pending = "";
+  #wasReset = false;
 
-  private constructor(conn: Deno.TcpConn) {
+  private constructor(conn: Connection, patience = DEADLINE) {
     this.#conn = conn;
+    this.#patience = patience;
   }
 
   /** @param hostname of the server */
@@ -27,9 +31,37 @@ export class Client implements Disposable {
     return new Client(await Deno.connect({ hostname, port }));
   }
 
-  /** This end's port. */
-  get port(): number {
-    return (this.#conn.localAddr as Deno.NetAddr).port;
+  /**
+   * Connects a client that can do more.
+   *
+   * @param options `patience`: how long it waits for the server, in seconds
+   */
+  static async connectFrom(
+    port: number,
+    options: SocketOptions & { readonly patience?: number } = {},
+  ): Promise<Client> {
+    const conn = await Socket.connect(port, "127.0.0.1", options);
+    return new Client(conn, options.patience);
+  }
+
+  /** Whether the server ended the connection with a reset. */
+  get wasReset(): boolean {
+    return this.#wasReset;
+  }
+
+  /** Ends the connection with a reset. */
+  reset(): void {
+    this.#socket().reset();
+  }
+
+  /** Sends a byte as urgent data. */
+  urgent(byte: number): void {
+    this.#socket().urgent(byte);
+  }
+
+  #socket(): Socket {
+    if (this.#conn instanceof Socket) return this.#conn;
+    throw new Error("only a client of connectFrom can");
   }
 
   /** Sends text or bytes as they are. */
@@ -85,6 +117,14 @@ export class Client implements Disposable {
     return text;
   }
 
+  /** Reads one byte, undefined where the server has hung up. */
+  async byte(): Promise<string | undefined> {
+    if (this.#pending === "" && !await this.#more(1)) return undefined;
+    const first = this.#pending[0];
+    this.#pending = this.#pending.slice(1);
+    return first;
+  }
+
   /** Reads until what came contains a text, and gives all of it. */
   async until(text: string): Promise<string> {
     while (!this.#pending.includes(text)) {
@@ -97,13 +137,13 @@ export class Client implements Disposable {
     return seen;
   }
 
-  async #more(): Promise<boolean> {
-    const chunk = new Uint8Array(65536);
+  async #more(size = 65536): Promise<boolean> {
+    const chunk = new Uint8Array(size);
     let late = false;
     const timer = setTimeout(() => {
       late = true;
       this.#conn.close();
-    }, DEADLINE * 1000);
+    }, this.#patience * 1000);
     try {
       const length = await this.#conn.read(chunk);
       if (length === null) return false;
@@ -114,7 +154,10 @@ export class Client implements Disposable {
       return true;
     } catch (error) {
       if (late) throw new Error("the server neither answers nor hangs up");
-      if (error instanceof Deno.errors.ConnectionReset) return false;
+      if (error instanceof Deno.errors.ConnectionReset) {
+        this.#wasReset = true;
+        return false;
+      }
       throw error;
     } finally {
       clearTimeout(timer);

@@ -23,6 +23,10 @@ export interface Start {
   readonly port?: number;
   /** The super-server's own environment besides the tests'. */
   readonly env?: Record<string, string>;
+  /** How many clients it has to serve at once; only some ways can. */
+  readonly clients?: number;
+  /** How long it runs at most, in seconds. */
+  readonly life?: number;
 }
 
 /** A super-server that takes connections. */
@@ -59,7 +63,12 @@ async function listen(
   const { port = freePort(), hostname = "127.0.0.1", env = {} } = what;
   const id = `${Deno.pid}-${++count}`;
   const errors = writeFile(`servers/${id}.stderr`, "");
-  const server = startServer(command(port, hostname, id), errors, env);
+  const server = startServer(
+    command(port, hostname, id),
+    errors,
+    env,
+    what.life,
+  );
   const stderr = () => Deno.readTextFileSync(errors);
   try {
     await waitFor(`somebody to listen on ${port}`, () => isListening(port));
@@ -82,6 +91,11 @@ function line({ before = [], binary, next }: Start): string[] {
   return [...before, binary, ...next];
 }
 
+/** Its limit, and as many that wait for it. */
+function atOnce(clients: number | undefined): string[] {
+  return clients === undefined ? [] : [`-c${clients}`, `-b${clients}`];
+}
+
 /** tcpserver without look-ups; `program` names which build of it. */
 function tcpserverWay(name: string, program: string): WayIn {
   return {
@@ -95,6 +109,7 @@ function tcpserverWay(name: string, program: string): WayIn {
         programPath(program),
         "-HR",
         "-l0",
+        ...atOnce(what.clients),
         ...what.options ?? [],
         hostname,
         String(port),

@@ -1,0 +1,290 @@
+/**
+ * Many connections: all at once, and one after the other.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { age, BASE, clean, compile, entries, logLines } from "./binary.ts";
+import { namesIn } from "./entry.ts";
+import { type Deferred, deferred, type Passed, passed } from "./logged.ts";
+import { e2e } from "./need.ts";
+import { greeter, NEXT } from "./next_program.ts";
+import { hungUp, processesOf, waitFor } from "./process.ts";
+import { emptyDir, writeFile } from "./root.ts";
+import { assertOnlySmtp, ATTEMPT, Client } from "./smtp.ts";
+import type { Listener, WayIn } from "./way_in.ts";
+
+/** How many at once. */
+const CLIENTS = 200;
+
+/** How long a client waits for its turn, in seconds: they all start together. */
+const PATIENCE = 180;
+
+/** Where the clients of one test call from. */
+interface Origin {
+  readonly name: string;
+  /** The address of client number `n`. */
+  address(n: number): string;
+  /** How many networks that makes of so many clients. */
+  networks(clients: number): number;
+}
+
+const ORIGINS: Origin[] = [
+  {
+    name: `${CLIENTS} networks`,
+    address: (n) => `127.20.${n}.7`,
+    networks: (clients) => clients,
+  },
+  {
+    name: "one network",
+    address: (n) => `127.21.0.${n + 1}`,
+    networks: () => 1,
+  },
+];
+
+/** Registers the tests for one way in. */
+export function loadSuite(way: WayIn): void {
+  for (const origin of ORIGINS) {
+    e2e(
+      `${way.name}: ${CLIENTS} at once from ${origin.name}`,
+      way,
+      () => atOnce(way, origin),
+    );
+  }
+  // Any number by hand:
+  // deno task test --filter=after tests/trust_load_test.ts -- 20000
+  const count = Number(Deno.args[0] ?? 200);
+  e2e(`${way.name}: ${count} one after the other`, way, async () => {
+    const { memory: [before, after] } = await inARow(way, count);
+    if (Deno.args.length > 0) console.log(`memory: ${before} ${after} bytes`);
+  });
+}
+
+async function atOnce(way: WayIn, origin: Origin): Promise<void> {
+  clean();
+  const binary = await compile({ timeouts: { delay: "1h" } });
+  await using server = await way.start({
+    binary,
+    next: greeter(),
+    clients: CLIENTS + 10,
+    life: 8 * PATIENCE,
+  });
+  const before = holdings(server, binary);
+  const networks = origin.networks(CLIENTS);
+  const round = async (deferring: boolean) => {
+    await crowd(server, origin, deferring);
+    await hungUp(server.port);
+  };
+  const counts = () => Object.values(entries());
+
+  // Twice deferred.
+  await round(true);
+  assertEquals(counts(), Array(networks).fill(0));
+  let lines: (Deferred | Passed)[] = await deferred(CLIENTS, PATIENCE);
+  assertEquals(tally(lines), reasons("new", networks, "early"));
+  assertEquals(networksIn(lines, "new"), networks);
+  await round(true);
+  assertEquals(counts(), Array(networks).fill(0));
+  lines = (await deferred(2 * CLIENTS, PATIENCE)).slice(CLIENTS);
+  assertEquals(tally(lines), { early: CLIENTS });
+
+  // Twice let in.
+  emptyDir("log");
+  for (const name of Object.keys(entries())) age(name, 4000);
+  await round(false);
+  const first = counts();
+  lines = await passed(CLIENTS, PATIENCE);
+  assertEquals(networksIn(lines, "retried"), networks);
+  assertEquals(networksIn(lines), networks);
+  await round(false);
+  lines = (await passed(2 * CLIENTS, PATIENCE)).slice(CLIENTS);
+  assertEquals(tally(lines), { known: CLIENTS });
+  const second = counts();
+  assertEquals([first.length, second.length], [networks, networks]);
+  // A count may be lost where two come at once, an entry and a pass may not.
+  const each = CLIENTS / networks;
+  for (const accepted of first) assert(accepted >= 1 && accepted <= each);
+  second.forEach((accepted, i) => {
+    assert(accepted > first[i] && accepted <= first[i] + each, `${accepted}`);
+  });
+
+  assertEquals(server.stderr(), "");
+  await unchanged(server, binary, before);
+}
+
+/** All at once: nobody goes on before everybody has the banner. */
+async function crowd(server: Listener, origin: Origin, deferring: boolean) {
+  let waiting = CLIENTS;
+  const everybody = Promise.withResolvers<void>();
+  await Promise.all(Array.from({ length: CLIENTS }, async (_, n) => {
+    const options = { from: origin.address(n), patience: PATIENCE };
+    try {
+      using client = await Client.connectFrom(server.port, options);
+      const banner = await client.reply();
+      if (deferring) assertMatch(banner ?? "none", /^220 mx\.example ESMTP$/);
+      else assertEquals(banner, NEXT);
+      if (--waiting === 0) everybody.resolve();
+      await everybody.promise;
+      await client.send(`${ATTEMPT.join("\r\n")}\r\n`);
+      const text = await client.rest();
+      assertOnlySmtp(text);
+      assertMatch(text, deferring ? /\r\n451 4\.7\.1 .*\r\n221 / : /250 QUIT/);
+      assert(!client.wasReset);
+    } catch (error) {
+      everybody.reject(error);
+      throw error;
+    }
+  }));
+}
+
+/** How often each reason was given. */
+function tally(lines: readonly (Deferred | Passed)[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { reason } of lines) counts[reason] = (counts[reason] ?? 0) + 1;
+  return counts;
+}
+
+/** So many of one reason, and the other for the rest. */
+function reasons(some: string, count: number, other: string) {
+  const rest = CLIENTS - count;
+  return rest === 0 ? { [some]: count } : { [some]: count, [other]: rest };
+}
+
+/** How many networks the lines name. */
+function networksIn(lines: readonly (Deferred | Passed)[], reason?: string) {
+  const chosen = lines.filter((line) =>
+    reason === undefined || line.reason === reason
+  );
+  return new Set(chosen.map(({ net }) => net)).size;
+}
+
+/** What must not grow. */
+interface Holdings {
+  /** Processes of the binary. */
+  readonly processes: number;
+  /** Processes below the server, ended ones that nobody asked after included. */
+  readonly children: number;
+  /** The server's descriptors. */
+  readonly descriptors: number;
+}
+
+function holdings(server: Listener, binary: string): Holdings {
+  return {
+    processes: processesOf(binary).length,
+    children: childrenOf(server.pid),
+    descriptors: [...Deno.readDirSync(`/proc/${server.pid}/fd`)].length,
+  };
+}
+
+function childrenOf(pid: number): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const path = `/proc/${pid}/task/${name}/children`;
+    const pids = Deno.readTextFileSync(path).split(" ").filter(Boolean);
+    count += pids.length;
+  }
+  return count;
+}
+
+async function unchanged(server: Listener, binary: string, before: Holdings) {
+  let now = before;
+  try {
+    await waitFor("what there was before", () => {
+      now = holdings(server, binary);
+      return Object.entries(before).every(([what, count]) =>
+        now[what as keyof Holdings] <= count
+      );
+    });
+  } catch {
+    assertEquals(now, before);
+  }
+}
+
+/** What {@linkcode inARow} saw. */
+interface Row {
+  /** The server's own memory before and after, in bytes. */
+  readonly memory: [before: number, after: number];
+}
+
+/** They call from so many networks; the first half of these is let in. */
+const HOMES = 50;
+
+/** How much the server may hold more after any number, in bytes. */
+const GROWTH = 16e6;
+
+/**
+ * Clients one after the other, of every kind in turn, half of them let in.
+ *
+ * @throws {Error} where one is not served, or where anything is left afterwards
+ */
+async function inARow(way: WayIn, count: number): Promise<Row> {
+  clean();
+  const binary = await compile({ timeouts: { delay: "1h" } });
+  const scratch = emptyDir("scratch");
+  await using server = await way.start({
+    binary,
+    // It complains of clients that have gone.
+    next: ["/bin/sh", "-c", 'exec "$0" 2>/dev/null', ...greeter()],
+    env: { TMPDIR: scratch },
+    life: 120 + count,
+  });
+  for (let n = 0; n < HOMES / 2; n++) {
+    writeFile(`base/127.30.${n}.0_24`, "x", 0o600);
+  }
+  // What is loaded once is loaded after these.
+  for (let n = 0; n < HOMES; n++) await one(server, n);
+  await hungUp(server.port);
+  const before = holdings(server, binary);
+  const memory = memoryOf(server.pid);
+  const files = namesIn(BASE);
+  for (let n = HOMES; n < count; n++) {
+    await one(server, n);
+    // So that the kernel's own limits are not what is met.
+    if (n % 100 === 0) await hungUp(server.port);
+  }
+  await hungUp(server.port);
+  await unchanged(server, binary, before);
+  const after = memoryOf(server.pid);
+  assert(after - memory < GROWTH, `grown from ${memory} to ${after} bytes`);
+  assertEquals(namesIn(BASE), files);
+  assertEquals(namesIn(scratch), []);
+  assertEquals(server.stderr(), "");
+  assertEquals(logLines().length, count);
+  const known = Array.from({ length: count }, (_, n) => n).filter(isLetIn);
+  const accepted = Object.values(entries()).reduce((sum, n) => sum + n);
+  assertEquals(accepted, HOMES / 2 + known.length);
+  return { memory: [memory, after] };
+}
+
+/** Whether client number `n` calls from a network that is known. */
+function isLetIn(n: number): boolean {
+  return n % HOMES < HOMES / 2;
+}
+
+/** One client. */
+async function one(server: Listener, n: number): Promise<void> {
+  const place = n % HOMES;
+  const known = isLetIn(n);
+  const options = { from: `127.30.${place}.9` };
+  using client = await Client.connectFrom(server.port, options);
+  const banner = await client.reply();
+  assertEquals(banner, known ? NEXT : "220 mx.example ESMTP");
+  // From each network every kind in turn.
+  const kind = (n + Math.floor(n / HOMES)) % 4;
+  if (kind === 0) return;
+  await client.send(`${ATTEMPT.slice(0, 3).join("\r\n")}\r\n`);
+  if (kind === 1) return client.reset();
+  if (kind === 2) await client.half();
+  else await client.send("QUIT\r\n");
+  const text = await client.rest();
+  assertOnlySmtp(text);
+  assertMatch(text, known ? /^250 .*\r\n250 / : /\r\n451 4\.7\.1 .*\r\n/);
+}
+
+/** What a process has for itself alone, in bytes. */
+function memoryOf(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const [, kilobytes] = /^RssAnon:\s*(\d+) kB$/m.exec(status)!;
+  return Number(kilobytes) * 1024;
+}

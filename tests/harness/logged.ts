@@ -1,0 +1,83 @@
+/**
+ * What the log says of a session, read by a grammar that leaves no room for
+ * anything that a client made up.
+ *
+ * @module
+ */
+
+import { logLines } from "./binary.ts";
+import { DEADLINE, waitFor } from "./process.ts";
+
+/** What the line of a deferred session says; values are still escaped. */
+export interface Deferred {
+  readonly ip: string;
+  readonly net: string;
+  readonly reason: string;
+  readonly helo?: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+/** What the line of a session that was let in says. */
+export interface Passed {
+  readonly ip: string;
+  readonly net: string;
+  readonly reason: string;
+  readonly accepted: string;
+}
+
+const STAMP = String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+const WHO = String.raw`ip=(?<ip>[0-9a-f.:]+) net=(?<net>[0-9a-f.:/]+)`;
+// Nothing invisible, no blank, no control character, no forged escape.
+const VALUE = String
+  .raw`(?:[^\p{C}\p{Z}\p{DI}\\"]|\\x[0-9a-f]{2})*(?:\.\.\.)?`;
+const ENVELOPE = `(?: helo=(?<helo>${VALUE}))?` +
+  `(?: from=<(?<from>${VALUE})>)?(?: to=<(?<to>${VALUE})>)?`;
+const DEFERRED = new RegExp(
+  `${STAMP} defer ${WHO} reason=(?<reason>[a-z]+) wait=\\d+${ENVELOPE}$`,
+  "u",
+);
+const PASSED = new RegExp(
+  `${STAMP} pass ${WHO} reason=(?<reason>[a-z]+) age=\\d+ ` +
+    "accepted=(?<accepted>\\d+)$",
+);
+
+function read<T>(line: string, grammar: RegExp): T {
+  const match = grammar.exec(line);
+  if (match === null || line.length > 1500) {
+    throw new Error(`not the line of a session: ${JSON.stringify(line)}`);
+  }
+  return { ...match.groups } as T;
+}
+
+/**
+ * Waits for the lines of so many sessions, and no others.
+ *
+ * @param patience how long, in seconds
+ * @throws {Error} where there are fewer, or more
+ */
+async function sessions<T>(
+  count: number,
+  grammar: RegExp,
+  patience: number,
+): Promise<T[]> {
+  await waitFor(`${count} lines`, () => logLines().length >= count, patience);
+  const all = logLines();
+  if (all.length > count) {
+    throw new Error(`${all.length} lines of ${count} sessions: ${all.at(-1)}`);
+  }
+  return all.map((line) => read<T>(line, grammar));
+}
+
+/** The only lines in the log: those of so many deferred sessions. */
+export function deferred(
+  count: number,
+  patience = DEADLINE,
+): Promise<Deferred[]> {
+  return sessions(count, DEFERRED, patience);
+}
+
+/** The only lines in the log: those of so many sessions that were let in. */
+export function passed(count: number, patience = DEADLINE): Promise<Passed[]> {
+  return sessions(count, PASSED, patience);
+}
