@@ -5,7 +5,7 @@
  */
 
 import { ignoreFileSizeSignal, type SocketName } from "../libc.ts";
-import { openLog, reachesClient } from "../log.ts";
+import { openLog } from "../log.ts";
 import { formatLine, quote } from "../logline.ts";
 import { type Abi, abiOf } from "../serve/abi.ts";
 import type { ServeConfig } from "../serve/config.ts";
@@ -135,7 +135,8 @@ async function serve(
         setDescriptorLimit(limit);
       }
     },
-    openLog: () => openLog(config.log, reachesClient(2)),
+    // No client is on a descriptor that this program began with.
+    openLog: () => openLog(config.log, false),
   });
   const server = new Server({
     config,
