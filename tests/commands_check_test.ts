@@ -56,7 +56,9 @@ e2e("check: everything right", {}, async () => {
   const before = snapshot();
   const outcome = await check("sh", "-c", "exit 1");
   assertFindings(outcome);
-  const lines = outcome.stdout.split("\n").slice(0, -1);
+  // Root's binaries say who serve runs as.
+  const lines = outcome.stdout.split("\n").slice(0, -1)
+    .filter((line) => line !== "ok   serve becomes root");
   const expected = [
     /^ok {3}greylist\.config\.ts is valid$/,
     new RegExp(`^ok   baseDir ${BASE}: mode 0700, owned by uid \\d+$`),
@@ -385,5 +387,41 @@ e2e("check: with another user's rights", {
       stdout,
       new RegExp(`\nFIX  ${own}: no program that uid ${NOBODY} can execute\n`),
     );
+  });
+});
+
+e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
+  clean();
+  const look = async (serve: Config["serve"], ...before: string[]) =>
+    await run([...before, await compile({ serve }), "check"]);
+  const user = "nobody";
+  await t.step("nothing, where nobody is to use it", async () => {
+    const outcome = await look({ limit: 10 });
+    assertFindings(outcome);
+    assert(!outcome.stdout.includes("serve"));
+  });
+  await t.step("a user", async () => {
+    const outcome = await look({ user });
+    assertFindings(outcome);
+    assert(outcome.stdout.includes("\nok   serve becomes nobody\n"));
+    assertFindings(
+      await look({ user: "no-such-user" }),
+      /^FIX {2}serve\.user no-such-user: expected the name of a user$/,
+    );
+  });
+  await t.step("a group", async () => {
+    assertFindings(
+      await look({ user, group: "no-such-group" }),
+      /^FIX {2}serve\.group no-such-group: expected the name of a group$/,
+    );
+  });
+  await t.step("descriptors", async () => {
+    const few = ["prlimit", "--nofile=300:300"];
+    assertFindings(
+      await look({ user }, ...few),
+      /^FIX {2}serve\.limit and serve\.deferredLimit need 1168 descriptors, and there may be 300: raise /,
+    );
+    const serve = { user, limit: 10, deferredLimit: 100 };
+    assertFindings(await look(serve, ...few));
   });
 });

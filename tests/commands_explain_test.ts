@@ -253,3 +253,32 @@ e2e("explain: an entry that is no regular file", {}, async () => {
     /^greylist explain: [^\n]*\/10\.0\.0\.0_24: a directory: [^\n]+\n$/,
   );
 });
+
+e2e("explain: the rules of serve", {}, async () => {
+  clean();
+  const binary = await compile({
+    serve: {
+      user: "root",
+      rules: [
+        { networks: ["192.0.2.66"], deny: true },
+        { networks: ["192.0.2.0/24"], env: { A: "1", RELAYCLIENT: "" } },
+        { networks: ["2001:db8::/32"], env: { A: "1" } },
+        { networks: ["0.0.0.0/0"] },
+      ],
+    },
+  });
+  const said: [string, string | undefined][] = [
+    ["192.0.2.66", "rules[0]: greylist serve hangs up on it"],
+    [
+      "192.0.2.67",
+      "rules[1]: greylist serve sets A, RELAYCLIENT, so it is exempt by " +
+      "env:RELAYCLIENT there",
+    ],
+    ["2001:db8::1", "rules[2]: greylist serve sets A"],
+    ["198.51.100.1", "rules[3]: greylist serve takes it"],
+    ["2001:db9::1", undefined],
+  ];
+  for (const [address, text] of said) {
+    assertEquals((await explain(binary, address)).serve, text, address);
+  }
+});

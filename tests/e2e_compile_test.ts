@@ -116,6 +116,16 @@ const REFUSALS: Refusal[] = [
     says: ["timeouts", "5", "an object"],
   },
   {
+    name: "a limit of serve that is none",
+    source: untyped("serve: { limit: 0 }"),
+    says: ["serve.limit", "0", "a whole number from 1"],
+  },
+  {
+    name: "a rule of serve for nobody",
+    source: untyped("serve: { rules: [{ deny: true }] }"),
+    says: ["serve.rules[0].networks", "at least one network"],
+  },
+  {
     name: "no default export",
     source: "export const config = { baseDir: '/tmp/x' };\n",
     says: ["default", "defineConfig"],

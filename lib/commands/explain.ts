@@ -14,6 +14,7 @@ import { isHostPattern, type ResolvedConfig } from "../config.ts";
 import { Listing } from "../listing.ts";
 import { type Entry, judge, type Verdict } from "../policy.ts";
 import { readRegularFile } from "../regular_file.ts";
+import { type Admission, admit } from "../serve/rules.ts";
 import { entryName, Store } from "../store.ts";
 import { findExemption } from "../whitelist.ts";
 import { searchFile } from "../whitelist_file.ts";
@@ -35,13 +36,13 @@ DESCRIPTION
   changed by asking.
 
   Environment variables such as RELAYCLIENT are given by the super-server for
-  each connection and are not known here.
+  each connection and are not known here, but for those of serve.rules.
 
 OPTIONS
   --host=NAME  the client's host name, as TCPREMOTEHOST would give it
   --port=N     the local port that it is connected to, as TCPLOCALPORT
 `,
-  run(args, { config }) {
+  run(args, { config, serve }) {
     const { options, operands } = parseOptions(args, {
       string: ["host", "port"],
     });
@@ -59,6 +60,11 @@ OPTIONS
     const network = clientNetwork(address, config.match);
     const name = formatNetwork(network);
     output.line(`client     ${formatAddress(address)}, counts as ${name}`);
+    const admission = admit(serve.rules, address);
+    if (admission.rule !== undefined) {
+      const { env } = config.whitelist;
+      output.line(`serve      ${admission.rule}: ${admitted(admission, env)}`);
+    }
 
     const host = hostOf(options.host);
     const port = portOf(options.port);
@@ -112,6 +118,19 @@ function portOf(value: string | boolean | undefined): number | undefined {
   throw new UsageError(
     `--port=${value}: expected a port number from 1 to 65535`,
   );
+}
+
+/** What a rule of serve does; the wrapper knows none. */
+function admitted(
+  { deny, env }: Admission,
+  exempting: readonly string[],
+): string {
+  if (deny) return "greylist serve hangs up on it";
+  const names = Object.keys(env);
+  if (names.length === 0) return "greylist serve takes it";
+  const exempt = names.find((name) => exempting.includes(name));
+  return `greylist serve sets ${names.join(", ")}` +
+    (exempt === undefined ? "" : `, so it is exempt by env:${exempt} there`);
 }
 
 /** What was looked at in vain, and what could not be. */
