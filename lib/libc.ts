@@ -1,6 +1,5 @@
 /**
- * The few calls of the C library that Deno has no function for. Each group is
- * opened when it is first used: a symbol costs some 0.15 ms of every start.
+ * The few calls of the C library that Deno has no function for.
  *
  * @module
  */
@@ -72,73 +71,103 @@ export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
-const errors = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // char *strerror(int errnum);
-    strerror: { parameters: ["i32"], result: "pointer" },
-  }).symbols
+/**
+ * Where dlsym(3) is: here up to glibc 2.33, since then in the C library, which
+ * this one leads to. The runtime itself is linked with it.
+ */
+const LIBDL = "libdl.so.2";
+
+const dlsym = lazily(() =>
+  Deno.dlopen(LIBDL, {
+    // void *dlsym(void *handle, const char *symbol);
+    dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
+  }).symbols.dlsym
 );
 
+function find<const F extends Deno.ForeignFunction>(name: string, type: F) {
+  const pointer = dlsym()(null, cString(name));
+  if (pointer === null) throw new Error(`${LIBC}: no ${name}`);
+  return new Deno.UnsafeFnPointer<F>(pointer as never, type);
+}
+
+/** Where errno is. Looking for it must not change it. */
+const errnoPlace = lazily(() => {
+  // int *__errno_location(void);
+  const type = { parameters: [], result: "pointer" } as const;
+  return new Deno.UnsafePointerView(find("__errno_location", type).call()!);
+});
+
+/** Functions with the types that Deno passes. */
+type Callables<T extends Record<string, Deno.ForeignFunction>> = {
+  readonly [N in keyof T]: Deno.UnsafeFnPointer<T[N]>["call"];
+};
+
+/**
+ * Functions of the C library, each looked up when it is first called. A symbol
+ * of Deno.dlopen costs a start some 0.2 ms, one that is found this way a tenth
+ * of that; but each call of it takes longer.
+ */
+function fromLibc<const T extends Record<string, Deno.ForeignFunction>>(
+  types: T,
+): Callables<T> {
+  const functions: Record<string, (...args: never[]) => unknown> = {};
+  for (const [name, type] of Object.entries(types)) {
+    const look = lazily(() => {
+      errnoPlace();
+      return find(name, type);
+    });
+    functions[name] = (...args) => look().call(...args);
+  }
+  return functions as Callables<T>;
+}
+
+const libc = fromLibc({
+  // int open(const char *pathname, int flags, mode_t mode);
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  // int close(int fd);
+  close: { parameters: ["i32"], result: "i32" },
+  // int ftruncate(int fd, off_t length);
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  // sighandler_t signal(int signum, sighandler_t handler);
+  signal: { parameters: ["i32", "u64"], result: "u64" },
+  // int execvp(const char *file, char *const argv[]);
+  execvp: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int fchmod(int fd, mode_t mode);
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // int futimens(int fd, const struct timespec times[2]);
+  futimens: { parameters: ["i32", "pointer"], result: "i32" },
+  // unsigned int alarm(unsigned int seconds);
+  alarm: { parameters: ["u32"], result: "u32" },
+  // int dup2(int oldfd, int newfd);
+  dup2: { parameters: ["i32", "i32"], result: "i32" },
+  // int fcntl(int fd, int cmd, int arg);
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int getpeername(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  // int socket(int domain, int type, int protocol);
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags,
+  //                const struct sockaddr *dest_addr, socklen_t addrlen);
+  sendto: {
+    parameters: ["i32", "buffer", "u64", "i32", "buffer", "u32"],
+    result: "i64",
+  },
+  // char *strerror(int errnum);
+  strerror: { parameters: ["i32"], result: "pointer" },
+});
+
 function describe(code: number): string {
-  const text = errors().strerror(code);
+  const text = libc.strerror(code);
   return text === null
     ? `error ${code}`
     : Deno.UnsafePointerView.getCString(text);
 }
-
-// What an accepted connection needs, in one group.
-const base = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int *__errno_location(void);
-    __errno_location: { parameters: [], result: "pointer" },
-    // int open(const char *pathname, int flags, mode_t mode);
-    open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
-    // int close(int fd);
-    close: { parameters: ["i32"], result: "i32" },
-    // int ftruncate(int fd, off_t length);
-    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-    // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
-    poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
-    // sighandler_t signal(int signum, sighandler_t handler);
-    signal: { parameters: ["i32", "u64"], result: "u64" },
-    // int execvp(const char *file, char *const argv[]);
-    execvp: { parameters: ["buffer", "buffer"], result: "i32" },
-  }).symbols
-);
-
-const rarer = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int fchmod(int fd, mode_t mode);
-    fchmod: { parameters: ["i32", "u32"], result: "i32" },
-    // int futimens(int fd, const struct timespec times[2]);
-    futimens: { parameters: ["i32", "pointer"], result: "i32" },
-    // unsigned int alarm(unsigned int seconds);
-    alarm: { parameters: ["u32"], result: "u32" },
-    // int dup2(int oldfd, int newfd);
-    dup2: { parameters: ["i32", "i32"], result: "i32" },
-    // int fcntl(int fd, int cmd, int arg);
-    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  }).symbols
-);
-
-const sockets = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int getpeername(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
-    getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-    // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
-    getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-    // int shutdown(int sockfd, int how);
-    shutdown: { parameters: ["i32", "i32"], result: "i32" },
-    // int socket(int domain, int type, int protocol);
-    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-    // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags,
-    //                const struct sockaddr *dest_addr, socklen_t addrlen);
-    sendto: {
-      parameters: ["i32", "buffer", "u64", "i32", "buffer", "u32"],
-      result: "i64",
-    },
-  }).symbols
-);
 
 /** Whether something failed with this errno. */
 export function isErrno(error: unknown, code: number): boolean {
@@ -147,8 +176,7 @@ export function isErrno(error: unknown, code: number): boolean {
 
 /** Why the last call failed; only right after one that did. */
 export function errno(): number {
-  const where = base().__errno_location();
-  return where === null ? 0 : new Deno.UnsafePointerView(where).getInt32();
+  return errnoPlace().getInt32();
 }
 
 /**
@@ -173,8 +201,8 @@ export function check<T extends number | bigint>(call: string, result: T): T {
 export function openForWriting(path: string, how: "existing" | "new"): number {
   const flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
     (how === "new" ? O_CREAT | O_EXCL : 0);
-  const fd = check("open", base().open(cString(path), flags, 0o600));
-  if (how === "new") check("fchmod", rarer().fchmod(fd, 0o600));
+  const fd = check("open", libc.open(cString(path), flags, 0o600));
+  if (how === "new") check("fchmod", libc.fchmod(fd, 0o600));
   return fd;
 }
 
@@ -207,7 +235,7 @@ export function openOrMake(path: string): number {
  * @throws {LibcError}
  */
 export function truncate(fd: number, size: number): void {
-  check("ftruncate", base().ftruncate(fd, BigInt(size)));
+  check("ftruncate", libc.ftruncate(fd, BigInt(size)));
 }
 
 /**
@@ -216,12 +244,12 @@ export function truncate(fd: number, size: number): void {
  * @throws {LibcError}
  */
 export function touch(fd: number): void {
-  check("futimens", rarer().futimens(fd, null));
+  check("futimens", libc.futimens(fd, null));
 }
 
 /** Closes a descriptor. */
 export function close(fd: number): void {
-  base().close(fd);
+  libc.close(fd);
 }
 
 /** What SIGXFSZ did before; undefined where it still does. */
@@ -232,7 +260,7 @@ let fileSizeSignal: bigint | undefined;
  * of the end of the process, until {@linkcode exec}.
  */
 export function ignoreFileSizeSignal(): void {
-  fileSizeSignal = base().signal(SIGXFSZ, SIG_IGN);
+  fileSizeSignal = libc.signal(SIGXFSZ, SIG_IGN);
 }
 
 /**
@@ -250,7 +278,7 @@ export function poll(fd: number, events: number, timeout: number): boolean {
   const wait = Math.max(0, Math.min(Math.ceil(timeout), 0x7fffffff));
   const buffer = new Uint8Array(pollfd.buffer);
   while (true) {
-    const ready = base().poll(buffer, 1n, wait);
+    const ready = libc.poll(buffer, 1n, wait);
     // A process that was stopped and goes on finds its wait interrupted.
     if (ready !== -1 || errno() !== EINTR) return check("poll", ready) > 0;
   }
@@ -267,12 +295,12 @@ export function exec(argv: string[]): LibcError {
   const strings = argv.map(cString);
   const pointers = new BigUint64Array(strings.length + 1);
   strings.forEach((string, i) => pointers[i] = addressOf(string));
-  base().signal(SIGPIPE, SIG_DFL);
-  if (fileSizeSignal !== undefined) base().signal(SIGXFSZ, fileSizeSignal);
-  base().execvp(strings[0], new Uint8Array(pointers.buffer));
+  libc.signal(SIGPIPE, SIG_DFL);
+  if (fileSizeSignal !== undefined) libc.signal(SIGXFSZ, fileSizeSignal);
+  libc.execvp(strings[0], new Uint8Array(pointers.buffer));
   const error = new LibcError("exec", errno());
-  base().signal(SIGPIPE, SIG_IGN);
-  if (fileSizeSignal !== undefined) base().signal(SIGXFSZ, SIG_IGN);
+  libc.signal(SIGPIPE, SIG_IGN);
+  if (fileSizeSignal !== undefined) libc.signal(SIGXFSZ, SIG_IGN);
   return error;
 }
 
@@ -281,7 +309,7 @@ export function exec(argv: string[]): LibcError {
  * (alarm(2)).
  */
 export function endAfter(seconds: number): void {
-  rarer().alarm(Math.ceil(seconds));
+  libc.alarm(Math.ceil(seconds));
 }
 
 /** One end of a TCP connection. */
@@ -292,12 +320,12 @@ export interface SocketName {
 
 /** The address and port of a socket's other end, undefined where it has none. */
 export function peerOf(fd: number): SocketName | undefined {
-  return nameOf(sockets().getpeername, fd);
+  return nameOf(libc.getpeername, fd);
 }
 
 /** The address and port of a socket's own end, undefined where it has none. */
 export function localOf(fd: number): SocketName | undefined {
-  return nameOf(sockets().getsockname, fd);
+  return nameOf(libc.getsockname, fd);
 }
 
 type NameCall = (
@@ -343,7 +371,7 @@ export function readSocketName(view: DataView): SocketName | undefined {
  * @returns false where the descriptor is no connected socket
  */
 export function shutdownWriting(fd: number): boolean {
-  return sockets().shutdown(fd, SHUT_WR) === 0;
+  return libc.shutdown(fd, SHUT_WR) === 0;
 }
 
 /**
@@ -360,7 +388,7 @@ export function sendDatagram(
   const address = new Uint8Array(110);
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
   address.set(name, 2);
-  const { socket, sendto } = sockets();
+  const { socket, sendto } = libc;
   const fd = check("socket", socket(AF_UNIX, SOCK_DGRAM | O_CLOEXEC, 0));
   const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
   const length = BigInt(bytes.length);
@@ -377,10 +405,10 @@ export function sendDatagram(
  * @throws {LibcError}
  */
 export function silence(fd: number): () => void {
-  const { fcntl, dup2 } = rarer();
+  const { fcntl, dup2 } = libc;
   const saved = check("fcntl", fcntl(fd, F_DUPFD_CLOEXEC, 3));
   const flags = O_WRONLY | O_CLOEXEC;
-  const nothing = check("open", base().open(cString("/dev/null"), flags, 0));
+  const nothing = check("open", libc.open(cString("/dev/null"), flags, 0));
   check("dup2", dup2(nothing, fd));
   close(nothing);
   return () => {
