@@ -5,13 +5,14 @@
  */
 
 import { isCommand } from "./lib/commands/names.ts";
+import type { ConfigModule } from "./lib/compiled.ts";
 import { EXIT } from "./lib/exit.ts";
 import { reachesClient } from "./lib/log.ts";
 import { wrap } from "./lib/wrapper.ts";
 
 /** The configuration module, loaded where a fault in it can be reported. */
-async function load(): Promise<unknown> {
-  return (await import("./greylist.config.ts")).default;
+function load(): Promise<ConfigModule> {
+  return import("./greylist.config.ts");
 }
 
 /**
@@ -25,7 +26,7 @@ async function main(args: string[]): Promise<number> {
   if (name === undefined && reachesClient(2)) return wrap([], load);
   if (name === undefined || isCommand(name)) {
     const { runCommand } = await import("./lib/commands/mod.ts");
-    return runCommand(name, args.slice(1), load);
+    return runCommand(name, args.slice(1), async () => (await load()).default);
   }
   return wrap(name === "--" ? args.slice(1) : args, load);
 }

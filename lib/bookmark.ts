@@ -6,7 +6,6 @@
  * @module
  */
 
-import { join } from "@std/path/join";
 import {
   check,
   close,
@@ -33,7 +32,7 @@ const libc = lazily(() =>
 );
 
 function pathIn(dir: string): string {
-  return join(dir, ".prune");
+  return `${dir}/.prune`;
 }
 
 /**

@@ -18,6 +18,9 @@ import {
   trimBlanks,
   word,
 } from "./command_line.ts";
+import { MAX_REPLY, printable } from "./reply_text.ts";
+
+export { cutText } from "./reply_text.ts";
 
 /** The longest command line in octets, line end included (RFC 5321: 512). */
 const MAX_LINE = 4096;
@@ -25,17 +28,8 @@ const MAX_LINE = 4096;
 /** The bad command of this number ends the session. */
 const MAX_BAD = 20;
 
-/** The longest reply line in octets, CRLF included (RFC 5321, 4.5.3.1.5). */
-const MAX_REPLY = 512;
-
 /** The longest domain in octets (RFC 5321, 4.5.3.1.2). */
 const MAX_DOMAIN = 255;
-
-/** How much of a deferral stands before the administrator's text, in octets. */
-const CODE_LENGTH = "451 4.7.1 ".length;
-
-/** What a deferral says when the administrator's text is empty. */
-const DEFAULT_TEXT = "Greylisted, please try again later";
 
 const LF = 10, CR = 13;
 
@@ -291,27 +285,4 @@ export class Dialogue {
     this.#mail = false;
     if (this.#envelope.recipients > 0) this.#settled = true;
   }
-}
-
-/**
- * Makes the config function's text fit for the deferral: one line of printable
- * ASCII, short enough that the whole reply `451 4.7.1 TEXT` with its CRLF keeps
- * to 512 octets (RFC 5321, 4.5.3.1.5).
- *
- * Line ends and control characters become a space, other characters outside
- * ASCII a question mark: a client that did not use SMTPUTF8 must not be sent
- * them (RFC 5321, 4.2). An empty text becomes a general one.
- */
-export function cutText(text: string): string {
-  return printable(text, MAX_REPLY - 2 - CODE_LENGTH) || DEFAULT_TEXT;
-}
-
-/** One trimmed line of printable ASCII, of at most `limit` octets. */
-function printable(text: string, limit: number): string {
-  return text
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
-    .replace(/[^ -~]/gu, "?")
-    .trim()
-    .slice(0, limit)
-    .trimEnd();
 }

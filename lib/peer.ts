@@ -47,7 +47,10 @@ export function findPeer(
     const text = env(source);
     if (!text) continue;
     // The zone of a link-local address (RFC 4007) names a link, not a host.
-    const address = parseAddress(text.replace(/^(fe80:.*)%.*$/i, "$1"));
+    const zoneless = text.includes("%")
+      ? text.replace(/^(fe80:.*)%.*$/i, "$1")
+      : text;
+    const address = parseAddress(zoneless);
     if (address !== undefined) return { address, source };
     throw new PeerError(
       `${source}: ${JSON.stringify(text.slice(0, 60))}: expected an IP address`,

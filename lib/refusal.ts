@@ -6,7 +6,8 @@
 
 import type { ResolvedConfig } from "./config.ts";
 import { converse, sayOnce } from "./conversation.ts";
-import { cutText, Dialogue } from "./dialogue.ts";
+import type { Dialogue, DialogueOptions } from "./dialogue.ts";
+import { cutText } from "./reply_text.ts";
 import { escapeValue } from "./logline.ts";
 import type { Environment } from "./peer.ts";
 import { readRegularFile } from "./regular_file.ts";
@@ -44,12 +45,15 @@ export function bannerOf(refusal: Refusal): string {
  *
  * @returns the first envelope that was offered
  */
-export function refuseRecipients(
+export async function refuseRecipients(
   refusal: Refusal,
   config: ResolvedConfig,
   env: Environment,
-): Told {
-  const dialogue = dialogueOf(refusal, greetingName(config.controlDir, env));
+): Promise<Told> {
+  // Who is let in does not pay for it.
+  const { Dialogue } = await import("./dialogue.ts");
+  const hostname = greetingName(config.controlDir, env);
+  const dialogue = new Dialogue(dialogueOptions(refusal, hostname));
   converse(dialogue, config.deferral);
   return toldIn(dialogue);
 }
@@ -59,9 +63,11 @@ export function refuseRecipients(
  *
  * @param hostname the name in the banner
  */
-export function dialogueOf(refusal: Refusal, hostname: string): Dialogue {
-  const deferral = `451 ${refusal.status} ${cutText(refusal.text)}`;
-  return new Dialogue({ hostname, deferral });
+export function dialogueOptions(
+  { status, text }: Refusal,
+  hostname: string,
+): DialogueOptions {
+  return { hostname, deferral: `451 ${status} ${cutText(text)}` };
 }
 
 /** The first envelope that the client offered. */

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { join } from "@std/path/join";
 import { formatAddress, type Network, parseNetwork, width } from "./address.ts";
 import {
   close,
@@ -142,7 +141,7 @@ export class Store {
   }
 
   #path(network: Network): string {
-    return join(this.#dir, entryName(network));
+    return `${this.#dir}/${entryName(network)}`;
   }
 }
 

@@ -12,9 +12,9 @@ import {
   formatNetwork,
   type Network,
 } from "./address.ts";
-import { resolveConfig, type ResolvedConfig } from "./config.ts";
+import { type ConfigModule, resolve } from "./compiled.ts";
+import type { ResolvedConfig } from "./config.ts";
 import { isPruningDue } from "./bookmark.ts";
-import { cutText } from "./dialogue.ts";
 import { variable } from "./environment.ts";
 import { EXIT } from "./exit.ts";
 import { handOver } from "./handover.ts";
@@ -38,6 +38,7 @@ import {
   refuseRecipients,
   type Told,
 } from "./refusal.ts";
+import { cutText } from "./reply_text.ts";
 import { Store } from "./store.ts";
 import { findExemption } from "./whitelist.ts";
 import type { Found } from "./whitelist_file.ts";
@@ -55,12 +56,12 @@ interface Next {
  * or defers the client.
  *
  * @param program the program and its arguments
- * @param load gives what the configuration module exports
+ * @param load gives the configuration module
  * @returns the exit code; where the client passes it does not return
  */
 export async function wrap(
   program: readonly string[],
-  load: () => Promise<unknown>,
+  load: () => Promise<ConfigModule>,
 ): Promise<number> {
   const stderrIsClient = reachesClient(2);
   // Should V8 or the runtime die, their last words are not for the client.
@@ -75,7 +76,7 @@ export async function wrap(
   }
   let config: ResolvedConfig;
   try {
-    config = resolveConfig(await load());
+    config = await resolve(await load());
   } catch (error) {
     // How trouble is to be met is not known, so nobody is turned away.
     const log = openLog(DEFAULT_LOG, stderrIsClient);
@@ -86,7 +87,11 @@ export async function wrap(
 }
 
 /** How the log is configured where the configuration cannot be had. */
-const DEFAULT_LOG = resolveConfig({ baseDir: "/" }).log;
+const DEFAULT_LOG: ResolvedConfig["log"] = {
+  target: "auto",
+  level: "INFO",
+  facility: "mail",
+};
 
 /** How long a client may take to read a last reply, in seconds. */
 const LAST_REPLY = 10;
@@ -113,7 +118,7 @@ async function decide(
     const verb = accept ? "pass" : "defer";
     log.error(formatLine(verb, { ...who, ...trouble(error) }));
     if (accept) return become(next, log);
-    refuse(config, next, log, PROBLEM);
+    await refuse(config, next, log, PROBLEM);
     return EXIT.done;
   }
   if (verdict.action === "pass") {
@@ -122,7 +127,7 @@ async function decide(
   }
   try {
     if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
-    defer(config, log, next, who, verdict);
+    await defer(config, log, next, who, verdict);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...who, ...trouble(error) }));
@@ -192,38 +197,38 @@ async function check(
   return store.decide(network, Date.now() / 1000, config.timeouts);
 }
 
-function defer(
+async function defer(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
   who: Who,
   verdict: Defer,
-): void {
+): Promise<void> {
   const { reason, wait } = verdict;
   const note = (told: Told) =>
     log.info(formatLine("defer", { ...who, reason, wait, ...told }));
-  refuse(config, next, log, refusalOf(config, log, who, verdict), note);
+  await refuse(config, next, log, refusalOf(config, log, who, verdict), note);
 }
 
 /** @param note is told when there is something to write to the log */
-function refuse(
+async function refuse(
   config: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
   note: (told: Told) => void = () => {},
-): void {
+): Promise<void> {
   const { at, idleTimeout } = config.deferral;
   if (at === "rblsmtpd") {
     note({});
     const error = becomeRblsmtpd(next, refusal, idleTimeout);
     log.error(formatLine("rblsmtpd", trouble(error)));
-    refuseRecipients(refusal, config, variable);
+    await refuseRecipients(refusal, config, variable);
   } else if (at === "banner") {
     note({});
     refuseInBanner(refusal, idleTimeout);
   } else {
-    note(refuseRecipients(refusal, config, variable));
+    note(await refuseRecipients(refusal, config, variable));
   }
 }
 

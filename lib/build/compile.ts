@@ -14,9 +14,10 @@ import {
   TemporaryError,
   UsageError,
 } from "../commands/command.ts";
-import { resolveConfig } from "../config.ts";
+import { resolveConfig, type ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../fields.ts";
 import { resolveServe } from "../serve/config.ts";
+import { bakedModule } from "./baked.ts";
 import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
 import {
   describePermissions,
@@ -43,7 +44,9 @@ const ORIGINAL = new URL("greylist.config.ts", ROOT);
  * pays for every line that is loaded, but hardly for one that lies there.
  */
 const LATER = {
+  "./dialogue.ts": new URL("lib/dialogue.ts", ROOT),
   "./lib/commands/mod.ts": new URL("lib/commands/mod.ts", ROOT),
+  "./validation.ts": new URL("lib/validation.ts", ROOT),
   "./prune.ts": new URL("lib/prune.ts", ROOT),
   "./whitelist_cache.ts": new URL("lib/whitelist_cache.ts", ROOT),
 };
@@ -75,16 +78,21 @@ async function step(args: string[]): Promise<void> {
   throw new TemporaryError(`deno ${args[0]} failed:\n${output.trimEnd()}`);
 }
 
+/** What a configuration module says. */
+interface Loaded {
+  /** Its default export. */
+  readonly raw: unknown;
+  readonly config: ResolvedConfig;
+  readonly permissions: Permissions;
+}
+
 /**
  * Imports a configuration module, checks it and finds out what it needs.
  *
  * @param name how the user calls it
  * @throws {BadConfig} where it cannot be imported or its default export is wrong
  */
-async function loadPermissions(
-  file: URL,
-  name: string,
-): Promise<Permissions> {
+async function loadConfig(file: URL, name: string): Promise<Loaded> {
   let module: { default?: unknown };
   try {
     const { isFile } = await Deno.stat(file);
@@ -101,8 +109,10 @@ async function loadPermissions(
     );
   }
   try {
-    const config = resolveConfig(module.default);
-    return permissionsOf(config, resolveServe(module.default));
+    const raw = module.default;
+    const config = resolveConfig(raw);
+    const permissions = permissionsOf(config, resolveServe(raw));
+    return { raw, config, permissions };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new BadConfig(`${name}: ${error.message}`);
@@ -249,11 +259,13 @@ async function build(
     throw new UsageError(`--output: ${output} is a directory: expected a file`);
   }
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
-  const permissions = await loadPermissions(file, shown);
+  const { raw, config, permissions } = await loadConfig(file, shown);
   await checkTypes(file, shown, await stdFlags(std, scratch));
   await rehearse(file, shown, permissions, await stdFlags(std, scratch));
 
-  const flags = await stdFlags(std, scratch, { original: ORIGINAL, by: file });
+  const baked = toFileUrl(join(scratch, "baked.ts"));
+  await Deno.writeTextFile(baked, bakedModule(file, raw, config));
+  const flags = await stdFlags(std, scratch, { original: ORIGINAL, by: baked });
   const bundle = join(scratch, "bundle", "greylist.js");
   await bundleModule(new URL("main.ts", ROOT), bundle, [
     ...flags,

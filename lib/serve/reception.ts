@@ -13,6 +13,7 @@ import {
   formatNetwork,
 } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
+import { Dialogue } from "../dialogue.ts";
 import { variable } from "../environment.ts";
 import { close } from "../libc.ts";
 import type { Logger } from "../log.ts";
@@ -29,7 +30,7 @@ import {
 import type { Defer, Pass } from "../policy.ts";
 import {
   bannerOf,
-  dialogueOf,
+  dialogueOptions,
   greetingName,
   type Refusal,
   toldIn,
@@ -337,7 +338,7 @@ export class Reception {
       note();
       return this.#announce(fd, refusal, closed);
     }
-    const dialogue = dialogueOf(refusal, this.#hostname);
+    const dialogue = new Dialogue(dialogueOptions(refusal, this.#hostname));
     const said = () => note(toldIn(dialogue));
     try {
       this.#deferrals.add(fd, dialogue, performance.now(), { said, closed });

@@ -1,0 +1,44 @@
+/**
+ * The module that a compiled program has in place of the configuration module:
+ * that one, and beside it what was found when it was resolved.
+ *
+ * @module
+ */
+
+import type { Compiled } from "../compiled.ts";
+import type { ResolvedConfig } from "../config.ts";
+
+/**
+ * The text of that module.
+ *
+ * @param file the configuration module
+ * @param raw what it exports as default
+ * @param config the same resolved
+ */
+export function bakedModule(
+  file: URL,
+  raw: unknown,
+  config: ResolvedConfig,
+): string {
+  const { message: _, ...deferral } = config.deferral;
+  const compiled: Compiled = {
+    raw: JSON.stringify(raw),
+    resolved: { ...config, deferral },
+  };
+  return `export { default } from ${JSON.stringify(file.href)};\n` +
+    `export const compiled = ${literal(compiled)};\n`;
+}
+
+/** A value as an expression. */
+function literal(value: unknown): string {
+  if (typeof value === "bigint") return `${value}n`;
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    const fields = Object.entries(value)
+      .map(([key, field]) => `${JSON.stringify(key)}: ${literal(field)}`);
+    return `{ ${fields.join(", ")} }`;
+  }
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new TypeError(`no literal: ${String(value)}`);
+  return text;
+}

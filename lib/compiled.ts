@@ -1,0 +1,56 @@
+/**
+ * The configuration as `deno task compile` resolved it, so that a connection
+ * does not pay for that again: reading and running the validation is a tenth of
+ * what it costs above an empty program.
+ *
+ * @module
+ */
+
+import { defaultMessage, type ResolvedConfig } from "./config.ts";
+
+/** What the configuration module exports. */
+export interface ConfigModule {
+  readonly default: unknown;
+  /** There where `deno task compile` made the program. */
+  readonly compiled?: Compiled;
+}
+
+/** What was found at compile time. */
+export interface Compiled {
+  /** The configuration as JSON, which leaves its functions out. */
+  readonly raw: string;
+  /** The same resolved; its message function is for {@linkcode resolve}. */
+  readonly resolved: Omit<ResolvedConfig, "deferral"> & {
+    readonly deferral: Omit<ResolvedConfig["deferral"], "message">;
+  };
+}
+
+/**
+ * Resolves the configuration. The module is code that may say something else
+ * now than it did at compile time: then all of it is checked.
+ *
+ * @throws {ConfigError} see `resolveConfig`
+ */
+export async function resolve(
+  { default: raw, compiled }: ConfigModule,
+): Promise<ResolvedConfig> {
+  if (compiled !== undefined && compiled.raw === asJson(raw)) {
+    const { deferral } = raw as { deferral?: { message?: Message } };
+    const message = deferral?.message ?? defaultMessage;
+    const { resolved } = compiled;
+    return { ...resolved, deferral: { ...resolved.deferral, message } };
+  }
+  const { resolveConfig } = await import("./validation.ts");
+  return resolveConfig(raw);
+}
+
+type Message = ResolvedConfig["deferral"]["message"];
+
+function asJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // It has a cycle or a bigint, and was not compiled like that.
+    return undefined;
+  }
+}
