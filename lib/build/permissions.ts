@@ -28,8 +28,8 @@ export interface Permissions {
   readonly net: boolean;
 }
 
-/** Where Linux shows what the descriptors are: is stderr the client's socket? */
-const DESCRIPTORS = "/proc/self/fd";
+/** Where Linux shows what a descriptor is: is stderr the client's socket? */
+const DESCRIPTORS = [0, 1, 2].map((fd) => `/proc/self/fd/${fd}`);
 
 /**
  * The least permissions that a configuration needs.
@@ -52,7 +52,7 @@ export function permissionsOf(
       baseDir,
       join(controlDir, "smtpgreeting"),
       join(controlDir, "me"),
-      DESCRIPTORS,
+      ...DESCRIPTORS,
       ...whitelist.files,
       ...logFiles,
     ]),

@@ -38,7 +38,8 @@ function makeRoot(): string {
 }
 
 /**
- * Makes a directory below {@linkcode ROOT}, without what it held before.
+ * Makes a directory below {@linkcode ROOT}, this user's and without what it held
+ * before.
  *
  * @returns its path
  */
@@ -49,6 +50,7 @@ export function emptyDir(name: string, mode = 0o755): string {
     Deno.removeSync(`${path}/${name}`, { recursive: true });
   }
   Deno.chmodSync(path, mode);
+  Deno.chownSync(path, Deno.uid(), Deno.gid());
   return path;
 }
 
