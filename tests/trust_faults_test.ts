@@ -529,14 +529,17 @@ for (const limit of ["--nofile=16", "--data=40000000"]) {
   });
 }
 
-/** Either as it should be, or nothing at all was said. */
+/**
+ * Either an answer, or nothing at all was said. Where the program could start but
+ * the check could not be made, the next program answers, as for any fault.
+ */
 function assertWholeOrNothing(deferred: string, passed: string): void {
-  if (deferred !== "") assertDeferred(deferred, "4.7.1");
+  if (deferred.startsWith(NEXT)) assertNext(deferred);
+  else if (deferred !== "") assertDeferred(deferred, "4.7.1");
   if (passed !== "") assertNext(passed);
   const [[name, size], ...more] = Object.entries(entries());
   assertEquals([name, more], [NAME, []]);
   assert(size === 3 || size === 4, `${size}`);
-  if (passed !== "") assertEquals(size, 4);
 }
 
 e2e("below every limit: served, or hung up on without a word", {
@@ -544,7 +547,7 @@ e2e("below every limit: served, or hung up on without a word", {
 }, async (t) => {
   const binary = await compile();
   const limits = [
-    ...[4, 8, 10, 12, 14].map((n) => `--nofile=${n}`),
+    ...[4, 8, 10, 12, 13, 14, 15].map((n) => `--nofile=${n}`),
     ...[4, 8, 12, 14, 16, 18, 20, 24].map((n) => `--data=${n}000000`),
     ...[64, 128, 192].map((n) => `--stack=${n * 1024}`),
     ...[1, 30, 68, 70].map((n) => `--as=${n}000000000`),
@@ -553,12 +556,13 @@ e2e("below every limit: served, or hung up on without a word", {
     await t.step(limit, async () => {
       const before = script(
         "limited.sh",
-        `ulimit -c 0; exec prlimit ${limit}:unlimited "$@"\n`,
+        `ulimit -c 0; exec prlimit ${limit}: "$@"\n`,
       );
       const next = greeter();
       await using server = await tcpserver.start({ binary, before, next });
       assertWholeOrNothing(...await bothVerdicts(server));
       await gone(binary);
+      assert(!server.stderr().includes("prlimit: "), server.stderr());
     });
   }
 });
@@ -691,13 +695,12 @@ e2e(`kill -9 at random points of ${KILLS} connections`, {
 }, async () => {
   empty();
   const seed = Date.now() % 2 ** 31;
-  const number = random(seed);
   const states = Object.keys(STATES) as StateName[];
   const binary = await compile({ prune: { every: 1 } });
   const forgotten = Array.from({ length: 50 }, (_, i) => `203.0.${i}.0_24`);
   for (const name of forgotten) makeEntry(name, 0, 50 * HOUR);
 
-  /** One connection; the script reads whose it is and how long it may last. */
+  /** One connection; a script reads whose it is and how long it may last. */
   async function session(
     server: Listener,
     lane: number,
@@ -716,7 +719,12 @@ e2e(`kill -9 at random points of ${KILLS} connections`, {
   }
 
   let killed = 0;
-  async function lane(id: number): Promise<void> {
+  /** So many connections, one after the other. */
+  async function turn(
+    id: number,
+    runs: number,
+    number: () => number,
+  ): Promise<void> {
     const before = script(
       `lane${id}.sh`,
       `. ${ROOT}/lane${id}; export TCPREMOTEIP
@@ -727,7 +735,7 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
     const begin = performance.now();
     for (let i = 0; i < 3; i++) await session(server, id, `198.18.${id}.1`);
     const usual = (performance.now() - begin) / 3;
-    for (let i = 0; i < KILLS / LANES; i++) {
+    for (let i = 0; i < runs; i++) {
       const host = Math.floor(number() * 8);
       const name = `10.${id}.${host}.0_24`;
       // One time in three with what the last one left.
@@ -747,8 +755,7 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
       const left = readEntry(name);
       assert(
         mayBe(found, left, began),
-        `seed ${seed}, lane ${id}, run ${i}: ${state}: ` +
-          `${JSON.stringify(found)} became ${JSON.stringify(left)}`,
+        `${state}: ${JSON.stringify(found)} became ${JSON.stringify(left)}`,
       );
     }
     // And they go on as if nothing had been.
@@ -761,9 +768,19 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
     }
     assertEquals(server.stderr().replaceAll(/^.*Killed.*\n/gm, ""), "");
   }
-  await Promise.all(Array.from({ length: LANES }, (_, id) => lane(id)));
+  const lanes = await Promise.allSettled(
+    Array.from({ length: LANES }, async (_, id) => {
+      const number = random(seed + id);
+      // No server of a test lives long enough for all of them.
+      const turns = 5;
+      for (let i = 0; i < turns; i++) {
+        await turn(id, KILLS / LANES / turns, number);
+      }
+    }),
+  );
   await gone(binary);
   console.log(`${killed} of ${KILLS} did not come to their end (seed ${seed})`);
+  for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
   assert(killed >= KILLS / 5, `${killed}`);
 
   const known = /^(10\.[01]\.[0-7]|198\.18\.[01]|203\.0\.\d+)\.0_24$/;
