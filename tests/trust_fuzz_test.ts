@@ -1,4 +1,4 @@
 import { fuzzSuite } from "./harness/fuzz_suite.ts";
-import { tcpserver } from "./harness/way_in.ts";
+import { serve, tcpserver } from "./harness/way_in.ts";
 
-fuzzSuite(tcpserver);
+for (const way of [tcpserver, serve]) fuzzSuite(way);

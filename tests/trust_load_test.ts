@@ -1,4 +1,4 @@
 import { loadSuite } from "./harness/load_suite.ts";
-import { tcpserver } from "./harness/way_in.ts";
+import { serve, tcpserver } from "./harness/way_in.ts";
 
-loadSuite(tcpserver);
+for (const way of [tcpserver, serve]) loadSuite(way);

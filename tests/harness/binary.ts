@@ -18,7 +18,7 @@ export const CONTROL: Path = `${ROOT}/control` as Path;
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
 /** What the tests' binaries have in common. */
-const COMMON: Config = {
+export const COMMON: Config = {
   baseDir: BASE,
   controlDir: CONTROL,
   timeouts: { delay: "60s" },

@@ -309,6 +309,24 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
+  test("what comes after the end does not cost the last reply", async () => {
+    await using server = await site(way);
+    const ends: [string, RegExp][] = [
+      ["QUIT\r\n", /^220 .*\r\n221 2\.0\.0 .*\r\n$/],
+      ["BDAT 9 LAST\r\n", /^220 .*\r\n421 4\.5\.1 .*\r\n$/],
+      ["x\r\n".repeat(20), /^220 (.*\r\n)+421 4\.7\.0 .*\r\n$/],
+    ];
+    await Promise.all(ends.map(async ([end, expected], i) => {
+      using client = await Client.connectFrom(server.port, home(i));
+      await client.send(end + "x".repeat(500_000));
+      await client.half();
+      assertMatch(await client.rest(), expected);
+      assert(!client.wasReset, "no clean close");
+    }));
+    await deferred(ends.length);
+    await server.settle();
+  });
+
   test("every byte in every field is what it is in the log", async () => {
     await using server = await site(way);
     // A line feed ends a command, so no field can have one.

@@ -5,9 +5,15 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { age, BASE, clean, compile, entries, logLines } from "./binary.ts";
+import { age, BASE, clean, COMMON, compile, entries, LOG } from "./binary.ts";
 import { namesIn } from "./entry.ts";
-import { type Deferred, deferred, type Passed, passed } from "./logged.ts";
+import {
+  type Deferred,
+  deferred,
+  type Passed,
+  passed,
+  sessionLines,
+} from "./logged.ts";
 import { e2e } from "./need.ts";
 import { greeter, NEXT } from "./next_program.ts";
 import { hungUp, processesOf, waitFor } from "./process.ts";
@@ -63,7 +69,10 @@ export function loadSuite(way: WayIn): void {
 
 async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   clean();
-  const binary = await compile({ timeouts: { delay: "1h" } });
+  const binary = await compile({
+    timeouts: { delay: "1h" },
+    serve: { ...COMMON.serve, limit: CLIENTS },
+  });
   await using server = await way.start({
     binary,
     next: greeter(),
@@ -90,7 +99,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   assertEquals(tally(lines), { early: CLIENTS });
 
   // Twice let in.
-  emptyDir("log");
+  Deno.truncateSync(LOG);
   for (const name of Object.keys(entries())) age(name, 4000);
   await round(false);
   const first = counts();
@@ -250,7 +259,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   assertEquals(namesIn(BASE), files);
   assertEquals(namesIn(scratch), []);
   assertEquals(server.stderr(), "");
-  assertEquals(logLines().length, count);
+  assertEquals(sessionLines().length, count);
   const known = Array.from({ length: count }, (_, n) => n).filter(isLetIn);
   const accepted = Object.values(entries()).reduce((sum, n) => sum + n);
   assertEquals(accepted, HOMES / 2 + known.length);

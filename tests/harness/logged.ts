@@ -50,8 +50,16 @@ function read<T>(line: string, grammar: RegExp): T {
   return { ...match.groups } as T;
 }
 
+/** What a listener writes about itself, and about a program that has ended. */
+const OTHER = new RegExp(`${STAMP} (?:serve|end)(?: [a-z]+=[!-~]+)+$`);
+
+/** The lines of all sessions so far. */
+export function sessionLines(): string[] {
+  return logLines().filter((line) => !OTHER.test(line));
+}
+
 /**
- * Waits for the lines of so many sessions, and no others.
+ * Waits for the lines of so many sessions.
  *
  * @param patience how long, in seconds
  * @throws {Error} where there are fewer, or more
@@ -61,8 +69,12 @@ async function sessions<T>(
   grammar: RegExp,
   patience: number,
 ): Promise<T[]> {
-  await waitFor(`${count} lines`, () => logLines().length >= count, patience);
-  const all = logLines();
+  await waitFor(
+    `${count} lines`,
+    () => sessionLines().length >= count,
+    patience,
+  );
+  const all = sessionLines();
   if (all.length > count) {
     throw new Error(`${all.length} lines of ${count} sessions: ${all.at(-1)}`);
   }
