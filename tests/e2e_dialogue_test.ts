@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { clean, compile, logLines } from "./harness/binary.ts";
+import { clean, clientLines, compile } from "./harness/binary.ts";
 import { begin } from "./harness/begin.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { e2e } from "./harness/need.ts";
-import { gone, run } from "./harness/process.ts";
+import { run } from "./harness/process.ts";
 import {
   assertOnlySmtp,
   ATTEMPT,
@@ -12,10 +13,8 @@ import {
   talk,
 } from "./harness/smtp.ts";
 
-const needs = { programs: ["tcpserver"] };
-
-e2e("every command of RFC 5321 has its answer", needs, async () => {
-  await using server = await begin();
+bothWays("every command of RFC 5321 has its answer", {}, async (way) => {
+  await using server = await begin(way);
   const dialogue: [string, RegExp][] = [
     ["EHLO client.example", /^250-mx\.example\n(250-\S+\n)+250 \S+$/],
     ["HELO client.example", /^250 mx\.example/],
@@ -50,11 +49,11 @@ e2e("every command of RFC 5321 has its answer", needs, async () => {
   );
 });
 
-e2e(
+bothWays(
   "no 5xx to HELO, EHLO and MAIL, whatever they look like",
-  needs,
-  async () => {
-    await using server = await begin();
+  {},
+  async (way) => {
+    await using server = await begin(way);
     const lines = [
       "MAIL",
       "HELO",
@@ -69,8 +68,8 @@ e2e(
   },
 );
 
-e2e("a message in one burst with its commands", needs, async () => {
-  await using server = await begin();
+bothWays("a message in one burst with its commands", {}, async (way) => {
+  await using server = await begin(way);
   const text = await burst(
     server.port,
     [...ATTEMPT.slice(0, 3), "DATA", "Subject: x", "", "text", ".", "QUIT", ""]
@@ -80,12 +79,15 @@ e2e("a message in one burst with its commands", needs, async () => {
   const codes = text.split("\r\n").filter((line) => line[3] === " ")
     .map((line) => line.slice(0, 3));
   assertEquals(codes.join(" "), "220 250 250 451 451 500 500 500 500 221");
-  await gone(server.binary);
-  assertMatch(logLines()[0], / from=<a@client\.example> to=<b@mx\.example>$/);
+  await server.idle();
+  assertMatch(
+    clientLines()[0],
+    / from=<a@client\.example> to=<b@mx\.example>$/,
+  );
 });
 
-e2e("twenty bad commands are enough", needs, async () => {
-  await using server = await begin();
+bothWays("twenty bad commands are enough", {}, async (way) => {
+  await using server = await begin(way);
   const text = await burst(server.port, "x\r\n".repeat(50));
   assertOnlySmtp(text);
   const lines = text.split("\r\n").slice(1, -1);
@@ -94,11 +96,11 @@ e2e("twenty bad commands are enough", needs, async () => {
   assertMatch(lines[19], /^421 4\.7\.0 /);
 });
 
-e2e(
+bothWays(
   "long lines, bare line feeds and bytes that are no text",
-  needs,
-  async () => {
-    await using server = await begin();
+  {},
+  async (way) => {
+    await using server = await begin(way);
     const long = "x".repeat(5000);
     const commands =
       `EHLO ${long}\nMAIL FROM:<\xc3\xbc@\xff.example>\nRCPT TO:<${long}>\n` +
@@ -115,16 +117,16 @@ e2e(
       "500 5.5.2",
       "221 2.0.0",
     ]);
-    await gone(server.binary);
+    await server.idle();
     assert(
-      logLines()[0].endsWith(" from=<ü@\\xff.example> to=<b€@mx.example>"),
-      logLines()[0],
+      clientLines()[0].endsWith(" from=<ü@\\xff.example> to=<b€@mx.example>"),
+      clientLines()[0],
     );
   },
 );
 
-e2e("one byte at a time", needs, async () => {
-  await using server = await begin();
+bothWays("one byte at a time", {}, async (way) => {
+  await using server = await begin(way);
   using client = await Client.connect(server.port);
   for (const byte of ATTEMPT.slice(0, 3).join("\r\n") + "\r\n") {
     await client.send(byte);
@@ -134,33 +136,37 @@ e2e("one byte at a time", needs, async () => {
   assertMatch(replies[3] ?? "", /^451 4\.7\.1 /);
 });
 
-e2e("a client that talks before the banner is answered", needs, async () => {
-  await using server = await begin();
-  using client = await Client.connect(server.port);
-  await client.send(ATTEMPT.join("\r\n") + "\r\n");
-  const text = await client.rest();
-  assertOnlySmtp(text);
-  assertMatch(text, /\r\n451 4\.7\.1 [^\r]*\r\n221 /);
-});
+bothWays(
+  "a client that talks before the banner is answered",
+  {},
+  async (way) => {
+    await using server = await begin(way);
+    using client = await Client.connect(server.port);
+    await client.send(ATTEMPT.join("\r\n") + "\r\n");
+    const text = await client.rest();
+    assertOnlySmtp(text);
+    assertMatch(text, /\r\n451 4\.7\.1 [^\r]*\r\n221 /);
+  },
+);
 
-e2e(
+bothWays(
   "forty messages over one connection are one defer line",
-  needs,
-  async () => {
-    await using server = await begin();
+  {},
+  async (way) => {
+    await using server = await begin(way);
     const lines = Array.from(
       { length: 40 },
       () => [...ATTEMPT.slice(1, 3), "RSET"],
     ).flat();
     const replies = await talk(server.port, [ATTEMPT[0], ...lines, "QUIT"]);
     assertEquals(replies.filter((reply) => reply.startsWith("451")).length, 40);
-    await gone(server.binary);
-    assertEquals(logLines().length, 1);
+    await server.idle();
+    assertEquals(clientLines().length, 1);
   },
 );
 
-e2e("ten megabytes without a line end", needs, async () => {
-  await using server = await begin();
+bothWays("ten megabytes without a line end", {}, async (way) => {
+  await using server = await begin(way);
   using client = await Client.connect(server.port);
   await client.send("RCPT TO:<");
   await client.send(new Uint8Array(10_000_000).fill(0x78));

@@ -7,7 +7,7 @@
 import type { Config } from "../../lib/config.ts";
 import { clean, compile } from "./binary.ts";
 import { greeter } from "./next_program.ts";
-import { type Listener, tcpserver } from "./way_in.ts";
+import type { Listener, WayIn } from "./way_in.ts";
 
 /** A listener that says which binary it runs. */
 export interface Site extends Listener {
@@ -15,12 +15,15 @@ export interface Site extends Listener {
 }
 
 /**
- * Starts tcpserver with a binary of this configuration on an empty database;
+ * Starts a way in with a binary of this configuration on an empty database;
  * behind it is a program that greets.
  */
-export async function begin(config: Partial<Config> = {}): Promise<Site> {
+export async function begin(
+  way: WayIn,
+  config: Partial<Config> = {},
+): Promise<Site> {
   clean();
   const binary = await compile(config);
-  const listener = await tcpserver.start({ binary, next: greeter() });
+  const listener = await way.start({ binary, next: greeter() });
   return { ...listener, binary, pid: listener.pid };
 }

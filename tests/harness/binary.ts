@@ -115,6 +115,17 @@ export function logLines(path: string = LOG): string[] {
   }
 }
 
+/**
+ * The lines about clients: without what `serve` says about itself, and about
+ * programs that have ended.
+ */
+export function clientLines(path?: string): string[] {
+  return logLines(path).filter((line) => !OTHER.test(line));
+}
+
+/** With the time that a file or multilog has in front, or without. */
+const OTHER = /^(?:[^ =]+ )?(?:serve on=|serve end=|end ip=)/;
+
 /** Makes an entry older, instead of waiting. */
 export function age(entry: string, seconds: number): void {
   const path = `${BASE}/${entry}`;

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { age, clean, compile, entries, logLines } from "./binary.ts";
+import { age, clean, clientLines, compile, entries } from "./binary.ts";
 import { e2e } from "./need.ts";
 import {
   exim,
@@ -16,14 +16,9 @@ import {
   SWAKS,
   swaks,
 } from "./next_program.ts";
-import { gone, processesOf } from "./process.ts";
+import { processesOf } from "./process.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client, talk } from "./smtp.ts";
 import type { WayIn } from "./way_in.ts";
-
-/** What was logged about connections, but not how programs ended. */
-function connections(): string[] {
-  return logLines().filter((line) => !/ (serve|end) /.test(line));
-}
 
 /** Registers the tests for one way in. */
 export function mailSuite(way: WayIn): void {
@@ -67,7 +62,7 @@ export function mailSuite(way: WayIn): void {
     const who = "ip=127.0.0.1 net=127.0.0.0/24";
     const envelope =
       "helo=client.example from=<a@client.example> to=<b@mx.example>";
-    const lines = connections().map((line) => line.replace(/^\S+Z /, ""));
+    const lines = clientLines().map((line) => line.replace(/^\S+Z /, ""));
     assertEquals(lines[0], `defer ${who} reason=new wait=60 ${envelope}`);
     assertMatch(lines[1], /^defer .* reason=early wait=\d+ helo=/);
     assertMatch(lines[2], /^pass .* reason=retried age=10\d accepted=1$/);
@@ -110,7 +105,7 @@ export function mailSuite(way: WayIn): void {
       text.split("\r\n").map((line) => line.slice(0, 3)),
       "220 250 250 250 250 250 250 250 451 451 500 221 ".split(" "),
     );
-    await gone(binary, way.resident);
+    await server.idle();
   });
 
   e2e(
@@ -143,14 +138,14 @@ export function mailSuite(way: WayIn): void {
       const text = await burst(server.port, "");
       assertOnlySmtp(text);
       assertMatch(text, /^421 4\.3\.0 /);
-      const [passed, failed, ...more] = connections();
+      const [passed, failed, ...more] = clientLines();
       assertMatch(
         passed,
         / pass ip=127\.0\.0\.1 net=127\.0\.0\.0\/24 reason=whitelisted/,
       );
       assertMatch(failed, / error .*\/nonexistent\/qmail-smtpd/);
       assertEquals(more, []);
-      await gone(binary, way.resident);
+      await server.idle();
     },
   );
 }

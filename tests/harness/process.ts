@@ -152,6 +152,9 @@ function tcpSockets(): TcpSocket[] {
 
 const LISTENING = "0A";
 
+/** Established, on the way to that, or half closed by the client. */
+const NOT_CLOSED = ["01", "03", "08"];
+
 /** Whether somebody listens on a TCP port of this machine. */
 export function isListening(port: number): boolean {
   return tcpSockets().some((socket) =>
@@ -159,10 +162,13 @@ export function isListening(port: number): boolean {
   );
 }
 
-/** How many connections to a port its server has open now. */
+/**
+ * How many connections to a port its server has open now, or is yet to accept.
+ */
 export function connectionsTo(port: number): number {
   return tcpSockets().filter((socket) =>
-    socket.port === port && socket.state !== LISTENING && socket.owned
+    socket.port === port && socket.state !== LISTENING &&
+    (socket.owned || NOT_CLOSED.includes(socket.state))
   ).length;
 }
 

@@ -6,7 +6,14 @@
  */
 
 import { programPath } from "./need.ts";
-import { freePort, isListening, startServer, waitFor } from "./process.ts";
+import {
+  freePort,
+  gone,
+  hungUp,
+  isListening,
+  startServer,
+  waitFor,
+} from "./process.ts";
 import { ROOT, writeFile } from "./root.ts";
 
 /** What is to be started. */
@@ -37,6 +44,8 @@ export interface Listener extends AsyncDisposable {
   readonly pid: number;
   /** What it and what runs under it wrote to standard error so far. */
   stderr(): string;
+  /** Waits until all sessions are over, and what they leave is in the log. */
+  idle(): Promise<void>;
 }
 
 /** One way in. */
@@ -59,6 +68,7 @@ let count = 0;
 async function listen(
   what: Start,
   command: (port: number, hostname: string, id: string) => string[],
+  resident = 0,
 ): Promise<Listener> {
   const { port = freePort(), hostname = "127.0.0.1", env = {} } = what;
   const id = `${Deno.pid}-${++count}`;
@@ -80,6 +90,10 @@ async function listen(
     port,
     hostname,
     stderr,
+    idle: async () => {
+      await hungUp(port);
+      await gone(what.binary, resident);
+    },
     get pid() {
       return server.pid;
     },
@@ -251,5 +265,5 @@ export const serve: WayIn = {
       const address = hostname.includes(":") ? `[${hostname}]` : hostname;
       const place = `${address}:${port}`;
       return [...before, binary, "serve", ...options, place, "--", ...next];
-    }),
+    }, 1),
 };
