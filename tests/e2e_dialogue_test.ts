@@ -68,24 +68,6 @@ bothWays(
   },
 );
 
-bothWays("a message in one burst with its commands", {}, async (way) => {
-  await using server = await begin(way);
-  const text = await burst(
-    server.port,
-    [...ATTEMPT.slice(0, 3), "DATA", "Subject: x", "", "text", ".", "QUIT", ""]
-      .join("\r\n"),
-  );
-  assertOnlySmtp(text);
-  const codes = text.split("\r\n").filter((line) => line[3] === " ")
-    .map((line) => line.slice(0, 3));
-  assertEquals(codes.join(" "), "220 250 250 451 451 500 500 500 500 221");
-  await server.idle();
-  assertMatch(
-    clientLines()[0],
-    / from=<a@client\.example> to=<b@mx\.example>$/,
-  );
-});
-
 bothWays("twenty bad commands are enough", {}, async (way) => {
   await using server = await begin(way);
   const text = await burst(server.port, "x\r\n".repeat(50));
@@ -137,19 +119,6 @@ bothWays("one byte at a time", {}, async (way) => {
 });
 
 bothWays(
-  "a client that talks before the banner is answered",
-  {},
-  async (way) => {
-    await using server = await begin(way);
-    using client = await Client.connect(server.port);
-    await client.send(ATTEMPT.join("\r\n") + "\r\n");
-    const text = await client.rest();
-    assertOnlySmtp(text);
-    assertMatch(text, /\r\n451 4\.7\.1 [^\r]*\r\n221 /);
-  },
-);
-
-bothWays(
   "forty messages over one connection are one defer line",
   {},
   async (way) => {
@@ -164,20 +133,6 @@ bothWays(
     assertEquals(clientLines().length, 1);
   },
 );
-
-bothWays("ten megabytes without a line end", {}, async (way) => {
-  await using server = await begin(way);
-  using client = await Client.connect(server.port);
-  await client.send("RCPT TO:<");
-  await client.send(new Uint8Array(10_000_000).fill(0x78));
-  await client.send(">\r\nRCPT TO:<b@mx.example>\r\nQUIT\r\n");
-  const text = await client.rest();
-  assertOnlySmtp(text);
-  const [, tooLong, deferred, bye] = text.split("\r\n");
-  assertMatch(tooLong, /^500 5\.5\.2 /);
-  assertMatch(deferred, /^451 4\.7\.1 /);
-  assertMatch(bye, /^221 /);
-});
 
 e2e("on pipes instead of a socket", {}, async () => {
   clean();

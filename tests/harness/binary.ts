@@ -17,14 +17,18 @@ export const CONTROL: Path = `${ROOT}/control` as Path;
 /** Where most binaries log to. */
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
+/** Root has to say who PROGRAM runs as. */
+export const SERVE: NonNullable<Config["serve"]> = Deno.uid() === 0
+  ? { user: "root" }
+  : {};
+
 /** What the tests' binaries have in common. */
-export const COMMON: Config = {
+const COMMON: Config = {
   baseDir: BASE,
   controlDir: CONTROL,
   timeouts: { delay: "60s" },
   log: { target: LOG },
-  // Root has to say who PROGRAM runs as.
-  serve: Deno.uid() === 0 ? { user: "root" } : {},
+  serve: SERVE,
 };
 
 /**
@@ -105,6 +109,11 @@ export function clean(): void {
   writeFile("control/me", "mx.example\n");
 }
 
+/** Begins the log anew; a listener has it open. */
+export function emptyLog(): void {
+  Deno.truncateSync(LOG);
+}
+
 /** The lines of the log file, or of another one. */
 export function logLines(path: string = LOG): string[] {
   try {
@@ -119,12 +128,13 @@ export function logLines(path: string = LOG): string[] {
  * The lines about clients: without what `serve` says about itself, and about
  * programs that have ended.
  */
-export function clientLines(path?: string): string[] {
-  return logLines(path).filter((line) => !OTHER.test(line));
+export function clientLines(lines: readonly string[] = logLines()): string[] {
+  return lines.filter((line) => !OTHER.test(line));
 }
 
-/** With the time that a file or multilog has in front, or without. */
-const OTHER = /^(?:[^ =]+ )?(?:serve on=|serve end=|end ip=)/;
+/** Behind the time as a file, multilog and syslog have it, or none. */
+const OTHER =
+  /^(?:\S+Z |@[0-9a-f]{24} |<\d+>.{15} \S+: )?(?:serve (?:on|end)=\S+ pid=\d+|end ip=\S+ net=\S+ pid=\d+ (?:code|signal)=\d+)$/;
 
 /** Makes an entry older, instead of waiting. */
 export function age(entry: string, seconds: number): void {

@@ -5,15 +5,18 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { age, BASE, clean, COMMON, compile, entries, LOG } from "./binary.ts";
-import { namesIn } from "./entry.ts";
 import {
-  type Deferred,
-  deferred,
-  type Passed,
-  passed,
-  sessionLines,
-} from "./logged.ts";
+  age,
+  BASE,
+  clean,
+  clientLines,
+  compile,
+  emptyLog,
+  entries,
+  SERVE,
+} from "./binary.ts";
+import { namesIn } from "./entry.ts";
+import { type Deferred, deferred, type Passed, passed } from "./logged.ts";
 import { e2e } from "./need.ts";
 import { greeter, NEXT } from "./next_program.ts";
 import { hungUp, processesOf, waitFor } from "./process.ts";
@@ -71,7 +74,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   clean();
   const binary = await compile({
     timeouts: { delay: "1h" },
-    serve: { ...COMMON.serve, limit: CLIENTS },
+    serve: { ...SERVE, limit: CLIENTS + 10 },
   });
   await using server = await way.start({
     binary,
@@ -99,7 +102,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   assertEquals(tally(lines), { early: CLIENTS });
 
   // Twice let in.
-  Deno.truncateSync(LOG);
+  emptyLog();
   for (const name of Object.keys(entries())) age(name, 4000);
   await round(false);
   const first = counts();
@@ -259,7 +262,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   assertEquals(namesIn(BASE), files);
   assertEquals(namesIn(scratch), []);
   assertEquals(server.stderr(), "");
-  assertEquals(sessionLines().length, count);
+  assertEquals(clientLines().length, count);
   const known = Array.from({ length: count }, (_, n) => n).filter(isLetIn);
   const accepted = Object.values(entries()).reduce((sum, n) => sum + n);
   assertEquals(accepted, HOMES / 2 + known.length);

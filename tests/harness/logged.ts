@@ -5,7 +5,7 @@
  * @module
  */
 
-import { logLines } from "./binary.ts";
+import { clientLines } from "./binary.ts";
 import { DEADLINE, waitFor } from "./process.ts";
 
 /** What the line of a deferred session says; values are still escaped. */
@@ -50,14 +50,6 @@ function read<T>(line: string, grammar: RegExp): T {
   return { ...match.groups } as T;
 }
 
-/** What a listener writes about itself, and about a program that has ended. */
-const OTHER = new RegExp(`${STAMP} (?:serve|end)(?: [a-z]+=[!-~]+)+$`);
-
-/** The lines of all sessions so far. */
-export function sessionLines(): string[] {
-  return logLines().filter((line) => !OTHER.test(line));
-}
-
 /**
  * Waits for the lines of so many sessions.
  *
@@ -71,10 +63,10 @@ async function sessions<T>(
 ): Promise<T[]> {
   await waitFor(
     `${count} lines`,
-    () => sessionLines().length >= count,
+    () => clientLines().length >= count,
     patience,
   );
-  const all = sessionLines();
+  const all = clientLines();
   if (all.length > count) {
     throw new Error(`${all.length} lines of ${count} sessions: ${all.at(-1)}`);
   }

@@ -220,6 +220,22 @@ export async function burst(
   return await client.rest();
 }
 
+/**
+ * The same from another address of the loopback.
+ *
+ * @param from that address; undefined is 127.0.0.1
+ */
+export async function burstFrom(
+  from: string | undefined,
+  port: number,
+  data: string | Uint8Array,
+): Promise<string> {
+  using client = await Client.connectFrom(port, { from });
+  await client.send(data);
+  await client.half();
+  return await client.rest();
+}
+
 /** Throws where bytes that a client got are anything but SMTP replies. */
 export function assertOnlySmtp(received: string): void {
   const lines = received.split("\r\n");
