@@ -1,26 +1,35 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../lib/config.ts";
-import { age, clean, compile, entries, logLines } from "./harness/binary.ts";
+import {
+  age,
+  clean,
+  clientLines,
+  compile,
+  entries,
+  logLines,
+} from "./harness/binary.ts";
+import { begin } from "./harness/begin.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { e2e } from "./harness/need.ts";
 import { greeter, NEXT, SWAKS, swaks } from "./harness/next_program.ts";
 import { gone, processesOf } from "./harness/process.ts";
 import { emptyDir, writeFile } from "./harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "./harness/smtp.ts";
-import { inetd, tcpserver } from "./harness/way_in.ts";
+import { inetd, serve, tcpserver, type WayIn } from "./harness/way_in.ts";
 
 const needs = { programs: ["tcpserver"] };
 const SESSION = ATTEMPT.join("\r\n") + "\r\n";
 
-for (const way of [tcpserver, inetd]) {
+for (const way of [tcpserver, inetd, serve]) {
   e2e(`${way.name}: at banner: one 421 and the end`, way, async () => {
     clean();
     const binary = await compile({ deferral: { at: "banner" } });
     await using server = await way.start({ binary, next: greeter() });
     using client = await Client.connect(server.port);
     assertMatch(await client.rest(), /^421 4\.7\.1 [ -~]* 60 seconds\r\n$/);
-    await gone(binary);
+    await server.idle();
     assertMatch(
-      logLines()[0],
+      clientLines()[0],
       / defer ip=127\.0\.0\.1 net=127\.0\.0\.0\/24 reason=new wait=60$/,
     );
     // A client that says everything at once loses no reply to a reset.
@@ -29,7 +38,9 @@ for (const way of [tcpserver, inetd]) {
     age("127.0.0.0_24", 100);
     assertEquals((await burst(server.port, "")).split("\r\n")[0], NEXT);
   });
+}
 
+for (const way of [tcpserver, inetd]) {
   e2e(`${way.name}: at rblsmtpd: the real one answers`, {
     ...way,
     programs: [...way.programs, "rblsmtpd", "swaks"],
@@ -82,68 +93,79 @@ e2e(
   },
 );
 
-/** The reply to RCPT with this message function. */
-async function said(message: NonNullable<Config["deferral"]>["message"]) {
-  clean();
-  const binary = await compile({ deferral: { message } });
-  await using server = await tcpserver.start({ binary, next: greeter() });
+/** The reply to RCPT. */
+async function said(way: WayIn, deferral: Config["deferral"]) {
+  await using server = await begin(way, { deferral });
   const text = await burst(server.port, SESSION);
   assertOnlySmtp(text);
-  await gone(binary);
+  await server.idle();
   const match = /\r\n(451 4\.7\.1 .*)\r\n221 /.exec(text);
   return match?.[1] ?? text;
 }
 
-e2e("the configuration words the deferral", needs, async () => {
+bothWays("the configuration words the deferral", {}, async (way) => {
   assertEquals(
-    await said((d) =>
-      `${d.ip} ${d.reason} ${d.seconds}: see http://x.example/`
-    ),
+    await said(way, {
+      message: (d) => `${d.ip} ${d.reason} ${d.seconds}: see http://x.example/`,
+    }),
     "451 4.7.1 127.0.0.1 new 60: see http://x.example/",
   );
 });
 
-e2e("a text of many lines becomes one", needs, async () => {
-  const reply = await said(() =>
-    "one\r\n250 ok\r\n\x1b[2Jtwo\0 é " + "x".repeat(999)
-  );
+bothWays("a text of many lines becomes one", {}, async (way) => {
+  const reply = await said(way, {
+    message: () => "one\r\n250 ok\r\n\x1b[2Jtwo\0 é " + "x".repeat(999),
+  });
   assertMatch(reply, /^451 4\.7\.1 one 250 ok \[2Jtwo {2}\? x+$/);
   assertEquals(reply.length, 510);
 });
 
-e2e(
+bothWays(
   "a message function that fails at run time costs nothing",
-  needs,
-  async () => {
+  {},
+  async (way) => {
     // At compile time it is tried with another address.
-    const reply = await said((d) => {
-      if (d.ip === "127.0.0.1") throw new Error("boom\nboom");
-      return "fine";
+    const reply = await said(way, {
+      message: (d) => {
+        if (d.ip === "127.0.0.1") throw new Error("boom\nboom");
+        return "fine";
+      },
     });
     assertEquals(reply, "451 4.7.1 Greylisted, please try again in 60 seconds");
-    assertEquals(logLines().length, 2);
-    assertMatch(logLines()[0], / warn .*boom/);
+    assertEquals(clientLines().length, 2);
+    assertMatch(clientLines()[0], / warn .*boom/);
   },
 );
 
-e2e(
+bothWays(
   "a message function that returns no text costs nothing",
-  needs,
-  async () => {
-    const reply = await said((d) =>
-      d.ip === "127.0.0.1" ? JSON.parse("7") : "fine"
-    );
+  {},
+  async (way) => {
+    const reply = await said(way, {
+      message: (d) => d.ip === "127.0.0.1" ? JSON.parse("7") : "fine",
+    });
     assertMatch(reply, /^451 4\.7\.1 Greylisted, please try again/);
   },
 );
 
-e2e("the name in the banner is qmail's", needs, async (t) => {
+// It would take a process for each client.
+e2e("serve: at rblsmtpd is at rcpt", serve, async () => {
+  assertEquals(
+    await said(serve, { at: "rblsmtpd" }),
+    "451 4.7.1 Greylisted, please try again in 60 seconds",
+  );
+  assertEquals(clientLines().length, 1);
+  assertMatch(clientLines()[0], / reason=new .* to=<b@mx\.example>$/);
+});
+
+bothWays("the name in the banner is qmail's", {}, async (way, t) => {
   const binary = await compile();
   const cases: [string, string | undefined, string | undefined][] = [
     ["greeting.example", "greeting.example ESMTP welcome\n", "me.example\n"],
     ["me.example", undefined, "me.example\n"],
     ["me.example", "\n", "me.example"],
-    ["0", undefined, undefined], // tcpserver -l0 says TCPLOCALHOST=0.
+    // tcpserver -l0 says TCPLOCALHOST=0.
+    [way === serve ? "localhost" : "0", undefined, undefined],
   ];
   for (const [name, smtpgreeting, me] of cases) {
     await t.step(`${name} of ${smtpgreeting} and ${me}`, async () => {
@@ -152,7 +174,7 @@ e2e("the name in the banner is qmail's", needs, async (t) => {
       if (smtpgreeting) writeFile("control/smtpgreeting", smtpgreeting);
       if (me) writeFile("control/me", me);
       const next = greeter();
-      await using server = await tcpserver.start({ binary, next });
+      await using server = await way.start({ binary, next });
       const text = await burst(server.port, SESSION);
       assertEquals(text.split(/[ \r]/)[1], name);
       assertMatch(text, new RegExp(`\r\n250-${name}\r\n`));
