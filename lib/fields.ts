@@ -190,7 +190,7 @@ export class Section {
 }
 
 /** An object literal, and nothing that keeps its contents elsewhere. */
-function isPlain(value: unknown): value is Record<string, unknown> {
+export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

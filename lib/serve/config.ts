@@ -5,7 +5,7 @@
  */
 
 import { asNetwork, asVariable, type Config, NETWORK } from "../config.ts";
-import { Section } from "../fields.ts";
+import { isPlain, Section } from "../fields.ts";
 import type { Rule } from "./rules.ts";
 
 /** The section `serve` with every default filled in. */
@@ -75,7 +75,7 @@ function asName(value: unknown): string | undefined {
 }
 
 function asVariables(value: unknown): Record<string, string> | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
+  if (!isPlain(value)) return undefined;
   const good = Object.entries(value).every(([name, text]) =>
     asVariable(name) !== undefined && typeof text === "string" &&
     !text.includes("\0")

@@ -242,7 +242,8 @@ export class Reception {
       address,
       host,
       localPort: () => local.port,
-      hasVariable: (name) => name in env || variable(name) !== undefined,
+      hasVariable: (name) =>
+        Object.hasOwn(env, name) || variable(name) !== undefined,
     }, {
       search: (path, client) => this.#whitelists.search(path, client),
       warn: () => {},

@@ -135,7 +135,9 @@ export class Spawner {
     variables: Readonly<Record<string, string | undefined>>,
   ): number {
     const calls = libc();
-    const own = this.#inherited.filter(({ name }) => !(name in variables));
+    const own = this.#inherited.filter(({ name }) =>
+      !Object.hasOwn(variables, name)
+    );
     const pairs = Object.entries(variables)
       .flatMap(([name, value]) =>
         value === undefined ? [] : [`${name}=${value}`]

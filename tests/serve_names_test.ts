@@ -1,0 +1,144 @@
+import { assert, assertEquals } from "@std/assert";
+import { formatAddress, parseAddress } from "../lib/address.ts";
+import { type Ask, hostOf, reverseName } from "../lib/serve/names.ts";
+
+/** What a DNS has: names and types, and what they lead to. */
+type Zone = Readonly<Record<string, readonly string[]>>;
+
+/** The name of an address, and what was asked for it. */
+async function look(text: string, zone: Zone) {
+  const asked: string[] = [];
+  const ask: Ask = (name, type, signal) => {
+    assertEquals(signal.aborted, false);
+    asked.push(`${type} ${name}`);
+    const found = zone[`${type} ${name}`];
+    return found === undefined
+      ? Promise.reject(new Deno.errors.NotFound("no such name"))
+      : Promise.resolve([...found]);
+  };
+  const host = await hostOf(parseAddress(text)!, ask);
+  return { host, asked };
+}
+
+const PTR4 = "PTR 7.2.0.192.in-addr.arpa.";
+const PTR6 = "PTR 7.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0." +
+  "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+
+Deno.test("serve names: a name that leads back", async () => {
+  assertEquals(
+    await look("192.0.2.7", {
+      [PTR4]: ["Mail.Example.COM."],
+      "A mail.example.com.": ["192.0.2.6", "192.0.2.7"],
+    }),
+    { host: "mail.example.com", asked: [PTR4, "A mail.example.com."] },
+  );
+  assertEquals(
+    await look("2001:db8::17", {
+      [PTR6]: ["mx.example."],
+      // However it is written.
+      "AAAA mx.example.": ["2001:DB8:0:0:0:0:0:17"],
+    }),
+    { host: "mx.example", asked: [PTR6, "AAAA mx.example."] },
+  );
+});
+
+Deno.test("serve names: an IPv4 client of an IPv6 socket has its IPv4 name", async () => {
+  const zone = { [PTR4]: ["a.example"], "A a.example.": ["192.0.2.7"] };
+  assertEquals((await look("::ffff:192.0.2.7", zone)).host, "a.example");
+});
+
+Deno.test("serve names: no name, or none that leads back", async () => {
+  const cases: Zone[] = [
+    {},
+    { [PTR4]: [] },
+    // The name does not exist.
+    { [PTR4]: ["a.example"] },
+    { [PTR4]: ["a.example"], "A a.example.": [] },
+    // Somebody else's.
+    { [PTR4]: ["mx.google.example"], "A mx.google.example.": ["192.0.2.8"] },
+    { [PTR4]: ["a.example"], "A a.example.": ["nonsense", "192.0.2.7.1"] },
+    // It leads back over the other protocol only.
+    { [PTR4]: ["a.example"], "AAAA a.example.": ["::ffff:192.0.2.7"] },
+    // It would, were resolv.conf's domain tried behind it.
+    { [PTR4]: ["localhost"], "A localhost": ["192.0.2.7"] },
+  ];
+  for (const zone of cases) {
+    const { host } = await look("192.0.2.7", zone);
+    assertEquals(host, undefined, JSON.stringify(zone));
+  }
+});
+
+Deno.test("serve names: the first of several that leads back", async () => {
+  const { host, asked } = await look("192.0.2.7", {
+    [PTR4]: ["gone.example", "other.example", "own.example", "more.example"],
+    "A other.example.": ["192.0.2.8"],
+    "A own.example.": ["192.0.2.7"],
+    "A more.example.": ["192.0.2.7"],
+  });
+  assertEquals(host, "own.example");
+  assertEquals(asked, [
+    PTR4,
+    "A gone.example.",
+    "A other.example.",
+    "A own.example.",
+  ]);
+});
+
+Deno.test("serve names: an address with very many names is no work", async () => {
+  const names = Array.from({ length: 1000 }, (_, i) => `n${i}.example`);
+  const { host, asked } = await look("192.0.2.7", { [PTR4]: names });
+  assertEquals(host, undefined);
+  assert(asked.length <= 6, `${asked.length} questions`);
+});
+
+Deno.test("serve names: what is no host name is not even asked for", async () => {
+  for (
+    const name of [
+      "",
+      ".",
+      "..",
+      "a..example",
+      ".example",
+      "a b.example",
+      "a\nb.example",
+      "a\0b.example",
+      "a=b.example",
+      '"a".example',
+      "*.example",
+      "münchen.example",
+      "\x1b[31m.example",
+      "a\\046b.example",
+      "a".repeat(256),
+    ]
+  ) {
+    const { host, asked } = await look("192.0.2.7", { [PTR4]: [name] });
+    assertEquals(host, undefined, JSON.stringify(name));
+    assertEquals(asked, [PTR4], JSON.stringify(name));
+  }
+});
+
+Deno.test("serve names: an underscore is in use, and is taken", async () => {
+  const zone = { [PTR4]: ["a_b.example"], "A a_b.example.": ["192.0.2.7"] };
+  assertEquals((await look("192.0.2.7", zone)).host, "a_b.example");
+});
+
+Deno.test("serve names: where an address's names are", () => {
+  for (
+    const [address, expected] of [
+      ["192.0.2.7", "7.2.0.192.in-addr.arpa."],
+      ["255.0.10.1", "1.10.0.255.in-addr.arpa."],
+      ["2001:db8::17", PTR6.slice("PTR ".length)],
+      ["::", "0.".repeat(32) + "ip6.arpa."],
+    ]
+  ) {
+    assertEquals(reverseName(parseAddress(address)!), expected);
+  }
+  // Each digit of the address is there again, backwards.
+  const all = parseAddress("0123:4567:89ab:cdef:fedc:ba98:7654:3210")!;
+  const digits = reverseName(all).replace(".ip6.arpa.", "").split(".");
+  assertEquals(
+    digits.reverse().join(""),
+    "0123456789abcdeffedcba9876543210",
+    formatAddress(all),
+  );
+});
