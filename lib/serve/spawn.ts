@@ -54,7 +54,9 @@ interface Inherited {
 /** The environment as it is, whatever bytes are in it. */
 function inherited(): Inherited[] {
   const found: Inherited[] = [];
-  const table = libc().environ;
+  // Where the variable is, which holds where the table is.
+  const variable = new Deno.UnsafePointerView(libc().environ!);
+  const table = Deno.UnsafePointer.create(variable.getBigUint64());
   if (table === null) return found;
   const view = new Deno.UnsafePointerView(table);
   for (let i = 0;; i++) {

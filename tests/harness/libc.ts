@@ -6,6 +6,9 @@
  */
 
 import { close, peerOf, poll, sendDatagram, touch } from "../../lib/libc.ts";
+import { endSending } from "../../lib/serve/kernel.ts";
+import { descriptorLimit } from "../../lib/serve/spawn.ts";
+import { userId } from "../../lib/user.ts";
 
 for (
   const call of [
@@ -14,6 +17,9 @@ for (
     () => touch(-1),
     () => peerOf(-1),
     () => sendDatagram("/nonexistent/socket", new Uint8Array(1)),
+    () => endSending(-1),
+    () => descriptorLimit(),
+    () => userId(),
   ]
 ) {
   try {

@@ -1,0 +1,102 @@
+/**
+ * Connections over the loopback, of which one end is a bare descriptor as
+ * `serve` has it.
+ *
+ * @module
+ */
+
+import { parseAddress } from "../../lib/address.ts";
+import { close, localOf } from "../../lib/libc.ts";
+import { abiOf } from "../../lib/serve/abi.ts";
+import { accept, type Accepted, listenOn } from "../../lib/serve/kernel.ts";
+import "./libc.ts";
+import { waitFor } from "./process.ts";
+
+/** This machine's sizes. The tests of `serve` need a machine that it knows. */
+export const ABI = abiOf(Deno.build)!;
+
+/** A listening socket on a port that was free. */
+export interface Listening extends Disposable {
+  readonly fd: number;
+  readonly port: number;
+}
+
+/** Listens on an address, `::` for example. */
+export function listening(address = "127.0.0.1", backlog = 16): Listening {
+  const fd = listenOn({ address: parseAddress(address)!, port: 0 }, backlog);
+  return {
+    fd,
+    port: localOf(fd)!.port,
+    [Symbol.dispose]: () => close(fd),
+  };
+}
+
+/** Accepts the connection that is on its way. */
+export function accepted({ fd }: Listening): Promise<Accepted> {
+  return waitFor("a connection", () => {
+    const got = accept(fd);
+    if (typeof got === "object") return got;
+    if (got !== "none") throw new Error(got);
+  });
+}
+
+/** Both ends of one connection; {@linkcode fd} is closed by who has it. */
+export interface Pair extends Disposable {
+  readonly fd: number;
+  readonly client: Deno.TcpConn;
+  /** Reads until the other side says that this is all. */
+  rest(): Promise<string>;
+  /** Reads as many bytes, which are characters here. */
+  read(length: number): Promise<string>;
+}
+
+/** Makes a connection. */
+export async function pair(): Promise<Pair> {
+  using listener = listening();
+  const { port } = listener;
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const { fd } = await accepted(listener);
+  const read = async (length: number) => {
+    let text = "";
+    while (text.length < length) {
+      const chunk = new Uint8Array(Math.min(65536, length - text.length));
+      const count = await client.read(chunk);
+      if (count === null) break;
+      text += String.fromCharCode(...chunk.subarray(0, count));
+    }
+    return text;
+  };
+  return {
+    fd,
+    client,
+    read,
+    rest: () => read(Infinity),
+    [Symbol.dispose]: () => {
+      try {
+        client.close();
+      } catch {
+        // The test has done it.
+      }
+    },
+  };
+}
+
+/** Whether a descriptor of this process is open. */
+export function isOpen(fd: number): boolean {
+  try {
+    Deno.readLinkSync(`/proc/self/fd/${fd}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Makes a client's socket reset the connection when it is closed: what has come
+ * in and was not read does that. The other side must have sent something.
+ */
+export async function reset({ client }: Pair): Promise<void> {
+  const bytes = new Uint8Array(1);
+  await client.read(bytes);
+  client.close();
+}
