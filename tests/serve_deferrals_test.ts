@@ -7,7 +7,7 @@ import {
 } from "../lib/serve/deferrals.ts";
 import { Poll } from "../lib/serve/kernel.ts";
 import { DEADLINE } from "./harness/process.ts";
-import { ABI, isOpen, type Pair, pair, reset } from "./harness/sockets.ts";
+import { ABI, isOpen, type Pair, pair, reset } from "./harness/pair.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

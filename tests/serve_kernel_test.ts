@@ -13,7 +13,7 @@ import {
   send,
 } from "../lib/serve/kernel.ts";
 import { waitFor } from "./harness/process.ts";
-import { ABI, accepted, isOpen, listening, pair } from "./harness/sockets.ts";
+import { ABI, accepted, isOpen, listening, pair } from "./harness/pair.ts";
 
 const EADDRINUSE = 98;
 const EADDRNOTAVAIL = 99;

@@ -4,7 +4,7 @@ import { Poll } from "../lib/serve/kernel.ts";
 import { Programs } from "../lib/serve/programs.ts";
 import { Spawner } from "../lib/serve/spawn.ts";
 import { DEADLINE, waitFor } from "./harness/process.ts";
-import { ABI, isOpen, type Pair, pair } from "./harness/sockets.ts";
+import { ABI, isOpen, type Pair, pair } from "./harness/pair.ts";
 
 const PATIENCE = 5000;
 const EAGAIN = 11;

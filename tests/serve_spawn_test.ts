@@ -4,7 +4,7 @@ import { type Ended, reap, Spawner } from "../lib/serve/spawn.ts";
 import { evaluate, moduleUrl } from "./harness/evaluate.ts";
 import { waitFor } from "./harness/process.ts";
 import { ROOT, writeFile } from "./harness/root.ts";
-import { ABI, pair } from "./harness/sockets.ts";
+import { ABI, pair } from "./harness/pair.ts";
 
 const EACCES = 13;
 
@@ -162,6 +162,7 @@ async function find(before: string, script: string, shell?: string) {
     import { ignoreFileSizeSignal, openForWriting } from ${url("lib/libc.ts")};
     import { becomeUser } from ${url("lib/user.ts")};
     import { abiOf } from ${url("lib/serve/abi.ts")};
+    import * as limits from ${url("lib/serve/descriptors.ts")};
     import * as spawn from ${url("lib/serve/spawn.ts")};
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
@@ -226,9 +227,9 @@ Deno.test("serve spawn: nothing else that is open here is open there", async () 
 
 Deno.test("serve spawn: the limit of descriptors", async () => {
   const before = `
-    const { soft, hard } = spawn.descriptorLimit();
+    const { soft, hard } = limits.descriptorLimit();
     if (soft > hard || hard !== 200n) throw new Error(soft + " " + hard);
-    spawn.setDescriptorLimit({ soft: 150n, hard });`;
+    limits.setDescriptorLimit({ soft: 150n, hard });`;
   const script = "ulimit -Sn; ulimit -Hn";
   const shell = 'ulimit -Sn 100; ulimit -Hn 200; exec "$@"';
   assertEquals(await find(before, script, shell), "150\n200\n");

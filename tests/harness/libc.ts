@@ -6,8 +6,10 @@
  */
 
 import { close, peerOf, poll, sendDatagram, touch } from "../../lib/libc.ts";
+import { abiOf } from "../../lib/serve/abi.ts";
+import { descriptorLimit } from "../../lib/serve/descriptors.ts";
 import { endSending } from "../../lib/serve/kernel.ts";
-import { descriptorLimit } from "../../lib/serve/spawn.ts";
+import { Spawner } from "../../lib/serve/spawn.ts";
 import { userId } from "../../lib/user.ts";
 
 for (
@@ -19,6 +21,7 @@ for (
     () => sendDatagram("/nonexistent/socket", new Uint8Array(1)),
     () => endSending(-1),
     () => descriptorLimit(),
+    () => new Spawner(abiOf(Deno.build)!, ["true"]),
     () => userId(),
   ]
 ) {
