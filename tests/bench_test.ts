@@ -162,6 +162,10 @@ const SHORT: Plan = {
   waiting: 2,
   clients: [1, 3],
   loadSeconds: 0.1,
+  duels: 2,
+  duelSeconds: 0.1,
+  message: 100_000,
+  crowd: 30,
   entries: [0, 100],
   lines: [0, 50],
   listings: 1,
@@ -181,6 +185,8 @@ const ROWS = {
   ],
   memory: ["rcpt", "rblsmtpd"],
   sessions: ["rcpt", "rblsmtpd", "rblsmtpdAlone", "true"],
+  serve: ["at20", "at100", "strangers", "accepted", "upload"],
+  crowd: ["serve"],
   listing: ["findPrintf", "info", "findDelete", "prune"],
 };
 
@@ -210,6 +216,8 @@ testWithLibc("a short run has every row", async () => {
       assert(Number.isFinite(value), `${name} ${key}: ${value}`);
     }
   }
+  const crowd = rows["crowd.serve"] as Record<string, number>;
+  assertEquals([crowd.answered, crowd.ended], [SHORT.crowd, SHORT.crowd]);
   const lines = sections.flatMap(tableLines);
   assertEquals(lines.filter((line) => line.length > 100), []);
   assert(said.length > 20, said.join("\n"));
@@ -220,6 +228,8 @@ Deno.test("the help has every row and every number of the JSON", () => {
     start: ROWS.start,
     memory: ROWS.memory,
     sessions: ROWS.sessions,
+    serve: ROWS.serve,
+    crowd: ROWS.crowd,
     entries: FULL.entries,
     lines: FULL.lines,
     listing: ROWS.listing,

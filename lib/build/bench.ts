@@ -7,10 +7,12 @@
 
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import { makeBinaries } from "./bench/binaries.ts";
+import { measureCrowd } from "./bench/crowd.ts";
 import { measureGrowth } from "./bench/growth.ts";
 import { measureMemory } from "./bench/memory.ts";
 import { type Bench, FULL, type Plan } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
+import { measureServe } from "./bench/serve.ts";
 import { measureSessions } from "./bench/sessions.ts";
 import { measureStarts } from "./bench/starts.ts";
 import { type Section, tableLines, tableObject } from "./bench/table.ts";
@@ -25,7 +27,7 @@ SYNOPSIS
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
-  That takes some five minutes on two cores. It needs Linux, and 2 GB of room
+  That takes some six minutes on two cores. It needs Linux, and 2 GB of room
   in TMPDIR; what is not installed is left out, and the table says so. A
   million files are made in /dev/shm where TMPDIR takes more than a minute.
 
@@ -39,6 +41,18 @@ DESCRIPTION
   in 1 GB how many deferred clients fit into 1,000,000,000 bytes
   -d MB   the smallest softlimit -d (RLIMIT_DATA) that is enough to defer
 
+  "greylist serve" takes turns with tcpserver, which starts rblsmtpd with
+  RBLSMTPD set for clients that are to be deferred, and the same program as
+  serve for those that are let in. Both log each client to a file.
+
+  CPU ratio sessions for the same processor time, programs included
+  p99 ms    what the slowest of a hundred sessions takes under serve
+  client %  how much of one processor the load client takes: it is the limit
+            where that is near 100
+  resent    packets that had to be sent again, the first one of a connection
+            included: none where nobody is kept waiting
+  ended     clients that were answered to their QUIT
+
 OPTIONS
   --json  one JSON object in place of the table: "machine" has cpu, cores,
           memory (bytes), kernel, deno; "seconds" is how long it took; "rows"
@@ -50,6 +64,12 @@ OPTIONS
               pss, private, tables, data (megabytes), fit
             sessions.{rcpt,rblsmtpd,rblsmtpdAlone,true}
               at1, at20, at100 (sessions a second)
+            serve.{at20,at100,strangers,accepted,upload}
+              tcpserver, serve (a second), ratio, cpuRatio, p99
+              (milliseconds), client (percent)
+            crowd.{serve}
+              answered, resent, ended, slowest (milliseconds until it is
+              greeted), pss (megabytes)
             entries.{0,10000,1000000}, lines.{0,1000,50000}
               as start, and more (milliseconds of CPU more than with none)
             listing.{findPrintf,info,findDelete,prune}
@@ -82,6 +102,8 @@ export async function bench(
       await measureStarts(bench, binaries),
       await measureMemory(bench, binaries),
       await measureSessions(bench, binaries),
+      await measureServe(bench, binaries),
+      await measureCrowd(bench, binaries),
       ...await measureGrowth(bench, binaries),
     ];
   } finally {

@@ -10,6 +10,7 @@ import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { resolveConfig } from "../../config.ts";
+import { userId } from "../../user.ts";
 import { compileBundle } from "../compile.ts";
 import { permissionsOf } from "../permissions.ts";
 import { ROOT } from "../std.ts";
@@ -26,6 +27,8 @@ export interface Binaries {
   readonly rcpt: string;
   readonly banner: string;
   readonly rblsmtpd: string;
+  /** For `greylist serve`. */
+  readonly serve: string;
   /** Its database and its whitelist are below {@linkcode siteOf}. */
   readonly growth: string;
 }
@@ -61,7 +64,7 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
   };
   const made: string[] = [];
   const build = async (name: string, config: Config) => {
-    say(`compiling ${made.length + 1} of 5`);
+    say(`compiling ${made.length + 1} of 6`);
     made.push(await compileConfig(bench, name, config));
     return made.at(-1)!;
   };
@@ -72,9 +75,15 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
       ...common,
       deferral: { at: "rblsmtpd" },
     }),
+    serve: await build("serve", { ...common, serve: serveSection() }),
     growth: await build("growth", growth),
     floor: await compileEmpty(bench, common),
   };
+}
+
+/** Root has to say who is meant; others stay who they are. */
+function serveSection(): Config["serve"] {
+  return userId() === 0 ? { user: "root" } : {};
 }
 
 /** Runs `deno task compile`. */

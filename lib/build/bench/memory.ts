@@ -28,7 +28,7 @@ const STEP = 500_000;
 const MOST = 1e9;
 
 /** All that a client says but QUIT. */
-const UNFINISHED = SCRIPT.slice(0, SCRIPT.indexOf("QUIT"));
+export const UNFINISHED = SCRIPT.slice(0, SCRIPT.indexOf("QUIT"));
 
 /** Memory of one process, in bytes. */
 interface Memory {
@@ -143,7 +143,8 @@ async function until(bench: Bench, connection: Connection, reply: RegExp) {
   }
 }
 
-function memoryOf(pid: number): Memory {
+/** What a process takes now. */
+export function memoryOf(pid: number): Memory {
   const rollup = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   return {

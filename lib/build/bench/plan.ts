@@ -19,6 +19,14 @@ export interface Plan {
   readonly clients: readonly number[];
   /** How long new clients come, in seconds. */
   readonly loadSeconds: number;
+  /** How often `serve` and tcpserver take turns. */
+  readonly duels: number;
+  /** How long new clients come in each of these turns, in seconds. */
+  readonly duelSeconds: number;
+  /** How large the message is that they let through, in bytes. */
+  readonly message: number;
+  /** How many clients come to `serve` at once, and wait. */
+  readonly crowd: number;
   /** How many entries there are besides that of the client. */
   readonly entries: readonly number[];
   /** How many lines a whitelist has that do not match the client. */
@@ -27,13 +35,17 @@ export interface Plan {
   readonly listings: number;
 }
 
-/** What is measured for people to read: some five minutes on two cores. */
+/** What is measured for people to read: some six minutes on two cores. */
 export const FULL: Plan = {
   rounds: 200,
   seconds: 60,
   waiting: 20,
   clients: [1, 20, 100],
   loadSeconds: 2,
+  duels: 7,
+  duelSeconds: 1,
+  message: 100e6,
+  crowd: 1000,
   entries: [0, 10_000, 1_000_000],
   lines: [0, 1_000, 50_000],
   listings: 3,

@@ -4,12 +4,15 @@
  * @module
  */
 
-import { TemporaryError } from "../../commands/command.ts";
 import type { Binaries } from "./binaries.ts";
-import { load, type Session } from "./load.ts";
-import { type Bench, expectQuietLog, logOf } from "./plan.ts";
-import { findProgram, Process } from "./process.ts";
-import { RBLSMTPD } from "./starts.ts";
+import { type Bench, expectQuietLog } from "./plan.ts";
+import { findProgram } from "./process.ts";
+import {
+  runFlood,
+  type Server,
+  startTcpserver,
+  stopServers,
+} from "./servers.ts";
 import { median } from "./statistics.ts";
 import type { Row, Section } from "./table.ts";
 import { SCRIPT } from "./turns.ts";
@@ -17,12 +20,11 @@ import { SCRIPT } from "./turns.ts";
 /** How often the servers take turns. */
 const ROUNDS = 2;
 
-/** A server that listens. */
-interface Server {
-  readonly key: string;
-  readonly port: number;
-  readonly session: Session;
-}
+/** What a deferred client says, and what it must have been told. */
+export const DEFERRED = { script: SCRIPT, reply: "^451 " };
+
+/** What a client says and is told where the program is `true`. */
+export const SILENT = { script: "", reply: "^$" };
 
 /** Measures sessions a second under tcpserver. */
 export async function measureSessions(
@@ -30,71 +32,68 @@ export async function measureSessions(
   binaries: Binaries,
 ): Promise<Section> {
   const { clients, loadSeconds } = bench.plan;
-  const deferred = { script: SCRIPT, reply: /^451 [^]*/m };
   const candidates = [
     {
       key: "rcpt",
       text: `greylist, at "rcpt"`,
       argv: [binaries.rcpt, "true"],
-      session: deferred,
+      session: DEFERRED,
     },
     {
       key: "rblsmtpd",
       text: `greylist, at "rblsmtpd"`,
       argv: [binaries.rblsmtpd, "true"],
-      session: deferred,
+      session: DEFERRED,
       needs: ["rblsmtpd"],
     },
     {
       key: "rblsmtpdAlone",
       text: "rblsmtpd, RBLSMTPD is set",
       argv: ["rblsmtpd", "true"],
-      session: deferred,
+      session: DEFERRED,
       needs: ["rblsmtpd"],
     },
     {
       key: "true",
       text: "true: tcpserver alone",
       argv: ["true"],
-      session: { reply: /^$/ },
+      session: SILENT,
     },
   ];
   const absent = new Map<string, string>();
-  const servers: Server[] = [];
-  const processes: Process[] = [];
+  const servers = new Map<string, Server>();
+  // More at once than it allows by itself.
+  const most = String(Math.max(...clients) + 20);
   const rates = new Map<string, number[]>();
   try {
-    for (const { key, argv, session, needs = [] } of candidates) {
+    for (const { key, argv, needs = [] } of candidates) {
       const lack = ["tcpserver", ...needs].find((name) => !findProgram(name));
       if (lack !== undefined) {
         absent.set(key, `${lack} is not installed`);
         continue;
       }
-      const { process, port } = await listen(bench, key, argv);
-      processes.push(process);
-      servers.push({ key, port, session });
+      const options = ["-c", most, "-b", "200"];
+      servers.set(key, await startTcpserver(bench, key, options, argv));
     }
     for (let round = 0; round < ROUNDS; round++) {
       for (const count of clients) {
-        for (const { key, port, session } of servers) {
+        for (const { key, session } of candidates) {
+          const server = servers.get(key);
+          if (server === undefined) continue;
           bench.say(`sessions a second: ${key}, ${count} at a time`);
-          const { sessions, seconds } = await load(
-            port,
-            session,
-            count,
-            loadSeconds,
-            bench.signal,
-          );
+          const { sessions, seconds } = await runFlood(bench, {
+            ...session,
+            port: server.port,
+            clients: count,
+            seconds: loadSeconds,
+          });
           const cell = `${key} ${count}`;
           rates.set(cell, [...rates.get(cell) ?? [], sessions / seconds]);
         }
       }
     }
   } finally {
-    for (const process of processes) {
-      process.kill("SIGTERM");
-      await process.ended(10);
-    }
+    await stopServers(servers.values());
   }
   await expectQuietLog(bench);
   const cells = (key: string) =>
@@ -119,29 +118,4 @@ export async function measureSessions(
       absent: absent.get(key),
     })),
   };
-}
-
-/** Starts tcpserver and finds out where it listens. */
-async function listen(bench: Bench, key: string, argv: readonly string[]) {
-  const most = Math.max(...bench.plan.clients);
-  const output = `${logOf(bench)}.${key}`;
-  const process = new Process({
-    // No names are looked up; more at once than it allows by itself; and the
-    // port, which it chooses, is written down.
-    argv: [
-      ...["tcpserver", "-1RHl0", "-c", String(most + 20), "-b", "200"],
-      ...["127.0.0.1", "0", ...argv],
-    ],
-    env: { RBLSMTPD },
-    output,
-    errors: logOf(bench),
-  });
-  const end = performance.now() + 10_000;
-  while (performance.now() < end) {
-    bench.signal.throwIfAborted();
-    const port = /^\d+$/m.exec(await Deno.readTextFile(output));
-    if (port !== null) return { process, port: Number(port[0]) };
-    await new Promise((done) => setTimeout(done, 10));
-  }
-  throw new TemporaryError("tcpserver does not listen");
 }

@@ -1,0 +1,119 @@
+/**
+ * A load client in a process of its own, which is fast enough not to be what is
+ * measured: sockets and epoll(7) through the C library, as `serve` has them.
+ *
+ * Run with a {@linkcode Order} as JSON, it prints a {@linkcode Flood} as JSON.
+ *
+ * @module
+ */
+
+import { close } from "../../libc.ts";
+import { abiOf, C } from "../../serve/abi.ts";
+import { Poll, receive, send } from "../../serve/kernel.ts";
+import { Dialer } from "./dial.ts";
+import { processorTime } from "./processor_time.ts";
+
+/** What is to be done. */
+export interface Order {
+  readonly port: number;
+  /** How many clients there are at a time. */
+  readonly clients: number;
+  /** For how long new ones come. */
+  readonly seconds: number;
+  /** What each says when it has read the banner; nothing where there is none. */
+  readonly script: string;
+  /** What it must have been told at the end: a regular expression. */
+  readonly reply: string;
+  /** Each client comes from a network of its own. */
+  readonly strangers?: boolean;
+}
+
+/** What a flood of clients came to. */
+export interface Flood {
+  readonly sessions: number;
+  /** From the first connection to the end of the last session. */
+  readonly seconds: number;
+  /** How long the slowest of a hundred sessions took, in milliseconds. */
+  readonly p99: number;
+  /** How much of one processor's time this client took: 1 is all of it. */
+  readonly busy: number;
+  /** What a client was told whose session did not go as it should. */
+  readonly failed?: string;
+}
+
+/** How long a session may take, in milliseconds. */
+const PATIENCE = 30_000;
+
+interface Client {
+  readonly start: number;
+  spoken: boolean;
+  /** What the server said, to its end. */
+  said: string;
+}
+
+/** Holds sessions with a server on this machine. */
+async function flood(order: Order): Promise<Flood> {
+  const abi = abiOf(Deno.build);
+  if (abi === undefined) throw new Error("not supported on this machine");
+  const poll = new Poll(abi);
+  const dialer = new Dialer(order.port);
+  const from = order.strangers ? "new" : undefined;
+  const script = new TextEncoder().encode(order.script);
+  const reply = new RegExp(order.reply, "m");
+  const decoder = new TextDecoder();
+  const open = new Map<number, Client>();
+  const times: number[] = [];
+  let failed: string | undefined;
+  const before = processorTime("self");
+  const start = performance.now();
+  const end = start + order.seconds * 1000;
+
+  const begin = () => {
+    const fd = dialer.dial(from);
+    poll.add(fd, C.EPOLLIN);
+    open.set(fd, { start: performance.now(), spoken: false, said: "" });
+  };
+  const finish = (fd: number, { start, said }: Client) => {
+    close(fd);
+    open.delete(fd);
+    const now = performance.now();
+    times.push(now - start);
+    if (!reply.test(said)) failed ??= said;
+    if (now < end) begin();
+  };
+  const hear = (fd: number, client: Client) => {
+    const bytes = receive(fd);
+    if (bytes === undefined) return;
+    if (bytes === "gone") return finish(fd, client);
+    client.said += decoder.decode(bytes);
+    if (client.spoken) return;
+    client.spoken = true;
+    // It is far less than a socket's buffer takes.
+    send(fd, script);
+  };
+
+  for (let i = 0; i < order.clients; i++) begin();
+  while (open.size > 0) {
+    const count = poll.look() || await poll.wait(1000);
+    for (let i = 0; i < count; i++) {
+      const event = poll.event(i);
+      const client = event && open.get(event.fd);
+      if (client !== undefined) hear(event!.fd, client);
+    }
+    if (count > 0) continue;
+    const now = performance.now();
+    for (const [fd, client] of open) {
+      if (now - client.start > PATIENCE) finish(fd, client);
+    }
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const busy = (processorTime("self") - before) / seconds;
+  const p99 = times.sort((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1];
+  return { sessions: times.length, seconds, p99, busy, failed };
+}
+
+if (import.meta.main) {
+  console.log(JSON.stringify(await flood(JSON.parse(Deno.args[0]))));
+  // The wait would keep it alive.
+  Deno.exit(0);
+}

@@ -1,0 +1,132 @@
+/**
+ * Servers that listen on this machine, and the load client that floods them.
+ *
+ * @module
+ */
+
+import { fromFileUrl, join } from "@std/path";
+import { TemporaryError } from "../../commands/command.ts";
+import type { Flood, Order } from "./flood.ts";
+import { type Bench, logOf } from "./plan.ts";
+import { Process } from "./process.ts";
+import { RBLSMTPD } from "./starts.ts";
+
+/** How long a server may take until it listens, in milliseconds. */
+const PATIENCE = 20_000;
+
+/** A server that listens on 127.0.0.1. */
+export interface Server {
+  readonly process: Process;
+  readonly port: number;
+}
+
+/** Starts tcpserver, which looks no names up. */
+export async function startTcpserver(
+  bench: Bench,
+  key: string,
+  options: readonly string[],
+  program: readonly string[],
+): Promise<Server> {
+  // It chooses the port, and writes it down.
+  const output = `${logOf(bench)}.${key}`;
+  const process = new Process({
+    argv: [
+      ...["tcpserver", "-1RHl0", ...options, "127.0.0.1", "0"],
+      ...program,
+    ],
+    env: { RBLSMTPD },
+    output,
+    errors: logOf(bench),
+  });
+  const port = await numberIn(bench, output, /^(\d+)$/m, "tcpserver");
+  return { process, port };
+}
+
+/**
+ * Starts `greylist serve`.
+ *
+ * @param env variables for it and for the program
+ */
+export async function startServe(
+  bench: Bench,
+  binary: string,
+  env: Readonly<Record<string, string>>,
+  program: readonly string[],
+): Promise<Server> {
+  const port = freePort();
+  const errors = logOf(bench);
+  const place = `127.0.0.1:${port}`;
+  const process = new Process({
+    argv: [binary, "serve", place, "--", ...program],
+    env,
+    errors,
+  });
+  const line = new RegExp(`^serve on=127\\.0\\.0\\.1:(${port}) `, "m");
+  await numberIn(bench, errors, line, "greylist serve");
+  return { process, port };
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
+/** Waits until a file has a line with the port. */
+async function numberIn(
+  bench: Bench,
+  file: string,
+  line: RegExp,
+  name: string,
+): Promise<number> {
+  const end = performance.now() + PATIENCE;
+  while (performance.now() < end) {
+    bench.signal.throwIfAborted();
+    const found = line.exec(await Deno.readTextFile(file));
+    if (found !== null) return Number(found[1]);
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  throw new TemporaryError(`${name} does not listen`);
+}
+
+/** Ends servers. */
+export async function stopServers(servers: Iterable<Server>): Promise<void> {
+  for (const { process } of servers) {
+    process.kill("SIGTERM");
+    await process.ended(10);
+  }
+}
+
+/**
+ * Has the load client flood a server.
+ *
+ * @throws {TemporaryError} where a session does not go as it should
+ */
+export async function runFlood(bench: Bench, order: Order): Promise<Flood> {
+  const output = join(bench.scratch, "flood");
+  await Deno.remove(output).catch(() => {});
+  const module = fromFileUrl(new URL("flood.ts", import.meta.url));
+  const client = new Process({
+    argv: [
+      Deno.execPath(),
+      ...["run", "-A", "--no-lock", "--no-config", "--no-check"],
+      ...[module, JSON.stringify(order)],
+    ],
+    env: { HOME: bench.scratch },
+    output,
+    errors: `${logOf(bench)}.flood`,
+  });
+  const { code } = await client.ended(order.seconds + 60);
+  bench.signal.throwIfAborted();
+  if (code !== 0) {
+    const said = await Deno.readTextFile(`${logOf(bench)}.flood`);
+    throw new TemporaryError(`the load client: exit ${code}: ${said}`);
+  }
+  const flood: Flood = JSON.parse(await Deno.readTextFile(output));
+  if (flood.failed === undefined) return flood;
+  throw new TemporaryError(
+    `a client was told ${JSON.stringify(flood.failed)}`,
+  );
+}
