@@ -35,7 +35,10 @@ function escape(bytes: Uint8Array, plain: RegExp, longest = LONGEST): string {
   let text = "";
   for (let i = 0; i < bytes.length;) {
     const length = sequenceLength(bytes[i]);
-    let piece = decode(bytes.subarray(i, i + length));
+    // Nearly all that clients say is ASCII, and needs no decoder.
+    let piece = length === 1 && bytes[i] < 0x80
+      ? String.fromCharCode(bytes[i])
+      : decode(bytes.subarray(i, i + length));
     if (piece !== undefined && plain.test(piece)) {
       i += length;
     } else {
