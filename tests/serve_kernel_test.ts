@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "../lib/address.ts";
-import { close, LibcError } from "../lib/libc.ts";
+import { close, LibcError, localOf } from "../lib/libc.ts";
 import { C, E } from "../lib/serve/abi.ts";
 import {
   accept,
@@ -46,7 +46,8 @@ Deno.test("serve kernel: who connects over IPv4, IPv6, and both", async () => {
     using listener = listening(on);
     const { port } = listener;
     using client = await Deno.connect({ hostname: to, port });
-    const { fd, peer, local } = await accepted(listener);
+    const { fd, peer } = await accepted(listener);
+    const local = localOf(fd)!;
     const own = client.localAddr as Deno.NetAddr;
     assertEquals(formatAddress(local.address), seen, `${on} ${to}`);
     assertEquals(local.port, port);

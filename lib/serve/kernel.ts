@@ -14,7 +14,6 @@ import {
   isErrno,
   lazily,
   LIBC,
-  localOf,
   readSocketName,
   SOCKADDR_SIZE,
   type SocketName,
@@ -145,7 +144,6 @@ const pointers = lazily(() => ({
 export interface Accepted {
   readonly fd: number;
   readonly peer: SocketName;
-  readonly local: SocketName;
 }
 
 /** Why nothing was accepted. */
@@ -177,8 +175,7 @@ export function accept(listener: number): Accepted | NotAccepted {
     }
   }
   const peer = readSocketName(peerView);
-  const local = localOf(fd);
-  if (peer !== undefined && local !== undefined) return { fd, peer, local };
+  if (peer !== undefined) return { fd, peer };
   close(fd);
   return "gone";
 }
@@ -285,10 +282,15 @@ export class Poll {
     check("epoll_ctl", epoll_ctl(this.#fd, operation, fd, this.#changeAt));
   }
 
-  /** What is ready now, without waiting; see {@linkcode event}. */
-  look(): number {
+  /**
+   * What is ready now, or in a moment for which everything else stands still;
+   * see {@linkcode event}.
+   *
+   * @param moment milliseconds
+   */
+  look(moment = 0): number {
     return this.#count(
-      libc().epoll_wait(this.#fd, this.#eventsAt, MOST, 0),
+      libc().epoll_wait(this.#fd, this.#eventsAt, MOST, moment),
     );
   }
 

@@ -15,7 +15,7 @@ import {
 import type { ResolvedConfig } from "../config.ts";
 import { Dialogue } from "../dialogue.ts";
 import { variable } from "../environment.ts";
-import { close } from "../libc.ts";
+import { close, localOf } from "../libc.ts";
 import type { Logger } from "../log.ts";
 import { formatLine, quote } from "../logline.ts";
 import {
@@ -85,6 +85,8 @@ export class Reception {
   readonly #deferrals: Deferrals;
   readonly #programs: Programs;
   readonly #whitelists: Whitelists;
+  /** The variables of the whitelist that this process has. */
+  readonly #inherited: ReadonlySet<string>;
   readonly #store: Store;
   /** Connections whose client's name is being looked up. */
   readonly #asked = new Set<number>();
@@ -100,7 +102,11 @@ export class Reception {
     this.#deferrals = new Deferrals(poll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
     this.#programs = new Programs(poll, start, serve.limit, patience);
-    this.#whitelists = new Whitelists(config.whitelist.files);
+    const { whitelist } = config;
+    this.#whitelists = new Whitelists(whitelist.files);
+    this.#inherited = new Set(
+      whitelist.env.filter((name) => variable(name) !== undefined),
+    );
     this.#store = new Store(config.baseDir);
     this.#log = setup.openLog();
     this.#read();
@@ -235,15 +241,14 @@ export class Reception {
     return this.#store.decide(network, Date.now() / 1000, timeouts);
   }
 
-  #exempt({ peer, local, host, env }: Connection): Exempt | undefined {
-    const { whitelist } = this.#setup.config;
+  #exempt({ fd, peer, host, env }: Connection): Exempt | undefined {
     const { address } = peer;
-    const rule = findExemption(whitelist, {
+    const rule = findExemption(this.#setup.config.whitelist, {
       address,
       host,
-      localPort: () => local.port,
+      localPort: () => localOf(fd)?.port,
       hasVariable: (name) =>
-        Object.hasOwn(env, name) || variable(name) !== undefined,
+        Object.hasOwn(env, name) || this.#inherited.has(name),
     }, {
       search: (path, client) => this.#whitelists.search(path, client),
       warn: () => {},
@@ -272,11 +277,13 @@ export class Reception {
 
   /** @param verdict none where the check has failed */
   #pass(connection: Connection, verdict?: Pass | Exempt): void {
-    const { fd, who, host, env } = connection;
+    const { fd, who, env } = connection;
+    const local = localOf(fd);
+    if (local === undefined) return close(fd);
     const ended = this.#count(who);
     const name = variable("TCPLOCALHOST") ?? this.#hostname;
     const localHost = name || undefined;
-    const variables = tcpEnvironment({ ...connection, host, localHost });
+    const variables = tcpEnvironment({ ...connection, local, localHost });
     this.#programs.run({
       fd,
       variables: { ...variables, ...env },

@@ -8,7 +8,10 @@ import { TemporaryError } from "../../commands/command.ts";
 import { close } from "../../libc.ts";
 import { abiOf, C } from "../../serve/abi.ts";
 import { Poll, receive, send } from "../../serve/kernel.ts";
-import { descriptorLimit, setDescriptorLimit } from "../../serve/spawn.ts";
+import {
+  descriptorLimit,
+  setDescriptorLimit,
+} from "../../serve/descriptors.ts";
 import type { Binaries } from "./binaries.ts";
 import { Dialer, resentOn } from "./dial.ts";
 import { memoryOf, UNFINISHED } from "./memory.ts";

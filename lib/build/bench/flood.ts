@@ -94,7 +94,7 @@ async function flood(order: Order): Promise<Flood> {
 
   for (let i = 0; i < order.clients; i++) begin();
   while (open.size > 0) {
-    const count = poll.look() || await poll.wait(1000);
+    const count = poll.look(1) || await poll.wait(1000);
     for (let i = 0; i < count; i++) {
       const event = poll.event(i);
       const client = event && open.get(event.fd);
