@@ -14,7 +14,7 @@ import { brokenFuse, deadFuse, fuseObstacle } from "./harness/fuse.ts";
 import { memoryGroup, memoryObstacle } from "./harness/memory.ts";
 import { e2e, type Needs } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
-import { gone, run } from "./harness/process.ts";
+import { gone, run, waitFor } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "./harness/smtp.ts";
 import { failing, killedAt } from "./harness/strace.ts";
@@ -23,7 +23,7 @@ import {
   openSyslog,
   withoutSyslog,
 } from "./harness/syslog.ts";
-import { type Listener, tcpserver } from "./harness/way_in.ts";
+import { inetd, type Listener, tcpserver } from "./harness/way_in.ts";
 
 // What breaks in the machine must not break mail. Bad addresses, entries that
 // are no files and more of the base directory: e2e_faults_test.ts.
@@ -203,13 +203,17 @@ const FAULTS: Fault[] = [
   },
   {
     name: "a disk that answers EIO (FUSE)",
-    needs: { root: true, programs: ["perl"], obstacle: fuseObstacle },
+    needs: {
+      root: true,
+      programs: ["perl", "unshare"],
+      obstacle: fuseObstacle,
+    },
     before: brokenFuse,
     says: /base.*Input\/output error/,
   },
   {
     name: "a FUSE file system whose daemon died",
-    needs: { root: true, obstacle: fuseObstacle },
+    needs: { root: true, programs: ["unshare"], obstacle: fuseObstacle },
     before: deadFuse,
     says: /base.*not connected/,
   },
@@ -234,6 +238,29 @@ for (const onError of ["accept", "defer"] as const) {
       }
     });
   }
+}
+
+for (const onError of ["accept", "defer"] as const) {
+  e2e(`onError ${onError}: EIO where stderr is the client's (inetd)`, {
+    ...inetd,
+    programs: [...inetd.programs, "perl", "unshare"],
+    obstacle: () => inetd.obstacle?.() ?? fuseObstacle(),
+  }, async () => {
+    empty();
+    await using syslog = openSyslog();
+    const binary = await compile({ onError, log: {} });
+    // The /dev of the syslog has no /dev/fuse.
+    const before = [...brokenFuse(), ...syslog.before];
+    await using server = await inetd.start({ binary, before, next: greeter() });
+    const text = await burst(server.port, SESSION);
+    if (onError === "accept") assertNext(text);
+    else assertDeferred(text, "4.3.0");
+    await gone(binary);
+    await waitFor("a message", () => syslog.messages.length > 0);
+    const [message, ...more] = syslog.messages;
+    assertMatch(message, /^<19>.*: error [ -~]*base.*Input\/output error/);
+    assertEquals(more, []);
+  });
 }
 
 // Each call that a connection makes on its entry, failed by strace(1) in the
@@ -594,20 +621,22 @@ e2e("killed at any call on the entry, the next connection goes on", {
   root: true,
 }, async (t) => {
   const binary = await compile();
-  const deaths: [StateName, string][] = [
-    ["none", "statx"],
-    ["none", "openat"],
-    ["none", "fchmod"],
-    ["none", "close"],
-    ["grey", "openat"],
-    ["grey", "ftruncate"],
-    ["grey", "close"],
-    ["stale", "utimensat"],
-    ["known", "ftruncate"],
-    ["expired", "ftruncate"],
-    ["expired", "close"],
+  const deaths: [StateName, string, left: number | undefined][] = [
+    ["none", "statx", undefined],
+    ["none", "openat", undefined],
+    ["none", "fchmod", 0],
+    ["none", "close", 0],
+    ["grey", "openat", 0],
+    ["grey", "ftruncate", 0],
+    ["grey", "close", 1],
+    ["stale", "utimensat", 0],
+    ["known", "openat", 3],
+    ["known", "ftruncate", 3],
+    ["known", "close", 4],
+    ["expired", "ftruncate", 3],
+    ["expired", "close", 0],
   ];
-  for (const [state, call] of deaths) {
+  for (const [state, call, left] of deaths) {
     await t.step(`${state}: at ${call}`, async () => {
       empty();
       STATES[state]();
@@ -625,8 +654,7 @@ e2e("killed at any call on the entry, the next connection goes on", {
         "",
       );
       assertEquals(logLines(), []);
-      const size = entries()[NAME];
-      assert([undefined, 0, 1, 3, 4].includes(size), `${size}`);
+      assertEquals(entries()[NAME], left);
       const second = await connect(binary, usual);
       if (second.startsWith(NEXT)) {
         assertNext(second);
@@ -636,6 +664,39 @@ e2e("killed at any call on the entry, the next connection goes on", {
         assertNext(await connect(binary, usual));
       }
       for (const line of logLines()) assert(!line.includes(" error "), line);
+    });
+  }
+});
+
+e2e("killed while it prunes, a later connection goes on with it", {
+  programs: ["tcpserver", "strace"],
+}, async (t) => {
+  const binary = await compile();
+  const bookmark = `${BASE}/.prune`;
+  const forgotten = "192.0.2.0_24";
+  const deaths: [path: string, call: string][] = [
+    ...["openat", "flock", "pread64", "ftruncate", "utimensat"]
+      .map((call): [string, string] => [bookmark, call]),
+    // strace goes by the directory here.
+    [BASE, "unlinkat"],
+  ];
+  for (const [path, call] of deaths) {
+    await t.step(call, async () => {
+      empty();
+      makeEntry(forgotten, 0, 50 * HOUR);
+      const killed = killedAt(path, call);
+      assertDeferred(await connect(binary, killed), "4.7.1");
+      assertEquals(NAME in entries(), true);
+      // Done already when the bookmark is left.
+      const done = call === "ftruncate" || call === "utimensat";
+      assertEquals(forgotten in entries(), !done);
+      if (call !== "openat") {
+        assertEquals(Deno.readTextFileSync(bookmark), "");
+        makeEntry(".prune", 0, 2 * HOUR);
+      }
+      assertDeferred(await connect(binary, []), "4.7.1");
+      assertEquals(entries(), { [NAME]: 0 });
+      for (const line of logLines()) assertMatch(line, /^\S+Z defer /);
     });
   }
 });

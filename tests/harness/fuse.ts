@@ -35,27 +35,43 @@ exec "$@"
 }
 
 /**
- * A file system that answers EIO to everything, as a broken disk does. It ends
- * with the programs that run on it.
+ * A file system that answers EIO to everything, as a broken disk does. Its daemon
+ * ends when the last program is gone that sees the mount.
  */
 export function brokenFuse(): string[] {
+  const mount = writeFile(
+    "broken_fuse.sh",
+    `mount -i -t fuse -o fd=9,${OPTIONS} none ${BASE}
+exec 9<&-
+exec "$@"
+`,
+  );
   // linux/fuse.h: a request is length, opcode and unique id, and more; a reply
   // is length, error and that id. INIT (26) has to succeed; the two kinds of
-  // FORGET (2, 42) have no reply.
-  const script = writeFile(
+  // FORGET (2, 42) have no reply. Before the mount read(2) fails with EPERM.
+  const daemon = writeFile(
     "broken_fuse.pl",
     `use strict;
+use POSIX;
+my $starter = $$;
 open(my $fuse, "+<", "/dev/fuse") or die;
-fcntl($fuse, 2, 0) or die;
-my $fd = fileno($fuse);
-system("mount", "-i", "-t", "fuse", "-o", "fd=$fd,${OPTIONS}", "none", "${BASE}")
-  == 0 or die;
 my $pid = fork;
 die unless defined $pid;
-if ($pid) { close $fuse; exec @ARGV; die }
+if ($pid) {
+  dup2(fileno($fuse), 9) or die;
+  exec("unshare", "--mount", "/bin/sh", "${mount}", @ARGV);
+  die;
+}
 open(STDIN, "<", "/dev/null");
 open(STDOUT, ">", "/dev/null");
-while (sysread($fuse, my $request, 1 << 17)) {
+open(STDERR, ">", "/dev/null");
+while (1) {
+  my $length = sysread($fuse, my $request, 1 << 17);
+  if (!defined $length) {
+    last if $! != EPERM || getppid != $starter;
+    select(undef, undef, undef, 0.01);
+    next;
+  }
   my (undef, $opcode, $unique) = unpack("L L Q", $request);
   next if $opcode == 2 || $opcode == 42;
   my ($error, $body) = (-5, "");
@@ -65,5 +81,5 @@ while (sysread($fuse, my $request, 1 << 17)) {
 }
 `,
   );
-  return [programPath("unshare"), "--mount", programPath("perl"), script];
+  return [programPath("perl"), daemon];
 }
