@@ -371,7 +371,7 @@ e2e("a hard link to another user's own file does that file nothing", {
 e2e("another user cannot link a file of the service's to an entry", {
   programs: ["setpriv"],
   root: true,
-  obstacle: () =>
+  kernel: () =>
     Deno.readTextFileSync("/proc/sys/fs/protected_hardlinks").trim() === "1"
       ? undefined
       : "fs.protected_hardlinks is off",

@@ -12,7 +12,7 @@ import {
 import { makeEntry } from "./harness/entry.ts";
 import { brokenFuse, deadFuse, fuseObstacle } from "./harness/fuse.ts";
 import { memoryGroup, memoryObstacle } from "./harness/memory.ts";
-import { e2e, type Needs } from "./harness/need.ts";
+import { e2e, findProgram, type Needs } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
 import { gone, run, waitFor } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
@@ -128,6 +128,16 @@ exec "$@"
   ];
 }
 
+/** Why no file can be mounted here, undefined where it can. */
+function loopObstacle(): string | undefined {
+  if (Deno.uid() !== 0 || findProgram("losetup") === undefined) {
+    return undefined;
+  }
+  const args = ["--find"];
+  const { success } = new Deno.Command("losetup", { args }).outputSync();
+  return success ? undefined : "no loop device";
+}
+
 /** An ext2 without a free block, and a directory that needs one more. */
 async function fullDisk(): Promise<void> {
   const image = writeFile("full.img", "");
@@ -181,14 +191,8 @@ const FAULTS: Fault[] = [
     name: "no block left for the directory (ext2)",
     needs: {
       root: true,
-      programs: ["unshare", "mkfs.ext2"],
-      obstacle: () => {
-        try {
-          Deno.statSync("/dev/loop-control");
-        } catch {
-          return "no loop device";
-        }
-      },
+      programs: ["unshare", "mkfs.ext2", "losetup"],
+      kernel: loopObstacle,
     },
     prepare: fullDisk,
     before: () => [
@@ -206,14 +210,14 @@ const FAULTS: Fault[] = [
     needs: {
       root: true,
       programs: ["perl", "unshare"],
-      obstacle: fuseObstacle,
+      kernel: fuseObstacle,
     },
     before: brokenFuse,
     says: /base.*Input\/output error/,
   },
   {
     name: "a FUSE file system whose daemon died",
-    needs: { root: true, programs: ["unshare"], obstacle: fuseObstacle },
+    needs: { root: true, programs: ["unshare"], kernel: fuseObstacle },
     before: deadFuse,
     says: /base.*not connected/,
   },
@@ -244,7 +248,8 @@ for (const onError of ["accept", "defer"] as const) {
   e2e(`onError ${onError}: EIO where stderr is the client's (inetd)`, {
     ...inetd,
     programs: [...inetd.programs, "perl", "unshare"],
-    obstacle: () => inetd.obstacle?.() ?? fuseObstacle(),
+    obstacle: inetd.obstacle,
+    kernel: fuseObstacle,
   }, async () => {
     empty();
     await using syslog = openSyslog();
@@ -597,7 +602,7 @@ e2e("below every limit: served, or hung up on without a word", {
 e2e("under memory pressure: served, or hung up on without a word", {
   programs: ["tcpserver"],
   root: true,
-  obstacle: memoryObstacle,
+  kernel: memoryObstacle,
 }, async (t) => {
   const binary = await compile();
   for (const megabytes of [64, 32, 16, 12, 8, 4]) {
