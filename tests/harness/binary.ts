@@ -132,9 +132,9 @@ export function clientLines(lines: readonly string[] = logLines()): string[] {
   return lines.filter((line) => !OTHER.test(line));
 }
 
-/** Behind the time as a file, multilog and syslog have it, or none. */
+/** Behind the time and level as a file, multilog and syslog have them. */
 const OTHER =
-  /^(?:\S+Z |@[0-9a-f]{24} |<\d+>.{15} \S+: )?(?:serve (?:on|end)=\S+ pid=\d+|end ip=\S+ net=\S+ pid=\d+ (?:code|signal)=\d+)$/;
+  /^(?:\S+Z |@[0-9a-f]{24} |<\d+>.{15} \S+: )?(?:(?:(?:warn|error) )?serve [a-z]+=.*|end ip=\S+ net=\S+ pid=\d+ (?:code|signal)=\d+)$/;
 
 /** Makes an entry older, instead of waiting. */
 export function age(entry: string, seconds: number): void {
