@@ -1,13 +1,24 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../lib/config.ts";
-import { BASE, clean, compile, entries, logLines } from "./harness/binary.ts";
+import {
+  BASE,
+  clean,
+  clientLines,
+  COMMON,
+  compile,
+  emptyLog,
+  entries,
+  logLines,
+} from "./harness/binary.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { DNS_ADDRESS, openDns } from "./harness/dns.ts";
+import { namesIn } from "./harness/entry.ts";
 import { e2e, programPath } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
-import { freePort, gone, run } from "./harness/process.ts";
+import { freePort, run, waitFor } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
-import { ATTEMPT, burst } from "./harness/smtp.ts";
-import { inetd, type Listener, tcpserver } from "./harness/way_in.ts";
+import { ATTEMPT, burstFrom } from "./harness/smtp.ts";
+import { inetd, type Listener, serve, tcpserver } from "./harness/way_in.ts";
 
 const needs = { programs: ["tcpserver"] };
 const FILE = `${ROOT}/whitelist` as Path;
@@ -22,11 +33,16 @@ const CONFIG: Partial<Config> = {
   },
 };
 
-/** The rule that exempted the only client so far, "none" where it was deferred. */
-async function verdict(server: Listener, binary: string): Promise<string> {
-  const text = await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
-  await gone(binary);
-  const [line, ...more] = logLines().filter((line) => !/Z warn /.test(line));
+/**
+ * The rule that exempted the only client so far, "none" where it was deferred.
+ *
+ * @param source the address that it calls from
+ */
+async function verdict(server: Listener, source?: string): Promise<string> {
+  const session = ATTEMPT.join("\r\n") + "\r\n";
+  const text = await burstFrom(source, server.port, session);
+  await server.idle();
+  const [line, ...more] = clientLines().filter((line) => !/Z warn /.test(line));
   assertEquals(more, []);
   const rule = / pass .*reason=whitelisted rule=(\S+)$/.exec(line)?.[1];
   if (rule === undefined) {
@@ -39,6 +55,7 @@ async function verdict(server: Listener, binary: string): Promise<string> {
   return rule;
 }
 
+// tcpserver says who calls, and `env` can say something else.
 e2e("each kind of rule exempts, and only whom it names", needs, async (t) => {
   clean();
   writeFile(
@@ -101,15 +118,73 @@ southwest.example
       const before = ["/usr/bin/env", ...env];
       const next = greeter();
       await using server = await tcpserver.start({ binary, before, next });
-      assertEquals(await verdict(server, binary), rule);
+      assertEquals(await verdict(server), rule);
     });
   }
 });
 
 e2e(
+  "serve: each kind of rule exempts, and only whom it names",
+  {},
+  async (t) => {
+    clean();
+    writeFile(
+      "whitelist",
+      "# comment\n127.3.0.0/16   # a network\n127.4.0.7\nmail.example.net\n",
+    );
+    // The form of postgrey's list of clients.
+    writeFile("clients", "southwest.example\n127.5\n127.6.0.7\n");
+    const binary = await compile({
+      whitelist: {
+        ...CONFIG.whitelist,
+        networks: ["127.1.0.0/16", "127.2.0.7", "::1"],
+      },
+      serve: {
+        ...COMMON.serve,
+        rules: [
+          { networks: ["127.7.0.7"], env: { RELAYCLIENT: "" } },
+          { networks: ["127.7.0.8"], env: { TRUSTED: "1" } },
+          { networks: ["127.7.0.0/16"], env: { WHITELISTED: "" } },
+        ],
+      },
+    });
+    // What a super-server would say is not asked.
+    const before = ["/usr/bin/env", "TCPREMOTEIP=127.1.0.1"];
+    const host = "TCPREMOTEHOST=mx.example.com";
+    await using server = await serve.start({
+      binary,
+      before: [...before, host, "TCPLOCALPORT=1"],
+      next: greeter(),
+    });
+    const cases: [string, string][] = [
+      ["none", "127.0.0.1"],
+      ["networks:127.1.0.0/16", "127.1.255.255"],
+      ["networks:127.2.0.7", "127.2.0.7"],
+      ["none", "127.2.0.8"],
+      [`${FILE}:2`, "127.3.255.1"],
+      [`${FILE}:3`, "127.4.0.7"],
+      ["none", "127.4.0.8"],
+      [`${CLIENTS}:2`, "127.5.255.1"],
+      [`${CLIENTS}:3`, "127.6.0.7"],
+      ["none", "127.6.0.8"],
+      ["env:RELAYCLIENT", "127.7.0.7"],
+      ["env:TRUSTED", "127.7.0.8"],
+      ["none", "127.7.0.9"],
+    ];
+    for (const [rule, source] of cases) {
+      await t.step(`${source}: ${rule}`, async () => {
+        emptyDir("base", 0o700);
+        emptyLog();
+        assertEquals(await verdict(server, source), rule);
+      });
+    }
+  },
+);
+
+bothWays(
   "bad lines are logged with file and line, the rest counts",
-  needs,
-  async () => {
+  {},
+  async (way) => {
     clean();
     writeFile(
       "whitelist",
@@ -117,45 +192,54 @@ e2e(
     );
     writeFile("clients", "");
     const binary = await compile(CONFIG);
-    await using server = await tcpserver.start({ binary, next: greeter() });
-    assertEquals(await verdict(server, binary), `${FILE}:6`);
-    const warnings = logLines().filter((line) => / warn /.test(line));
-    assertEquals(warnings.length, 5);
+    await using server = await way.start({ binary, next: greeter() });
+    assertEquals(await verdict(server), `${FILE}:6`);
+    const warnings = clientLines().filter((line) => / warn /.test(line));
+    // The wrapper reads as far as the line that is for the client.
+    const bad = way === serve ? [1, 2, 3, 4, 5, 7] : [1, 2, 3, 4, 5];
+    assertEquals(warnings.length, bad.length);
     warnings.forEach((line, i) => {
-      assert(line.includes(`${FILE}:${i + 1}: `), line);
+      assert(line.includes(`${FILE}:${bad[i]}: `), line);
       assertMatch(line, /^[ -~]*$/);
     });
   },
 );
 
-e2e(
+bothWays(
   "a whitelist file that is missing is logged, the rest counts",
-  needs,
-  async () => {
+  {},
+  async (way) => {
     clean();
     await run(["rm", "-f", FILE]);
     writeFile("clients", "127.0.0.1\n");
     const binary = await compile(CONFIG);
-    await using server = await tcpserver.start({ binary, next: greeter() });
-    assertEquals(await verdict(server, binary), `${CLIENTS}:1`);
-    const warnings = logLines().filter((line) => / warn /.test(line));
+    await using server = await way.start({ binary, next: greeter() });
+    assertEquals(await verdict(server), `${CLIENTS}:1`);
+    const warnings = clientLines().filter((line) => / warn /.test(line));
     assertEquals(warnings.length, 1);
     assert(warnings[0].includes(FILE), warnings[0]);
   },
 );
 
-e2e("a whitelist file that changes counts at once", needs, async () => {
+bothWays("a whitelist file that changes counts", {}, async (way) => {
   clean();
   writeFile("whitelist", "");
   writeFile("clients", "");
   const binary = await compile(CONFIG);
-  await using server = await tcpserver.start({ binary, next: greeter() });
-  assertEquals(await verdict(server, binary), "none");
+  await using server = await way.start({ binary, next: greeter() });
+  assertEquals(await verdict(server), "none");
   clean();
   writeFile("whitelist", "127.0.0.1\n");
-  assertEquals(await verdict(server, binary), `${FILE}:1`);
+  if (way === serve) {
+    // It reads its files when it is told to, and then begins a new log.
+
+    Deno.kill(server.pid, "SIGHUP");
+    await waitFor("a new log", () => namesIn(`${ROOT}/log`).length > 0);
+  }
+  assertEquals(await verdict(server), `${FILE}:1`);
 });
 
+// serve keeps its rules in memory.
 e2e(
   "a large whitelist file is kept as an index, and read anew when it changes",
   needs,
@@ -174,7 +258,7 @@ e2e(
     let connections = 0;
     const expectRule = async (rule: string) => {
       connections++;
-      assertEquals(await verdict(server, binary), rule);
+      assertEquals(await verdict(server), rule);
       assertMatch(logLines()[0], / warn .*whitelist:1: /);
       emptyDir("log");
     };
@@ -187,7 +271,7 @@ e2e(
 );
 
 for (const what of ["a directory", "no UTF-8", "a FIFO without writer"]) {
-  e2e(`a whitelist file that is ${what} stops nobody`, needs, async () => {
+  bothWays(`a whitelist file that is ${what} stops nobody`, {}, async (way) => {
     clean();
     await run(["rm", "-rf", FILE]);
     if (what === "a directory") Deno.mkdirSync(FILE);
@@ -197,9 +281,9 @@ for (const what of ["a directory", "no UTF-8", "a FIFO without writer"]) {
     writeFile("clients", "127.0.0.1\n");
     try {
       const binary = await compile(CONFIG);
-      await using server = await tcpserver.start({ binary, next: greeter() });
-      assertEquals(await verdict(server, binary), `${CLIENTS}:1`);
-      assert(logLines().some((line) => / warn .*whitelist/.test(line)));
+      await using server = await way.start({ binary, next: greeter() });
+      assertEquals(await verdict(server), `${CLIENTS}:1`);
+      assert(clientLines().some((line) => / warn .*whitelist/.test(line)));
     } finally {
       await run(["rm", "-rf", FILE]);
     }
@@ -221,13 +305,14 @@ e2e("RELAYCLIENT set by tcprules exempts", {
   const options = ["-x", cdb];
   const next = greeter();
   await using server = await tcpserver.start({ binary, options, next });
-  assertEquals(await verdict(server, binary), "env:RELAYCLIENT");
+  assertEquals(await verdict(server), "env:RELAYCLIENT");
 });
 
 e2e("host names as tcpserver -h and -p find them", {
   ...needs,
   root: true,
 }, async (t) => {
+  // The second address claims a name that does not lead back to it.
   await using _dns = openDns({
     "127.0.0.1": "a.example.org",
     "127.0.0.2": "b.example.org",
@@ -238,8 +323,6 @@ e2e("host names as tcpserver -h and -p find them", {
   const binary = await compile(CONFIG);
   writeFile("whitelist", "");
   writeFile("clients", "");
-  const nc = programPath("nc");
-  // The second address claims a name that does not lead back to it.
   const cases = [
     ["-h", "127.0.0.1", "pass"],
     ["-h", "127.0.0.2", "pass"],
@@ -256,24 +339,55 @@ e2e("host names as tcpserver -h and -p find them", {
         next: greeter(),
         env: { DNSCACHEIP: DNS_ADDRESS },
       });
-      const { stdout } = await run(
-        [nc, "-w", "20", "-N", "-s", client, "127.0.0.1", `${server.port}`],
-        { input: ATTEMPT.join("\r\n") + "\r\n" },
-      );
-      await gone(binary);
-      assertEquals(logLines().length, 1);
-      if (verb === "pass") {
-        assertMatch(logLines()[0], / rule=hosts:\.example\.org$/);
-        assertMatch(stdout, /^220 next program/);
-      } else {
-        assertMatch(logLines()[0], / defer .*reason=new /);
-        assertMatch(stdout, /\r\n451 4\.7\.1 /);
-      }
+      const rule = await verdict(server, client);
+      assertEquals(rule, verb === "pass" ? "hosts:.example.org" : "none");
     });
   }
 });
 
-for (const way of [tcpserver, inetd]) {
+e2e("host names as serve finds them", {
+  programs: ["unshare"],
+  root: true,
+}, async (t) => {
+  writeFile("whitelist", "");
+  writeFile("clients", "");
+  // The resolver of Deno asks no server about addresses in 127.0.0.0/8, but
+  // this file. The second name does not lead back.
+  const hosts = writeFile(
+    "hosts",
+    "127.0.0.1 a.example.org\n127.0.0.2 b.example.org\n",
+  );
+  await using _dns = openDns({}, {
+    "a.example.org": "127.0.0.1",
+    "b.example.org": "192.0.2.99",
+  });
+  const servers = writeFile("resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
+  const script = writeFile(
+    "names.sh",
+    `mount --bind ${hosts} /etc/hosts
+mount --bind ${servers} /etc/resolv.conf
+exec "$@"
+`,
+  );
+  const before = [programPath("unshare"), "--mount", "/bin/sh", script];
+  const cases = [
+    [true, "127.0.0.1", "hosts:.example.org"],
+    [true, "127.0.0.2", "none"],
+    [false, "127.0.0.1", "none"],
+  ] as const;
+  for (const [nameLookup, client, rule] of cases) {
+    await t.step(`${nameLookup} ${client}: ${rule}`, async () => {
+      clean();
+      const serving = { ...COMMON.serve, nameLookup };
+      const binary = await compile({ ...CONFIG, serve: serving });
+      const next = greeter();
+      await using server = await serve.start({ binary, before, next });
+      assertEquals(await verdict(server, client), rule);
+    });
+  }
+});
+
+for (const way of [tcpserver, inetd, serve]) {
   e2e(`${way.name}: localPorts exempts by this end's port`, way, async () => {
     clean();
     const [exempt, other] = [freePort(), freePort()];
@@ -281,10 +395,10 @@ for (const way of [tcpserver, inetd]) {
     const next = greeter();
     {
       await using server = await way.start({ binary, next, port: exempt });
-      assertEquals(await verdict(server, binary), `localPorts:${exempt}`);
+      assertEquals(await verdict(server), `localPorts:${exempt}`);
     }
     clean();
     await using server = await way.start({ binary, next, port: other });
-    assertEquals(await verdict(server, binary), "none");
+    assertEquals(await verdict(server), "none");
   });
 }
