@@ -82,6 +82,8 @@ export class Server {
       const now = performance.now();
       if (count === 0 || now - turn > TURN) {
         const next = this.#expire(now);
+        // The last client may just have been given up: nothing would wake this.
+        if (this.#stopping && !reception.isTalking) return;
         count = await poll.wait(count > 0 ? 0 : Math.max(0, next - now));
         turn = performance.now();
       }

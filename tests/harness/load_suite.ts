@@ -19,7 +19,13 @@ import { namesIn } from "./entry.ts";
 import { type Deferred, deferred, type Passed, passed } from "./logged.ts";
 import { e2e } from "./need.ts";
 import { greeter, NEXT } from "./next_program.ts";
-import { hungUp, processesOf, waitFor } from "./process.ts";
+import {
+  childrenOf,
+  descriptorsOf,
+  hungUp,
+  processesOf,
+  waitFor,
+} from "./process.ts";
 import { emptyDir, writeFile } from "./root.ts";
 import { assertOnlySmtp, ATTEMPT, Client } from "./smtp.ts";
 import type { Listener, WayIn } from "./way_in.ts";
@@ -184,19 +190,9 @@ interface Holdings {
 function holdings(server: Listener, binary: string): Holdings {
   return {
     processes: processesOf(binary).length,
-    children: childrenOf(server.pid),
-    descriptors: [...Deno.readDirSync(`/proc/${server.pid}/fd`)].length,
+    children: childrenOf(server.pid).length,
+    descriptors: descriptorsOf(server.pid).length,
   };
-}
-
-function childrenOf(pid: number): number {
-  let count = 0;
-  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-    const path = `/proc/${pid}/task/${name}/children`;
-    const pids = Deno.readTextFileSync(path).split(" ").filter(Boolean);
-    count += pids.length;
-  }
-  return count;
 }
 
 async function unchanged(server: Listener, binary: string, before: Holdings) {

@@ -83,6 +83,8 @@ export async function run(
 export interface Server extends AsyncDisposable {
   /** Its process id. */
   readonly pid: number;
+  /** What it exits with when it ends by itself. */
+  readonly code: Promise<number>;
 }
 
 /**
@@ -115,6 +117,7 @@ export function startServer(
     env,
   }).spawn();
   return {
+    code: child.status.then(({ code }) => code),
     get pid() {
       const children = `/proc/${child.pid}/task/${child.pid}/children`;
       return Number(Deno.readTextFileSync(children).split(" ")[0]);
@@ -184,6 +187,25 @@ export async function hungUp(port: number): Promise<void> {
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
+}
+
+/** The ids of a process's children, those included that nobody waited for. */
+export function childrenOf(pid: number): number[] {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) => {
+    const children = `/proc/${pid}/task/${name}/children`;
+    return Deno.readTextFileSync(children).split(" ").slice(0, -1).map(Number);
+  });
+}
+
+/** What a process's descriptors are, as the kernel names them. */
+export function descriptorsOf(pid: number): string[] {
+  return Array.from(Deno.readDirSync(`/proc/${pid}/fd`), ({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    } catch {
+      return "closed";
+    }
+  });
 }
 
 /** The ids of the processes that run an executable now. */

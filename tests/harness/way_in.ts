@@ -42,6 +42,8 @@ export interface Listener extends AsyncDisposable {
   readonly hostname: string;
   /** The super-server's process. */
   readonly pid: number;
+  /** What that one exits with when it ends by itself. */
+  readonly code: Promise<number>;
   /** What it and what runs under it wrote to standard error so far. */
   stderr(): string;
   /** Waits until all sessions are over, and what they leave is in the log. */
@@ -94,6 +96,7 @@ async function listen(
       await hungUp(port);
       await gone(what.binary, resident);
     },
+    code: server.code,
     get pid() {
       return server.pid;
     },

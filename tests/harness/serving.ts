@@ -1,0 +1,47 @@
+/**
+ * The beginning that most tests of `serve` have in common, and what they look
+ * at.
+ *
+ * @module
+ */
+
+import type { Config } from "../../lib/config.ts";
+import type { Site } from "./begin.ts";
+import { clean, compile, logLines } from "./binary.ts";
+import { greeter } from "./next_program.ts";
+import { waitFor } from "./process.ts";
+import { serve, type Start } from "./way_in.ts";
+
+/**
+ * Starts `serve` with a binary of this configuration on an empty database;
+ * behind it is a program that greets, unless something else is given.
+ */
+export async function serving(
+  config: Partial<Config> = {},
+  start: Partial<Start> = {},
+): Promise<Site> {
+  clean();
+  const binary = await compile(withUser(config));
+  const listener = await serve.start({ binary, next: greeter(), ...start });
+  return { ...listener, binary, pid: listener.pid };
+}
+
+/** The same configuration; root has to say who PROGRAM runs as. */
+export function withUser(config: Partial<Config>): Partial<Config> {
+  const user = Deno.uid() === 0 ? { user: "root" } : {};
+  return { ...config, serve: { ...user, ...config.serve } };
+}
+
+/** The lines of the log without their times, those of the server left out. */
+export function lines(): string[] {
+  return logLines().map((line) => line.replace(/^\S+Z /, ""))
+    .filter((line) => !line.startsWith("serve "));
+}
+
+/** Waits for a line of the log. */
+export function logged(pattern: RegExp): Promise<string> {
+  return waitFor(
+    `${pattern} in the log: ${logLines().join("\n")}`,
+    () => logLines().find((line) => pattern.test(line)),
+  );
+}
