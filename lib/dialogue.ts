@@ -83,6 +83,7 @@ export class Dialogue {
   #length = 0;
   #bad = 0;
   #done = false;
+  #quit = false;
   /** A MAIL was given and the transaction is not over. */
   #mail = false;
   /** The transaction that the envelope describes is over. */
@@ -96,6 +97,11 @@ export class Dialogue {
   /** True after QUIT and after any 421: flush, close, and feed no more. */
   get done(): boolean {
     return this.#done;
+  }
+
+  /** True where QUIT was the last that came from the client, to the byte. */
+  get quit(): boolean {
+    return this.#quit;
   }
 
   /** What to log about the client; see {@linkcode Envelope}. */
@@ -133,6 +139,7 @@ export class Dialogue {
       }
       replies += this.#complete(chunk.subarray(start, end)) + "\r\n";
       start = end;
+      if (start < chunk.length) this.#quit = false;
     }
     return replies === "" ? NOTHING : encoder.encode(replies);
   }
@@ -238,6 +245,7 @@ export class Dialogue {
       case "STARTTLS":
         return "454 4.7.0 TLS not available now";
       case "QUIT":
+        this.#quit = true;
         return this.#close("221 2.0.0", "closing connection");
       case "BDAT":
         // Its payload follows at once and must not be read as commands. The

@@ -317,6 +317,24 @@ Deno.test("a message sent in spite of the 451 ends the session", () => {
   assert(d.done);
 });
 
+Deno.test("it is known whether QUIT was the last that came", () => {
+  const cases: [input: string[], quit: boolean][] = [
+    [["QUIT\r\n"], true],
+    [["RCPT TO:<a@b>\r\nQUIT\r\n"], true],
+    [["QU", "IT\r\n"], true],
+    [["QUIT\r\nN"], false],
+    [["QUIT\r\nQUIT\r\n"], false],
+    [["NOOP\r\n"], false],
+    [["BDAT 1\r\n"], false],
+    [["NOOP\r\nQUIT"], false],
+  ];
+  for (const [input, quit] of cases) {
+    const d = dialogue();
+    for (const piece of input) ask(d, piece);
+    assertEquals(d.quit, quit, JSON.stringify(input));
+  }
+});
+
 Deno.test("nothing is answered after the end", () => {
   const quit = dialogue();
   assertEquals(ask(quit, "QUIT\r\nNOOP\r\nMAIL FROM:<a@b>\r\n"), QUIT);

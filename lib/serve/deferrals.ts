@@ -19,7 +19,7 @@ const NOTHING = new Uint8Array(0);
 /** What is said. */
 export type Speaker = Pick<
   Dialogue,
-  "done" | "greeting" | "receive" | "timeout" | "shutdown"
+  "done" | "quit" | "greeting" | "receive" | "timeout" | "shutdown"
 >;
 
 interface Client {
@@ -157,6 +157,8 @@ export class Deferrals {
     // A copy, for the rest may be a small part of much.
     client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
     if (client.unsent.length > 0) this.#watch(client, C.EPOLLOUT);
+    // Nothing more comes after QUIT, so closing resets nothing.
+    else if (client.speaker.quit) this.#close(client);
     else if (client.speaker.done) this.#leave(client, now);
     else this.#watch(client, C.EPOLLIN);
   }
@@ -200,6 +202,7 @@ export class Deferrals {
 export class Announcement implements Speaker {
   readonly #reply: string;
   readonly done = true;
+  readonly quit = false;
 
   /** @param reply with its line end */
   constructor(reply: string) {
