@@ -4,11 +4,11 @@ import {
   BASE,
   clean,
   clientLines,
-  COMMON,
   compile,
   emptyLog,
   entries,
   logLines,
+  SERVE,
 } from "./harness/binary.ts";
 import { bothWays } from "./harness/both_ways.ts";
 import { DNS_ADDRESS, openDns } from "./harness/dns.ts";
@@ -140,7 +140,7 @@ e2e(
         networks: ["127.1.0.0/16", "127.2.0.7", "::1"],
       },
       serve: {
-        ...COMMON.serve,
+        ...SERVE,
         rules: [
           { networks: ["127.7.0.7"], env: { RELAYCLIENT: "" } },
           { networks: ["127.7.0.8"], env: { TRUSTED: "1" } },
@@ -378,7 +378,7 @@ exec "$@"
   for (const [nameLookup, client, rule] of cases) {
     await t.step(`${nameLookup} ${client}: ${rule}`, async () => {
       clean();
-      const serving = { ...COMMON.serve, nameLookup };
+      const serving = { ...SERVE, nameLookup };
       const binary = await compile({ ...CONFIG, serve: serving });
       const next = greeter();
       await using server = await serve.start({ binary, before, next });
