@@ -15,6 +15,7 @@ const decoder = new TextDecoder();
 /** Repeats what it gets, until that contains QUIT. */
 class Parrot implements Speaker {
   done = false;
+  readonly quit = false;
   readonly heard: string[] = [];
   readonly #greeting: string;
 
