@@ -1,0 +1,105 @@
+/**
+ * What the tests of a machine in trouble share: a client, an entry, and what has
+ * to come of it.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
+import { BASE, clean, logLines } from "./binary.ts";
+import { makeEntry } from "./entry.ts";
+import { greeter, NEXT } from "./next_program.ts";
+import { gone } from "./process.ts";
+import { ROOT, writeFile } from "./root.ts";
+import { assertOnlySmtp, ATTEMPT, burst } from "./smtp.ts";
+import { tcpserver } from "./way_in.ts";
+
+/** The client's entry. */
+export const NAME = "127.0.0.0_24";
+/** Its path. */
+export const ENTRY = `${BASE}/${NAME}`;
+/** What a client says that wants to send one mail. */
+export const SESSION = ATTEMPT.join("\r\n") + "\r\n";
+/** Runs what follows as nobody. */
+export const NOBODY = [
+  "setpriv",
+  "--reuid=65534",
+  "--regid=65534",
+  "--clear-groups",
+];
+/** In seconds. */
+export const HOUR = 3600;
+/** In seconds. */
+export const YEAR = 365 * 24 * HOUR;
+/** The timeouts of the tests' binaries, in seconds. */
+export const TIMEOUTS = {
+  delay: 60,
+  retryWindow: 24 * HOUR,
+  expireAfter: 36 * 86400,
+};
+
+/** What an entry can be before a connection. */
+export const STATES = {
+  none: () => {},
+  early: (name = NAME) => makeEntry(name, 0, 10),
+  grey: (name = NAME) => makeEntry(name, 0, 100),
+  stale: (name = NAME) => makeEntry(name, 0, 40 * HOUR),
+  known: (name = NAME) => makeEntry(name, 3, 100),
+  expired: (name = NAME) => makeEntry(name, 3, 1000 * HOUR),
+};
+/** One of {@linkcode STATES}. */
+export type StateName = keyof typeof STATES;
+
+/** As `clean`, with a log directory for any user. */
+export function empty(): void {
+  clean();
+  Deno.chmodSync(`${ROOT}/log`, 0o777);
+}
+
+/** What one client got, who says everything at once. */
+export async function connect(
+  binary: string,
+  before: readonly string[],
+): Promise<string> {
+  const next = greeter();
+  await using server = await tcpserver.start({ binary, before, next });
+  const text = await burst(server.port, SESSION);
+  await gone(binary);
+  assertEquals(server.stderr(), "");
+  return text;
+}
+
+/** The client got what the next program says. */
+export function assertNext(text: string): void {
+  assertEquals(text.split("\r\n")[0], NEXT);
+  assertOnlySmtp(text);
+}
+
+/** The client was deferred after RCPT. */
+export function assertDeferred(text: string, status: "4.3.0" | "4.7.1"): void {
+  assertOnlySmtp(text);
+  assertMatch(text, /^220 mx\.example/);
+  assert(text.includes(`\r\n451 ${status} `), text);
+  assertMatch(text, /\r\n221 [^\r]*\r\n$/);
+}
+
+/** The check has failed, and was got over as the configuration says. */
+export function assertSurvived(
+  onError: Config["onError"],
+  text: string,
+  says: RegExp,
+): void {
+  if (onError === "accept") assertNext(text);
+  else assertDeferred(text, "4.3.0");
+  const verb = onError === "accept" ? "pass" : "defer";
+  const [line = "", ...more] = logLines();
+  assertMatch(line, new RegExp(`^\\S+Z error ${verb} ip=[ -~]*reason=error`));
+  assertMatch(line, says);
+  assertEquals(more, []);
+}
+
+/** A shell script as a command. */
+export function script(name: string, text: string): string[] {
+  return ["/bin/sh", writeFile(name, text)];
+}
