@@ -201,7 +201,13 @@ export function check<T extends number | bigint>(call: string, result: T): T {
 export function openForWriting(path: string, how: "existing" | "new"): number {
   const flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
     (how === "new" ? O_CREAT | O_EXCL : 0);
-  const fd = check("open", libc.open(cString(path), flags, 0o600));
+  let fd = libc.open(cString(path), flags, 0o600);
+  // Once in a process's life V8 looks in vain for a file of its own, and if that
+  // comes between a call and its errno, EEXIST is lost.
+  if (fd === -1 && how === "new" && errno() === ENOENT) {
+    fd = libc.open(cString(path), flags, 0o600);
+  }
+  check("open", fd);
   if (how === "new") check("fchmod", libc.fchmod(fd, 0o600));
   return fd;
 }

@@ -10,6 +10,7 @@ import { type Address, formatAddress } from "../address.ts";
 import {
   check,
   close,
+  ENOENT,
   errno,
   isErrno,
   lazily,
@@ -211,7 +212,9 @@ export function send(fd: number, bytes: Uint8Array): number | "gone" {
 
 function isToBeTriedAgain(): boolean {
   const code = errno();
-  return code === E.EAGAIN || code === E.EINTR;
+  // Sockets know no ENOENT: that is of a file that V8 looks for once in a
+  // process's life. What really ails the connection is said next time.
+  return code === E.EAGAIN || code === E.EINTR || code === ENOENT;
 }
 
 /** Says that nothing more will be sent. */
