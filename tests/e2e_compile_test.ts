@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { needsOf } from "../lib/build/compile.ts";
 import { compile, compileTask, configModule } from "./harness/binary.ts";
 import { clean } from "./harness/binary.ts";
 import { e2e } from "./harness/need.ts";
@@ -28,6 +29,13 @@ function typed(fields: string): string {
 export default defineConfig({ baseDir: "/tmp/x", ${fields} });
 `;
 }
+
+Deno.test("only a binary that serves pays for V8's compilers", () => {
+  const lite = (config: Parameters<typeof needsOf>[0]) =>
+    needsOf(config).v8Flags.split(",").includes("--lite-mode");
+  assert(lite({ baseDir: "/tmp/x" }));
+  assert(!lite({ baseDir: "/tmp/x", serve: {} }));
+});
 
 const REFUSALS: Refusal[] = [
   {

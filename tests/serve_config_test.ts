@@ -15,13 +15,17 @@ const DEFAULTS = {
 };
 
 Deno.test("serve config: defaults", () => {
-  for (const raw of [{}, { serve: undefined }, { serve: {} }]) {
-    assertEquals(resolveServe(raw), DEFAULTS);
-  }
+  const nothing = { configured: false, ...DEFAULTS };
+  assertEquals(resolveServe({}), nothing);
+  assertEquals(resolveServe({ serve: undefined }), nothing);
+  assertEquals(resolveServe({ serve: {} }), { ...nothing, configured: true });
   const none = Object.fromEntries(
     Object.keys(DEFAULTS).map((field) => [field, undefined]),
   );
-  assertEquals(resolveServe({ serve: none }), DEFAULTS);
+  assertEquals(resolveServe({ serve: none }), {
+    ...nothing,
+    configured: true,
+  });
 });
 
 Deno.test("serve config: everything given", () => {
@@ -38,6 +42,7 @@ Deno.test("serve config: everything given", () => {
     rules: [{ networks: [text], deny: true, env }, { networks: ["::1"] }],
   };
   assertEquals(resolveServe({ serve }), {
+    configured: true,
     ...serve,
     rules: [
       { networks: [{ text, network: parseNetwork(text)! }], deny: true, env },

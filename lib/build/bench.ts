@@ -27,7 +27,7 @@ SYNOPSIS
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
-  That takes some six minutes on two cores. It needs Linux, and 2 GB of room
+  That takes some seven minutes on two cores. It needs Linux, and 2 GB of room
   in TMPDIR; what is not installed is left out, and the table says so. A
   million files are made in /dev/shm where TMPDIR takes more than a minute.
 

@@ -64,7 +64,7 @@ OPTIONS
       ...config.whitelist.files.map(whitelistFile),
       banner(config.controlDir),
       log(config.log),
-      ...memory(),
+      ...memory(serve.configured),
       ...(config.deferral.at === "rblsmtpd" ? rblsmtpd() : []),
       ...listener(serve),
       ...(operands.length > 0 ? [program(operands[0])] : []),
@@ -200,10 +200,16 @@ function isClient(fd: number): boolean {
 }
 
 /** What V8 reserves, in bytes: measured, under it the program does not start. */
-const NEEDED = { addressSpace: 75_000_000_000n, data: 40_000_000n };
+const NEEDED = {
+  addressSpace: 75_000_000_000n,
+  data: 40_000_000n,
+  /** With V8's compilers, which a binary has that is configured to serve. */
+  dataToCompile: 600_000_000n,
+};
 
-function memory(): Finding[] {
+function memory(compiles: boolean): Finding[] {
   const { addressSpace, data } = memoryLimits();
+  const needed = compiles ? NEEDED.dataToCompile : NEEDED.data;
   const findings: Finding[] = [];
   if (addressSpace !== undefined && addressSpace < NEEDED.addressSpace) {
     findings.push({
@@ -212,9 +218,9 @@ function memory(): Finding[] {
         "or -a after greylist, not before it",
     });
   }
-  if (data !== undefined && data < NEEDED.data) {
+  if (data !== undefined && data < needed) {
     findings.push({
-      fix: `data is limited to ${data} bytes: softlimit -d ${NEEDED.data} or ` +
+      fix: `data is limited to ${data} bytes: softlimit -d ${needed} or ` +
         "more before greylist",
     });
   }

@@ -10,6 +10,8 @@ import type { Rule } from "./rules.ts";
 
 /** The section `serve` with every default filled in. */
 export interface ServeConfig {
+  /** Whether the configuration has that section at all. */
+  readonly configured: boolean;
   readonly limit: number;
   readonly deferredLimit: number;
   /** 0 is any number. */
@@ -30,8 +32,8 @@ const MOST = 1_000_000;
  * @throws {ConfigError}
  */
 export function resolveServe(raw: unknown): ServeConfig {
-  const { serve = {} } = raw as Partial<Config>;
-  const section = new Section("serve", serve, [
+  const { serve } = raw as Partial<Config>;
+  const section = new Section("serve", serve === undefined ? {} : serve, [
     "limit",
     "deferredLimit",
     "limitPerNetwork",
@@ -42,6 +44,7 @@ export function resolveServe(raw: unknown): ServeConfig {
     "rules",
   ]);
   const resolved: ServeConfig = {
+    configured: serve !== undefined,
     limit: section.integer("limit", 40, 1, MOST),
     deferredLimit: section.integer("deferredLimit", 1000, 1, MOST),
     limitPerNetwork: section.integer("limitPerNetwork", 0, 0, MOST),

@@ -9,10 +9,8 @@
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
-import { resolveConfig } from "../../config.ts";
 import { userId } from "../../user.ts";
-import { compileBundle } from "../compile.ts";
-import { permissionsOf } from "../permissions.ts";
+import { compileBundle, needsOf } from "../compile.ts";
 import { ROOT } from "../std.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -129,7 +127,6 @@ async function compileEmpty(bench: Bench, config: Config): Promise<string> {
   // Falling off the end would cost a millisecond of winding up.
   await Deno.writeTextFile(module, "Deno.exit(0);\n");
   const scratch = await Deno.makeTempDir({ dir: bench.scratch });
-  const permissions = permissionsOf(resolveConfig(config));
-  await compileBundle(module, permissions, output, scratch);
+  await compileBundle(module, needsOf(config), output, scratch);
   return output;
 }
