@@ -46,6 +46,8 @@ DESCRIPTION
   serve for those that are let in. Both log each client to a file.
 
   CPU ratio sessions for the same processor time, programs included
+  each ...  clients that were never seen: serve makes a file for each, and the
+            disk is measured
   p99 ms    what the slowest of a hundred sessions takes under serve
   client %  how much of one processor the load client takes: it is the limit
             where that is near 100

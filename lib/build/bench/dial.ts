@@ -47,10 +47,15 @@ function socketName(address: number, port: number): Uint8Array<ArrayBuffer> {
 /** Begins connections to one port of this machine. */
 export class Dialer {
   readonly #name: Uint8Array<ArrayBuffer>;
-  #network = 0;
+  #network: number;
 
-  constructor(port: number) {
+  /**
+   * @param network where the networks of {@linkcode dial} begin: another number
+   * below 65,000 gives others
+   */
+  constructor(port: number, network = 0) {
     this.#name = socketName(LOCALHOST, port);
+    this.#network = network;
   }
 
   /**

@@ -24,8 +24,8 @@ export interface Order {
   readonly script: string;
   /** What it must have been told at the end: a regular expression. */
   readonly reply: string;
-  /** Each client comes from a network of its own. */
-  readonly strangers?: boolean;
+  /** Each client comes from a network of its own, from this one on. */
+  readonly strangers?: number;
 }
 
 /** What a flood of clients came to. */
@@ -56,8 +56,8 @@ async function flood(order: Order): Promise<Flood> {
   const abi = abiOf(Deno.build);
   if (abi === undefined) throw new Error("not supported on this machine");
   const poll = new Poll(abi);
-  const dialer = new Dialer(order.port);
-  const from = order.strangers ? "new" : undefined;
+  const dialer = new Dialer(order.port, order.strangers);
+  const from = order.strangers === undefined ? undefined : "new";
   const script = new TextEncoder().encode(order.script);
   const reply = new RegExp(order.reply, "m");
   const decoder = new TextDecoder();

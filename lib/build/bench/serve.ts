@@ -40,7 +40,7 @@ interface Duel {
   readonly program: readonly string[];
   /** Whether `serve` starts that too, or defers. */
   readonly passes: boolean;
-  turn(port: number): Promise<Turn>;
+  turn(port: number, round: number): Promise<Turn>;
 }
 
 /** What makes a client exempt by the default configuration. */
@@ -53,17 +53,19 @@ export async function measureServe(
 ): Promise<Section> {
   const { plan } = bench;
   const flood =
-    (session: typeof DEFERRED, clients: number, strangers = false) =>
-    async (port: number): Promise<Turn> => {
+    (session: typeof DEFERRED, clients: number, fresh = false) =>
+    async (port: number, round: number): Promise<Turn> => {
       const seconds = plan.duelSeconds;
+      // More than come in one round.
+      const strangers = fresh ? round * 8000 % 65000 : undefined;
       const order = { ...session, port, clients, seconds, strangers };
       const flood = await runFlood(bench, order);
       return { ...flood, rate: flood.sessions / flood.seconds };
     };
-  const deferred = (clients: number, strangers = false) => ({
+  const deferred = (clients: number, fresh = false) => ({
     program: ["rblsmtpd", "true"],
     passes: false,
-    turn: flood(DEFERRED, clients, strangers),
+    turn: flood(DEFERRED, clients, fresh),
   });
   const megabytes = plan.message / 1e6;
   const duels: Duel[] = [
@@ -71,7 +73,7 @@ export async function measureServe(
     { key: "at100", text: "deferred, 100 at a time", ...deferred(100) },
     {
       key: "strangers",
-      text: "the same, each a new network",
+      text: "the same, each makes an entry",
       ...deferred(100, true),
     },
     {
@@ -134,7 +136,7 @@ async function fight(bench: Bench, binary: string, duel: Duel) {
     for (let round = 0; round < bench.plan.duels; round++) {
       bench.say(`serve and tcpserver, ${key}: round ${round + 1}`);
       for (const i of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        turns[i].push(await timed(servers[i], turn));
+        turns[i].push(await timed(servers[i], turn, round));
       }
     }
   } finally {
@@ -161,9 +163,10 @@ async function fight(bench: Bench, binary: string, duel: Duel) {
 async function timed(
   { process, port }: Server,
   turn: Duel["turn"],
+  round: number,
 ): Promise<Turn> {
   const before = processorTime(process.pid);
-  const outcome = await turn(port);
+  const outcome = await turn(port, round);
   return { ...outcome, cpu: processorTime(process.pid) - before };
 }
 
