@@ -18,6 +18,9 @@ import { type Listener, tcpserver } from "./harness/way_in.ts";
 
 // Too few descriptors, too little memory.
 
+/** A binary without a section serve has no compilers of V8, which take memory. */
+const WRAPPER = { serve: undefined };
+
 /** Both verdicts under one limit, with the entry that each leaves. */
 async function bothVerdicts(
   server: Listener,
@@ -32,7 +35,7 @@ for (const limit of ["--nofile=16", "--data=40000000"]) {
   e2e(`under prlimit ${limit}`, {
     programs: ["tcpserver", "prlimit"],
   }, async () => {
-    const binary = await compile();
+    const binary = await compile(WRAPPER);
     const before = ["prlimit", limit];
     const next = greeter();
     await using server = await tcpserver.start({ binary, before, next });
@@ -61,7 +64,7 @@ function assertWholeOrNothing(deferred: string, passed: string): void {
 e2e("below every limit: served, or hung up on without a word", {
   programs: ["tcpserver", "prlimit"],
 }, async (t) => {
-  const binary = await compile();
+  const binary = await compile(WRAPPER);
   const limits = [
     ...[4, 8, 10, 12, 13, 14, 15].map((n) => `--nofile=${n}`),
     ...[4, 8, 12, 14, 16, 18, 20, 24].map((n) => `--data=${n}000000`),
@@ -88,7 +91,7 @@ e2e("under memory pressure: served, or hung up on without a word", {
   root: true,
   kernel: memoryObstacle,
 }, async (t) => {
-  const binary = await compile();
+  const binary = await compile(WRAPPER);
   for (const megabytes of [64, 32, 16, 12, 8, 4]) {
     await t.step(`${megabytes} MB`, async () => {
       await using group = memoryGroup(megabytes * 1e6);
