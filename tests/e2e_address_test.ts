@@ -3,16 +3,18 @@ import {
   age,
   BASE,
   clean,
+  clientLines,
   compile,
   entries,
-  logLines,
 } from "./harness/binary.ts";
+import { begin } from "./harness/begin.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { e2e } from "./harness/need.ts";
 import { exim, EXIM_PROGRAMS, greeter, NEXT } from "./harness/next_program.ts";
-import { gone } from "./harness/process.ts";
+import { freePort, gone, waitFor } from "./harness/process.ts";
 import { writeFile } from "./harness/root.ts";
-import { ATTEMPT, burst, talk } from "./harness/smtp.ts";
-import { inetd, systemd, tcpserver, xinetd } from "./harness/way_in.ts";
+import { ATTEMPT, burst, burstFrom, talk } from "./harness/smtp.ts";
+import { inetd, serve, systemd, tcpserver, xinetd } from "./harness/way_in.ts";
 
 const needs = { programs: ["tcpserver"] };
 const ENTRY = `${BASE}/127.0.0.0_24`;
@@ -23,7 +25,7 @@ for (
     { prefix: 128, entry: "::1", net: "::1/128" },
   ]
 ) {
-  for (const way of [tcpserver, inetd, xinetd, systemd]) {
+  for (const way of [tcpserver, inetd, xinetd, systemd, serve]) {
     e2e(`${way.name}: IPv6 with match.ipv6 ${prefix}`, {
       ...way,
       programs: [...way.programs, ...EXIM_PROGRAMS],
@@ -50,7 +52,7 @@ for (
       assertMatch((await send("over IPv6"))[5], /^250 OK id=/);
       await mta.arrival("over IPv6");
       assertEquals(entries(), { [entry]: 1 });
-      const [deferred, passed] = logLines();
+      const [deferred, passed] = clientLines();
       assertMatch(deferred, new RegExp(` defer ip=::1 net=${net} reason=new `));
       assertMatch(
         passed,
@@ -60,6 +62,7 @@ for (
   }
 }
 
+// tcpserver says who calls, and `env` can say something else.
 e2e("every address has the entry of its network", needs, async (t) => {
   const binary = await compile();
   const cases: [string, string][] = [
@@ -82,22 +85,41 @@ e2e("every address has the entry of its network", needs, async (t) => {
   }
 });
 
-e2e("whole addresses have entries as qgreylist makes them", needs, async () => {
-  clean();
-  const binary = await compile({ match: { ipv4: 32 } });
-  await using server = await tcpserver.start({ binary, next: greeter() });
-  await talk(server.port);
-  assertEquals(entries(), { "127.0.0.1": 0 });
+bothWays(
+  "whole addresses have entries as qgreylist makes them",
+  {},
+  async (way) => {
+    clean();
+    const binary = await compile({ match: { ipv4: 32 } });
+    await using server = await way.start({ binary, next: greeter() });
+    await talk(server.port);
+    assertEquals(entries(), { "127.0.0.1": 0 });
+  },
+);
+
+bothWays("a network may be of any size", {}, async (way) => {
+  await using server = await begin(way, { match: { ipv4: 19 } });
+  await burstFrom("127.0.113.200", server.port, "QUIT\r\n");
+  assertEquals(entries(), { "127.0.96.0_19": 0 });
 });
 
-e2e("a network may be of any size", needs, async () => {
+e2e("serve: both kinds of addresses on several ports", serve, async () => {
   clean();
-  const binary = await compile({ match: { ipv4: 19 } });
-  const before = ["/usr/bin/env", "TCPREMOTEIP=203.0.113.200"];
-  const next = greeter();
-  await using server = await tcpserver.start({ binary, before, next });
+  const binary = await compile();
+  // Without a host name it is every address.
+  const port = freePort();
+  const options = [String(port)];
+  await using server = await serve.start({ binary, options, next: greeter() });
   await talk(server.port);
-  assertEquals(entries(), { "203.0.96.0_19": 0 });
+  assertEquals(entries(), { "127.0.0.0_24": 0 });
+  await burstFrom("127.0.1.1", port, "QUIT\r\n");
+  assertEquals(entries(), { "127.0.0.0_24": 0, "127.0.1.0_24": 0 });
+  await talk(port, ["QUIT"], "::1");
+  assertEquals(entries(), {
+    "127.0.0.0_24": 0,
+    "127.0.1.0_24": 0,
+    "::_64": 0,
+  });
 });
 
 e2e("REMOTE_ADDR, as systemd sets it, says who calls", systemd, async () => {
@@ -125,67 +147,68 @@ e2e("TCPREMOTEIP counts before REMOTE_ADDR", needs, async () => {
   assertEquals(entries(), { "127.0.0.0_24": 0 });
 });
 
-e2e("the rows of the verdict table that need a long time", needs, async (t) => {
-  const binary = await compile();
-  const DAY = 86400;
-  const grey = (seconds: number) => ({ accepted: 0, seconds });
-  const known = (seconds: number) => ({ accepted: 3, seconds });
-  const cases = [
-    { entry: grey(50), reason: "early", accepted: 0, kept: true },
-    { entry: grey(100), reason: "retried", accepted: 1 },
-    { entry: grey(DAY - 100), reason: "retried", accepted: 1 },
-    { entry: grey(DAY + 100), reason: "stale", accepted: 0 },
-    { entry: known(0), reason: "known", accepted: 4 },
-    { entry: known(36 * DAY - 100), reason: "known", accepted: 4 },
-    { entry: known(36 * DAY + 100), reason: "expired", accepted: 0 },
-    // A clock that went back: known stays known, grey does not wait for ever.
-    { entry: known(-1000), reason: "known", accepted: 4 },
-    { entry: grey(-30), reason: "early", accepted: 0, kept: true },
-    { entry: grey(-DAY), reason: "early", accepted: 0 },
-  ];
-  for (const { entry, reason, accepted, kept } of cases) {
-    const name =
-      `${entry.accepted} accepted, ${entry.seconds} s old: ${reason}`;
-    await t.step(name, async () => {
-      clean();
-      const next = greeter();
-      await using server = await tcpserver.start({ binary, next });
-      await talk(server.port);
-      await gone(binary);
-      const path = ENTRY;
-      Deno.truncateSync(path, entry.accepted);
-      const now = Date.now() / 1000;
-      Deno.utimeSync(path, now - entry.seconds, now - entry.seconds);
-      const text = await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
-      await gone(binary);
-      const passes = ["retried", "known"].includes(reason);
-      assertEquals(text.split("\r\n")[0] === NEXT, passes);
-      assertMatch(logLines()[1], new RegExp(` reason=${reason} `));
-      const { size, mtime } = Deno.statSync(path);
-      assertEquals(size, accepted);
-      const written = mtime!.getTime() / 1000 >= now - 1 &&
-        mtime!.getTime() / 1000 <= Date.now() / 1000 + 1;
-      assertEquals(written, !kept);
-    });
-  }
-});
+bothWays(
+  "the rows of the verdict table that need a long time",
+  {},
+  async (way, t) => {
+    const binary = await compile();
+    const DAY = 86400;
+    const grey = (seconds: number) => ({ accepted: 0, seconds });
+    const known = (seconds: number) => ({ accepted: 3, seconds });
+    const cases = [
+      { entry: grey(50), reason: "early", accepted: 0, kept: true },
+      { entry: grey(100), reason: "retried", accepted: 1 },
+      { entry: grey(DAY - 100), reason: "retried", accepted: 1 },
+      { entry: grey(DAY + 100), reason: "stale", accepted: 0 },
+      { entry: known(0), reason: "known", accepted: 4 },
+      { entry: known(36 * DAY - 100), reason: "known", accepted: 4 },
+      { entry: known(36 * DAY + 100), reason: "expired", accepted: 0 },
+      // A clock that went back: known stays known, grey does not wait for ever.
+      { entry: known(-1000), reason: "known", accepted: 4 },
+      { entry: grey(-30), reason: "early", accepted: 0, kept: true },
+      { entry: grey(-DAY), reason: "early", accepted: 0 },
+    ];
+    for (const { entry, reason, accepted, kept } of cases) {
+      const name =
+        `${entry.accepted} accepted, ${entry.seconds} s old: ${reason}`;
+      await t.step(name, async () => {
+        clean();
+        const next = greeter();
+        await using server = await way.start({ binary, next });
+        await talk(server.port);
+        await server.idle();
+        const path = ENTRY;
+        Deno.truncateSync(path, entry.accepted);
+        const now = Date.now() / 1000;
+        Deno.utimeSync(path, now - entry.seconds, now - entry.seconds);
+        const text = await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
+        await server.idle();
+        const passes = ["retried", "known"].includes(reason);
+        assertEquals(text.split("\r\n")[0] === NEXT, passes);
+        assertMatch(clientLines()[1], new RegExp(` reason=${reason} `));
+        const { size, mtime } = Deno.statSync(path);
+        assertEquals(size, accepted);
+        const written = mtime!.getTime() / 1000 >= now - 1 &&
+          mtime!.getTime() / 1000 <= Date.now() / 1000 + 1;
+        assertEquals(written, !kept);
+      });
+    }
+  },
+);
 
-e2e("a client that really waits is let in", needs, async () => {
+bothWays("a client that really waits is let in", {}, async (way) => {
   clean();
   const binary = await compile({ timeouts: { delay: "2s" } });
-  await using server = await tcpserver.start({ binary, next: greeter() });
+  await using server = await way.start({ binary, next: greeter() });
   assertMatch((await talk(server.port))[3], /^451 4\.7\.1 .* 2 seconds$/);
-  let banner: string;
-  let tries = 0;
-  do {
-    [banner] = await talk(server.port, ["QUIT"]);
-    tries++;
-  } while (banner !== NEXT && tries < 1000);
-  assertEquals(banner, NEXT);
+  await waitFor(
+    "the end of the delay",
+    async () => (await talk(server.port, ["QUIT"]))[0] === NEXT,
+  );
   assertEquals(entries(), { "127.0.0.0_24": 1 });
 });
 
-e2e("entries are private whatever the umask", needs, async () => {
+bothWays("entries are private whatever the umask", {}, async (way) => {
   clean();
   const binary = await compile();
   for (const umask of ["000", "777"]) {
@@ -193,7 +216,7 @@ e2e("entries are private whatever the umask", needs, async () => {
     const script = writeFile("umask.sh", `umask ${umask}; exec "$@"\n`);
     const before = ["/bin/sh", script];
     const next = greeter();
-    await using server = await tcpserver.start({ binary, before, next });
+    await using server = await way.start({ binary, before, next });
     await talk(server.port);
     assertEquals(Deno.statSync(ENTRY).mode! & 0o7777, 0o600);
   }
