@@ -16,6 +16,7 @@ import {
   touch,
   truncate,
 } from "./libc.ts";
+import { StoreError } from "./store.ts";
 
 const LOCK_EX_NB = 2 | 4;
 const EWOULDBLOCK = 11;
@@ -68,22 +69,24 @@ export class Bookmark {
    * Takes the bookmark.
    *
    * @returns undefined where another process has it
-   * @throws {LibcError}
+   * @throws {StoreError}
    */
   static take(dir: string): Bookmark | undefined {
-    const fd = openOrMake(pathIn(dir));
-    const { flock, pread } = libc();
+    const path = pathIn(dir);
+    let fd: number | undefined;
     try {
+      fd = openOrMake(path);
+      const { flock, pread } = libc();
       check("flock", flock(fd, LOCK_EX_NB));
+      const bytes = new Uint8Array(32);
+      const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
+      const text = new TextDecoder().decode(bytes.subarray(0, length));
+      return new Bookmark(fd, /^\d{1,19}$/.test(text) ? BigInt(text) : 0n);
     } catch (error) {
-      close(fd);
+      if (fd !== undefined) close(fd);
       if (isErrno(error, EWOULDBLOCK)) return undefined;
-      throw error;
+      throw new StoreError(path, (error as Error).message, { cause: error });
     }
-    const bytes = new Uint8Array(32);
-    const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
-    const text = new TextDecoder().decode(bytes.subarray(0, length));
-    return new Bookmark(fd, /^\d{1,19}$/.test(text) ? BigInt(text) : 0n);
   }
 
   /**
@@ -93,14 +96,17 @@ export class Bookmark {
    * @throws {LibcError}
    */
   leave(position: bigint): void {
-    truncate(this.#fd, 0);
-    if (position === 0n) {
-      touch(this.#fd);
-    } else {
-      const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
-      const length = BigInt(bytes.length);
-      check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+    try {
+      truncate(this.#fd, 0);
+      if (position === 0n) {
+        touch(this.#fd);
+      } else {
+        const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
+        const length = BigInt(bytes.length);
+        check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+      }
+    } finally {
+      close(this.#fd);
     }
-    close(this.#fd);
   }
 }
