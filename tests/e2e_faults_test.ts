@@ -1,11 +1,19 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { BASE, clean, compile, entries, logLines } from "./harness/binary.ts";
+import {
+  BASE,
+  clean,
+  clientLines,
+  compile,
+  entries,
+  logLines,
+} from "./harness/binary.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { e2e } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
 import { gone, run } from "./harness/process.ts";
 import { ROOT, writeFile } from "./harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "./harness/smtp.ts";
-import { tcpserver } from "./harness/way_in.ts";
+import { serve, tcpserver, type WayIn } from "./harness/way_in.ts";
 
 const ENTRY = `${BASE}/127.0.0.0_24`;
 
@@ -17,6 +25,10 @@ interface Fault {
   /** Lines of sh that run before greylist in the same process. */
   readonly setup?: string;
   readonly root?: boolean;
+  /** Whether it is seen by a user only who is nobody. */
+  readonly unprivileged?: boolean;
+  /** Where it can be; everywhere if that is not said. */
+  readonly ways?: readonly WayIn[];
   /** What the log says of it. */
   readonly says: RegExp;
   /** What must be true afterwards. */
@@ -28,6 +40,8 @@ function hostile(name: string, value: string): Fault {
   return {
     name: `TCPREMOTEIP is ${name}`,
     setup: `TCPREMOTEIP=$(printf '${value}'); export TCPREMOTEIP`,
+    // The kernel tells serve who calls.
+    ways: [tcpserver],
     says: /TCPREMOTEIP/,
     after: () => assertEquals(entries(), {}),
   };
@@ -69,7 +83,7 @@ const FAULTS: Fault[] = [
   },
   {
     name: "the base directory is not allowed to be read",
-    setup: 'set -- setpriv --reuid=65534 --regid=65534 --clear-groups "$@"',
+    unprivileged: true,
     root: true,
     says: /base.*[Pp]ermission/,
   },
@@ -134,21 +148,37 @@ const FAULTS: Fault[] = [
   },
 ];
 
+/** serve tries to prune as soon as it runs. */
+function aboutClient(): string[] {
+  return clientLines().filter((line) =>
+    !/Z warn prune reason=error what="\S+\/base\/\.prune: /.test(line)
+  );
+}
+
+/** Under tcpserver a program before greylist becomes nobody. */
+const AS_NOBODY =
+  'set -- setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+
 for (const onError of ["accept", "defer"] as const) {
-  for (const fault of FAULTS) {
-    e2e(`onError ${onError}: ${fault.name}`, {
-      programs: ["tcpserver"],
+  const cases = FAULTS.flatMap((fault) =>
+    (fault.ways ?? [tcpserver, serve]).map((way) => ({ way, fault }))
+  );
+  for (const { way, fault } of cases) {
+    e2e(`${way.name}: onError ${onError}: ${fault.name}`, {
+      ...way,
       root: fault.root,
     }, async () => {
       clean();
       Deno.chmodSync(`${ROOT}/log`, 0o777);
-      const binary = await compile({ onError });
-      const script = `${fault.setup ?? ""}\nexec "$@"\n`;
+      const user = fault.unprivileged ? { serve: { user: "nobody" } } : {};
+      const binary = await compile({ onError, ...user });
+      const become = fault.unprivileged && way !== serve ? AS_NOBODY : "";
+      const script = `${fault.setup ?? become}\nexec "$@"\n`;
       const before = ["/bin/sh", writeFile("setup.sh", script)];
       const next = greeter();
       await fault.prepare?.();
       try {
-        await using server = await tcpserver.start({ binary, before, next });
+        await using server = await way.start({ binary, before, next });
         const text = await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
         if (onError === "accept") {
           assertEquals(text.split("\r\n")[0], NEXT);
@@ -157,7 +187,7 @@ for (const onError of ["accept", "defer"] as const) {
           assertMatch(text, /^220 mx\.example/);
           assertMatch(text, /\r\n451 4\.3\.0 [ -~]*\r\n221 /);
         }
-        const [line, ...more] = logLines();
+        const [line, ...more] = aboutClient();
         const verb = onError === "accept" ? "pass" : "defer";
         assertMatch(
           line,
@@ -167,7 +197,7 @@ for (const onError of ["accept", "defer"] as const) {
         assertEquals(more, []);
         assertEquals(server.stderr(), "");
         fault.after?.();
-        await gone(binary);
+        await server.idle();
       } finally {
         // It may be gone, or something else than a directory.
         await run(["rm", "-rf", BASE]);
@@ -192,6 +222,7 @@ for (const onError of ["accept", "defer"] as const) {
 
 const needs = { programs: ["tcpserver"] };
 
+// serve does not ask what a super-server would say.
 e2e("an empty TCPREMOTEIP is a missing one", needs, async () => {
   clean();
   const binary = await compile();
@@ -219,10 +250,9 @@ export TCPREMOTEHOST X; exec "$@"\n`;
   assertEquals(logLines().length, 1);
 });
 
-e2e("a full file system counts and lets in all the same", {
-  ...needs,
+bothWays("a full file system counts and lets in all the same", {
   root: true,
-}, async () => {
+}, async (way) => {
   clean();
   const binary = await compile();
   // Entries take no block, so there is one more thing that cannot go wrong.
@@ -235,20 +265,23 @@ exec "$@"\n`,
   );
   const before = ["/bin/sh", writeFile("setup.sh", script)];
   const next = ["/bin/sh", writeFile("size.sh", `stat -c '220 %s' ${ENTRY}\n`)];
-  await using server = await tcpserver.start({ binary, before, next });
+  await using server = await way.start({ binary, before, next });
   assertEquals(await burst(server.port, ""), "220 1\n");
-  assertMatch(logLines()[0], / pass .* reason=retried age=10\d accepted=1$/);
-  assertEquals(logLines().length, 1);
+  assertMatch(clientLines()[0], / pass .* reason=retried age=10\d accepted=1$/);
+  assertEquals(clientLines().length, 1);
 });
 
-e2e("an exempt client passes whatever is wrong", needs, async () => {
+bothWays("an exempt client passes whatever is wrong", {}, async (way) => {
   clean();
   Deno.removeSync(BASE);
   const binary = await compile({ onError: "defer" });
   const before = ["/usr/bin/env", "RELAYCLIENT=", "TCPREMOTEIP=nonsense"];
   const next = greeter();
-  await using server = await tcpserver.start({ binary, before, next });
+  await using server = await way.start({ binary, before, next });
   assertEquals((await burst(server.port, "")).split("\r\n")[0], NEXT);
-  assertMatch(logLines()[0], / pass reason=whitelisted rule=env:RELAYCLIENT$/);
-  assertEquals(logLines().length, 1);
+  const who = way === serve ? "ip=127.0.0.1 net=127.0.0.0/24 " : "";
+  assertEquals(
+    aboutClient().map((line) => line.replace(/^\S+Z /, "")),
+    [`pass ${who}reason=whitelisted rule=env:RELAYCLIENT`],
+  );
 });

@@ -20,9 +20,8 @@ export function bothWays(
 ): void {
   for (const way of [tcpserver, serve]) {
     e2e(`${way.name}: ${name}`, {
+      ...needs,
       programs: [...way.programs, ...needs.programs ?? []],
-      root: way.root || needs.root,
-      obstacle: needs.obstacle,
     }, (t) => run(way, t));
   }
 }
