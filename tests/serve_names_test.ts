@@ -1,6 +1,14 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { formatAddress, parseAddress } from "../lib/address.ts";
+import type { Config } from "../lib/config.ts";
 import { type Ask, hostOf, reverseName } from "../lib/serve/names.ts";
+import { asking, openDns } from "./harness/dns.ts";
+import { makeEntry } from "./harness/entry.ts";
+import { e2e } from "./harness/need.ts";
+import { waitFor } from "./harness/process.ts";
+import { writeFile } from "./harness/root.ts";
+import { lines, serving } from "./harness/serving.ts";
+import { Client } from "./harness/smtp.ts";
 
 /** What a DNS has: names and types, and what they lead to. */
 type Zone = Readonly<Record<string, readonly string[]>>;
@@ -141,4 +149,111 @@ Deno.test("serve names: where an address's names are", () => {
     "0123456789abcdeffedcba9876543210",
     formatAddress(all),
   );
+});
+
+/** A program that says which name the client has. */
+function namer(): string[] {
+  const path = writeFile(
+    "namer",
+    "#!/bin/sh\n" +
+      'printf \'220 %s %s\\r\\n\' "${TCPREMOTEHOST-none}" "${TCPREMOTEIP-none}"\n',
+    0o755,
+  );
+  return [path];
+}
+
+const CONFIG: Partial<Config> = {
+  whitelist: { hosts: [".example"] },
+  serve: { nameLookup: true },
+};
+const needs = { programs: ["unshare", "mount"], root: true };
+
+e2e(
+  "serve names: the name that leads back reaches the check and PROGRAM",
+  needs,
+  async () => {
+    await using _dns = openDns({
+      "127.0.0.1": "Client.Example",
+      "127.0.1.1": "forged.example",
+      "127.0.2.1": "client.test",
+    }, {
+      "client.example": "127.0.0.1",
+      "forged.example": "127.0.0.1",
+      "client.test": "127.0.2.1",
+    });
+    await using server = await serving(CONFIG, {
+      before: asking(),
+      next: namer(),
+      env: { TCPREMOTEHOST: "inherited.example" },
+    });
+    const banner = async (from: string) => {
+      using client = await Client.connectFrom(server.port, { from });
+      return (await client.reply())!;
+    };
+    assertEquals(await banner("127.0.0.1"), "220 client.example 127.0.0.1");
+    assert(lines()[0].endsWith(" reason=whitelisted rule=hosts:.example"));
+    // Neither one that does not lead back nor one of somebody else's exempts.
+    for (const from of ["127.0.1.1", "127.0.2.1", "127.0.3.1"]) {
+      assertMatch(await banner(from), /^220 mx\.example /, from);
+    }
+    for (const net of [1, 2, 3]) makeEntry(`127.0.${net}.0_24`, 1, 60);
+    assertEquals(await banner("127.0.1.1"), "220 none 127.0.1.1");
+    assertEquals(await banner("127.0.2.1"), "220 client.test 127.0.2.1");
+    assertEquals(await banner("127.0.3.1"), "220 none 127.0.3.1");
+  },
+);
+
+e2e(
+  "serve names: a look-up without an answer holds nobody else up",
+  needs,
+  async () => {
+    const asked: string[] = [];
+    await using _dns = openDns(
+      { "127.0.0.1": "client.example" },
+      { "client.example": "127.0.0.1" },
+      (name) => name === "1.1.0.127.in-addr.arpa" && asked.push(name) > 0,
+    );
+    await using server = await serving(CONFIG, {
+      before: asking(),
+      next: namer(),
+    });
+    const { port, pid } = server;
+    const slow = { from: "127.0.1.1" };
+    using one = await Client.connectFrom(port, slow);
+    using two = await Client.connectFrom(port, slow);
+    await waitFor("both questions", () => asked.length >= 2);
+
+    using client = await Client.connect(port);
+    assertEquals(await client.reply(), "220 client.example 127.0.0.1");
+    assertEquals(lines().some((line) => line.includes("127.0.1.1")), false);
+
+    // One that has an end finds it, and the client is served without a name.
+    assertMatch((await one.reply())!, /^220 mx\.example /);
+    using three = await Client.connectFrom(port, slow);
+    const before = asked.length;
+    await waitFor("another question", () => asked.length > before);
+
+    // Stopping does not wait for an answer either.
+    Deno.kill(pid, "SIGTERM");
+    assertMatch((await one.reply())!, /^421 4\.3\.2 /);
+    assertEquals(
+      await three.reply(),
+      "421 4.3.2 Shutting down, please try again later",
+    );
+    one[Symbol.dispose]();
+    two[Symbol.dispose]();
+    three[Symbol.dispose]();
+    assertEquals(await server.code, 0);
+  },
+);
+
+e2e("serve names: no name server at all", needs, async () => {
+  // Nobody listens there, which the kernel says at once.
+  await using server = await serving(CONFIG, {
+    before: asking(),
+    next: namer(),
+  });
+  makeEntry("127.0.0.0_24", 1, 60);
+  using client = await Client.connect(server.port);
+  assertEquals(await client.reply(), "220 none 127.0.0.1");
 });

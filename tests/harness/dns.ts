@@ -1,11 +1,21 @@
 /**
- * A name server with a handful of names, for tcpserver's look-ups.
+ * A name server with a handful of names, for the look-ups of tcpserver and of
+ * `serve`.
  *
  * @module
  */
 
+import { writeFile } from "./root.ts";
+
 /** Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. */
 export const DNS_ADDRESS = "127.0.53.1";
+
+/** What stands before a program that is to ask it; needs root. */
+export function asking(): string[] {
+  const file = writeFile("resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
+  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+  return ["unshare", "--mount", "sh", "-c", script, file];
+}
 
 const PTR = 12;
 const A = 1;
@@ -15,10 +25,12 @@ const A = 1;
  *
  * @param ptr names of IPv4 addresses
  * @param a addresses of names
+ * @param mute told of each name; where it says so, there is no answer
  */
 export function openDns(
   ptr: Record<string, string>,
   a: Record<string, string>,
+  mute: (name: string) => boolean = () => false,
 ): AsyncDisposable {
   const socket = Deno.listenDatagram({
     transport: "udp",
@@ -28,6 +40,7 @@ export function openDns(
   const serving = (async () => {
     for await (const [query, from] of socket) {
       const { name, type, end } = question(query);
+      if (mute(name)) continue;
       const address = name.replace(/\.in-addr\.arpa$/, "").split(".").reverse()
         .join(".");
       const data = type === PTR && ptr[address] !== undefined

@@ -41,7 +41,7 @@ export function lines(): string[] {
 /** Waits for a line of the log. */
 export function logged(pattern: RegExp): Promise<string> {
   return waitFor(
-    `${pattern} in the log: ${logLines().join("\n")}`,
+    `${pattern} in the log`,
     () => logLines().find((line) => pattern.test(line)),
   );
 }
