@@ -10,11 +10,23 @@ import { writeFile } from "./root.ts";
 /** Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. */
 export const DNS_ADDRESS = "127.0.53.1";
 
+/**
+ * An address of this machine that a name server is asked about: what the names
+ * of loopback addresses are, Deno knows without asking.
+ */
+export function ownAddress(): string | undefined {
+  return Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.")
+  )?.address;
+}
+
 /** What stands before a program that is to ask it; needs root. */
 export function asking(): string[] {
-  const file = writeFile("resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
-  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
-  return ["unshare", "--mount", "sh", "-c", script, file];
+  const server = writeFile("dns/resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
+  const hosts = writeFile("dns/hosts", "127.0.0.1 localhost\n");
+  const script = 'mount --bind "$0" /etc/resolv.conf && ' +
+    'mount --bind "$1" /etc/hosts && shift && exec "$@"';
+  return ["unshare", "--mount", "sh", "-c", script, server, hosts];
 }
 
 const PTR = 12;
