@@ -149,7 +149,7 @@ export class Directory {
     const state = this.#state;
     return {
       isFile: (state[7] & S_IFMT) === S_IFREG,
-      size: state[10] + state[11] * HIGH,
+      size: state[11] === 0 ? state[10] : state[10] + state[11] * HIGH,
       mtime: time(state, 28),
       birth: state[0] & STATX_BTIME ? time(state, 20) : undefined,
     };
@@ -170,7 +170,9 @@ export class Directory {
 
 /** A struct statx_timestamp: signed seconds in two words, nanoseconds in one. */
 function time(words: Uint32Array, at: number): number {
-  return words[at] + (words[at + 1] | 0) * HIGH + words[at + 2] / 1e9;
+  const high = words[at + 1] | 0;
+  const seconds = high === 0 ? words[at] : words[at] + high * HIGH;
+  return seconds + words[at + 2] / 1e9;
 }
 
 /**

@@ -33,10 +33,6 @@ const COMMON = new RegExp(
   `^${OCTET}\\.${OCTET}\\.${OCTET}\\.(?:0_24|${OCTET})$`,
 );
 
-function isEntryName(name: string): boolean {
-  return COMMON.test(name) || parseEntryName(name) !== undefined;
-}
-
 /** The network of an entry in its canonical text, such as `192.0.2.0/24`. */
 export function networkText({ name }: Pick<Listed, "name">): string {
   if (name.includes("_")) return name.replace("_", "/");
@@ -105,41 +101,76 @@ export class Listing {
    * @throws {StoreError} where the directory cannot be read
    */
   next(): Listed | undefined {
-    const directory = this.#directory;
     let name: string | undefined;
-    try {
-      while ((name = directory.next()) !== undefined) {
-        if (!isEntryName(name)) {
-          if (!name.startsWith(".")) this.#countForeign();
-          continue;
-        }
-        if (this.#wanted !== undefined && !this.#wanted(name)) continue;
-        const state = directory.stat();
-        if (state === undefined) continue;
-        const { size: accepted, mtime, birth: first } = state;
-        if (state.isFile) return { name, accepted, mtime, first };
-        this.#countForeign();
-      }
-    } catch (error) {
-      throw this.#explain(error, name);
+    while ((name = this.nextName()) !== undefined) {
+      const entry = this.#look(name);
+      if (entry !== undefined) return entry;
     }
   }
 
   /**
-   * Removes the entry given last if it is still forgotten: a client may have
-   * come meanwhile.
+   * Goes to the next name that is ours, without a look at what is there.
    *
-   * @param now seconds since 1970
-   * @throws {StoreError}
+   * @returns undefined at the end
+   * @throws {StoreError} where the directory cannot be read
    */
-  removeForgotten(now: number, timeouts: Timeouts): boolean {
+  nextName(): string | undefined {
+    const directory = this.#directory;
+    const wanted = this.#wanted;
+    try {
+      let name: string | undefined;
+      while ((name = directory.next()) !== undefined) {
+        if (COMMON.test(name) || parseEntryName(name) !== undefined) {
+          if (wanted === undefined || wanted(name)) return name;
+        } else if (!name.startsWith(".")) {
+          this.#countForeign();
+        }
+      }
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  /** The entry of the current name, undefined where there is none. */
+  #look(name: string): Listed | undefined {
     try {
       const state = this.#directory.stat();
-      if (!state?.isFile) return false;
-      const entry = { accepted: state.size, mtime: state.mtime };
-      return isForgotten(entry, now, timeouts) && this.#directory.remove();
+      if (state === undefined) return undefined;
+      if (state.isFile) {
+        return {
+          name,
+          accepted: state.size,
+          mtime: state.mtime,
+          first: state.birth,
+        };
+      }
+      this.#countForeign();
     } catch (error) {
       throw this.#explain(error, this.#directory.name);
+    }
+  }
+
+  /**
+   * Looks at the entry of the current name and removes it if it is forgotten.
+   *
+   * @param now seconds since 1970
+   * @param dry leaves it there
+   * @returns what became of it: `gone` where there is no entry any more
+   * @throws {StoreError}
+   */
+  removeForgotten(
+    now: number,
+    timeouts: Timeouts,
+    dry = false,
+  ): "removed" | "kept" | "gone" {
+    const directory = this.#directory;
+    const entry = this.#look("");
+    if (entry === undefined) return "gone";
+    if (!isForgotten(entry, now, timeouts)) return "kept";
+    try {
+      return dry || directory.remove() ? "removed" : "gone";
+    } catch (error) {
+      throw this.#explain(error, directory.name);
     }
   }
 

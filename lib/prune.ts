@@ -7,8 +7,8 @@
 
 import type { ResolvedConfig } from "./config.ts";
 import { Bookmark } from "./bookmark.ts";
-import { type Listed, Listing } from "./listing.ts";
-import { isForgotten, type Timeouts } from "./policy.ts";
+import { Listing } from "./listing.ts";
+import type { Timeouts } from "./policy.ts";
 
 /** How long one run after a connection may take, in milliseconds. */
 const RUN = 1000;
@@ -32,23 +32,22 @@ export function prune(
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
+  const { dry } = options;
   let removed = 0;
   let seen = 0;
   let failure: unknown;
-  let entry: Listed | undefined;
-  while ((entry = listing.next()) !== undefined) {
-    seen++;
-    options.seen?.();
-    const now = Date.now() / 1000;
-    if (!isForgotten(entry, now, timeouts)) continue;
+  while (listing.nextName() !== undefined) {
     try {
-      if (options.dry || listing.removeForgotten(now, timeouts)) {
-        removed++;
-      }
+      const now = Date.now() / 1000;
+      const fate = listing.removeForgotten(now, timeouts, dry);
+      if (fate === "gone") continue;
+      if (fate === "removed") removed++;
     } catch (error) {
       // One that stays must not keep all behind it.
       failure ??= error;
     }
+    seen++;
+    options.seen?.();
   }
   listing.close();
   return failure === undefined ? { removed, seen } : { removed, seen, failure };
@@ -89,15 +88,11 @@ function removeFrom(
   let failure: unknown;
   try {
     seek(listing, position);
-    let entry: Listed | undefined;
-    while ((entry = listing.next()) !== undefined) {
-      const now = Date.now() / 1000;
-      if (isForgotten(entry, now, timeouts)) {
-        try {
-          listing.removeForgotten(now, timeouts);
-        } catch (error) {
-          failure ??= error;
-        }
+    while (listing.nextName() !== undefined) {
+      try {
+        listing.removeForgotten(Date.now() / 1000, timeouts);
+      } catch (error) {
+        failure ??= error;
       }
       if (performance.now() >= end) return listing.position;
     }

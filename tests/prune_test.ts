@@ -123,14 +123,14 @@ Deno.test("prune: a place that is nowhere is the beginning", () => {
 Deno.test("prune: after a failure the next try is an interval later", () => {
   fill();
   Deno.writeTextFileSync(`${dir}/.prune`, "12");
-  const { next } = Listing.prototype;
-  Listing.prototype.next = () => {
+  const { nextName } = Listing.prototype;
+  Listing.prototype.nextName = () => {
     throw new StoreError("x", "broken");
   };
   try {
     assertThrows(() => pruneSome(config), StoreError, "x: broken");
   } finally {
-    Listing.prototype.next = next;
+    Listing.prototype.nextName = nextName;
   }
   assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
   pruneSome(config);
@@ -138,12 +138,12 @@ Deno.test("prune: after a failure the next try is an interval later", () => {
 });
 
 Deno.test("prune: one that stays does not keep those behind it", () => {
-  const { next, removeForgotten } = Listing.prototype;
+  const { nextName, removeForgotten } = Listing.prototype;
   let name = "";
-  Listing.prototype.next = function () {
-    const entry = next.call(this);
-    name = entry?.name ?? "";
-    return entry;
+  Listing.prototype.nextName = function () {
+    const next = nextName.call(this);
+    name = next ?? "";
+    return next;
   };
   Listing.prototype.removeForgotten = function (now, timeouts) {
     if (/^10\.0\.[12]\./.test(name)) throw new StoreError(name, "stays");
@@ -161,6 +161,6 @@ Deno.test("prune: one that stays does not keep those behind it", () => {
     assertEquals(namesIn(dir), [".prune", ...stay, ...KEPT]);
     assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
   } finally {
-    Object.assign(Listing.prototype, { next, removeForgotten });
+    Object.assign(Listing.prototype, { nextName, removeForgotten });
   }
 });

@@ -91,21 +91,18 @@ export function parseOptions(
  * ignores SIGPIPE.
  */
 export class Output {
-  #parts: string[] = [];
-  #size = 0;
+  #text = "";
 
   /** Writes one line. */
   line(text: string): void {
-    this.#parts.push(text, "\n");
-    this.#size += text.length + 1;
-    if (this.#size >= 65536) this.flush();
+    this.#text += text + "\n";
+    if (this.#text.length >= 65536) this.flush();
   }
 
   /** Writes out what is still held. Call it at the end. */
   flush(): void {
-    let bytes = new TextEncoder().encode(this.#parts.join(""));
-    this.#parts = [];
-    this.#size = 0;
+    let bytes = new TextEncoder().encode(this.#text);
+    this.#text = "";
     try {
       while (bytes.length > 0) {
         bytes = bytes.subarray(Deno.stdout.writeSync(bytes));

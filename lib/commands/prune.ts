@@ -27,7 +27,7 @@ SYNOPSIS
 DESCRIPTION
   Removes the entries that no longer mean anything: never accepted and older
   than timeouts.retryWindow, or accepted and not seen for longer than
-  timeouts.expireAfter. Each is looked at once more just before it goes. A
+  timeouts.expireAfter. Each is looked at just before it goes. A
   name in baseDir that is no entry is never touched.
 
   The wrapper does this by itself every prune.every, after a deferred client
