@@ -8,6 +8,7 @@ import {
   logLines,
 } from "./harness/binary.ts";
 import { bothWays } from "./harness/both_ways.ts";
+import { aboutClients } from "./harness/fault.ts";
 import { e2e } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
 import { gone, run } from "./harness/process.ts";
@@ -148,13 +149,6 @@ const FAULTS: Fault[] = [
   },
 ];
 
-/** serve tries to prune as soon as it runs. */
-function aboutClient(): string[] {
-  return clientLines().filter((line) =>
-    !/Z warn prune reason=error what="\S+\/base\/\.prune: /.test(line)
-  );
-}
-
 /** Under tcpserver a program before greylist becomes nobody. */
 const AS_NOBODY =
   'set -- setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
@@ -187,7 +181,7 @@ for (const onError of ["accept", "defer"] as const) {
           assertMatch(text, /^220 mx\.example/);
           assertMatch(text, /\r\n451 4\.3\.0 [ -~]*\r\n221 /);
         }
-        const [line, ...more] = aboutClient();
+        const [line, ...more] = aboutClients();
         const verb = onError === "accept" ? "pass" : "defer";
         assertMatch(
           line,
@@ -281,7 +275,7 @@ bothWays("an exempt client passes whatever is wrong", {}, async (way) => {
   assertEquals((await burst(server.port, "")).split("\r\n")[0], NEXT);
   const who = way === serve ? "ip=127.0.0.1 net=127.0.0.0/24 " : "";
   assertEquals(
-    aboutClient().map((line) => line.replace(/^\S+Z /, "")),
+    aboutClients().map((line) => line.replace(/^\S+Z /, "")),
     [`pass ${who}reason=whitelisted rule=env:RELAYCLIENT`],
   );
 });

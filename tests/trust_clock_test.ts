@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../lib/config.ts";
-import { age, compile, entries, logLines } from "./harness/binary.ts";
+import { age, clientLines, compile, entries } from "./harness/binary.ts";
 import { makeEntry } from "./harness/entry.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import {
   assertDeferred,
   assertNext,
@@ -12,12 +13,9 @@ import {
   STATES,
   YEAR,
 } from "./harness/fault.ts";
-import { e2e } from "./harness/need.ts";
 import { greeter } from "./harness/next_program.ts";
-import { gone } from "./harness/process.ts";
 import { writeFile } from "./harness/root.ts";
 import { Client } from "./harness/smtp.ts";
-import { tcpserver } from "./harness/way_in.ts";
 
 // A clock that is wrong, or jumps.
 
@@ -31,40 +29,42 @@ const JUMPS = { "1 h": HOUR, "1 year": YEAR };
 
 for (const [what, distance] of Object.entries(JUMPS)) {
   for (const [where, jump] of [["ahead", distance], ["back", -distance]]) {
-    e2e(`the clock is ${what} ${where}: one wait more at most`, {
-      programs: ["tcpserver"],
-    }, async (t) => {
-      const binary = await compile();
-      for (const accepted of [0, 3]) {
-        await t.step(`${accepted} times accepted before`, async () => {
-          empty();
-          makeEntry(NAME, accepted, 10 + Number(jump));
-          const first = await connect(binary, []);
-          const known = accepted > 0;
-          const passes = what === "1 h"
-            ? known || where === "ahead"
-            : known && where === "back";
-          if (passes) {
-            assertNext(first);
-          } else {
-            assertDeferred(first, "4.7.1");
-            age(NAME, 61);
-            assertNext(await connect(binary, []));
-          }
-          const left = passes ? accepted + 1 : 1;
-          assertEquals(entries(), { [NAME]: left });
-          for (const line of logLines()) {
-            assert(!line.includes(" error "), line);
-          }
-        });
-      }
-    });
+    bothWays(
+      `the clock is ${what} ${where}: one wait more at most`,
+      {},
+      async (way, t) => {
+        const binary = await compile();
+        for (const accepted of [0, 3]) {
+          await t.step(`${accepted} times accepted before`, async () => {
+            empty();
+            makeEntry(NAME, accepted, 10 + Number(jump));
+            const first = await connect(binary, [], way);
+            const known = accepted > 0;
+            const passes = what === "1 h"
+              ? known || where === "ahead"
+              : known && where === "back";
+            if (passes) {
+              assertNext(first);
+            } else {
+              assertDeferred(first, "4.7.1");
+              age(NAME, 61);
+              assertNext(await connect(binary, [], way));
+            }
+            const left = passes ? accepted + 1 : 1;
+            assertEquals(entries(), { [NAME]: left });
+            for (const line of clientLines()) {
+              assert(!line.includes(" error "), line);
+            }
+          });
+        }
+      },
+    );
   }
 }
 
-e2e("under a clock that is wrong all the time (faketime)", {
-  programs: ["tcpserver", "faketime"],
-}, async (t) => {
+bothWays("under a clock that is wrong all the time (faketime)", {
+  programs: ["faketime"],
+}, async (way, t) => {
   const binary = await compile(UNPRUNED);
   for (const jump of [HOUR, -HOUR, YEAR, -YEAR]) {
     await t.step(`${jump} s`, async () => {
@@ -76,14 +76,14 @@ e2e("under a clock that is wrong all the time (faketime)", {
         `${jump > 0 ? "+" : ""}${jump}`,
       ];
       empty();
-      assertDeferred(await connect(binary, before), "4.7.1");
+      assertDeferred(await connect(binary, before, way), "4.7.1");
       assertEquals(entries(), { [NAME]: 0 });
       // An entry as it would be, had the kernel this clock too.
       STATES.grey();
       age(NAME, -jump);
-      assertNext(await connect(binary, before));
+      assertNext(await connect(binary, before, way));
       assertEquals(entries(), { [NAME]: 1 });
-      const lines = logLines();
+      const lines = clientLines();
       assertEquals(lines.length, 2);
       for (const line of lines) {
         // Shows that the preload took hold.
@@ -95,9 +95,9 @@ e2e("under a clock that is wrong all the time (faketime)", {
   }
 });
 
-e2e("the clock jumps while a client is being deferred (faketime)", {
-  programs: ["tcpserver", "faketime"],
-}, async (t) => {
+bothWays("the clock jumps while a client is being deferred (faketime)", {
+  programs: ["faketime"],
+}, async (way, t) => {
   const binary = await compile(UNPRUNED);
   const clock = writeFile("clock", "+0");
   const before = [
@@ -112,7 +112,7 @@ e2e("the clock jumps while a client is being deferred (faketime)", {
       empty();
       writeFile("clock", "+0");
       const next = greeter();
-      await using server = await tcpserver.start({ binary, before, next });
+      await using server = await way.start({ binary, before, next });
       using client = await Client.connect(server.port);
       assertMatch(await client.reply() ?? "", /^220 /);
       await client.send("HELO a\r\n");
@@ -123,9 +123,9 @@ e2e("the clock jumps while a client is being deferred (faketime)", {
         await client.rest(),
         /^250 [^\r]*\r\n451 4\.7\.1 [^\r]*\r\n221 [^\r]*\r\n$/,
       );
-      await gone(binary);
+      await server.idle();
       assertEquals(entries(), { [NAME]: 0 });
-      const [line, ...more] = logLines();
+      const [line, ...more] = clientLines();
       const off = (Date.parse(line.split(" ")[0]) - Date.now()) / 1000 - jump;
       assert(Math.abs(off) < 600, line);
       assertEquals(more, []);

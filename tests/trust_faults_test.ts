@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { BASE, compile, entries, logLines } from "./harness/binary.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import {
   assertDeferred,
   assertNext,
@@ -22,7 +23,7 @@ import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 import { burst } from "./harness/smtp.ts";
 import { failing } from "./harness/strace.ts";
 import { openSyslog } from "./harness/syslog.ts";
-import { inetd } from "./harness/way_in.ts";
+import { inetd, serve, tcpserver, type WayIn } from "./harness/way_in.ts";
 
 // What breaks in the machine must not break mail. Bad addresses, entries that
 // are no files and more of the base directory: e2e_faults_test.ts.
@@ -30,6 +31,8 @@ import { inetd } from "./harness/way_in.ts";
 /** Something that is wrong with the base directory. */
 interface Fault {
   readonly name: string;
+  /** Where it can be; everywhere if that is not said. */
+  readonly ways?: readonly WayIn[];
   readonly needs: Needs;
   readonly prepare?: () => Promise<unknown> | void;
   readonly before: () => readonly string[];
@@ -92,6 +95,8 @@ while touch ${disk}/.aaaaaaaa$n 2>/dev/null; do n=$((n + 1)); done
 const FAULTS: Fault[] = [
   {
     name: "a base directory of mode 0000",
+    // serve becomes nobody by itself: e2e_faults_test.ts.
+    ways: [tcpserver],
     needs: { root: true, programs: ["setpriv"] },
     prepare: () => {
       Deno.chownSync(BASE, 65534, 65534);
@@ -150,17 +155,20 @@ const FAULTS: Fault[] = [
 ];
 
 for (const onError of ["accept", "defer"] as const) {
-  for (const fault of FAULTS) {
+  const cases = FAULTS.flatMap((fault) =>
+    (fault.ways ?? [tcpserver, serve]).map((way) => ({ way, fault }))
+  );
+  for (const { way, fault } of cases) {
     const needs = {
       ...fault.needs,
-      programs: ["tcpserver", ...fault.needs.programs ?? []],
+      programs: [...way.programs, ...fault.needs.programs ?? []],
     };
-    e2e(`onError ${onError}: ${fault.name}`, needs, async () => {
+    e2e(`${way.name}: onError ${onError}: ${fault.name}`, needs, async () => {
       empty();
       const binary = await compile({ onError });
       await fault.prepare?.();
       try {
-        const text = await connect(binary, fault.before());
+        const text = await connect(binary, fault.before(), way);
         assertSurvived(onError, text, fault.says);
         fault.after?.();
       } finally {
@@ -211,17 +219,19 @@ const CALLS: readonly [StateName, string, readonly string[]][] = [
 ];
 
 for (const onError of ["accept", "defer"] as const) {
-  e2e(`onError ${onError}: any call on the entry fails`, {
-    programs: ["tcpserver", "strace"],
-  }, async (t) => {
-    const binary = await compile({ onError });
+  bothWays(`onError ${onError}: any call on the entry fails`, {
+    programs: ["strace"],
+  }, async (way, t) => {
+    // serve would prune what is old as soon as it runs.
+    const prune = way === serve ? { every: 0 } : undefined;
+    const binary = await compile({ onError, prune });
     for (const [state, call, errors] of CALLS) {
       for (const error of errors) {
         await t.step(`${state}: ${call} gives ${error}`, async () => {
           empty();
           STATES[state]();
           const before = entries();
-          const text = await connect(binary, failing(ENTRY, call, error));
+          const text = await connect(binary, failing(ENTRY, call, error), way);
           assertSurvived(onError, text, /127\.0\.0\.0_24: /);
           const after = entries();
           // Made already when fchmod failed.

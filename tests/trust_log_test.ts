@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Path } from "../lib/config.ts";
 import { age, BASE, compile, entries } from "./harness/binary.ts";
 import { makeEntry } from "./harness/entry.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import {
   assertDeferred,
   assertNext,
@@ -50,16 +51,18 @@ for (const [what, make, before] of LOGS) {
   });
 }
 
-e2e("a log file on a full disk: the line is lost, mail goes on", {
-  programs: ["tcpserver"],
-}, async () => {
-  empty();
-  const binary = await compile({ log: { target: "/dev/full" as Path } });
-  assertDeferred(await connect(binary, []), "4.7.1");
-  age(NAME, 100);
-  assertNext(await connect(binary, []));
-  assertEquals(entries(), { [NAME]: 1 });
-});
+bothWays(
+  "a log file on a full disk: the line is lost, mail goes on",
+  {},
+  async (way) => {
+    empty();
+    const binary = await compile({ log: { target: "/dev/full" as Path } });
+    assertDeferred(await connect(binary, [], way), "4.7.1");
+    age(NAME, 100);
+    assertNext(await connect(binary, [], way));
+    assertEquals(entries(), { [NAME]: 1 });
+  },
+);
 
 /** Ways in which syslog is not to be had. */
 const SYSLOGS: Record<string, () => Promise<AsyncDisposable & Before>> = {
@@ -87,21 +90,20 @@ interface Before {
 }
 
 for (const [what, open] of Object.entries(SYSLOGS)) {
-  e2e(`/dev/log ${what}: mail goes on, with a fault besides too`, {
-    programs: ["tcpserver"],
+  bothWays(`/dev/log ${what}: mail goes on, with a fault besides too`, {
     root: true,
-  }, async () => {
+  }, async (way) => {
     empty();
     const log = { target: "syslog" } as const;
     await using syslog = await open();
     const binary = await compile({ log, onError: "defer" });
-    assertDeferred(await connect(binary, syslog.before), "4.7.1");
+    assertDeferred(await connect(binary, syslog.before, way), "4.7.1");
     age(NAME, 100);
-    assertNext(await connect(binary, syslog.before));
+    assertNext(await connect(binary, syslog.before, way));
     Deno.removeSync(BASE, { recursive: true });
-    assertDeferred(await connect(binary, syslog.before), "4.3.0");
+    assertDeferred(await connect(binary, syslog.before, way), "4.3.0");
     const accepting = await compile({ log, onError: "accept" });
-    assertNext(await connect(accepting, syslog.before));
+    assertNext(await connect(accepting, syslog.before, way));
   });
 }
 
