@@ -3,20 +3,22 @@ import {
   age,
   BASE,
   clean,
+  clientLines,
   compile,
   CONTROL,
   entries,
   LOG,
   logLines,
 } from "./harness/binary.ts";
+import { bothWays } from "./harness/both_ways.ts";
 import { makeEntry } from "./harness/entry.ts";
 import { e2e } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
-import { gone, run } from "./harness/process.ts";
+import { run } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "./harness/smtp.ts";
 import { type Call, delaying, traceFiles } from "./harness/strace.ts";
-import { tcpserver } from "./harness/way_in.ts";
+import { tcpserver, type WayIn } from "./harness/way_in.ts";
 
 // What another user of the machine can do. Entries and .prune that are symbolic
 // links from the beginning: e2e_faults_test.ts, commands_prune_test.ts.
@@ -47,11 +49,12 @@ function setUp(): void {
 async function connect(
   binary: string,
   before: readonly string[],
+  way: WayIn = tcpserver,
 ): Promise<string> {
   const next = greeter();
-  await using server = await tcpserver.start({ binary, before, next });
+  await using server = await way.start({ binary, before, next });
   const text = await burst(server.port, SESSION);
-  await gone(binary);
+  await server.idle();
   assertEquals(server.stderr(), "");
   assertOnlySmtp(text);
   return text;
@@ -291,25 +294,27 @@ e2e("whatever the umask, nobody else may read what is made", {
   }
 });
 
-e2e("a base directory that anybody may write to is an ERROR in the log", {
-  programs: ["tcpserver"],
-}, async (t) => {
-  const binary = await compile();
-  for (const mode of [0o777, 0o1777, 0o702]) {
-    await t.step(mode.toString(8), async () => {
-      setUp();
-      Deno.chmodSync(BASE, mode);
-      assertMatch(await connect(binary, []), /\r\n451 4\.7\.1 /);
-      const [warning, line, ...more] = logLines();
-      assertMatch(warning, / error baseDir .*anybody can write there/);
-      assertMatch(line, / defer ip=127\.0\.0\.1 .*reason=new /);
-      assertEquals(more, []);
-      const { code, stdout } = await run([binary, "check"]);
-      assertEquals(code, 100);
-      assertMatch(stdout, /^FIX {2}baseDir .*anybody can write there/m);
-    });
-  }
-});
+bothWays(
+  "a base directory that anybody may write to is an ERROR in the log",
+  {},
+  async (way, t) => {
+    const binary = await compile();
+    for (const mode of [0o777, 0o1777, 0o702]) {
+      await t.step(mode.toString(8), async () => {
+        setUp();
+        Deno.chmodSync(BASE, mode);
+        assertMatch(await connect(binary, [], way), /\r\n451 4\.7\.1 /);
+        const [warning, line, ...more] = clientLines();
+        assertMatch(warning, / error baseDir .*anybody can write there/);
+        assertMatch(line, / defer ip=127\.0\.0\.1 .*reason=new /);
+        assertEquals(more, []);
+        const { code, stdout } = await run([binary, "check"]);
+        assertEquals(code, 100);
+        assertMatch(stdout, /^FIX {2}baseDir .*anybody can write there/m);
+      });
+    }
+  },
+);
 
 e2e("an entry that is somebody else's", {
   programs: ["tcpserver", "setpriv"],
