@@ -36,6 +36,10 @@ function pathIn(dir: string): string {
   return `${dir}/.prune`;
 }
 
+function failure(path: string, error: unknown): StoreError {
+  return new StoreError(path, (error as Error).message, { cause: error });
+}
+
 /**
  * Whether it is time to prune. One look at a file, so that a connection pays
  * hardly anything for the question.
@@ -56,11 +60,13 @@ export function isPruningDue(dir: string, every: number): boolean {
 
 /** The bookmark, held by this process alone until it leaves it or ends. */
 export class Bookmark {
+  readonly #path: string;
   readonly #fd: number;
   /** Where to go on. */
   readonly position: bigint;
 
-  private constructor(fd: number, position: bigint) {
+  private constructor(path: string, fd: number, position: bigint) {
+    this.#path = path;
     this.#fd = fd;
     this.position = position;
   }
@@ -81,11 +87,12 @@ export class Bookmark {
       const bytes = new Uint8Array(32);
       const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
       const text = new TextDecoder().decode(bytes.subarray(0, length));
-      return new Bookmark(fd, /^\d{1,19}$/.test(text) ? BigInt(text) : 0n);
+      const position = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+      return new Bookmark(path, fd, position);
     } catch (error) {
       if (fd !== undefined) close(fd);
       if (isErrno(error, EWOULDBLOCK)) return undefined;
-      throw new StoreError(path, (error as Error).message, { cause: error });
+      throw failure(path, error);
     }
   }
 
@@ -93,7 +100,7 @@ export class Bookmark {
    * Leaves it where the next run goes on, 0 where this one was complete, and
    * gives it up.
    *
-   * @throws {LibcError}
+   * @throws {StoreError}
    */
   leave(position: bigint): void {
     try {
@@ -105,6 +112,8 @@ export class Bookmark {
         const length = BigInt(bytes.length);
         check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
       }
+    } catch (error) {
+      throw failure(this.#path, error);
     } finally {
       close(this.#fd);
     }

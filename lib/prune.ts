@@ -58,7 +58,7 @@ export function prune(
  * process is at it.
  *
  * @param most how long it may take, in milliseconds
- * @throws {StoreError | LibcError}
+ * @throws {StoreError}
  */
 export function pruneSome(
   { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,

@@ -251,9 +251,13 @@ e2e("what fails behind the verdict does not change it", {
     [ENTRY, "close", undefined],
     // A second one of it is made for pruning.
     [BASE, "statx", /warn prune .*Input\/output error/],
-    [`${BASE}/.prune`, "openat", /warn prune .*Input\/output error/],
-    [`${BASE}/.prune`, "flock", /warn prune .*Input\/output error/],
-    [`${BASE}/.prune`, "ftruncate", /warn prune .*Input\/output error/],
+    [`${BASE}/.prune`, "openat", /warn prune .*\.prune: .*Input\/output error/],
+    [`${BASE}/.prune`, "flock", /warn prune .*\.prune: .*Input\/output error/],
+    [
+      `${BASE}/.prune`,
+      "ftruncate",
+      /warn prune .*\.prune: .*Input\/output error/,
+    ],
   ];
   for (const [path, call, says] of behind) {
     await t.step(`${path.slice(ROOT.length)}: ${call} gives EIO`, async () => {
