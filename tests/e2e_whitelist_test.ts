@@ -308,6 +308,7 @@ e2e("RELAYCLIENT set by tcprules exempts", {
   assertEquals(await verdict(server), "env:RELAYCLIENT");
 });
 
+// Those of serve: serve_names_test.ts.
 e2e("host names as tcpserver -h and -p find them", {
   ...needs,
   root: true,
@@ -341,48 +342,6 @@ e2e("host names as tcpserver -h and -p find them", {
       });
       const rule = await verdict(server, client);
       assertEquals(rule, verb === "pass" ? "hosts:.example.org" : "none");
-    });
-  }
-});
-
-e2e("host names as serve finds them", {
-  programs: ["unshare"],
-  root: true,
-}, async (t) => {
-  writeFile("whitelist", "");
-  writeFile("clients", "");
-  // The resolver of Deno asks no server about addresses in 127.0.0.0/8, but
-  // this file. The second name does not lead back.
-  const hosts = writeFile(
-    "hosts",
-    "127.0.0.1 a.example.org\n127.0.0.2 b.example.org\n",
-  );
-  await using _dns = openDns({}, {
-    "a.example.org": "127.0.0.1",
-    "b.example.org": "192.0.2.99",
-  });
-  const servers = writeFile("resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
-  const script = writeFile(
-    "names.sh",
-    `mount --bind ${hosts} /etc/hosts
-mount --bind ${servers} /etc/resolv.conf
-exec "$@"
-`,
-  );
-  const before = [programPath("unshare"), "--mount", "/bin/sh", script];
-  const cases = [
-    [true, "127.0.0.1", "hosts:.example.org"],
-    [true, "127.0.0.2", "none"],
-    [false, "127.0.0.1", "none"],
-  ] as const;
-  for (const [nameLookup, client, rule] of cases) {
-    await t.step(`${nameLookup} ${client}: ${rule}`, async () => {
-      clean();
-      const serving = { ...SERVE, nameLookup };
-      const binary = await compile({ ...CONFIG, serve: serving });
-      const next = greeter();
-      await using server = await serve.start({ binary, before, next });
-      assertEquals(await verdict(server, client), rule);
     });
   }
 });
