@@ -260,13 +260,3 @@ e2e(
     assertEquals(lines().filter((line) => line.includes(OWN)).length, 1);
   },
 );
-
-e2e("serve names: no name server at all", needs, async () => {
-  // Nobody listens there, which the kernel says at once.
-  await using server = await serving(CONFIG, {
-    before: asking(),
-    next: namer(),
-  });
-  using client = await Client.connectFrom(server.port, { from: OWN });
-  assertMatch((await client.reply())!, /^220 mx\.example /);
-});

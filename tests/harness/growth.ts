@@ -1,0 +1,92 @@
+/**
+ * Whether a listener grows with the number of clients that it has served.
+ *
+ * @module
+ */
+
+import { makeEntry } from "./entry.ts";
+import {
+  childrenOf,
+  descriptorsOf,
+  freePort,
+  hungUp,
+  waitFor,
+} from "./process.ts";
+import { serving } from "./serving.ts";
+import { ATTEMPT, burst } from "./smtp.ts";
+import type { Listener } from "./way_in.ts";
+
+/** What a server holds while nobody is connected. */
+interface Size {
+  /** Its resident memory, in bytes. */
+  readonly memory: number;
+  readonly descriptors: number;
+  readonly children: number;
+}
+
+/** What a server holds once all its clients have gone. */
+async function sizeOf({ port, pid }: Listener): Promise<Size> {
+  await hungUp(port);
+  await waitFor("the end of programs", () => childrenOf(pid).length === 0);
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(status)!;
+  return {
+    memory: Number(kilobytes) * 1024,
+    descriptors: descriptorsOf(pid).length,
+    children: childrenOf(pid).length,
+  };
+}
+
+/** How many clients there are at once. */
+const AT_ONCE = 20;
+
+/** Each how many of them is let in. */
+const LET_IN = 10;
+
+/**
+ * Sends clients over IPv6, which are deferred, and over IPv4, which are let in.
+ *
+ * @throws {Error} where one is not
+ */
+async function sessions(
+  count: number,
+  four: number,
+  six: number,
+): Promise<void> {
+  makeEntry("127.0.0.0_24", 1, 60);
+  const commands = ATTEMPT.join("\r\n") + "\r\n";
+  let begun = 0;
+  const one = async () => {
+    while (begun < count) {
+      const isLetIn = ++begun % LET_IN === 0;
+      const text = isLetIn
+        ? await burst(four, commands)
+        : await burst(six, commands, "::1");
+      const good = isLetIn
+        ? text.startsWith("220 next program")
+        : text.includes("\r\n451 4.7.1 ");
+      if (!good) throw new Error(`client ${begun}: ${JSON.stringify(text)}`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
+/**
+ * Serves so many clients.
+ *
+ * @returns what the server held before and after
+ */
+export async function growth(
+  count: number,
+): Promise<{ before: Size; after: Size }> {
+  const six = freePort();
+  await using server = await serving({}, {
+    options: [`[::1]:${six}`],
+    life: 240 + count / 20,
+  });
+  // What is made once is made by the first ones.
+  await sessions(400, server.port, six);
+  const before = await sizeOf(server);
+  await sessions(count, server.port, six);
+  return { before, after: await sizeOf(server) };
+}
