@@ -175,8 +175,11 @@ export class Reception {
     return Math.min(this.#deferrals.next(), this.#programs.next());
   }
 
-  /** Ends what has taken too long. */
+  /** Ends what has taken too long, and sees to programs that have ended. */
   expire(now: number): void {
+    // The signal comes late where there is much else to do: places would be
+    // taken that nobody has any more.
+    this.#programs.reap();
     this.#deferrals.expire(now);
     this.#programs.expire(now);
   }
