@@ -58,14 +58,15 @@ async function sessions(
   let begun = 0;
   const one = async () => {
     while (begun < count) {
-      const isLetIn = ++begun % LET_IN === 0;
+      const number = ++begun;
+      const isLetIn = number % LET_IN === 0;
       const text = isLetIn
         ? await burst(four, commands)
         : await burst(six, commands, "::1");
       const good = isLetIn
         ? text.startsWith("220 next program")
         : text.includes("\r\n451 4.7.1 ");
-      if (!good) throw new Error(`client ${begun}: ${JSON.stringify(text)}`);
+      if (!good) throw new Error(`client ${number}: ${JSON.stringify(text)}`);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
@@ -80,7 +81,8 @@ export async function growth(
   count: number,
 ): Promise<{ before: Size; after: Size }> {
   const six = freePort();
-  await using server = await serving({}, {
+  // Nobody who is deferred is to have waited long enough meanwhile.
+  await using server = await serving({ timeouts: { delay: "1h" } }, {
     options: [`[::1]:${six}`],
     life: 240 + count / 20,
   });
