@@ -6,16 +6,8 @@
  * @module
  */
 
-import {
-  check,
-  close,
-  isErrno,
-  lazily,
-  LIBC,
-  openOrMake,
-  touch,
-  truncate,
-} from "./libc.ts";
+import { close, openOrMake, touch, truncate } from "./descriptor.ts";
+import { check, isErrno, lazily, LIBC } from "./libc.ts";
 import { StoreError } from "./store.ts";
 
 const LOCK_EX_NB = 2 | 4;

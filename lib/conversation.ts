@@ -6,7 +6,9 @@
  */
 
 import type { Dialogue } from "./dialogue.ts";
-import { endAfter, poll, POLLIN, POLLOUT, shutdownWriting } from "./libc.ts";
+import { poll, POLLIN, POLLOUT } from "./descriptor.ts";
+import { endAfter } from "./process.ts";
+import { shutdownWriting } from "./socket.ts";
 
 /** What is said. */
 export type Speaker = Pick<

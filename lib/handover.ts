@@ -4,7 +4,8 @@
  * @module
  */
 
-import { exec, type LibcError } from "./libc.ts";
+import { type LibcError } from "./libc.ts";
+import { exec } from "./process.ts";
 
 /**
  * Replaces this process by the next program (execve(2), found as execvp(3)

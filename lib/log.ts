@@ -9,7 +9,8 @@ import { BaseHandler } from "@std/log/base-handler";
 import { FileHandler } from "@std/log/file-handler";
 import { Logger, type LogRecord } from "@std/log/logger";
 import { FACILITIES, type ResolvedConfig } from "./config.ts";
-import { poll, POLLOUT, sendDatagram } from "./libc.ts";
+import { poll, POLLOUT } from "./descriptor.ts";
+import { sendDatagram } from "./socket.ts";
 import { quote } from "./logline.ts";
 
 export { Logger };

@@ -9,14 +9,12 @@
 import { formatAddress, type Network, parseNetwork, width } from "./address.ts";
 import {
   close,
-  EEXIST,
-  EFBIG,
-  isErrno,
   openForWriting,
   openOrMake,
   touch,
   truncate,
-} from "./libc.ts";
+} from "./descriptor.ts";
+import { EEXIST, EFBIG, isErrno } from "./libc.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
 
 /** The database is not usable; the message is one line with the path. */

@@ -18,7 +18,9 @@ import { isPruningDue } from "./bookmark.ts";
 import { variable } from "./environment.ts";
 import { EXIT } from "./exit.ts";
 import { handOver } from "./handover.ts";
-import { ignoreFileSizeSignal, localOf, peerOf, silence } from "./libc.ts";
+import { silence } from "./descriptor.ts";
+import { ignoreFileSizeSignal } from "./process.ts";
+import { localOf, peerOf } from "./socket.ts";
 import { type Logger, openLog, reachesClient } from "./log.ts";
 import { formatLine, quote } from "./logline.ts";
 import {

@@ -6,7 +6,9 @@ const PRELUDE = `
   import { converse, sayOnce } from ${
   JSON.stringify(moduleUrl("lib/conversation.ts"))
 };
-  import { poll, POLLOUT } from ${JSON.stringify(moduleUrl("lib/libc.ts"))};
+  import { poll, POLLOUT } from ${
+  JSON.stringify(moduleUrl("lib/descriptor.ts"))
+};
   const encode = (text) => new TextEncoder().encode(text);
   const echo = {
     done: false,

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { close, LibcError } from "../lib/libc.ts";
+import { close } from "../lib/descriptor.ts";
+import { LibcError } from "../lib/libc.ts";
 import {
   Announcement,
   Deferrals,

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "../lib/address.ts";
-import { close, LibcError, localOf } from "../lib/libc.ts";
+import { close } from "../lib/descriptor.ts";
+import { LibcError } from "../lib/libc.ts";
+import { localOf } from "../lib/socket.ts";
 import { C, E } from "../lib/serve/abi.ts";
 import {
   accept,

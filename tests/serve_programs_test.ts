@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { close, LibcError, poll, POLLIN } from "../lib/libc.ts";
+import { close, poll, POLLIN } from "../lib/descriptor.ts";
+import { LibcError } from "../lib/libc.ts";
 import { Poll } from "../lib/serve/kernel.ts";
 import { Programs } from "../lib/serve/programs.ts";
 import { Spawner } from "../lib/serve/spawn.ts";

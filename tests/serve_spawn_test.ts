@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { close, ENOENT, LibcError } from "../lib/libc.ts";
+import { close } from "../lib/descriptor.ts";
+import { ENOENT, LibcError } from "../lib/libc.ts";
 import { type Ended, reap, Spawner } from "../lib/serve/spawn.ts";
 import { evaluate, moduleUrl } from "./harness/evaluate.ts";
 import { waitFor } from "./harness/process.ts";

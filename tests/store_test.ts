@@ -527,7 +527,7 @@ function evaluateLimited(place: Place, code: string) {
   return evaluate(`
     import { Store } from ${JSON.stringify(moduleUrl("lib/store.ts"))};
     import { ignoreFileSizeSignal } from ${
-    JSON.stringify(moduleUrl("lib/libc.ts"))
+    JSON.stringify(moduleUrl("lib/process.ts"))
   };
     const store = new Store(${JSON.stringify(place.dir)});
     const network = { family: 4, value: ${NETWORK.value}n, prefix: 24 };

@@ -5,7 +5,7 @@
  */
 
 import { FACILITIES, type ResolvedConfig } from "../config.ts";
-import { sendDatagram } from "../libc.ts";
+import { sendDatagram } from "../socket.ts";
 import { Listing } from "../listing.ts";
 import { reachesClient, syslogMessage } from "../log.ts";
 import { quote } from "../logline.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ignoreFileSizeSignal, type SocketName } from "../libc.ts";
+import { ignoreFileSizeSignal } from "../process.ts";
+import { type SocketName } from "../socket.ts";
 import { openLog } from "../log.ts";
 import { formatLine, quote } from "../logline.ts";
 import { type Abi, abiOf } from "../serve/abi.ts";

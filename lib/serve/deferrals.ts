@@ -6,7 +6,7 @@
  */
 
 import type { Dialogue } from "../dialogue.ts";
-import { close } from "../libc.ts";
+import { close } from "../descriptor.ts";
 import { C } from "./abi.ts";
 import { Deadlines } from "./deadlines.ts";
 import { endSending, type Poll, receive, send } from "./kernel.ts";

@@ -7,18 +7,9 @@
  */
 
 import { type Address, formatAddress } from "../address.ts";
-import {
-  check,
-  close,
-  ENOENT,
-  errno,
-  isErrno,
-  lazily,
-  LIBC,
-  readSocketName,
-  SOCKADDR_SIZE,
-  type SocketName,
-} from "../libc.ts";
+import { close } from "../descriptor.ts";
+import { check, ENOENT, errno, isErrno, lazily, LIBC } from "../libc.ts";
+import { readSocketName, SOCKADDR_SIZE, type SocketName } from "../socket.ts";
 import { type Abi, C, E } from "./abi.ts";
 
 const libc = lazily(() =>

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { close, LibcError } from "../libc.ts";
+import { close } from "../descriptor.ts";
+import { LibcError } from "../libc.ts";
 import { C } from "./abi.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Poll } from "./kernel.ts";

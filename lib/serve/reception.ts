@@ -15,7 +15,8 @@ import {
 import type { ResolvedConfig } from "../config.ts";
 import { Dialogue } from "../dialogue.ts";
 import { variable } from "../environment.ts";
-import { close, localOf } from "../libc.ts";
+import { close } from "../descriptor.ts";
+import { localOf } from "../socket.ts";
 import type { Logger } from "../log.ts";
 import { formatLine, quote } from "../logline.ts";
 import {

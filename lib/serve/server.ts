@@ -7,7 +7,7 @@
 
 import { isPruningDue } from "../bookmark.ts";
 import type { ResolvedConfig } from "../config.ts";
-import { close } from "../libc.ts";
+import { close } from "../descriptor.ts";
 import { formatLine, quote } from "../logline.ts";
 import { trouble } from "../outcome.ts";
 import { pruneSome } from "../prune.ts";

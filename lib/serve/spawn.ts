@@ -5,7 +5,14 @@
  * @module
  */
 
-import { addressOf, cString, lazily, LIBC, LibcError } from "../libc.ts";
+import {
+  cString,
+  cStrings,
+  lazily,
+  LIBC,
+  LibcError,
+  pointerTable,
+} from "../libc.ts";
 import { type Abi, C } from "./abi.ts";
 
 const libc = lazily(() =>
@@ -78,26 +85,6 @@ function nameAt(string: Deno.PointerObject): string {
   }
 }
 
-/** Strings one behind the other, and where each begins. */
-function pack(texts: readonly string[]) {
-  // Never so small that V8 would move it.
-  const block = cString(texts.join("\0") + "\0".repeat(128));
-  const start = addressOf(block);
-  const places: bigint[] = [];
-  let offset = 0;
-  for (let i = 0; i < texts.length; i++) {
-    places.push(start + BigInt(offset));
-    offset = block.indexOf(0, offset) + 1;
-  }
-  return { block, places };
-}
-
-/** A table of pointers as argv and envp are. */
-function table(places: readonly bigint[]): Uint8Array<ArrayBuffer> {
-  const pointers = BigUint64Array.from([...places, 0n]);
-  return new Uint8Array(pointers.buffer);
-}
-
 /** Starts one program again and again. */
 export class Spawner {
   readonly #abi: Abi;
@@ -116,9 +103,9 @@ export class Spawner {
   constructor(abi: Abi, program: readonly string[]) {
     this.#abi = abi;
     this.#file = cString(program[0]);
-    const { block, places } = pack(program);
+    const { block, places } = cStrings(program);
     this.#arguments = { block };
-    this.#argv = table(places);
+    this.#argv = pointerTable(places);
     this.#inherited = inherited();
     this.#attributes = attributes(abi);
   }
@@ -144,8 +131,8 @@ export class Spawner {
       .flatMap(([name, value]) =>
         value === undefined ? [] : [`${name}=${value}`]
       );
-    const { block, places } = pack(pairs);
-    const environment = table([...own.map(({ at }) => at), ...places]);
+    const { block, places } = cStrings(pairs);
+    const environment = pointerTable([...own.map(({ at }) => at), ...places]);
     const actions = new Uint8Array(this.#abi.spawnFileActionsSize);
     const pid = new Uint8Array(4);
     // Each gives an errno, not -1.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { close } from "../../lib/libc.ts";
+import { close } from "../../lib/descriptor.ts";
 import { abiOf } from "../../lib/serve/abi.ts";
 import { descriptorLimit } from "../../lib/serve/descriptors.ts";
 import { endSending } from "../../lib/serve/kernel.ts";

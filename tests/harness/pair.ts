@@ -6,7 +6,8 @@
  */
 
 import { parseAddress } from "../../lib/address.ts";
-import { close, localOf } from "../../lib/libc.ts";
+import { close } from "../../lib/descriptor.ts";
+import { localOf } from "../../lib/socket.ts";
 import { abiOf } from "../../lib/serve/abi.ts";
 import { accept, type Accepted, listenOn } from "../../lib/serve/kernel.ts";
 import "./libc.ts";

@@ -4,15 +4,8 @@
  * @module
  */
 
-import {
-  check,
-  close,
-  cString,
-  lazily,
-  LIBC,
-  poll,
-  POLLIN,
-} from "../../libc.ts";
+import { close, poll, POLLIN } from "../../descriptor.ts";
+import { check, cString, lazily, LIBC } from "../../libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const AF_UNIX = 1;

@@ -5,7 +5,7 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
-import { close } from "../../libc.ts";
+import { close } from "../../descriptor.ts";
 import { abiOf, C } from "../../serve/abi.ts";
 import { Poll, receive, send } from "../../serve/kernel.ts";
 import {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { check, close, cString, lazily, LIBC } from "../../libc.ts";
+import { close } from "../../descriptor.ts";
+import { check, cString, lazily, LIBC } from "../../libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const O_WRONLY = 0o1;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { close } from "../../libc.ts";
+import { close } from "../../descriptor.ts";
 import { abiOf, C } from "../../serve/abi.ts";
 import { Poll, receive, send } from "../../serve/kernel.ts";
 import { Dialer } from "./dial.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { cString, lazily, LIBC } from "../../libc.ts";
+import { cString, cStrings, lazily, LIBC, pointerTable } from "../../libc.ts";
 import type { Sample } from "./statistics.ts";
 
 // Linux, the same on x86_64 and aarch64.
@@ -208,33 +208,17 @@ function spawn(path: string, start: Start): number {
       SPAWN_SETPGROUP | SPAWN_SETSIGDEF,
     );
   const variables = Object.entries({ PATH: DIRS.join(":"), ...env });
-  const arguments_ = strings(argv);
-  const environment = strings(variables.map((pair) => pair.join("=")));
+  const arguments_ = cStrings(argv);
+  const environment = cStrings(variables.map((pair) => pair.join("=")));
   error ||= calls.posix_spawn(
     pid,
     cString(path),
     actions,
     attributes,
-    arguments_.pointers,
-    environment.pointers,
+    pointerTable(arguments_.places),
+    pointerTable(environment.places),
   );
   calls.posix_spawn_file_actions_destroy(actions);
   if (error !== 0) throw new Error(`${path}: cannot start (error ${error})`);
   return new DataView(pid.buffer).getInt32(0, true);
-}
-
-/**
- * Strings as argv and envp have them; all in one block, which is kept, and so
- * large that V8 does not move it.
- */
-function strings(texts: readonly string[]) {
-  const block = cString(texts.join("\0") + "\0".repeat(128));
-  const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(block));
-  const table = new BigUint64Array(texts.length + 1);
-  let offset = 0;
-  texts.forEach((text, i) => {
-    table[i] = start + BigInt(offset);
-    offset += cString(text).length;
-  });
-  return { pointers: new Uint8Array(table.buffer), block };
 }

@@ -7,18 +7,9 @@
  */
 
 import { formatAddress } from "../../address.ts";
-import {
-  check,
-  close,
-  cString,
-  lazily,
-  LIBC,
-  LibcError,
-  localOf,
-  peerOf,
-  poll,
-  POLLIN,
-} from "../../libc.ts";
+import { close, poll, POLLIN } from "../../descriptor.ts";
+import { check, cString, lazily, LIBC, LibcError } from "../../libc.ts";
+import { localOf, peerOf } from "../../socket.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const AF_INET = 2;
