@@ -14,6 +14,8 @@ const libc = lazily(() =>
     getgrnam: { parameters: ["buffer"], result: "pointer" },
     // uid_t geteuid(void);
     geteuid: { parameters: [], result: "u32" },
+    // gid_t getegid(void);
+    getegid: { parameters: [], result: "u32" },
     // int initgroups(const char *user, gid_t group);
     initgroups: { parameters: ["buffer", "u32"], result: "i32" },
     // int setgid(gid_t gid);
@@ -51,6 +53,11 @@ export function findGroup(name: string): number | undefined {
 /** The user that this process has the rights of. */
 export function userId(): number {
   return libc().geteuid();
+}
+
+/** The group that this process has the rights of, besides others. */
+export function groupId(): number {
+  return libc().getegid();
 }
 
 /**

@@ -155,6 +155,13 @@ e2e(
     assertEquals(other.code, 100);
     assertMatch(other.stderr, /serve\.user: "root": expected to be started by/);
 
+    const group = await refusal(
+      { serve: { user: USER, group: GROUP } },
+      before,
+    );
+    assertEquals(group.code, 100);
+    assertMatch(group.stderr, /serve\.group: "daemon": expected to be started/);
+
     const binary = await compile({ serve: { user: USER } });
     await cleanFor(USER);
     try {

@@ -27,7 +27,7 @@ import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
 import { Spawner } from "../serve/spawn.ts";
-import { becomeUser, findGroup, findUser, userId } from "../user.ts";
+import { becomeUser, findGroup, findUser, groupId, userId } from "../user.ts";
 import { findProgram } from "./account.ts";
 import {
   type Command,
@@ -217,7 +217,13 @@ function userOf(serve: ServeConfig): () => void {
     );
   }
   if (root) return () => becomeUser({ ...user, gid });
-  if (user.uid === userId()) return () => {};
+  if (user.uid === userId()) {
+    if (serve.group === undefined || gid === groupId()) return () => {};
+    throw new UsageError(
+      `greylist.config.ts: serve.group: ${JSON.stringify(serve.group)}: ` +
+        "expected to be started by root, or with that group",
+    );
+  }
   throw new UsageError(
     `greylist.config.ts: serve.user: ${JSON.stringify(name)}: expected to be ` +
       "started by root, or by that user",
