@@ -192,11 +192,15 @@ export interface Ended {
   readonly signal?: number;
 }
 
-/** The programs that have ended since the last call; each is given once. */
-export function* reap(): Generator<Ended> {
+/**
+ * The programs that have ended since the last call; each is given once.
+ *
+ * @param only the process id of the one to ask for
+ */
+export function* reap(only = -1): Generator<Ended> {
   const status = new Uint8Array(4);
   while (true) {
-    const pid = libc().waitpid(-1, status, C.WNOHANG);
+    const pid = libc().waitpid(only, status, C.WNOHANG);
     if (pid <= 0) return;
     // wait(2): the signal in the low 7 bits, the exit code above 8.
     const signal = status[0] & 0x7f;
