@@ -72,7 +72,8 @@ function config(target: string, level: LogConfig["level"] = "INFO"): LogConfig {
 function prelude(target: string, level = "INFO", isClient = false): string {
   return `
     import { openLog, reachesClient } from ${url("lib/log.ts")};
-    import { ignoreFileSizeSignal, poll, POLLOUT } from ${url("lib/libc.ts")};
+    import { poll, POLLOUT } from ${url("lib/descriptor.ts")};
+    import { ignoreFileSizeSignal } from ${url("lib/process.ts")};
     const config = { target: ${JSON.stringify(target)},
       level: ${JSON.stringify(level)}, facility: "mail" };
     const log = openLog(config, ${isClient});

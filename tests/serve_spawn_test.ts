@@ -160,7 +160,8 @@ async function find(before: string, script: string, shell?: string) {
   writeFile("spawn-found", "");
   const url = (name: string) => JSON.stringify(moduleUrl(name));
   const code = `
-    import { ignoreFileSizeSignal, openForWriting } from ${url("lib/libc.ts")};
+    import { openForWriting } from ${url("lib/descriptor.ts")};
+    import { ignoreFileSizeSignal } from ${url("lib/process.ts")};
     import { becomeUser } from ${url("lib/user.ts")};
     import { abiOf } from ${url("lib/serve/abi.ts")};
     import * as limits from ${url("lib/serve/descriptors.ts")};
