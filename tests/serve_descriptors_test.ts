@@ -142,6 +142,25 @@ e2e(
 );
 
 e2e(
+  "serve descriptors: PROGRAM starts on a descriptor beyond the limit that it finds",
+  {},
+  async () => {
+    const before = ["sh", "-c", 'ulimit -Sn 32; exec "$@"', "sh"];
+    await using server = await serving(CONFIG, { before });
+    const { port, pid } = server;
+    const deferred: Client[] = [];
+    for (let i = 1; i <= 40; i++) {
+      deferred.push(await Client.connectFrom(port, { from: `127.0.1.${i}` }));
+      assertMatch((await deferred[i - 1].reply())!, /^220 mx\.example /);
+    }
+    assert(descriptorsOf(pid).length > 32);
+    using accepted = await Client.connectFrom(port);
+    assertEquals(await accepted.reply(), NEXT);
+    for (const client of deferred) client[Symbol.dispose]();
+  },
+);
+
+e2e(
   "serve descriptors: a PROGRAM that may not be executed is a 421",
   {},
   async () => {

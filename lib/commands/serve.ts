@@ -120,22 +120,23 @@ async function serve(
   const wanted = descriptorsFor(serve);
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
-  const spawner = new Spawner(abi, program);
+  // Programs find the limit that this one found. No longer than for the start
+  // itself: the C library refuses to hand on a descriptor beyond the limit.
+  const spawner = new Spawner(abi, program, (start) => {
+    setDescriptorLimit(before);
+    try {
+      start();
+    } finally {
+      setDescriptorLimit(limit);
+    }
+  });
   const poll = new Poll(abi);
   const reception = new Reception({
     config,
     serve,
     poll,
     program: program[0],
-    start(socket, variables) {
-      // Programs find the limit that this one found.
-      setDescriptorLimit(before);
-      try {
-        return spawner.spawn(socket, variables);
-      } finally {
-        setDescriptorLimit(limit);
-      }
-    },
+    start: (socket, variables) => spawner.spawn(socket, variables),
     // No client is on a descriptor that this program began with.
     openLog: () => openLog(config.log, false),
   });

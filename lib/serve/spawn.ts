@@ -94,14 +94,22 @@ export class Spawner {
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly Inherited[];
+  readonly #around: (start: () => void) => void;
 
   /**
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments
+   * @param around calls `start`, which is the start alone, with this process as
+   * the program is to find it
    * @throws {LibcError}
    */
-  constructor(abi: Abi, program: readonly string[]) {
+  constructor(
+    abi: Abi,
+    program: readonly string[],
+    around: (start: () => void) => void = (start) => start(),
+  ) {
     this.#abi = abi;
+    this.#around = around;
     this.#file = cString(program[0]);
     const { block, places } = cStrings(program);
     this.#arguments = { block };
@@ -140,14 +148,16 @@ export class Spawner {
     try {
       must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
       must(calls.posix_spawn_file_actions_adddup2(actions, socket, 1));
-      must(calls.posix_spawnp(
-        pid,
-        this.#file,
-        actions,
-        this.#attributes,
-        this.#argv,
-        environment,
-      ));
+      this.#around(() =>
+        must(calls.posix_spawnp(
+          pid,
+          this.#file,
+          actions,
+          this.#attributes,
+          this.#argv,
+          environment,
+        ))
+      );
     } finally {
       calls.posix_spawn_file_actions_destroy(actions);
       keep(block, this.#arguments);
