@@ -167,6 +167,8 @@ e2e(
     const next = writeFile("not_executable", "#!/bin/sh\n", 0o644);
     await using server = await serving(CONFIG, { next: [next] });
     const { port, pid } = server;
+    // It listens before all is open or closed again that it begins with.
+    await logged(/ serve on=/);
     const before = descriptorsOf(pid).length;
     for (let i = 0; i < 10; i++) {
       const text = await burst(port, ATTEMPT.join("\r\n"));
