@@ -6,7 +6,7 @@ import { entries } from "./harness/binary.ts";
 import { asking, openDns, ownAddress } from "./harness/dns.ts";
 import { makeEntry } from "./harness/entry.ts";
 import { e2e } from "./harness/need.ts";
-import { connectionsTo, waitFor } from "./harness/process.ts";
+import { connectionsTo, descriptorsOf, waitFor } from "./harness/process.ts";
 import { writeFile } from "./harness/root.ts";
 import { lines, logged, serving } from "./harness/serving.ts";
 import { Client } from "./harness/smtp.ts";
@@ -259,5 +259,39 @@ e2e(
     two[Symbol.dispose]();
     assertEquals(await server.code, 0);
     assertEquals(lines().filter((line) => line.includes(OWN)).length, 1);
+  },
+);
+
+e2e(
+  "serve names: look-ups without an answer leave descriptors for the check",
+  needs,
+  async () => {
+    const mute = (name: string) => name === OWN_PTR;
+    await using _dns = openDns({}, {}, mute);
+    const most = 160;
+    const limit = ["sh", "-c", `ulimit -n ${most}; exec "$@"`, "sh"];
+    await using server = await serving(CONFIG, {
+      before: [...asking(), ...limit],
+    });
+    const { port, pid } = server;
+    const clients: Client[] = [];
+    for (let i = 0; i < most; i++) {
+      clients.push(await Client.connectFrom(port, { from: OWN }));
+    }
+    await logged(/ error serve what="no descriptors left: /);
+    let used = 0;
+    let served = false;
+    const first = clients[0].reply().then((reply) => {
+      served = true;
+      return reply;
+    });
+    await waitFor("the end of the first question", () => {
+      used = Math.max(used, descriptorsOf(pid).length);
+      return served;
+    });
+    assertMatch((await first)!, /^220 mx\.example /);
+    assert(used > 60 && used < most, `${used} descriptors`);
+    assertEquals(lines().filter((line) => /^error pass /.test(line)), []);
+    for (const client of clients) client[Symbol.dispose]();
   },
 );

@@ -61,6 +61,13 @@ export interface Setup {
   openLog(): Logger;
 }
 
+/**
+ * How many descriptors a look-up takes up: the client's, and those of two
+ * questions, for Deno asks two name servers at once. Uncounted they would leave
+ * none for the store, and whoever comes then would be let in unchecked.
+ */
+const LOOKUP = 3;
+
 /** Who is told that this is the wrong moment (RFC 5321 section 3.8). */
 const BUSY: Refusal = {
   status: "4.3.2",
@@ -120,7 +127,8 @@ export class Reception {
 
   /** How many descriptors connections take up. */
   get open(): number {
-    return this.#deferrals.size + this.#programs.waiting + this.#asked.size;
+    return this.#deferrals.size + this.#programs.waiting +
+      LOOKUP * this.#asked.size;
   }
 
   /** Whether somebody is still being told something. */
