@@ -88,7 +88,8 @@ export function greetingName(controlDir: string, env: Environment): string {
     try {
       // smtpgreeting may go on with words behind the name.
       const text = readRegularFile(`${controlDir}/${file}`);
-      const [name] = text.trimStart().split(/\s/, 1);
+      // After a power failure there may be zero bytes, which end a variable.
+      const [name] = text.trimStart().split(/[\s\0]/, 1);
       if (name !== "") return name;
     } catch {
       // The next one, then.
