@@ -53,10 +53,14 @@ export function searchWhitelist(
   return searchFile(readRegularFile(path), client);
 }
 
+/** To be changed with what an index holds or what a line means. */
+const FORMAT = 1;
+
 /** Whatever changes a file changes this; ctime is not for anybody to set. */
 function sealOf(path: string, info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime } = info;
-  return [dev, ino, size, mtime?.getTime(), ctime?.getTime(), path].join(" ");
+  const state = [dev, ino, size, mtime?.getTime(), ctime?.getTime(), path];
+  return [FORMAT, ...state].join(" ");
 }
 
 /** Two files may have one name: the seal tells them apart. */

@@ -123,6 +123,7 @@ async function serve(
   // Programs find the limit that this one found. No longer than for the start
   // itself: the C library refuses to hand on a descriptor beyond the limit.
   const spawner = new Spawner(abi, program, (start) => {
+    if (limit.soft === before.soft) return start();
     setDescriptorLimit(before);
     try {
       start();

@@ -306,7 +306,9 @@ export class Reception {
       failed: (error) => {
         ended();
         const what = quote(`${this.#setup.program}: ${error.message}`);
-        this.#log.error(formatLine("defer", { reason: "error", what }));
+        // Its address is not in `ip`: the line of its verdict counts already.
+        const line = { reason: "error", client: who.ip, what };
+        this.#log.error(formatLine("defer", line));
         this.#announce(fd, PROBLEM);
       },
       ended: (how: Ended) => {
