@@ -186,6 +186,15 @@ e2e(
   },
 );
 
+/** A session of one deferred client, to its end. */
+async function talkFrom(port: number, from: { from: string }): Promise<void> {
+  using client = await Client.connectFrom(port, from);
+  await client.reply();
+  await client.send("QUIT\r\n");
+  await client.rest();
+  await logged(/ defer /);
+}
+
 e2e(
   "serve descriptors: clients that reset at each step leave nothing behind",
   {},
@@ -195,10 +204,12 @@ e2e(
       serve: { limit: 1 },
     });
     const { port, pid } = server;
+    const deferred = { from: "127.0.1.1" };
+    // What is opened once is open after the first clients.
+    await talkFrom(port, deferred);
     const before = descriptorsOf(pid).sort().join("\n");
     using accepted = await Client.connectFrom(port);
     assertEquals(await accepted.reply(), NEXT);
-    const deferred = { from: "127.0.1.1" };
 
     for (let steps = 0; steps <= ATTEMPT.length; steps++) {
       for (const how of ["after a reply", "with one unread", "in a line"]) {
