@@ -4,7 +4,7 @@ import { findGroup, findUser } from "../lib/user.ts";
 import { BASE, clean, compile, LOG } from "./harness/binary.ts";
 import "./harness/libc.ts";
 import { e2e } from "./harness/need.ts";
-import { freePort, run, waitFor } from "./harness/process.ts";
+import { freePort, run } from "./harness/process.ts";
 import { ROOT, writeFile } from "./harness/root.ts";
 import { lines, logged } from "./harness/serving.ts";
 import { burst, Client } from "./harness/smtp.ts";
@@ -170,7 +170,7 @@ e2e(
         binary,
         next: teller(),
       });
-      await waitFor("the first line", () => Deno.statSync(LOG).size > 0);
+      await logged(/ serve on=/);
       assertEquals(Deno.statSync(LOG).uid, uid);
       assertMatch(
         await burst(server.port, "QUIT\r\n"),
