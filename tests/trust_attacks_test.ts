@@ -2,7 +2,6 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   age,
   BASE,
-  clean,
   clientLines,
   compile,
   CONTROL,
@@ -12,20 +11,23 @@ import {
 } from "./harness/binary.ts";
 import { bothWays } from "./harness/both_ways.ts";
 import { makeEntry } from "./harness/entry.ts";
+import {
+  connect as attempt,
+  empty,
+  ENTRY,
+  NAME,
+  SESSION,
+} from "./harness/fault.ts";
 import { e2e } from "./harness/need.ts";
 import { greeter, NEXT } from "./harness/next_program.ts";
 import { run } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
-import { assertOnlySmtp, ATTEMPT, burst } from "./harness/smtp.ts";
+import { assertOnlySmtp, burst } from "./harness/smtp.ts";
 import { type Call, delaying, traceFiles } from "./harness/strace.ts";
-import { tcpserver, type WayIn } from "./harness/way_in.ts";
+import { tcpserver } from "./harness/way_in.ts";
 
 // What another user of the machine can do. Entries and .prune that are symbolic
 // links from the beginning: e2e_faults_test.ts, commands_prune_test.ts.
-
-const NAME = "127.0.0.0_24";
-const ENTRY = `${BASE}/${NAME}`;
-const SESSION = ATTEMPT.join("\r\n") + "\r\n";
 
 /** The user of the service, and somebody else. */
 const SERVICE = 65534;
@@ -40,22 +42,9 @@ function as(uid: number): string[] {
   ];
 }
 
-function setUp(): void {
-  clean();
-  Deno.chmodSync(`${ROOT}/log`, 0o777);
-}
-
 /** What one client got, who says everything at once. */
-async function connect(
-  binary: string,
-  before: readonly string[],
-  way: WayIn = tcpserver,
-): Promise<string> {
-  const next = greeter();
-  await using server = await way.start({ binary, before, next });
-  const text = await burst(server.port, SESSION);
-  await server.idle();
-  assertEquals(server.stderr(), "");
+async function connect(...what: Parameters<typeof attempt>): Promise<string> {
+  const text = await attempt(...what);
   assertOnlySmtp(text);
   return text;
 }
@@ -139,7 +128,7 @@ for (const at of ["rcpt", "banner"] as const) {
     for (const [what, { state, command }] of Object.entries(RUNS)) {
       if (command !== undefined && at !== "rcpt") continue;
       await t.step(what, async () => {
-        setUp();
+        empty();
         const dir = trap();
         if (state !== undefined) makeEntry(NAME, state, 100);
         makeEntry("192.0.2.0_24", 0, 1e7);
@@ -186,7 +175,7 @@ e2e("an entry that is exchanged between look and write", {
   programs: ["tcpserver", "strace"],
   root: true,
 }, async (t) => {
-  setUp();
+  empty();
   const binary = await compile();
   const victim = writeFile("victim", "precious");
   Deno.utimeSync(victim, 1000, 1000);
@@ -229,7 +218,7 @@ e2e("another user can do nothing in the base directory", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async () => {
-  setUp();
+  empty();
   const binary = await compile();
   Deno.chownSync(BASE, SERVICE, SERVICE);
   assertMatch(await connect(binary, as(SERVICE)), /\r\n451 4\.7\.1 /);
@@ -276,7 +265,7 @@ e2e("whatever the umask, nobody else may read what is made", {
   const binary = await compile();
   for (const umask of ["000", "022", "077", "777"]) {
     await t.step(umask, async () => {
-      setUp();
+      empty();
       Deno.chownSync(BASE, SERVICE, SERVICE);
       const script = writeFile("umask.sh", `umask ${umask}; exec "$@"\n`);
       const before = [...as(SERVICE), "/bin/sh", script];
@@ -301,7 +290,7 @@ bothWays(
     const binary = await compile();
     for (const mode of [0o777, 0o1777, 0o702]) {
       await t.step(mode.toString(8), async () => {
-        setUp();
+        empty();
         Deno.chmodSync(BASE, mode);
         assertMatch(await connect(binary, [], way), /\r\n451 4\.7\.1 /);
         const [warning, line, ...more] = clientLines();
@@ -323,7 +312,7 @@ e2e("an entry that is somebody else's", {
   const binary = await compile();
   for (const accepted of [0, 5]) {
     await t.step(`made by root, ${accepted} times accepted`, async () => {
-      setUp();
+      empty();
       Deno.chownSync(BASE, SERVICE, SERVICE);
       makeEntry(NAME, accepted, 100);
       Deno.chmodSync(ENTRY, 0o600);
@@ -336,7 +325,7 @@ e2e("an entry that is somebody else's", {
     });
   }
   await t.step("where it cannot be removed", async () => {
-    setUp();
+    empty();
     Deno.chmodSync(BASE, 0o1777);
     makeEntry(NAME, 0, 100);
     Deno.chmodSync(ENTRY, 0o600);
@@ -356,7 +345,7 @@ e2e("a hard link to another user's own file does that file nothing", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async () => {
-  setUp();
+  empty();
   const binary = await compile();
   // The worst case: the other user may write in the base directory.
   Deno.chmodSync(BASE, 0o777);
@@ -381,7 +370,7 @@ e2e("another user cannot link a file of the service's to an entry", {
       ? undefined
       : "fs.protected_hardlinks is off",
 }, async () => {
-  setUp();
+  empty();
   Deno.chmodSync(BASE, 0o777);
   const theirs = writeFile("links/theirs", "theirs\n");
   Deno.chmodSync(theirs, 0o600);

@@ -7,10 +7,10 @@
  */
 
 import {
-  type Address,
   clientNetwork,
   formatAddress,
   formatNetwork,
+  type Network,
 } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { Dialogue } from "../dialogue.ts";
@@ -82,6 +82,7 @@ const STOPPING: Refusal = {
 /** A connection on its way through the check. */
 interface Connection extends Accepted {
   readonly who: Who;
+  readonly network: Network;
   /** The rule's variables. */
   readonly env: Readonly<Record<string, string>>;
   readonly host?: string;
@@ -206,7 +207,7 @@ export class Reception {
     }
     const network = clientNetwork(peer.address, config.match);
     who.net = formatNetwork(network);
-    const connection: Connection = { ...accepted, who, env };
+    const connection: Connection = { ...accepted, who, network, env };
     if (serve.nameLookup) this.#lookUp(connection);
     else this.#decide(connection);
   }
@@ -230,7 +231,11 @@ export class Reception {
         this.#busy(fd, who, "limitPerNetwork");
         return;
       }
-      verdict ??= this.#judge(connection.peer.address);
+      verdict ??= this.#store.decide(
+        connection.network,
+        Date.now() / 1000,
+        config.timeouts,
+      );
     } catch (error) {
       const accept = config.onError === "accept";
       const line = { ...who, ...trouble(error) };
@@ -245,12 +250,6 @@ export class Reception {
     }
     const refusal = refusalOf(config, this.#log, who, verdict);
     this.#defer(connection, refusal, verdict);
-  }
-
-  #judge(address: Address): Defer | Pass {
-    const { match, timeouts } = this.#setup.config;
-    const network = clientNetwork(address, match);
-    return this.#store.decide(network, Date.now() / 1000, timeouts);
   }
 
   #exempt({ fd, peer, host, env }: Connection): Exempt | undefined {
