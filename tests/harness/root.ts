@@ -55,7 +55,8 @@ export function emptyDir(name: string, mode = 0o755): string {
 }
 
 /**
- * Writes a file below {@linkcode ROOT}.
+ * Writes a file below {@linkcode ROOT}. Another may run or read it meanwhile: it
+ * meets all of it as it was or all of it as it is, and no "Text file busy".
  *
  * @returns its path
  */
@@ -66,8 +67,10 @@ export function writeFile(
 ): string {
   const path = `${ROOT}/${name}`;
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-  if (typeof content === "string") Deno.writeTextFileSync(path, content);
-  else Deno.writeFileSync(path, content);
-  Deno.chmodSync(path, mode);
+  const fresh = `${path}.fresh`;
+  if (typeof content === "string") Deno.writeTextFileSync(fresh, content);
+  else Deno.writeFileSync(fresh, content);
+  Deno.chmodSync(fresh, mode);
+  Deno.renameSync(fresh, path);
   return path;
 }
