@@ -66,8 +66,9 @@ export function writeFile(
   mode = 0o644,
 ): string {
   const path = `${ROOT}/${name}`;
-  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-  const fresh = `${path}.fresh`;
+  const dir = path.slice(0, path.lastIndexOf("/"));
+  Deno.mkdirSync(dir, { recursive: true });
+  const fresh = `${dir}/.fresh`;
   if (typeof content === "string") Deno.writeTextFileSync(fresh, content);
   else Deno.writeFileSync(fresh, content);
   Deno.chmodSync(fresh, mode);
