@@ -54,23 +54,39 @@ export async function measureListing(
     say(TEXTS[key]);
     runs[key].push(await runToEnd(bench, argv));
   };
-  const find = ["find", `${dir}/`];
   for (let round = 0; round < plan.listings; round++) {
-    await run("findPrintf", [...find, "-printf", "%f %s %T@\\n"]);
+    await run("findPrintf", ["find", `${dir}/`, "-printf", "%f %s %T@\\n"]);
     await run("info", [binary, "info", "--json"]);
   }
-  await run("prune", [binary, "prune"]);
-  await expectEmpty(dir, "prune");
-  if (await sites.fill(dir, count)) {
-    await run("findDelete", [...find, "-type", "f", "-delete"]);
-    await expectEmpty(dir, "find");
+  const [own, other] = await twoOf(count, dir, sites);
+  if (own !== undefined && other !== undefined) {
+    sites.use(await sites.make(own, 0));
+    await run("prune", [binary, "prune"]);
+    await expectEmpty(own, "prune");
+    await run("findDelete", ["find", `${other}/`, "-type", "f", "-delete"]);
+    await expectEmpty(other, "find");
   }
-  return section(count, placeOf(dir), [
+  const place = placeOf(dir);
+  const there = placeOf(own ?? dir);
+  const elsewhere = there === place ? "" : there;
+  return section(count, place, [
     row("findPrintf", runs.findPrintf, runs.findPrintf),
     row("info", runs.info, runs.findPrintf),
-    row("findDelete", runs.findDelete, runs.findDelete),
-    row("prune", runs.prune, runs.findDelete),
+    row("findDelete", runs.findDelete, runs.findDelete, elsewhere),
+    row("prune", runs.prune, runs.findDelete, elsewhere),
   ]);
+}
+
+/**
+ * Two databases in the same place, for each is removed by one program.
+ *
+ * @param dir one that may be removed
+ * @returns undefined for what could not be made
+ */
+async function twoOf(count: number, dir: string, sites: Sites) {
+  const other = await sites.database(count);
+  const same = placeOf(dir) === placeOf(other ?? "");
+  return [same ? dir : await sites.database(count), other];
 }
 
 /** The same rows where there is no such database. */
@@ -94,8 +110,8 @@ function section(count: number, place: string, rows: Row[]): Section {
   };
 }
 
-function row(key: Key, own: Run[], other: Run[]): Row {
-  const text = TEXTS[key];
+function row(key: Key, own: Run[], other: Run[], place = ""): Row {
+  const text = TEXTS[key] + place;
   if (own.length === 0 || other.length === 0) {
     return { key, text, absent: "the entries took too long to make" };
   }
