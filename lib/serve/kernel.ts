@@ -283,9 +283,11 @@ export class Poll {
    * @param moment milliseconds
    */
   look(moment = 0): number {
-    return this.#count(
-      libc().epoll_wait(this.#fd, this.#eventsAt, MOST, moment),
-    );
+    const { epoll_wait } = libc();
+    const ready = epoll_wait(this.#fd, this.#eventsAt, MOST, moment);
+    if (ready >= 0) return ready;
+    // Most likely a program has ended: no reason to leave for the wait.
+    return this.#count(epoll_wait(this.#fd, this.#eventsAt, MOST, moment));
   }
 
   /**

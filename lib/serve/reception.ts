@@ -157,9 +157,11 @@ export class Reception {
 
   /** Sees to programs that have ended. */
   reap(): void {
+    const waiting = this.#programs.waiting > 0;
     this.#programs.reap();
-    // What follows may be due before the wait that is under way ends.
-    this.#setup.poll.wake();
+    // What follows may be due before the wait that is under way ends: a client
+    // whose turn it was, and whose program could not be started.
+    if (waiting) this.#setup.poll.wake();
   }
 
   /**

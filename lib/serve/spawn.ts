@@ -6,6 +6,7 @@
  */
 
 import {
+  addressOf,
   cString,
   cStrings,
   lazily,
@@ -27,8 +28,6 @@ const libc = lazily(() =>
       parameters: ["buffer", "i32", "i32"],
       result: "i32",
     },
-    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *actions);
-    posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
     // int posix_spawnattr_init(posix_spawnattr_t *attr);
     posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
     // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
@@ -44,7 +43,7 @@ const libc = lazily(() =>
     //                  const posix_spawnattr_t *attrp,
     //                  char *const argv[], char *const envp[]);
     posix_spawnp: {
-      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "u64"],
       result: "i32",
     },
     // pid_t waitpid(pid_t pid, int *wstatus, int options);
@@ -94,6 +93,10 @@ export class Spawner {
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly Inherited[];
+  /** The pointers to what is inherited, by the names that are given anew. */
+  readonly #others = new Map<string, BigUint64Array>();
+  /** What makes a descriptor standard input and output. */
+  readonly #actions = new Map<number, Uint8Array<ArrayBuffer>>();
   readonly #around: (start: () => void) => void;
 
   /**
@@ -131,38 +134,82 @@ export class Spawner {
     socket: number,
     variables: Readonly<Record<string, string | undefined>>,
   ): number {
-    const calls = libc();
-    const own = this.#inherited.filter(({ name }) =>
-      !Object.hasOwn(variables, name)
-    );
-    const pairs = Object.entries(variables)
-      .flatMap(([name, value]) =>
-        value === undefined ? [] : [`${name}=${value}`]
-      );
-    const { block, places } = cStrings(pairs);
-    const environment = pointerTable([...own.map(({ at }) => at), ...places]);
-    const actions = new Uint8Array(this.#abi.spawnFileActionsSize);
-    const pid = new Uint8Array(4);
-    // Each gives an errno, not -1.
-    must(calls.posix_spawn_file_actions_init(actions));
-    try {
-      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
-      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 1));
-      this.#around(() =>
-        must(calls.posix_spawnp(
-          pid,
+    const { memory, environment } = this.#environment(variables);
+    const actions = this.#actionsOn(socket);
+    // Gives an errno, not -1.
+    this.#around(() =>
+      must(
+        libc().posix_spawnp(
+          memory,
           this.#file,
           actions,
           this.#attributes,
           this.#argv,
           environment,
-        ))
-      );
-    } finally {
-      calls.posix_spawn_file_actions_destroy(actions);
-      keep(block, this.#arguments);
+        ),
+      )
+    );
+    keep(this.#arguments);
+    return new DataView(memory.buffer).getInt32(0, true);
+  }
+
+  /**
+   * Writes down the environment: room for the process id, then the pointers, then
+   * the strings of the variables that are given.
+   */
+  #environment(variables: Readonly<Record<string, string | undefined>>) {
+    const names = Object.keys(variables);
+    const own = this.#without(names);
+    let text = "";
+    let count = 0;
+    for (const name of names) {
+      const value = variables[name];
+      if (value === undefined) continue;
+      text += `${name}=${value}\0`;
+      count++;
     }
-    return new DataView(pid.buffer).getInt32(0, true);
+    const words = 1 + own.length + count + 1;
+    // A character is at most three bytes.
+    const memory = new Uint8Array(8 * words + 3 * text.length + 128);
+    const table = new BigUint64Array(memory.buffer, 0, words);
+    table.set(own, 1);
+    new TextEncoder().encodeInto(text, memory.subarray(8 * words));
+    const start = addressOf(memory);
+    let at = 8 * words;
+    for (let i = 0; i < count; i++) {
+      table[1 + own.length + i] = start + BigInt(at);
+      at = memory.indexOf(0, at) + 1;
+    }
+    return { memory, environment: start + 8n };
+  }
+
+  /** Pointers to all that is inherited but these. */
+  #without(names: readonly string[]): BigUint64Array {
+    const key = names.join("=");
+    let others = this.#others.get(key);
+    if (others === undefined) {
+      const gone = new Set(names);
+      others = BigUint64Array.from(
+        this.#inherited.filter(({ name }) => !gone.has(name)),
+        ({ at }) => at,
+      );
+      this.#others.set(key, others);
+    }
+    return others;
+  }
+
+  /** @throws {LibcError} */
+  #actionsOn(socket: number): Uint8Array<ArrayBuffer> {
+    let actions = this.#actions.get(socket);
+    if (actions === undefined) {
+      const calls = libc();
+      actions = new Uint8Array(this.#abi.spawnFileActionsSize);
+      must(calls.posix_spawn_file_actions_init(actions));
+      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
+      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 1));
+      this.#actions.set(socket, actions);
+    }
+    return actions;
   }
 }
 
