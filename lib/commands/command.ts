@@ -86,6 +86,12 @@ export function parseOptions(
 }
 
 /**
+ * How many characters are held back. More would outlive a round of V8's garbage
+ * collection, which then copies them: a million lines took a fifth longer.
+ */
+const PIECE = 8192;
+
+/**
  * Standard output through a buffer. A reader that went away (`| head`) ends the
  * program quietly, as the closed pipe would have without the Rust runtime, which
  * ignores SIGPIPE.
@@ -96,7 +102,7 @@ export class Output {
   /** Writes one line. */
   line(text: string): void {
     this.#text += text + "\n";
-    if (this.#text.length >= 65536) this.flush();
+    if (this.#text.length >= PIECE) this.flush();
   }
 
   /** Writes out what is still held. Call it at the end. */
