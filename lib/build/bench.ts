@@ -27,9 +27,10 @@ SYNOPSIS
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
-  That takes some seven minutes on two cores. It needs Linux, and 2 GB of room
-  in TMPDIR; what is not installed is left out, and the table says so. A
-  million files are made in /dev/shm where TMPDIR takes more than a minute.
+  That takes some eight minutes on two cores. It needs Linux, and 2 GB of room
+  in TMPDIR; what is not installed is left out, and the table says so. Where
+  TMPDIR takes more than a minute for a million files, they are made in
+  /dev/shm, and the table says that too.
 
   ratio   the median over all rounds of what a program took, divided by what
           the first one took in the same round. Ratios of processor time can

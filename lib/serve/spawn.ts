@@ -89,13 +89,13 @@ export class Spawner {
   readonly #abi: Abi;
   readonly #file: Uint8Array<ArrayBuffer>;
   /** Kept, since `#argv` points into it. */
-  readonly #arguments: { block: Uint8Array };
+  readonly #arguments: Uint8Array;
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly Inherited[];
   /** The pointers to what is inherited, by the names that are given anew. */
   readonly #others = new Map<string, BigUint64Array>();
-  /** What makes a descriptor standard input and output. */
+  /** What makes a descriptor standard input and output; each comes again. */
   readonly #actions = new Map<number, Uint8Array<ArrayBuffer>>();
   readonly #around: (start: () => void) => void;
 
@@ -115,7 +115,7 @@ export class Spawner {
     this.#around = around;
     this.#file = cString(program[0]);
     const { block, places } = cStrings(program);
-    this.#arguments = { block };
+    this.#arguments = block;
     this.#argv = pointerTable(places);
     this.#inherited = inherited();
     this.#attributes = attributes(abi);
@@ -149,7 +149,6 @@ export class Spawner {
         ),
       )
     );
-    keep(this.#arguments);
     return new DataView(memory.buffer).getInt32(0, true);
   }
 
@@ -212,9 +211,6 @@ export class Spawner {
     return actions;
   }
 }
-
-/** Its arguments are used until here, which V8 cannot know. */
-function keep(..._: unknown[]): void {}
 
 /**
  * Signals as the program expects them: the Rust runtime ignores SIGPIPE, and

@@ -35,7 +35,7 @@ export interface Plan {
   readonly listings: number;
 }
 
-/** What is measured for people to read: some seven minutes on two cores. */
+/** What is measured for people to read: some eight minutes on two cores. */
 export const FULL: Plan = {
   rounds: 200,
   seconds: 60,
