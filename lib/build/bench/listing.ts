@@ -58,8 +58,9 @@ export async function measureListing(
     await run("findPrintf", ["find", `${dir}/`, "-printf", "%f %s %T@\\n"]);
     await run("info", [binary, "info", "--json"]);
   }
-  const [own, other] = await twoOf(count, dir, sites);
-  if (own !== undefined && other !== undefined) {
+  const other = await sites.database(count);
+  const own = other && await besides(other, dir, count, sites);
+  if (other !== undefined && own !== undefined) {
     sites.use(await sites.make(own, 0));
     await run("prune", [binary, "prune"]);
     await expectEmpty(own, "prune");
@@ -78,15 +79,18 @@ export async function measureListing(
 }
 
 /**
- * Two databases in the same place, for each is removed by one program.
+ * A database in the same place as another, for each is removed by one program.
  *
- * @param dir one that may be removed
- * @returns undefined for what could not be made
+ * @param dir one that may be it
+ * @returns undefined where there is none, and none could be made
  */
-async function twoOf(count: number, dir: string, sites: Sites) {
-  const other = await sites.database(count);
-  const same = placeOf(dir) === placeOf(other ?? "");
-  return [same ? dir : await sites.database(count), other];
+async function besides(
+  other: string,
+  dir: string,
+  count: number,
+  sites: Sites,
+): Promise<string | undefined> {
+  return placeOf(dir) === placeOf(other) ? dir : await sites.database(count);
 }
 
 /** The same rows where there is no such database. */
