@@ -5,44 +5,46 @@
  * @module
  */
 
+import { lazily } from "./lazily.ts";
+
 /** How long one client value may become, in characters. */
 const LONGEST = 200;
 
 /**
  * Makes a client's value safe for a log line. Letters, digits, punctuation and
  * symbols stand for themselves, in any script; every other byte (control bytes,
- * blanks, what is no UTF-8, what is invisible or turns the writing direction), a backslash
- * and a quotation mark become `\xNN`. A long value is cut and ends in `...`.
+ * blanks, what is no UTF-8, what is invisible or turns the writing direction), a
+ * backslash and a quotation mark become `\xNN`. A long value is cut and ends in
+ * `...`.
  */
 export function escapeValue(value: string | Uint8Array): string {
   const bytes = typeof value === "string"
     ? new TextEncoder().encode(value)
     : value;
   // More would be cut away in any case.
-  return escape(
-    bytes.subarray(0, 4 * LONGEST + 4),
-    /^[^\p{C}\p{Z}\p{DI}\u2800\\"]$/u,
-  );
+  return escape(bytes.subarray(0, 4 * LONGEST + 4), false, LONGEST);
 }
 
 /** A sentence of our own as a value: in quotation marks, on one line. */
 export function quote(text: string): string {
   const bytes = new TextEncoder().encode(text.replaceAll('"', "'"));
-  return `"${escape(bytes, /^(?: |[^\p{C}\p{Z}\p{DI}\u2800\\"])$/u, 800)}"`;
+  return `"${escape(bytes, true, 4 * LONGEST)}"`;
 }
 
-function escape(bytes: Uint8Array, plain: RegExp, longest = LONGEST): string {
+function escape(bytes: Uint8Array, blanks: boolean, longest: number): string {
   let text = "";
   for (let i = 0; i < bytes.length;) {
-    const length = sequenceLength(bytes[i]);
-    // Nearly all that clients say is ASCII, and needs no decoder.
-    let piece = length === 1 && bytes[i] < 0x80
-      ? String.fromCharCode(bytes[i])
-      : decode(bytes.subarray(i, i + length));
-    if (piece !== undefined && plain.test(piece)) {
-      i += length;
+    const byte = bytes[i];
+    let piece: string | undefined;
+    if (byte >= 0x80) {
+      piece = visibleAt(bytes, i);
+    } else if (byte > SPACE ? isPlain(byte) : byte === SPACE && blanks) {
+      piece = String.fromCharCode(byte);
+    }
+    if (piece !== undefined) {
+      i += sequenceLength(byte);
     } else {
-      piece = "\\x" + bytes[i].toString(16).padStart(2, "0");
+      piece = "\\x" + byte.toString(16).padStart(2, "0");
       i++;
     }
     if (text.length + piece.length > longest) return text + "...";
@@ -51,16 +53,33 @@ function escape(bytes: Uint8Array, plain: RegExp, longest = LONGEST): string {
   return text;
 }
 
+const SPACE = 0x20, QUOTE = 0x22, BACKSLASH = 0x5c, DELETE = 0x7f;
+
+/** Whether a byte of ASCII that is no control byte stands for itself. */
+function isPlain(byte: number): boolean {
+  return byte !== QUOTE && byte !== BACKSLASH && byte !== DELETE;
+}
+
 /** How many bytes a character with this first byte has in UTF-8. */
 function sequenceLength(first: number): number {
   return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+// Hardly a client needs these two, and V8 takes a millisecond to read such an
+// expression, even one in a function that is never called.
+const decoder = lazily(() =>
+  new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+);
+const visible = lazily(() =>
+  new RegExp("^[^\\p{C}\\p{Z}\\p{DI}\\u2800]$", "u")
+);
 
-function decode(bytes: Uint8Array): string | undefined {
+/** The character that begins there, undefined where there is none to be seen. */
+function visibleAt(bytes: Uint8Array, start: number): string | undefined {
+  const end = start + sequenceLength(bytes[start]);
   try {
-    return decoder.decode(bytes);
+    const piece = decoder().decode(bytes.subarray(start, end));
+    return visible().test(piece) ? piece : undefined;
   } catch {
     return undefined;
   }
