@@ -7,7 +7,8 @@
  */
 
 import { close, openOrMake, touch, truncate } from "./descriptor.ts";
-import { check, isErrno, lazily, LIBC } from "./libc.ts";
+import { lazily } from "./lazily.ts";
+import { check, isErrno, LIBC } from "./libc.ts";
 import { StoreError } from "./store.ts";
 
 const LOCK_EX_NB = 2 | 4;

@@ -8,7 +8,8 @@
  * @module
  */
 
-import { check, cString, ENOENT, isErrno, lazily, LIBC } from "./libc.ts";
+import { lazily } from "./lazily.ts";
+import { check, cString, ENOENT, isErrno, LIBC } from "./libc.ts";
 
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;

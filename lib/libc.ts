@@ -5,6 +5,8 @@
  * @module
  */
 
+import { lazily } from "./lazily.ts";
+
 /** The C library as dlopen(3) finds it. */
 export const LIBC = "libc.so.6";
 
@@ -25,12 +27,6 @@ export const EEXIST = 17;
 
 /** See {@linkcode ENOENT}. */
 export const EFBIG = 27;
-
-/** Makes a value when it is first asked for. */
-export function lazily<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => made ??= make();
-}
 
 /** A string as C has it. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
@@ -69,51 +65,52 @@ export function pointerTable(
 }
 
 /**
- * Where dlsym(3) is: here up to glibc 2.33, since then in the C library, which
- * this one leads to. The runtime itself is linked with it.
+ * A last argument that no function looks for. The calling conventions of x86_64
+ * and aarch64 put it behind the others, and it is the caller who clears it away.
+ *
+ * Deno.dlopen has a fast way in compiled for each symbol, which takes a start
+ * 0.2 ms, and which the interpreter never uses. For one with a structure among
+ * its parameters there is none.
  */
-const LIBDL = "libdl.so.2";
+const UNSEEN = new Uint8Array(1);
 
-const dlsym = lazily(() =>
-  Deno.dlopen(LIBDL, {
-    // void *dlsym(void *handle, const char *symbol);
-    dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
-  }).symbols.dlsym
-);
+type Functions = Readonly<Record<string, Deno.ForeignFunction>>;
 
-function find<const F extends Deno.ForeignFunction>(name: string, type: F) {
-  const pointer = dlsym()(null, cString(name));
-  if (pointer === null) throw new Error(`${LIBC}: no ${name}`);
-  return new Deno.UnsafeFnPointer<F>(pointer as never, type);
+function open(functions: Functions) {
+  const symbols: Record<string, Deno.ForeignFunction> = {};
+  for (const name in functions) {
+    const { parameters, result } = functions[name];
+    symbols[name] = { parameters: [...parameters, { struct: ["u8"] }], result };
+  }
+  return Deno.dlopen(LIBC, symbols).symbols;
 }
 
 /** Where errno is. Looking for it must not change it. */
 const errnoPlace = lazily(() => {
   // int *__errno_location(void);
   const type = { parameters: [], result: "pointer" } as const;
-  return new Deno.UnsafePointerView(find("__errno_location", type).call()!);
+  const place = open({ __errno_location: type }).__errno_location(UNSEEN);
+  return new Deno.UnsafePointerView(place as Deno.PointerObject);
 });
 
 /** Functions with the types that Deno passes. */
-type Callables<T extends Record<string, Deno.ForeignFunction>> = {
+type Callables<T extends Functions> = {
   readonly [N in keyof T]: Deno.UnsafeFnPointer<T[N]>["call"];
 };
 
 /**
- * Functions of the C library, each looked up when it is first called. A symbol
- * of Deno.dlopen costs a start some 0.2 ms, one that is found this way a tenth
- * of that; but each call of it takes longer.
+ * Functions of the C library, for a program that calls them a few times and
+ * ends: opening them, when the first of them is called, takes less than
+ * Deno.dlopen does, each call more.
  */
-export function fromLibc<const T extends Record<string, Deno.ForeignFunction>>(
-  types: T,
-): Callables<T> {
-  const functions: Record<string, (...args: never[]) => unknown> = {};
-  for (const [name, type] of Object.entries(types)) {
-    const look = lazily(() => {
-      errnoPlace();
-      return find(name, type);
-    });
-    functions[name] = (...args) => look().call(...args);
+export function fromLibc<const T extends Functions>(types: T): Callables<T> {
+  const symbols = lazily(() => {
+    errnoPlace();
+    return open(types);
+  });
+  const functions: Record<string, unknown> = {};
+  for (const name in types) {
+    functions[name] = (...args: never[]) => symbols()[name](...args, UNSEEN);
   }
   return functions as Callables<T>;
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { check, cString, lazily, LIBC } from "./libc.ts";
+import { lazily } from "./lazily.ts";
+import { check, cString, LIBC } from "./libc.ts";
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {

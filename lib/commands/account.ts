@@ -4,7 +4,8 @@
  * @module
  */
 
-import { check as checked, cString, lazily, LIBC } from "../libc.ts";
+import { lazily } from "../lazily.ts";
+import { check as checked, cString, LIBC } from "../libc.ts";
 import { becomeUser, findUser, userId } from "../user.ts";
 import { UsageError } from "./command.ts";
 

@@ -7,15 +7,8 @@
  * @module
  */
 
-import {
-  check,
-  cString,
-  ENOENT,
-  isErrno,
-  lazily,
-  LIBC,
-  LibcError,
-} from "../libc.ts";
+import { lazily } from "../lazily.ts";
+import { check, cString, ENOENT, isErrno, LIBC, LibcError } from "../libc.ts";
 import { TemporaryError, UsageError } from "./command.ts";
 
 /** An open file or device. */

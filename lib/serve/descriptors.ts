@@ -4,7 +4,8 @@
  * @module
  */
 
-import { check, lazily, LIBC } from "../libc.ts";
+import { lazily } from "../lazily.ts";
+import { check, LIBC } from "../libc.ts";
 import { C } from "./abi.ts";
 import type { ServeConfig } from "./config.ts";
 

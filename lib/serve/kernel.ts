@@ -8,7 +8,8 @@
 
 import { type Address, formatAddress } from "../address.ts";
 import { close } from "../descriptor.ts";
-import { check, ENOENT, errno, isErrno, lazily, LIBC } from "../libc.ts";
+import { lazily } from "../lazily.ts";
+import { check, ENOENT, errno, isErrno, LIBC } from "../libc.ts";
 import { readSocketName, SOCKADDR_SIZE, type SocketName } from "../socket.ts";
 import { type Abi, C, E } from "./abi.ts";
 

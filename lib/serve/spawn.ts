@@ -5,11 +5,11 @@
  * @module
  */
 
+import { lazily } from "../lazily.ts";
 import {
   addressOf,
   cString,
   cStrings,
-  lazily,
   LIBC,
   LibcError,
   pointerTable,

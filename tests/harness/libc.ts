@@ -6,13 +6,19 @@
  */
 
 import { close } from "../../lib/descriptor.ts";
+import { LibcError } from "../../lib/libc.ts";
+import { endAfter } from "../../lib/process.ts";
 import { abiOf } from "../../lib/serve/abi.ts";
 import { descriptorLimit } from "../../lib/serve/descriptors.ts";
 import { endSending } from "../../lib/serve/kernel.ts";
 import { Spawner } from "../../lib/serve/spawn.ts";
+import { shutdownWriting } from "../../lib/socket.ts";
 import { userId } from "../../lib/user.ts";
 
 close(-1);
+endAfter(0);
+new LibcError("none", 0);
+shutdownWriting(-1);
 endSending(-1);
 descriptorLimit();
 new Spawner(abiOf(Deno.build)!, ["true"]);

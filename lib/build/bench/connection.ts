@@ -5,7 +5,8 @@
  */
 
 import { close, poll, POLLIN } from "../../descriptor.ts";
-import { check, cString, lazily, LIBC } from "../../libc.ts";
+import { lazily } from "../../lazily.ts";
+import { check, cString, LIBC } from "../../libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const AF_UNIX = 1;

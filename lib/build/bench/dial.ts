@@ -5,7 +5,8 @@
  * @module
  */
 
-import { check, errno, lazily, LIBC } from "../../libc.ts";
+import { lazily } from "../../lazily.ts";
+import { check, errno, LIBC } from "../../libc.ts";
 import { C } from "../../serve/abi.ts";
 
 // Linux, the same on x86_64 and aarch64.

@@ -5,7 +5,8 @@
  */
 
 import { close } from "../../descriptor.ts";
-import { check, cString, lazily, LIBC } from "../../libc.ts";
+import { lazily } from "../../lazily.ts";
+import { check, cString, LIBC } from "../../libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const O_WRONLY = 0o1;

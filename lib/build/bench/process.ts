@@ -6,7 +6,8 @@
  * @module
  */
 
-import { cString, cStrings, lazily, LIBC, pointerTable } from "../../libc.ts";
+import { lazily } from "../../lazily.ts";
+import { cString, cStrings, LIBC, pointerTable } from "../../libc.ts";
 import type { Sample } from "./statistics.ts";
 
 // Linux, the same on x86_64 and aarch64.
