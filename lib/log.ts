@@ -7,6 +7,7 @@
 
 import { BaseHandler } from "@std/log/base-handler";
 import { FileHandler } from "@std/log/file-handler";
+import { LogLevels } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
 import { FACILITIES, type ResolvedConfig } from "./config.ts";
 import { poll, POLLOUT } from "./descriptor.ts";
@@ -18,9 +19,18 @@ export { Logger };
 /** How long a log line waits for a reader of stderr, in milliseconds. */
 const PATIENCE = 1000;
 
+/** How a line begins, and its severity (RFC 3164 section 4.1.1), by level. */
+const LEVELS: Readonly<Record<number, { prefix: string; severity: number }>> = {
+  [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
+  [LogLevels.INFO]: { prefix: "", severity: 6 },
+  [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
+  [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
+  [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
+};
+
 /** The line as every target has it; the level is said where it is not INFO. */
-function format({ levelName, msg }: LogRecord): string {
-  return levelName === "INFO" ? msg : `${levelName.toLowerCase()} ${msg}`;
+function format({ level, msg }: LogRecord): string {
+  return LEVELS[level].prefix + msg;
 }
 
 /** Lines on stderr, for multilog(8). They are dropped where nobody reads. */
@@ -38,15 +48,6 @@ class StderrHandler extends BaseHandler {
     Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
   }
 }
-
-/** Severities of RFC 3164 section 4.1.1. */
-const SEVERITIES: Record<string, number> = {
-  DEBUG: 7,
-  INFO: 6,
-  WARN: 4,
-  ERROR: 3,
-  CRITICAL: 2,
-};
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
@@ -81,10 +82,9 @@ class SyslogHandler extends BaseHandler {
 
   override handle(record: LogRecord): void {
     if (this.level > record.level) return;
-    const severity = SEVERITIES[record.levelName] ?? 6;
     this.log(syslogMessage(
       this.#facility,
-      severity,
+      LEVELS[record.level].severity,
       record.datetime,
       Deno.pid,
       this.format(record),
