@@ -10,35 +10,40 @@ import { EXIT } from "./lib/exit.ts";
 import { reachesClient } from "./lib/log.ts";
 import { wrap } from "./lib/wrapper.ts";
 
-/** The configuration module, loaded where a fault in it can be reported. */
-function load(): Promise<ConfigModule> {
-  return import("./greylist.config.ts");
-}
-
 /**
- * Runs one command line.
+ * Runs one command line. Never throws.
  *
+ * @param load gives the configuration module, whose faults can so be reported
  * @returns the exit code
  */
-async function main(args: string[]): Promise<number> {
-  const name = args[0]?.replace(/^--(help|version)$/, "$1");
-  // A super-server's line without PROGRAM must not show usage to a client.
-  if (name === undefined && reachesClient(2)) return wrap([], load);
-  if (name === undefined || isCommand(name)) {
-    const { runCommand } = await import("./lib/commands/mod.ts");
-    return runCommand(name, args.slice(1), async () => (await load()).default);
+export async function main(
+  args: readonly string[],
+  load: () => Promise<ConfigModule>,
+): Promise<number> {
+  try {
+    let [name] = args;
+    if (name === "--help" || name === "--version") name = name.slice(2);
+    // A super-server's line without PROGRAM must not show usage to a client.
+    if (name === undefined && reachesClient(2)) return await wrap([], load);
+    if (name === undefined || isCommand(name)) {
+      const { runCommand } = await import("./lib/commands/mod.ts");
+      return await runCommand(
+        name,
+        args.slice(1),
+        async () => (await load()).default,
+      );
+    }
+    return await wrap(name === "--" ? args.slice(1) : args, load);
+  } catch (error) {
+    // Not even the C library can be used. A stack trace is for nobody.
+    const message = error instanceof Error ? error.message : String(error);
+    if (!reachesClient(2)) console.error(`greylist: ${message}`);
+    return EXIT.temporary;
   }
-  return wrap(name === "--" ? args.slice(1) : args, load);
 }
 
-let code: number;
-try {
-  code = await main(Deno.args);
-} catch (error) {
-  // Not even the C library can be used. A stack trace is for nobody.
-  code = EXIT.temporary;
-  const message = error instanceof Error ? error.message : String(error);
-  if (!reachesClient(2)) console.error(`greylist: ${message}`);
+if (import.meta.main) {
+  const load = () => import("./greylist.config.ts");
+  // Falling off the end instead costs a millisecond of winding up.
+  Deno.exit(await main(Deno.args, load));
 }
-// Falling off the end instead costs a millisecond of winding up.
-Deno.exit(code);

@@ -1,12 +1,16 @@
 /**
  * The configuration as `deno task compile` resolved it, so that a connection
- * does not pay for that again: reading and running the validation is a tenth of
- * what it costs above an empty program.
+ * does not pay for that again: a percent or two of a start, and more where there
+ * are many networks in it.
  *
  * @module
  */
 
-import { defaultMessage, type ResolvedConfig } from "./config.ts";
+import {
+  defaultMessage,
+  resolveConfig,
+  type ResolvedConfig,
+} from "./config.ts";
 
 /** What the configuration module exports. */
 export interface ConfigModule {
@@ -31,16 +35,15 @@ export interface Compiled {
  *
  * @throws {ConfigError} see `resolveConfig`
  */
-export async function resolve(
+export function resolve(
   { default: raw, compiled }: ConfigModule,
-): Promise<ResolvedConfig> {
+): ResolvedConfig {
   if (compiled !== undefined && compiled.raw === asJson(raw)) {
     const { deferral } = raw as { deferral?: { message?: Message } };
     const message = deferral?.message ?? defaultMessage;
     const { resolved } = compiled;
     return { ...resolved, deferral: { ...resolved.deferral, message } };
   }
-  const { resolveConfig } = await import("./validation.ts");
   return resolveConfig(raw);
 }
 

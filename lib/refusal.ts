@@ -6,7 +6,7 @@
 
 import type { ResolvedConfig } from "./config.ts";
 import { converse, sayOnce } from "./conversation.ts";
-import type { Dialogue, DialogueOptions } from "./dialogue.ts";
+import { Dialogue, type DialogueOptions } from "./dialogue.ts";
 import { cutText } from "./reply_text.ts";
 import { escapeValue } from "./logline.ts";
 import type { Environment } from "./peer.ts";
@@ -45,13 +45,11 @@ export function bannerOf(refusal: Refusal): string {
  *
  * @returns the first envelope that was offered
  */
-export async function refuseRecipients(
+export function refuseRecipients(
   refusal: Refusal,
   config: ResolvedConfig,
   env: Environment,
-): Promise<Told> {
-  // Who is let in does not pay for it.
-  const { Dialogue } = await import("./dialogue.ts");
+): Told {
   const hostname = greetingName(config.controlDir, env);
   const dialogue = new Dialogue(dialogueOptions(refusal, hostname));
   converse(dialogue, config.deferral);

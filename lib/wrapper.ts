@@ -40,10 +40,11 @@ import {
   refuseRecipients,
   type Told,
 } from "./refusal.ts";
+import { pruneSome } from "./prune.ts";
 import { cutText } from "./reply_text.ts";
 import { Store } from "./store.ts";
 import { findExemption } from "./whitelist.ts";
-import type { Found } from "./whitelist_file.ts";
+import { searchWhitelist } from "./whitelist_cache.ts";
 
 /** The program to become, and what it finds in its environment besides. */
 interface Next {
@@ -78,14 +79,14 @@ export async function wrap(
   }
   let config: ResolvedConfig;
   try {
-    config = await resolve(await load());
+    config = resolve(await load());
   } catch (error) {
     // How trouble is to be met is not known, so nobody is turned away.
     const log = openLog(DEFAULT_LOG, stderrIsClient);
     log.error(formatLine("pass", trouble(error)));
     return become(next, log);
   }
-  return await decide(config, openLog(config.log, stderrIsClient), next);
+  return decide(config, openLog(config.log, stderrIsClient), next);
 }
 
 /** How the log is configured where the configuration cannot be had. */
@@ -106,21 +107,21 @@ function quiet(): () => void {
   }
 }
 
-async function decide(
+function decide(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
-): Promise<number> {
+): number {
   const who: Who = {};
   let verdict: Defer | Pass | Exempt;
   try {
-    verdict = await check(config, log, next, who);
+    verdict = check(config, log, next, who);
   } catch (error) {
     const accept = config.onError === "accept";
     const verb = accept ? "pass" : "defer";
     log.error(formatLine(verb, { ...who, ...trouble(error) }));
     if (accept) return become(next, log);
-    await refuse(config, next, log, PROBLEM);
+    refuse(config, next, log, PROBLEM);
     return EXIT.done;
   }
   if (verdict.action === "pass") {
@@ -129,40 +130,34 @@ async function decide(
   }
   try {
     if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
-    await defer(config, log, next, who, verdict);
+    defer(config, log, next, who, verdict);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...who, ...trouble(error) }));
     refuseInBanner(PROBLEM, LAST_REPLY);
     return EXIT.temporary;
   }
-  await pruneWhenDue(config, log);
+  pruneWhenDue(config, log);
   return EXIT.done;
 }
 
 /** Never throws, and costs one look at a file where it is not time. */
-async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
+function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   if (!isPruningDue(config.baseDir, config.prune.every)) return;
   try {
-    const { pruneSome } = await import("./prune.ts");
     pruneSome(config);
   } catch (error) {
     log.warn(formatLine("prune", trouble(error)));
   }
 }
 
-/** In place of a module that only a whitelist with files needs. */
-const NOT_NEEDED = {
-  searchWhitelist: (): Found => ({ line: undefined, bad: [] }),
-};
-
 /** @throws {Error} where the check itself fails */
-async function check(
+function check(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
   who: Who,
-): Promise<Defer | Pass | Exempt> {
+): Defer | Pass | Exempt {
   let address: Address | undefined;
   let network: Network | undefined;
   let failure: unknown;
@@ -178,9 +173,6 @@ async function check(
     failure = error;
   }
   const { baseDir, whitelist } = config;
-  const { searchWhitelist } = whitelist.files.length > 0
-    ? await import("./whitelist_cache.ts")
-    : NOT_NEEDED;
   const rule = findExemption(whitelist, {
     address,
     host: findHost(variable),
@@ -199,38 +191,38 @@ async function check(
   return store.decide(network, Date.now() / 1000, config.timeouts);
 }
 
-async function defer(
+function defer(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
   who: Who,
   verdict: Defer,
-): Promise<void> {
+): void {
   const { reason, wait } = verdict;
   const note = (told: Told) =>
     log.info(formatLine("defer", { ...who, reason, wait, ...told }));
-  await refuse(config, next, log, refusalOf(config, log, who, verdict), note);
+  refuse(config, next, log, refusalOf(config, log, who, verdict), note);
 }
 
 /** @param note is told when there is something to write to the log */
-async function refuse(
+function refuse(
   config: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
   note: (told: Told) => void = () => {},
-): Promise<void> {
+): void {
   const { at, idleTimeout } = config.deferral;
   if (at === "rblsmtpd") {
     note({});
     const error = becomeRblsmtpd(next, refusal, idleTimeout);
     log.error(formatLine("rblsmtpd", trouble(error)));
-    await refuseRecipients(refusal, config, variable);
+    refuseRecipients(refusal, config, variable);
   } else if (at === "banner") {
     note({});
     refuseInBanner(refusal, idleTimeout);
   } else {
-    note(await refuseRecipients(refusal, config, variable));
+    note(refuseRecipients(refusal, config, variable));
   }
 }
 

@@ -1,11 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  IMPORTS,
-  LOCKS,
-  readFailure,
-  ROOT,
-  stdFlags,
-} from "../lib/build/std.ts";
+import { IMPORTS, LOCKS, readFailure, stdFlags } from "../lib/build/std.ts";
 
 const ABSENT = [
   "Download meta.json\nerror: JSR package manifest for '@std/path' failed to load. Import 'meta.json' failed.\n    at mod.ts:1:8",
@@ -81,28 +75,6 @@ Deno.test("the npm lock file has an integrity value for each package and names n
     assert(integrity?.startsWith("sha512-"), name);
   }
   assert(!text.includes("://"));
-});
-
-Deno.test("stdFlags: main.ts alone gets the other module", async () => {
-  const scratch = await Deno.makeTempDir();
-  try {
-    const original = new URL("greylist.config.ts", ROOT);
-    const by = new URL("file:///elsewhere/my.config.ts");
-    for (const std of ["jsr", "npm"] as const) {
-      await stdFlags(std, scratch, { original, by });
-      const { imports, scopes } = JSON.parse(
-        await Deno.readTextFile(`${scratch}/imports.json`),
-      );
-      assertEquals(scopes, {
-        [new URL("main.ts", ROOT).href]: { [original.href]: by.href },
-      });
-      for (const target of Object.values<string>(imports)) {
-        assert(!target.startsWith("."), target);
-      }
-    }
-  } finally {
-    await Deno.remove(scratch, { recursive: true });
-  }
 });
 
 Deno.test("stdFlags: a JSR package stands for its subpaths too", async () => {

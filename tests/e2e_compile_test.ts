@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { needsOf } from "../lib/build/compile.ts";
+import { needsOf } from "../lib/build/binary.ts";
 import { compile, compileTask, configModule } from "./harness/binary.ts";
 import { clean } from "./harness/binary.ts";
 import { e2e } from "./harness/need.ts";

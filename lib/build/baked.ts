@@ -8,6 +8,12 @@
 import type { Compiled } from "../compiled.ts";
 import type { ResolvedConfig } from "../config.ts";
 
+/** What is known of a configuration when it is compiled. */
+export function bakedConfig(raw: unknown, config: ResolvedConfig): Compiled {
+  const { message: _, ...deferral } = config.deferral;
+  return { raw: JSON.stringify(raw), resolved: { ...config, deferral } };
+}
+
 /**
  * The text of that module.
  *
@@ -20,13 +26,8 @@ export function bakedModule(
   raw: unknown,
   config: ResolvedConfig,
 ): string {
-  const { message: _, ...deferral } = config.deferral;
-  const compiled: Compiled = {
-    raw: JSON.stringify(raw),
-    resolved: { ...config, deferral },
-  };
   return `export { default } from ${JSON.stringify(file.href)};\n` +
-    `export const compiled = ${literal(compiled)};\n`;
+    `export const compiled = ${literal(bakedConfig(raw, config))};\n`;
 }
 
 /** A value as an expression. */

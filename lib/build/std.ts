@@ -95,12 +95,6 @@ export async function askJsr(lock: string): Promise<Failure | undefined> {
   return { absent: true, reason: "no answer" };
 }
 
-/** Has main.ts get one module in the place of another. */
-export interface Replacement {
-  readonly original: URL;
-  readonly by: URL;
-}
-
 /**
  * The options that make `deno run`, `test`, `check` and `bundle` take @std from
  * there, each package held to the integrity value in the lock file.
@@ -110,10 +104,9 @@ export interface Replacement {
 export async function stdFlags(
   std: Std,
   scratch: string,
-  replacement?: Replacement,
 ): Promise<string[]> {
   const file = `${scratch}/imports.json`;
-  const map = await importMap(std, replacement);
+  const map = await importMap(std);
   await Deno.writeTextFile(file, JSON.stringify(map));
   const lock = std === "npm"
     ? [`--lock=${path(LOCKS.npm)}`, "--frozen"]
@@ -122,7 +115,7 @@ export async function stdFlags(
 }
 
 /** An import map that holds wherever it is written to. */
-async function importMap(std: Std, replacement?: Replacement) {
+async function importMap(std: Std) {
   const source = JSON.parse(await Deno.readTextFile(IMPORTS[std]));
   const imports: Record<string, string> = {};
   for (const [name, target] of Object.entries<string>(source.imports)) {
@@ -134,11 +127,7 @@ async function importMap(std: Std, replacement?: Replacement) {
       imports[`${name}/`] = `${target.replace("jsr:", "jsr:/")}/`;
     }
   }
-  if (replacement === undefined) return { imports };
-  const { original, by } = replacement;
-  // Only for main.ts: the replacement may build on the original.
-  const scope = new URL("main.ts", ROOT).href;
-  return { imports, scopes: { [scope]: { [original.href]: by.href } } };
+  return { imports };
 }
 
 /**

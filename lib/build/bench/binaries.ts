@@ -10,7 +10,8 @@ import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { userId } from "../../user.ts";
-import { compileBundle, needsOf } from "../compile.ts";
+import { makeBinary, needsOf } from "../binary.ts";
+import { permissionFlags } from "../permissions.ts";
 import { ROOT } from "../std.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -127,6 +128,11 @@ async function compileEmpty(bench: Bench, config: Config): Promise<string> {
   // Falling off the end would cost a millisecond of winding up.
   await Deno.writeTextFile(module, "Deno.exit(0);\n");
   const scratch = await Deno.makeTempDir({ dir: bench.scratch });
-  await compileBundle(module, needsOf(config), output, scratch);
+  const { v8Flags, permissions } = needsOf(config);
+  await makeBinary(
+    { module, v8Flags, permissions: permissionFlags(permissions) },
+    output,
+    scratch,
+  );
   return output;
 }

@@ -1,0 +1,92 @@
+/**
+ * One binary of one module: what it may do, how V8 runs it, what else lies in
+ * it.
+ *
+ * @module
+ */
+
+import { TemporaryError } from "../commands/command.ts";
+import { resolveConfig } from "../config.ts";
+import { resolveServe } from "../serve/config.ts";
+import { deno } from "./deno.ts";
+import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
+import { type Permissions, permissionsOf } from "./permissions.ts";
+
+/** What a configuration needs of a binary. */
+export interface Needs {
+  readonly permissions: Permissions;
+  /** V8's options, separated by commas. */
+  readonly v8Flags: string;
+}
+
+/**
+ * What a configuration needs of a binary.
+ *
+ * V8 gets one thread instead of three, and neither compiler nor its
+ * reservations, which a program that lives for milliseconds cannot use. One that
+ * is configured to `serve` lives on, and takes nearly half as long again for a
+ * deferred client without a compiler.
+ *
+ * @param raw what its module exports as default
+ * @throws {ConfigError}
+ */
+export function needsOf(raw: unknown): Needs {
+  const serve = resolveServe(raw);
+  const permissions = permissionsOf(resolveConfig(raw), serve);
+  const v8Flags = serve.configured
+    ? "--single-threaded"
+    : "--single-threaded,--lite-mode";
+  return { permissions, v8Flags };
+}
+
+/** What a binary is made of, and like. */
+export interface Making {
+  /** The module that is run. */
+  readonly module: string;
+  /** Files and directories that lie in the binary besides. */
+  readonly include?: readonly string[];
+  /** See {@linkcode Needs}. */
+  readonly v8Flags: string;
+  /** The options of `deno compile` that say what it may do. */
+  readonly permissions: readonly string[];
+}
+
+/**
+ * Makes a binary, with denort from wherever it can be had.
+ *
+ * @param scratch an existing directory to put denort in
+ * @throws {TemporaryError} with what Deno says
+ */
+export async function makeBinary(
+  { module, include = [], v8Flags, permissions }: Making,
+  output: string,
+  scratch: string,
+): Promise<void> {
+  const args = [
+    "compile",
+    // Nothing is looked up or embedded but what is named here.
+    "--no-config",
+    "--no-lock",
+    "--no-check",
+    // The cache would be a file in the temporary directory that anyone may plant.
+    "--no-code-cache",
+    "--no-prompt",
+    `--v8-flags=${v8Flags}`,
+    ...permissions,
+    // Deno's own default is half a dozen hosts. All there is, is in the binary.
+    "--deny-import",
+    ...include.map((path) => `--include=${path}`),
+    `--output=${output}`,
+    module,
+  ];
+  const own = Deno.env.has("DENORT_BIN");
+  const cached = own ? undefined : await cachedDenort(scratch);
+  const first = await deno(args, cached ? { DENORT_BIN: cached } : {});
+  if (first.success) return;
+  if (own || cached || !lacksDenort(first.output)) {
+    throw new TemporaryError(`deno compile failed:\n${first.output.trimEnd()}`);
+  }
+  const second = await deno(args, { DENORT_BIN: await fetchDenort(scratch) });
+  if (second.success) return;
+  throw new TemporaryError(`deno compile failed:\n${second.output.trimEnd()}`);
+}

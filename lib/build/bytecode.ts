@@ -1,0 +1,123 @@
+/**
+ * The bytecode of the script that every connection runs. Reading and compiling
+ * its text is most of what a connection costs above an empty program, and V8 can
+ * keep what comes of that. Deno would have it do so in a file in the temporary
+ * directory, which anyone may plant; here it lies in the binary.
+ *
+ * V8 compiles a function when it is first called. So the script sees to a few
+ * clients first, in a program made like the one that is built: V8 takes bytecode
+ * from nothing else.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { TemporaryError } from "../commands/command.ts";
+import type { ConfigModule } from "../compiled.ts";
+import { resolveConfig } from "../config.ts";
+import { bakedConfig } from "./baked.ts";
+import { BYTECODE, SCRIPT } from "./bundle.ts";
+
+/** How long all that may take, in milliseconds. */
+const PATIENCE = 60_000;
+
+/** A client, and how the program ends that sees to it. */
+interface Client {
+  readonly ip: string;
+  readonly config: ConfigModule;
+  readonly code: number;
+}
+
+/** What the first one says. */
+const SAYS = [
+  "EHLO mail.example",
+  "MAIL FROM:<a@b.example> SIZE=1000",
+  "RCPT TO:<c@d.example>",
+  "DATA",
+  "QUIT",
+  "",
+].join("\r\n");
+
+/**
+ * Has the script see to clients and keeps its bytecode beside it.
+ *
+ * @param directory that of the bundle
+ * @param scratch an existing directory
+ * @param compile makes a program that may do anything of a module
+ * @throws {TemporaryError} where that does not work
+ */
+export async function makeBytecode(
+  directory: string,
+  scratch: string,
+  compile: (module: string, output: string) => Promise<void>,
+): Promise<void> {
+  const base = join(scratch, "clients");
+  await Deno.mkdir(base, { mode: 0o700 });
+  for (const name of ["203.0.113.0_24", "2001:db8::_64"]) {
+    await Deno.writeTextFile(join(base, name), "x");
+  }
+  const config = (at: "rcpt" | "banner") => {
+    const raw = { baseDir: base, controlDir: base, deferral: { at } };
+    return { default: raw, compiled: bakedConfig(raw, resolveConfig(raw)) };
+  };
+  const clients: Client[] = [
+    { ip: "192.0.2.1", config: config("rcpt"), code: 0 },
+    { ip: "198.51.100.1", config: config("banner"), code: 0 },
+    // These are let in, but what they are let in to is not there.
+    { ip: "203.0.113.1", config: config("rcpt"), code: 111 },
+    { ip: "2001:db8::1", config: config("rcpt"), code: 111 },
+  ];
+  const module = join(directory, "trainer.js");
+  const program = join(scratch, "trainer");
+  await Deno.writeTextFile(module, trainer(clients));
+  await compile(module, program);
+  await run(program, ["make", join(directory, BYTECODE)]);
+  await run(program, ["take", join(directory, BYTECODE)]);
+  await Deno.remove(module);
+}
+
+/**
+ * Makes bytecode, or finds out whether it is taken: a second process has to do
+ * that, since V8 remembers what it has compiled.
+ */
+function trainer(clients: readonly Client[]): string {
+  return `import { Script } from "node:vm";
+const text = Deno.readTextFileSync(import.meta.dirname + "/${SCRIPT}");
+const [what, file] = Deno.args;
+if (what === "take") {
+  const cachedData = Deno.readFileSync(file);
+  const script = new Script(text, { filename: "${SCRIPT}", cachedData });
+  if (script.cachedDataRejected) throw new Error("refused");
+} else {
+  const script = new Script(text, { filename: "${SCRIPT}" });
+  const main = await script.runInThisContext()((name) => import(name));
+  for (const { ip, config, code } of ${JSON.stringify(clients)}) {
+    Deno.env.set("TCPREMOTEIP", ip);
+    const actual = await main([file + "/none"], async () => config);
+    if (actual !== code) throw new Error(ip + ": " + actual);
+  }
+  Deno.writeFileSync(file, script.createCachedData());
+}
+Deno.exit(0);
+`;
+}
+
+async function run(program: string, args: string[]): Promise<void> {
+  const child = new Deno.Command(program, {
+    args,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(SAYS));
+  await writer.close();
+  const { success, stderr } = await child.output();
+  clearTimeout(timer);
+  if (success) return;
+  throw new TemporaryError(
+    `bytecode: ${new TextDecoder().decode(stderr).trimEnd() || "no answer"}`,
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * A configuration module as `deno task compile` finds it: what it says, what its
+ * types are, and what it needs while it runs.
+ *
+ * @module
+ */
+
+import { resolveConfig, type ResolvedConfig } from "../config.ts";
+import { ConfigError } from "../fields.ts";
+import { TemporaryError } from "../commands/command.ts";
+import { type Needs, needsOf } from "./binary.ts";
+import { deno } from "./deno.ts";
+import { permissionFlags, type Permissions } from "./permissions.ts";
+import { inOneLine, readTypeError } from "./report.ts";
+import { ROOT } from "./std.ts";
+
+/** A configuration module that cannot be used; the message begins with FILE. */
+export class BadConfig extends Error {}
+
+/** What a configuration module says. */
+export interface Loaded {
+  /** Its default export. */
+  readonly raw: unknown;
+  readonly config: ResolvedConfig;
+  /** What the binary has to be like for it. */
+  readonly needs: Needs;
+}
+
+/**
+ * Imports a configuration module, checks it and finds out what it needs.
+ *
+ * @param name how the user calls it
+ * @throws {BadConfig} where it cannot be imported or its default export is wrong
+ */
+export async function loadConfig(file: URL, name: string): Promise<Loaded> {
+  let module: { default?: unknown };
+  try {
+    const { isFile } = await Deno.stat(file);
+    if (!isFile) throw new Error("expected a TypeScript module, not this");
+    module = await import(file.href);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const reason = missing ? "no such file" : inOneLine(error);
+    throw new BadConfig(`${name}: ${reason}`);
+  }
+  if (!("default" in module)) {
+    throw new BadConfig(
+      `${name}: no default export: expected export default defineConfig({...})`,
+    );
+  }
+  try {
+    const raw = module.default;
+    const config = resolveConfig(raw);
+    return { raw, config, needs: needsOf(raw) };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new BadConfig(`${name}: ${error.message}`);
+  }
+}
+
+/**
+ * Checks the types of a configuration module.
+ *
+ * @throws {BadConfig} with the place of the first error
+ */
+export async function checkTypes(
+  file: URL,
+  name: string,
+  flags: string[],
+): Promise<void> {
+  const { success, output } = await deno(["check", ...flags, file.href]);
+  if (success) return;
+  const fault = readTypeError(output);
+  if (fault === undefined) {
+    throw new TemporaryError(`deno check failed:\n${output.trimEnd()}`);
+  }
+  const module = fault.module === file.href ? name : fault.module;
+  throw new BadConfig(
+    `${module}:${fault.line}:${fault.column}: ${fault.message}`,
+  );
+}
+
+/**
+ * Runs a configuration module once the way each connection will: with the
+ * program's permissions, and with a client where its output goes.
+ *
+ * @throws {BadConfig} where it needs more than that, or prints something
+ */
+export async function rehearse(
+  file: URL,
+  name: string,
+  permissions: Permissions,
+  flags: string[],
+): Promise<void> {
+  const script = `
+    const { resolveConfig } = await import("${new URL("lib/config.ts", ROOT)}");
+    resolveConfig((await import(${JSON.stringify(file.href)})).default);`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      ...flags,
+      ...permissionFlags(permissions),
+      `data:text/javascript,${encodeURIComponent(script)}`,
+    ],
+    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) {
+    const text = decoder.decode(stderr);
+    const reason = /^error: (?:Uncaught )?(?:\(in promise\) )?(?:\w+: )?(.*)$/m
+      .exec(text)?.[1].replace(/, run again with .*/, "") ?? text;
+    throw new BadConfig(
+      `${name}: ${reason}: expected a module that needs no more than the ` +
+        "compiled program may do",
+    );
+  }
+  const [printed] = decoder.decode(stdout).split("\n");
+  if (stdout.length > 0) {
+    throw new BadConfig(
+      `${name}: prints ${JSON.stringify(printed.slice(0, 60))}: expected a ` +
+        "module that prints nothing, for the client would read it",
+    );
+  }
+}
