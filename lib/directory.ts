@@ -2,14 +2,11 @@
  * Reads a directory of any size in bounded memory. Deno's own readDir holds the
  * whole list before it gives the first name: 600 MB for a million.
  *
- * A million names go through here under an interpreter (V8's --lite-mode), so
- * it makes no object and calls no function that a name could do without.
- *
  * @module
  */
 
 import { lazily } from "./lazily.ts";
-import { check, cString, ENOENT, isErrno, LIBC } from "./libc.ts";
+import { check, cString, ENOENT, errno, LIBC, LibcError } from "./libc.ts";
 
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;
@@ -20,6 +17,13 @@ const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 const SEEK_SET = 0;
 const HIGH = 0x1_0000_0000;
+
+// Where things are in a struct statx, in words of 32 bits: statx(2).
+const MASK = 0;
+const MODE = 7;
+const SIZE = 10;
+const BTIME = 20;
+const MTIME = 28;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
@@ -42,13 +46,30 @@ const libc = lazily(() =>
   }).symbols
 );
 
-/** What statx(2) says about one name. Times are seconds since 1970. */
-export interface FileState {
-  readonly isFile: boolean;
-  readonly size: number;
-  readonly mtime: number;
-  /** When the file was made, undefined where the file system keeps no such time. */
-  readonly birth: number | undefined;
+/** What is told of the names in a directory. */
+export interface Visitor {
+  /**
+   * Whether a name is to be looked at. Its characters are the name's bytes,
+   * where these are ASCII.
+   */
+  wanted(name: string): boolean;
+  /**
+   * There is a regular file.
+   *
+   * @param mtime seconds since 1970
+   * @param birth the same, undefined where the file system does not keep it
+   * @returns whether to stop here
+   */
+  file(
+    name: string,
+    size: number,
+    mtime: number,
+    birth: number | undefined,
+  ): boolean;
+  /** There is something else; a symbolic link is not followed. */
+  other(): void;
+  /** It cannot be looked at. What this throws is thrown. */
+  failed(error: LibcError): void;
 }
 
 /** An open directory, and a place in it. */
@@ -95,20 +116,57 @@ export class Directory {
     return new DataView(this.#records.buffer).getBigInt64(this.#at + 8, true);
   }
 
-  /**
-   * Goes to the next name, in the directory's own order; `.` and `..` are among
-   * them. Names may be removed meanwhile.
-   *
-   * @returns the name, whose characters are its bytes where these are ASCII; or
-   * undefined at the end
-   * @throws {LibcError}
-   */
-  next(): string | undefined {
-    if (this.#after >= this.#filled && !this.#read()) return undefined;
-    this.#at = this.#after;
-    this.#after += this.#lengths[(this.#at + 16) / 2];
+  /** The current name, whatever it is made of. */
+  get name(): string {
     const start = this.#at + 19;
-    return this.#text.slice(start, this.#text.indexOf("\0", start));
+    const end = this.#records.indexOf(0, start);
+    return new TextDecoder().decode(this.#records.subarray(start, end));
+  }
+
+  /**
+   * Goes through the names from here on, in the directory's own order; `.` and
+   * `..` are among them. The one that is told of is the current one. Names may
+   * be removed meanwhile.
+   *
+   * A million go through here under an interpreter (V8's --jitless), so there
+   * is no object and no call that a name could do without.
+   *
+   * @throws {LibcError} where the directory cannot be read
+   */
+  visit({ wanted, file, other, failed }: Visitor): void {
+    const { statx } = this.#libc;
+    const fd = this.#fd, records = this.#records, lengths = this.#lengths;
+    const state = this.#state, bytes = this.#stateBytes;
+    const flags = AT_SYMLINK_NOFOLLOW, mask = STATX_BASIC_STATS | STATX_BTIME;
+    while (this.#after < this.#filled || this.#read()) {
+      const text = this.#text, filled = this.#filled;
+      let next = this.#after;
+      while (next < filled) {
+        const begin = next + 19;
+        this.#at = next;
+        this.#after = next += lengths[(next + 16) / 2];
+        const name = text.slice(begin, text.indexOf("\0", begin));
+        if (!wanted(name)) continue;
+        const path = records.subarray(begin);
+        if (statx(fd, path, flags, mask, bytes) === -1) {
+          const error = missingOr("statx");
+          if (error !== undefined) failed(error);
+        } else if ((state[MODE] & S_IFMT) !== S_IFREG) {
+          other();
+        } else {
+          const size = state[SIZE + 1] === 0 ? state[SIZE] : wide(state, SIZE);
+          const mtime = state[MTIME + 1] === 0
+            ? state[MTIME] + state[MTIME + 2] / 1e9
+            : time(state, MTIME);
+          const birth = (state[MASK] & STATX_BTIME) === 0
+            ? undefined
+            : state[BTIME + 1] === 0
+            ? state[BTIME] + state[BTIME + 2] / 1e9
+            : time(state, BTIME);
+          if (file(name, size, mtime, birth)) return;
+        }
+      }
+    }
   }
 
   #read(): boolean {
@@ -123,39 +181,6 @@ export class Directory {
     return this.#filled > 0;
   }
 
-  /** The current name, whatever it is made of. */
-  get name(): string {
-    const start = this.#at + 19;
-    const end = this.#records.indexOf(0, start);
-    return new TextDecoder().decode(this.#records.subarray(start, end));
-  }
-
-  /**
-   * What there is under the current name; a symbolic link is not followed.
-   *
-   * @returns undefined where there is nothing
-   * @throws {LibcError}
-   */
-  stat(): FileState | undefined {
-    const result = this.#libc.statx(
-      this.#fd,
-      this.#records.subarray(this.#at + 19),
-      AT_SYMLINK_NOFOLLOW,
-      STATX_BASIC_STATS | STATX_BTIME,
-      this.#stateBytes,
-    );
-    if (result === -1 && isMissing("statx")) return undefined;
-    // In words of 32 bits: 0 stx_mask, 7 stx_mode, 10 stx_size, 20 stx_btime,
-    // 28 stx_mtime (statx(2)).
-    const state = this.#state;
-    return {
-      isFile: (state[7] & S_IFMT) === S_IFREG,
-      size: state[11] === 0 ? state[10] : state[10] + state[11] * HIGH,
-      mtime: time(state, 28),
-      birth: state[0] & STATX_BTIME ? time(state, 20) : undefined,
-    };
-  }
-
   /**
    * Removes the file under the current name.
    *
@@ -164,29 +189,26 @@ export class Directory {
    */
   remove(): boolean {
     const name = this.#records.subarray(this.#at + 19);
-    const result = this.#libc.unlinkat(this.#fd, name, 0);
-    return result !== -1 || !isMissing("unlink");
+    if (this.#libc.unlinkat(this.#fd, name, 0) !== -1) return true;
+    const error = missingOr("unlink");
+    if (error !== undefined) throw error;
+    return false;
   }
+}
+
+/** An unsigned number in two words. */
+function wide(words: Uint32Array, at: number): number {
+  return words[at] + words[at + 1] * HIGH;
 }
 
 /** A struct statx_timestamp: signed seconds in two words, nanoseconds in one. */
 function time(words: Uint32Array, at: number): number {
-  const high = words[at + 1] | 0;
-  const seconds = high === 0 ? words[at] : words[at] + high * HIGH;
+  const seconds = words[at] + (words[at + 1] | 0) * HIGH;
   return seconds + words[at + 2] / 1e9;
 }
 
-/**
- * Whether a call that failed did so because there is nothing of that name.
- *
- * @throws {LibcError} where it failed for another reason
- */
-function isMissing(call: string): boolean {
-  try {
-    check(call, -1);
-    return false;
-  } catch (error) {
-    if (!isErrno(error, ENOENT)) throw error;
-    return true;
-  }
+/** Why a call failed, undefined where there is nothing of that name. */
+function missingOr(call: string): LibcError | undefined {
+  const code = errno();
+  return code === ENOENT ? undefined : new LibcError(call, code);
 }

@@ -7,7 +7,7 @@
 
 import type { ResolvedConfig } from "./config.ts";
 import { Bookmark } from "./bookmark.ts";
-import { Listing } from "./listing.ts";
+import { Listing, statesAt } from "./listing.ts";
 import type { Timeouts } from "./policy.ts";
 
 /** How long one run after a connection may take, in milliseconds. */
@@ -22,7 +22,7 @@ export interface Pruned {
 }
 
 /**
- * Removes every forgotten entry.
+ * Removes every forgotten entry. Each is looked at just before it goes.
  *
  * @param options `dry`: removes nothing; `seen`: called for each entry
  * @throws {StoreError}
@@ -32,23 +32,29 @@ export function prune(
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
-  const { dry } = options;
+  const stateOf = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
   let seen = 0;
   let failure: unknown;
-  while (listing.nextName() !== undefined) {
-    try {
-      const now = Date.now() / 1000;
-      const fate = listing.removeForgotten(now, timeouts, dry);
-      if (fate === "gone") continue;
-      if (fate === "removed") removed++;
-    } catch (error) {
-      // One that stays must not keep all behind it.
-      failure ??= error;
-    }
+  // One that stays must not keep all behind it.
+  const stays = (error?: unknown) => {
+    failure ??= error;
     seen++;
     options.seen?.();
-  }
+    return false;
+  };
+  listing.visit((_, accepted, mtime) => {
+    if (stateOf(accepted, mtime) !== "expired") return stays();
+    try {
+      if (!options.dry && !listing.remove()) return false;
+    } catch (error) {
+      return stays(error);
+    }
+    removed++;
+    seen++;
+    options.seen?.();
+    return false;
+  }, stays);
   listing.close();
   return failure === undefined ? { removed, seen } : { removed, seen, failure };
 }
@@ -84,18 +90,23 @@ function removeFrom(
   most: number,
 ): bigint {
   const end = performance.now() + most;
+  const stateOf = statesAt(Date.now() / 1000, timeouts);
   const listing = new Listing(baseDir);
   let failure: unknown;
+  let stopped = false;
   try {
     seek(listing, position);
-    while (listing.nextName() !== undefined) {
+    listing.visit((_, accepted, mtime) => {
       try {
-        listing.removeForgotten(Date.now() / 1000, timeouts);
+        if (stateOf(accepted, mtime) === "expired") listing.remove();
       } catch (error) {
         failure ??= error;
       }
-      if (performance.now() >= end) return listing.position;
-    }
+      return stopped = performance.now() >= end;
+    }, (error) => {
+      failure ??= error;
+    });
+    if (stopped) return listing.position;
     // Said once a round, when all has been tried.
     if (failure !== undefined) throw failure;
     return 0n;

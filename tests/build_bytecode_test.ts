@@ -11,7 +11,7 @@ import { e2e } from "./harness/need.ts";
 import { run } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 
-const LITE = "--single-threaded,--lite-mode";
+const FLAGS = "--single-threaded,--jitless";
 
 /** A bundle without bytecode. @returns its directory, and one to work in */
 async function bundle(name: string) {
@@ -30,7 +30,7 @@ async function bundle(name: string) {
   return { scratch, directory };
 }
 
-function compiler(directory: string, scratch: string, v8Flags = LITE) {
+function compiler(directory: string, scratch: string, v8Flags = FLAGS) {
   return (module: string, output: string) =>
     makeBinary(
       { module, include: [directory], v8Flags, permissions: ["-A"] },
@@ -48,7 +48,7 @@ e2e("bytecode: V8 takes it from its like only", {}, async () => {
 
   // Made by one program, shown to another.
   Deno.removeSync(`${scratch}/clients`, { recursive: true });
-  const other = compiler(directory, scratch, `${LITE},--no-lazy`);
+  const other = compiler(directory, scratch, `${FLAGS},--no-lazy`);
   await assertRejects(
     () =>
       makeBytecode(directory, scratch, async (module, output) => {

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Listed, Listing, networkText, stateOf } from "../lib/listing.ts";
+import { type Listed, Listing, networkText, statesAt } from "../lib/listing.ts";
+import { isForgotten } from "../lib/policy.ts";
 import { entryName, parseEntryName, StoreError } from "../lib/store.ts";
 import { formatNetwork } from "../lib/address.ts";
 import { makeEntry } from "./harness/entry.ts";
@@ -12,10 +13,17 @@ new Listing("/").close();
 const TIMEOUTS = { delay: 60, retryWindow: 86400, expireAfter: 36 * 86400 };
 const DAY = 86400;
 
-function entriesOf(listing: Listing): Listed[] {
+/**
+ * The entries from here on.
+ *
+ * @param most stops after so many
+ */
+function entriesOf(listing: Listing, most = Infinity): Listed[] {
   const entries: Listed[] = [];
-  let entry: Listed | undefined;
-  while ((entry = listing.next()) !== undefined) entries.push(entry);
+  listing.visit((name, accepted, mtime, first) => {
+    entries.push({ name, accepted, mtime, first });
+    return entries.length === most;
+  });
   return entries;
 }
 
@@ -123,7 +131,7 @@ Deno.test("listing: the same names as the store's", () => {
 
 Deno.test("listing: the text of a network", () => {
   for (const name of OURS) {
-    assertEquals(networkText({ name }), formatNetwork(parseEntryName(name)!));
+    assertEquals(networkText(name), formatNetwork(parseEntryName(name)!));
   }
 });
 
@@ -179,7 +187,7 @@ Deno.test("listing: it goes on at a place from before", () => {
   const all = list(dir).entries.map(({ name }) => name);
   for (let after = 0; after < all.length; after++) {
     const first = new Listing(dir);
-    for (let i = 0; i <= after; i++) first.next();
+    assertEquals(entriesOf(first, after + 1).length, after + 1);
     const place = first.position;
     first.close();
     const second = new Listing(dir);
@@ -203,51 +211,38 @@ Deno.test("listing: the state of an entry", () => {
     [1, -400 * DAY, "known"],
   ];
   for (const [accepted, age, state] of cases) {
-    const entry = { accepted, mtime: now - age };
-    assertEquals(stateOf(entry, now, TIMEOUTS), state, `${accepted} ${age}`);
+    const mtime = now - age;
+    const stateOf = statesAt(now, TIMEOUTS);
+    assertEquals(stateOf(accepted, mtime), state, `${accepted} ${age}`);
+    const forgotten = isForgotten({ accepted, mtime }, now, TIMEOUTS);
+    assertEquals(forgotten, state === "expired", `${accepted} ${age}`);
   }
 });
 
-Deno.test("listing: removes only what is still forgotten", () => {
+Deno.test("listing: removes the entry that is visited", () => {
   const dir = emptyDir("listing");
-  const name = "192.0.2.0_24";
-  const path = `${dir}/${name}`;
-  const forgotten = () => makeEntry(name, 0, 2 * DAY, dir);
-  // What may happen between the look at an entry and its removal.
-  const meanwhile: [string, () => void, string][] = [
-    ["nothing", () => {}, "removed"],
-    ["it is touched", () => makeEntry(name, 0, 0, dir), "kept"],
-    ["it is accepted", () => makeEntry(name, 1, 2 * DAY, dir), "kept"],
-    ["it is removed", () => Deno.removeSync(path), "gone"],
-    ["it is a directory now", () => {
-      Deno.removeSync(path);
-      Deno.mkdirSync(path);
-    }, "gone"],
-  ];
-  for (const [what, happens, expected] of meanwhile) {
-    emptyDir("listing");
-    forgotten();
-    const listing = new Listing(dir);
-    const entry = listing.next()!;
-    const now = Date.now() / 1000;
-    assertEquals(stateOf(entry, now, TIMEOUTS), "expired");
-    happens();
-    const before = [...Deno.readDirSync(dir)];
-    assertEquals(listing.removeForgotten(now, TIMEOUTS), expected, what);
-    const left = expected === "removed" ? [] : before;
-    assertEquals([...Deno.readDirSync(dir)], left, what);
-    listing.close();
-  }
+  for (const name of OURS) makeEntry(name, 0, 0, dir);
+  const listing = new Listing(dir);
+  listing.visit((name) => {
+    if (name.startsWith("192.")) {
+      assertEquals(listing.remove(), true);
+      assertEquals(listing.remove(), false);
+    }
+    return false;
+  });
+  listing.close();
+  const kept = OURS.filter((name) => !name.startsWith("192."));
+  assertEquals(list(dir).names, kept.sort());
 });
 
 Deno.test("listing: an entry that vanishes is left out", () => {
   const dir = emptyDir("listing");
   for (const name of OURS) makeEntry(name, 0, 0, dir);
   const listing = new Listing(dir);
-  listing.next();
+  assertEquals(entriesOf(listing, 1).length, 1);
   // The names are read already, the files are not looked at yet.
   emptyDir("listing");
-  assertEquals(listing.next(), undefined);
+  assertEquals(entriesOf(listing), []);
   assertEquals(listing.foreign.count, 0);
   listing.close();
 });

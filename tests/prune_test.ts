@@ -123,14 +123,14 @@ Deno.test("prune: a place that is nowhere is the beginning", () => {
 Deno.test("prune: after a failure the next try is an interval later", () => {
   fill();
   Deno.writeTextFileSync(`${dir}/.prune`, "12");
-  const { nextName } = Listing.prototype;
-  Listing.prototype.nextName = () => {
+  const { visit } = Listing.prototype;
+  Listing.prototype.visit = () => {
     throw new StoreError("x", "broken");
   };
   try {
     assertThrows(() => pruneSome(config), StoreError, "x: broken");
   } finally {
-    Listing.prototype.nextName = nextName;
+    Listing.prototype.visit = visit;
   }
   assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
   pruneSome(config);
@@ -138,18 +138,22 @@ Deno.test("prune: after a failure the next try is an interval later", () => {
 });
 
 Deno.test("prune: one that stays does not keep those behind it", () => {
-  const { nextName, removeForgotten } = Listing.prototype;
-  let name = "";
-  Listing.prototype.nextName = function () {
-    const next = nextName.call(this);
-    name = next ?? "";
-    return next;
-  };
-  Listing.prototype.removeForgotten = function (now, timeouts) {
-    if (/^10\.0\.[12]\./.test(name)) throw new StoreError(name, "stays");
-    return removeForgotten.call(this, now, timeouts);
-  };
+  const { visit, remove } = Listing.prototype;
   const stay = ["10.0.1.0_24", "10.0.2.0_24"];
+  const [unseen, unmoved] = stay;
+  let current = "";
+  Listing.prototype.visit = function (told, failed) {
+    visit.call(this, (name, ...entry) => {
+      current = name;
+      if (name !== unseen) return told(name, ...entry);
+      failed!(new StoreError(name, "stays"));
+      return false;
+    }, failed);
+  };
+  Listing.prototype.remove = function () {
+    if (current === unmoved) throw new StoreError(current, "stays");
+    return remove.call(this);
+  };
   try {
     fill();
     const { removed, seen, failure } = prune(config);
@@ -161,6 +165,20 @@ Deno.test("prune: one that stays does not keep those behind it", () => {
     assertEquals(namesIn(dir), [".prune", ...stay, ...KEPT]);
     assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
   } finally {
-    Object.assign(Listing.prototype, { nextName, removeForgotten });
+    Object.assign(Listing.prototype, { visit, remove });
+  }
+});
+
+Deno.test("prune: one that somebody else removes is not counted", () => {
+  const { remove } = Listing.prototype;
+  Listing.prototype.remove = function () {
+    remove.call(this);
+    return remove.call(this);
+  };
+  try {
+    fill();
+    assertEquals(prune(config), { removed: 0, seen: 2 });
+  } finally {
+    Object.assign(Listing.prototype, { remove });
   }
 });

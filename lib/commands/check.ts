@@ -117,7 +117,10 @@ function names(dir: string): Finding {
   try {
     const listing = new Listing(dir);
     let entries = 0;
-    while (listing.next() !== undefined) entries++;
+    listing.visit(() => {
+      entries++;
+      return false;
+    });
     listing.close();
     const { example, count: foreign } = listing.foreign;
     const found = count(entries, "entry", "entries");
