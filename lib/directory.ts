@@ -128,7 +128,7 @@ export class Directory {
    * `..` are among them. The one that is told of is the current one. Names may
    * be removed meanwhile.
    *
-   * A million go through here under an interpreter (V8's --jitless), so there
+   * A million go through here under an interpreter (V8's --lite-mode), so there
    * is no object and no call that a name could do without.
    *
    * @throws {LibcError} where the directory cannot be read

@@ -11,7 +11,7 @@ import { e2e } from "./harness/need.ts";
 import { run } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 
-const FLAGS = "--single-threaded,--jitless";
+const FLAGS = "--single-threaded,--lite-mode";
 
 /** A bundle without bytecode. @returns its directory, and one to work in */
 async function bundle(name: string) {

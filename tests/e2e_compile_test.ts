@@ -31,10 +31,10 @@ export default defineConfig({ baseDir: "/tmp/x", ${fields} });
 }
 
 Deno.test("only a binary that serves pays for V8's compilers", () => {
-  const jitless = (config: Parameters<typeof needsOf>[0]) =>
-    needsOf(config).v8Flags.split(",").includes("--jitless");
-  assert(jitless({ baseDir: "/tmp/x" }));
-  assert(!jitless({ baseDir: "/tmp/x", serve: {} }));
+  const lite = (config: Parameters<typeof needsOf>[0]) =>
+    needsOf(config).v8Flags.split(",").includes("--lite-mode");
+  assert(lite({ baseDir: "/tmp/x" }));
+  assert(!lite({ baseDir: "/tmp/x", serve: {} }));
 });
 
 const REFUSALS: Refusal[] = [
