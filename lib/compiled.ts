@@ -6,11 +6,7 @@
  * @module
  */
 
-import {
-  defaultMessage,
-  resolveConfig,
-  type ResolvedConfig,
-} from "./config.ts";
+import { defaultMessage, type ResolvedConfig } from "./config.ts";
 
 /** What the configuration module exports. */
 export interface ConfigModule {
@@ -35,15 +31,16 @@ export interface Compiled {
  *
  * @throws {ConfigError} see `resolveConfig`
  */
-export function resolve(
+export async function resolve(
   { default: raw, compiled }: ConfigModule,
-): ResolvedConfig {
+): Promise<ResolvedConfig> {
   if (compiled !== undefined && compiled.raw === asJson(raw)) {
     const { deferral } = raw as { deferral?: { message?: Message } };
     const message = deferral?.message ?? defaultMessage;
     const { resolved } = compiled;
     return { ...resolved, deferral: { ...resolved.deferral, message } };
   }
+  const { resolveConfig } = await import("./seldom.ts");
   return resolveConfig(raw);
 }
 

@@ -122,11 +122,12 @@ type Level = ResolvedConfig["log"]["level"];
 export function reachesClient(fd: number): boolean {
   try {
     const own = Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    const named = !/^(socket|pipe):/.test(own);
-    if (named && !Deno.statSync(`/proc/self/fd/${fd}`).isFifo) return false;
-    return [0, 1].some((other) =>
-      Deno.readLinkSync(`/proc/self/fd/${other}`) === own
-    );
+    if (
+      Deno.readLinkSync("/proc/self/fd/0") !== own &&
+      Deno.readLinkSync("/proc/self/fd/1") !== own
+    ) return false;
+    if (own.startsWith("socket:") || own.startsWith("pipe:")) return true;
+    return Deno.statSync(`/proc/self/fd/${fd}`).isFifo === true;
   } catch {
     return true;
   }

@@ -40,7 +40,6 @@ import {
   refuseRecipients,
   type Told,
 } from "./refusal.ts";
-import { pruneSome } from "./prune.ts";
 import { cutText } from "./reply_text.ts";
 import { Store } from "./store.ts";
 import { findExemption } from "./whitelist.ts";
@@ -79,7 +78,7 @@ export async function wrap(
   }
   let config: ResolvedConfig;
   try {
-    config = resolve(await load());
+    config = await resolve(await load());
   } catch (error) {
     // How trouble is to be met is not known, so nobody is turned away.
     const log = openLog(DEFAULT_LOG, stderrIsClient);
@@ -107,11 +106,11 @@ function quiet(): () => void {
   }
 }
 
-function decide(
+async function decide(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
-): number {
+): Promise<number> {
   const who: Who = {};
   let verdict: Defer | Pass | Exempt;
   try {
@@ -137,14 +136,15 @@ function decide(
     refuseInBanner(PROBLEM, LAST_REPLY);
     return EXIT.temporary;
   }
-  pruneWhenDue(config, log);
+  await pruneWhenDue(config, log);
   return EXIT.done;
 }
 
-/** Never throws, and costs one look at a file where it is not time. */
-function pruneWhenDue(config: ResolvedConfig, log: Logger) {
+/** Never rejects, and costs one look at a file where it is not time. */
+async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   if (!isPruningDue(config.baseDir, config.prune.every)) return;
   try {
+    const { pruneSome } = await import("./seldom.ts");
     pruneSome(config);
   } catch (error) {
     log.warn(formatLine("prune", trouble(error)));

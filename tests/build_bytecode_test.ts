@@ -42,7 +42,7 @@ function compiler(directory: string, scratch: string, v8Flags = FLAGS) {
 e2e("bytecode: V8 takes it from its like only", {}, async () => {
   const { scratch, directory } = await bundle("bytecode");
   const compile = compiler(directory, scratch);
-  await makeBytecode(directory, scratch, compile);
+  await makeBytecode("rcpt", directory, scratch, compile);
   const { size } = Deno.statSync(`${directory}/${BYTECODE}`);
   assert(size > 10_000, `${size} bytes`);
 
@@ -51,7 +51,7 @@ e2e("bytecode: V8 takes it from its like only", {}, async () => {
   const other = compiler(directory, scratch, `${FLAGS},--no-lazy`);
   await assertRejects(
     () =>
-      makeBytecode(directory, scratch, async (module, output) => {
+      makeBytecode("rcpt", directory, scratch, async (module, output) => {
         await compile(module, `${output}.make`);
         await other(module, `${output}.take`);
         writeFile(

@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { bakedModule } from "../lib/build/baked.ts";
 import { type Compiled, resolve } from "../lib/compiled.ts";
 import { type Config, resolveConfig } from "../lib/config.ts";
@@ -37,7 +37,7 @@ const CONFIGS: Config[] = [
 Deno.test("compiled: it is what resolving gives", async () => {
   for (const raw of CONFIGS) {
     const compiled = await bake(raw);
-    const config = resolve({ default: raw, compiled });
+    const config = await resolve({ default: raw, compiled });
     assertEquals(config, resolveConfig(raw));
     // It was taken, not resolved.
     assertStrictEquals(config.whitelist, compiled.resolved.whitelist);
@@ -48,7 +48,7 @@ Deno.test("compiled: the message function is the module's", async () => {
   const compiled = await bake(CONFIGS[1]);
   const message = () => "another";
   const raw = { ...CONFIGS[1], deferral: { ...CONFIGS[1].deferral, message } };
-  const config = resolve({ default: raw, compiled });
+  const config = await resolve({ default: raw, compiled });
   assertStrictEquals(config.deferral.message, message);
 });
 
@@ -56,7 +56,7 @@ Deno.test("compiled: what the module says now counts", async () => {
   const compiled = await bake(CONFIGS[0]);
   const raw = { baseDir: "/x", timeouts: { delay: "2m" } };
   for (const module of [{ default: raw, compiled }, { default: raw }]) {
-    assertEquals(resolve(module), resolveConfig(raw));
+    assertEquals(await resolve(module), resolveConfig(raw));
   }
   const cycle: Record<string, unknown> = { baseDir: "/x" };
   cycle.match = cycle;
@@ -71,6 +71,9 @@ Deno.test("compiled: what the module says now counts", async () => {
     [],
   ];
   for (const raw of wrong) {
-    assertThrows(() => resolve({ default: raw, compiled }), ConfigError);
+    await assertRejects(
+      () => resolve({ default: raw, compiled }),
+      ConfigError,
+    );
   }
 });

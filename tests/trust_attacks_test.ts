@@ -102,6 +102,7 @@ function trap(): string {
       "deno.json",
       "greylist.config.ts",
       "lib/commands/mod.ts",
+      "seldom.js",
       "prune.ts",
       ".env",
       ".npmrc",

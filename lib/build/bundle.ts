@@ -10,9 +10,11 @@ import { fromFileUrl, join } from "@std/path";
 import { step } from "./deno.ts";
 import { ROOT } from "./std.ts";
 
-/** What stays a module of its own, as main.ts imports it. */
+/** What stays a module of its own, as it is named where it is imported. */
 const COMMANDS = "./lib/commands/mod.ts";
+const SELDOM = "./seldom.ts";
 const CONFIG = "./greylist.config.ts";
+const OTHERS = [COMMANDS, SELDOM, CONFIG];
 
 /** Files of a bundle that others have to know. */
 export const SCRIPT = "greylist.script";
@@ -52,9 +54,9 @@ export async function makeBundle(
   const source = (name: string) => fromFileUrl(new URL(name, ROOT));
   await bundle(config, asJavaScript(CONFIG));
   await bundle(source(COMMANDS), asJavaScript(COMMANDS));
+  await bundle(source(`lib/${SELDOM}`), asJavaScript(SELDOM));
   const main = await bundle(source("main.ts"), "main.js", [
-    `--external=${COMMANDS}`,
-    `--external=${CONFIG}`,
+    ...OTHERS.map((name) => `--external=${name}`),
   ]);
   const script = scriptOf(await Deno.readTextFile(main));
   await Deno.remove(main);
@@ -77,7 +79,7 @@ export function scriptOf(bundle: string): string {
   const main = /export\s*\{\s*([\w$]+) as main\s*\};?\s*$/;
   let text = bundle.replace(main, "return $1;");
   text = text.replaceAll("import.meta.main", "false");
-  for (const name of [COMMANDS, CONFIG]) {
+  for (const name of OTHERS) {
     text = text.replaceAll(
       `import("${name}")`,
       `load("${asJavaScript(name)}")`,

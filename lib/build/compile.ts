@@ -53,6 +53,7 @@ async function build(
   await makeBundle(baked, bundle, await stdFlags(std, scratch));
   const like = { include: [bundle], v8Flags };
   await makeBytecode(
+    config.deferral.at,
     bundle,
     scratch,
     (module, output) =>
