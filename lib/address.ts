@@ -96,7 +96,10 @@ function parseGroups(text: string, mayEndInIPv4: boolean) {
 /** The canonical text of an address; for IPv6 that of RFC 5952 section 4. */
 export function formatAddress({ family, value }: Address): string {
   if (family === 4) {
-    return [24n, 16n, 8n, 0n].map((shift) => value >> shift & 0xffn).join(".");
+    const bits = Number(value);
+    return `${bits >>> 24}.${bits >>> 16 & 255}.${bits >>> 8 & 255}.${
+      bits & 255
+    }`;
   }
   const groups: string[] = [];
   for (let shift = 112n; shift >= 0n; shift -= 16n) {

@@ -185,7 +185,7 @@ const ROWS = {
   ],
   memory: ["rcpt", "rblsmtpd"],
   sessions: ["rcpt", "rblsmtpd", "rblsmtpdAlone", "true"],
-  serve: ["at20", "at100", "strangers", "accepted", "upload"],
+  serve: ["at20", "at100", "strangers", "accepted", "dialogue", "upload"],
   crowd: ["serve"],
   listing: ["findPrintf", "info", "findDelete", "prune"],
 };

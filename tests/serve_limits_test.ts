@@ -11,6 +11,7 @@ import {
 } from "./harness/process.ts";
 import { lines, logged, serving } from "./harness/serving.ts";
 import { Client } from "./harness/smtp.ts";
+import { denying } from "./harness/strace.ts";
 
 const BUSY = "421 4.3.2 Too many connections, please try again later";
 
@@ -65,6 +66,27 @@ e2e("serve limits: who comes above limit waits for a place", {}, async () => {
   const order = lines().filter((line) => /^pass /.test(line))
     .map((line) => /ip=(\S+)/.exec(line)![1]);
   assertEquals(order, ["127.0.0.1", "127.0.0.1", "127.0.0.3", "127.0.0.5"]);
+});
+
+e2e("serve limits: the same on a kernel that has no pidfd_open", {
+  programs: ["strace"],
+}, async () => {
+  await using server = await serving({
+    whitelist: { networks: ["127.0.0.0/8"] },
+    serve: { limit: 1 },
+  }, { before: denying("pidfd_open", "ENOSYS") });
+  const { port } = server;
+  for (let i = 0; i < 3; i++) {
+    const [a, b] = [await arrive(port), await arrive(port)];
+    assertEquals(await a.reply(), NEXT);
+    await quit(a);
+    assertEquals(await b.reply(), NEXT);
+    await quit(b);
+    const ends = 2 * (i + 1);
+    const ended = (line: string) =>
+      /^end ip=127\.0\.0\.1 .* code=0$/.test(line);
+    await waitFor("the ends", () => lines().filter(ended).length === ends);
+  }
 });
 
 e2e("serve limits: who waits too long is told so", {}, async () => {

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { close, poll, POLLIN } from "../lib/descriptor.ts";
 import { LibcError } from "../lib/libc.ts";
+import { localOf } from "../lib/socket.ts";
 import { Poll } from "../lib/serve/kernel.ts";
-import { Programs } from "../lib/serve/programs.ts";
+import { Programs, type Starter } from "../lib/serve/programs.ts";
 import { Spawner } from "../lib/serve/spawn.ts";
 import { DEADLINE, waitFor } from "./harness/process.ts";
 import { ABI, isOpen, type Pair, pair } from "./harness/pair.ts";
@@ -20,18 +21,21 @@ class House {
   readonly broken = new Set<number>();
   readonly #spawner = new Spawner(ABI, ["/bin/sh", "-c", "read x; exit 3"]);
 
-  constructor(limit: number) {
-    const start = (
-      fd: number,
-      variables: Record<string, string | undefined>,
-    ) => {
-      if (this.broken.has(fd)) throw new LibcError("start", EAGAIN);
-      return this.#spawner.spawn(fd, variables);
+  /** @param beside whether programs are started in another thread */
+  constructor(limit: number, beside: boolean) {
+    const starter: Starter = {
+      start: (fd, variables, done) => {
+        if (this.broken.has(fd)) done(new LibcError("start", EAGAIN));
+        else if (beside) this.#spawner.spawnBeside(fd, variables, done);
+        else done(this.#spawner.spawn(fd, variables));
+      },
+      settle: () => this.#spawner.settle(),
     };
-    this.programs = new Programs(this.poll, start, limit, PATIENCE);
+    this.programs = new Programs(this.poll, starter, limit, PATIENCE);
   }
 
-  run({ fd }: { fd: number }, name: string, now = 0): void {
+  /** Waits until all programs are there that have been started. */
+  async run({ fd }: { fd: number }, name: string, now = 0): Promise<void> {
     const note = (event: string) => () => {
       this.events.push(`${name} ${event}`);
     };
@@ -44,6 +48,10 @@ class House {
       waited: note("waited"),
       left: note("left"),
     }, now);
+    await waitFor("the start", () => {
+      this.programs.settle();
+      return this.programs.starting === 0;
+    });
   }
 
   /** Sees to what happens until something was called. */
@@ -51,7 +59,7 @@ class House {
     const end = Date.now() + DEADLINE * 1000;
     while (!this.events.includes(event)) {
       if (Date.now() > end) throw new Error(`${event}: ${this.events}`);
-      this.programs.reap();
+      this.programs.settle();
       const count = await this.poll.wait(10);
       for (let i = 0; i < count; i++) {
         const ready = this.poll.event(i);
@@ -69,20 +77,33 @@ class House {
   }
 }
 
-Deno.test("serve programs: as many as may run, then in the order in which they came", async () => {
-  const house = new House(2);
+/** What was a connection may be the descriptor of something else now. */
+function isConnection(fd: number): boolean {
+  return localOf(fd) !== undefined;
+}
+
+/** Whether programs are started in other threads or not, all is as it should. */
+function test(name: string, run: (beside: boolean) => Promise<void>): void {
+  for (const beside of [false, true]) {
+    const how = beside ? "in another thread" : "here";
+    Deno.test(`serve programs, started ${how}: ${name}`, () => run(beside));
+  }
+}
+
+test("as many as may run, then in the order in which they came", async (beside) => {
+  const house = new House(2, beside);
   using one = await pair();
   using two = await pair();
   using three = await pair();
   using four = await pair();
-  house.run(one, "one");
-  house.run(two, "two");
-  house.run(three, "three");
-  house.run(four, "four");
+  await house.run(one, "one");
+  await house.run(two, "two");
+  await house.run(three, "three");
+  await house.run(four, "four");
   assertEquals(house.events, ["one starts", "two starts"]);
   assertEquals(house.programs.waiting, 2);
   // The program has the connection, this process has not.
-  assert(!isOpen(one.fd) && !isOpen(two.fd));
+  assert(!isConnection(one.fd) && !isConnection(two.fd));
   assert(isOpen(three.fd) && isOpen(four.fd));
 
   two.client.close();
@@ -96,14 +117,14 @@ Deno.test("serve programs: as many as may run, then in the order in which they c
   await house.finish([three, "three"], [four, "four"]);
 });
 
-Deno.test("serve programs: who has waited too long gets the connection back", async () => {
-  const house = new House(1);
+test("who has waited too long gets the connection back", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
   using two = await pair();
   using three = await pair();
-  house.run(one, "one");
-  house.run(two, "two", 100);
-  house.run(three, "three", 200);
+  await house.run(one, "one");
+  await house.run(two, "two", 100);
+  await house.run(three, "three", 200);
   assertEquals(house.programs.next(), 100 + PATIENCE);
   house.programs.expire(99 + PATIENCE);
   assertEquals(house.events, ["one starts"]);
@@ -120,14 +141,14 @@ Deno.test("serve programs: who has waited too long gets the connection back", as
   await house.finish([three, "three"]);
 });
 
-Deno.test("serve programs: who hangs up while waiting is not started", async () => {
-  const house = new House(1);
+test("who hangs up while waiting is not started", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
   using two = await pair();
   using three = await pair();
-  house.run(one, "one");
-  house.run(two, "two");
-  house.run(three, "three");
+  await house.run(one, "one");
+  await house.run(two, "two");
+  await house.run(three, "three");
   two.client.close();
   await house.until("two left");
   assert(!isOpen(two.fd));
@@ -144,12 +165,12 @@ Deno.test("serve programs: who hangs up while waiting is not started", async () 
   await house.finish([three, "three"]);
 });
 
-Deno.test("serve programs: words of who waits are the program's", async () => {
-  const house = new House(1);
+test("words of who waits are the program's", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
   using two = await pair();
-  house.run(one, "one");
-  house.run(two, "two");
+  await house.run(one, "one");
+  await house.run(two, "two");
   await two.client.write(new TextEncoder().encode("a line\n"));
   // They have arrived here, and do not keep this process busy.
   await waitFor("the line", () => poll(two.fd, POLLIN, 0));
@@ -160,22 +181,22 @@ Deno.test("serve programs: words of who waits are the program's", async () => {
   await house.until("two ended 3");
 });
 
-Deno.test("serve programs: one that cannot be started takes no place", async () => {
-  const house = new House(1);
+test("one that cannot be started takes no place", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
   using two = await pair();
   using three = await pair();
   house.broken.add(one.fd);
-  house.run(one, "one");
+  await house.run(one, "one");
   assertEquals(house.events, ["one starts", `one failed ${EAGAIN}`]);
   assert(isOpen(one.fd));
-  house.run(two, "two");
+  await house.run(two, "two");
   assertEquals(house.events[2], "two starts");
   // Nor in the queue, where nobody would start the next one.
   house.broken.add(three.fd);
   using four = await pair();
-  house.run(three, "three");
-  house.run(four, "four");
+  await house.run(three, "three");
+  await house.run(four, "four");
   await house.finish([two, "two"]);
   await house.until("four starts");
   assertEquals(house.events.slice(3), [
@@ -190,14 +211,14 @@ Deno.test("serve programs: one that cannot be started takes no place", async () 
   await house.finish([four, "four"]);
 });
 
-Deno.test("serve programs: stopping gives back who waits, and nothing else", async () => {
-  const house = new House(1);
+test("stopping gives back who waits, and nothing else", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
   using two = await pair();
   using three = await pair();
-  house.run(one, "one");
-  house.run(two, "two");
-  house.run(three, "three");
+  await house.run(one, "one");
+  await house.run(two, "two");
+  await house.run(three, "three");
   house.programs.shutDown();
   assertEquals(house.events, ["one starts", "two waited", "three waited"]);
   assertEquals(house.programs.waiting, 0);
@@ -207,25 +228,76 @@ Deno.test("serve programs: stopping gives back who waits, and nothing else", asy
   await house.finish([one, "one"]);
 });
 
-Deno.test("serve programs: one that cannot be watched does not wait", async () => {
-  const house = new House(1);
+test("one that cannot be watched does not wait", async (beside) => {
+  const house = new House(1, beside);
   using one = await pair();
-  house.run(one, "one");
-  house.run({ fd: 1_000_000 }, "two");
+  await house.run(one, "one");
+  await house.run({ fd: 1_000_000 }, "two");
   assertEquals(house.events, ["one starts", "two waited"]);
   assertEquals(house.programs.waiting, 0);
   await house.finish([one, "one"]);
 });
 
-Deno.test("serve programs: a program that nobody started is nobody's", async () => {
-  const house = new House(1);
+test("a program that nobody started is nobody's", async (beside) => {
+  const house = new House(1, beside);
   using stray = await pair();
-  new Spawner(ABI, ["true"]).spawn(stray.fd, {});
+  const pid = new Spawner(ABI, ["true"]).spawn(stray.fd, {});
   close(stray.fd);
   // The end of the connection is the end of the program.
   assertEquals(await stray.rest(), "");
   using one = await pair();
-  house.run(one, "one");
+  await house.run(one, "one");
+  await waitFor("the end of the stray", () => {
+    house.programs.expire(0);
+    return !isProcess(pid);
+  });
   await house.finish([one, "one"]);
   assertEquals(house.events, ["one starts", "one ended 3"]);
+});
+
+function isProcess(pid: number): boolean {
+  try {
+    Deno.statSync(`/proc/${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test("one whose end nobody tells of is found", async (beside) => {
+  const house = new House(1, beside);
+  using one = await pair();
+  using two = await pair();
+  // Nothing can be watched by this, as if descriptors had run out.
+  const { add } = house.poll;
+  house.poll.add = () => {
+    throw new LibcError("epoll_ctl", EAGAIN);
+  };
+  await house.run(one, "one");
+  house.poll.add = add;
+  await house.run(two, "two");
+  one.client.close();
+  await waitFor("the end of one", () => {
+    house.programs.expire(0);
+    return house.events.includes("one ended 3");
+  });
+  assertEquals(house.events.at(-1), "two starts");
+  await house.finish([two, "two"]);
+});
+
+test("descriptors are given back", async (beside) => {
+  const house = new House(2, beside);
+  assertEquals(house.programs.descriptors, 0);
+  using one = await pair();
+  using two = await pair();
+  using three = await pair();
+  await house.run(one, "one");
+  await house.run(two, "two");
+  await house.run(three, "three");
+  // Two programs are watched, one client waits.
+  assertEquals(house.programs.descriptors, 3);
+  await house.finish([one, "one"], [two, "two"]);
+  await house.until("three starts");
+  await house.finish([three, "three"]);
+  assertEquals(house.programs.descriptors, 0);
 });

@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { close } from "../lib/descriptor.ts";
+import { close, poll, POLLIN } from "../lib/descriptor.ts";
 import { ENOENT, LibcError } from "../lib/libc.ts";
-import { type Ended, reap, Spawner } from "../lib/serve/spawn.ts";
+import {
+  type Ended,
+  endOf,
+  Spawner,
+  watchProcess,
+} from "../lib/serve/spawn.ts";
 import { evaluate, moduleUrl } from "./harness/evaluate.ts";
 import { waitFor } from "./harness/process.ts";
 import { ROOT, writeFile } from "./harness/root.ts";
@@ -9,13 +14,11 @@ import { ABI, pair } from "./harness/pair.ts";
 
 const EACCES = 13;
 
-/** How the one program that runs has ended. */
-async function end(): Promise<Ended> {
-  const [ended, ...more] = await waitFor("the end", () => {
-    const all = [...reap()];
-    return all.length > 0 && all;
-  });
-  assertEquals(more, []);
+/** How a program has ended. */
+async function end(pid: number): Promise<Ended> {
+  const ended = await waitFor("the end", () => endOf(pid));
+  // It is told once.
+  assertEquals(endOf(pid), undefined);
   return ended;
 }
 
@@ -32,7 +35,7 @@ async function start(
   await connection.client.write(new TextEncoder().encode(input));
   await connection.client.closeWrite();
   const text = await connection.rest();
-  const ended = await end();
+  const ended = await end(pid);
   assertEquals(ended.pid, pid);
   return { text, ended };
 }
@@ -102,7 +105,7 @@ Deno.test("serve spawn: how it ended", async () => {
     const { pid: _, ...rest } = ended;
     assertEquals(rest, how, script);
   }
-  assertEquals([...reap()], []);
+  assertEquals(endOf(-1), undefined);
 });
 
 Deno.test("serve spawn: several that have ended are given once each", async () => {
@@ -113,11 +116,12 @@ Deno.test("serve spawn: several that have ended are given once each", async () =
     (_, i) => spawner.spawn(connection.fd, { NUMBER: `${i}`, [`V${i}`]: "" }),
   );
   close(connection.fd);
-  assertEquals([...reap()], []);
+  assertEquals(endOf(-1), undefined);
   connection.client.close();
   const ended: Ended[] = [];
   await waitFor("all of them", () => {
-    ended.push(...reap());
+    let how: Ended | undefined;
+    while ((how = endOf(-1)) !== undefined) ended.push(how);
     return ended.length >= pids.length;
   });
   assertEquals(ended.map(({ pid }) => pid).sort(), pids.sort());
@@ -143,9 +147,102 @@ Deno.test("serve spawn: what cannot be started", async () => {
     );
     assertEquals(error.code, code, program);
     // No process is left behind.
-    assertEquals([...reap()], []);
+    assertEquals(endOf(-1), undefined);
   }
   close(connection.fd);
+});
+
+Deno.test("serve spawn: a program that is not where it was", async () => {
+  using connection = await pair();
+  const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
+  const spawner = new Spawner(ABI, ["echo", "found"], found);
+  Deno.removeSync(found);
+  const pid = spawner.spawn(connection.fd, {});
+  close(connection.fd);
+  assertEquals(await connection.rest(), "found\n");
+  assertEquals(await end(pid), { pid, code: 0 });
+  // With a slash in its name it is nowhere else.
+  const gone = new Spawner(ABI, [found], found);
+  const error = assertThrows(() => gone.spawn(1, {}), LibcError);
+  assertEquals(error.code, ENOENT);
+});
+
+Deno.test("serve spawn: beside everything else, and several at once", async () => {
+  const pairs = await Promise.all(Array.from({ length: 20 }, pair));
+  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "echo $NUMBER; exit 3"]);
+  const results: (number | LibcError)[] = [];
+  for (const [i, { fd }] of pairs.entries()) {
+    spawner.spawnBeside(fd, { NUMBER: `${i}` }, (result) => {
+      close(fd);
+      results[i] = result;
+    });
+  }
+  assertEquals(spawner.starting, 20);
+  assertEquals(results, []);
+  await waitFor("all of them", () => {
+    // Without a look at promises, as `serve` has it while much is to be done.
+    spawner.settle();
+    return spawner.starting === 0;
+  });
+  for (const [i, connection] of pairs.entries()) {
+    assertEquals(await connection.rest(), `${i}\n`);
+    const pid = results[i] as number;
+    assertEquals(await end(pid), { pid, code: 3 });
+    connection[Symbol.dispose]();
+  }
+});
+
+Deno.test("serve spawn: beside, and the promise tells", async () => {
+  using connection = await pair();
+  const spawner = new Spawner(ABI, ["true"]);
+  const pid = await new Promise<number | LibcError>((done) =>
+    spawner.spawnBeside(connection.fd, {}, done)
+  ) as number;
+  assertEquals(spawner.starting, 0);
+  close(connection.fd);
+  assertEquals(await connection.rest(), "");
+  assertEquals(await end(pid), { pid, code: 0 });
+});
+
+Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async () => {
+  using connection = await pair();
+  const { fd } = connection;
+  const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
+  const found = `${ROOT}/spawn/none`;
+  const start = (...args: ConstructorParameters<typeof Spawner>) =>
+    new Promise<number | LibcError>((done) =>
+      new Spawner(...args).spawnBeside(fd, {}, done)
+    );
+  for (
+    const [result, code] of [
+      [await start(ABI, [found], found), ENOENT],
+      [await start(ABI, [plain]), EACCES],
+    ] as const
+  ) {
+    assert(result instanceof LibcError, `${result}`);
+    assertEquals([result.code, result.message.split(":")[0]], [code, "start"]);
+  }
+  const pid = await start(ABI, ["true"], found);
+  close(fd);
+  await end(pid as number);
+  assertEquals(endOf(-1), undefined);
+});
+
+Deno.test("serve spawn: a descriptor tells of the end, also of one that is over", async () => {
+  using connection = await pair();
+  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line"]);
+  const pid = spawner.spawn(connection.fd, {});
+  close(connection.fd);
+  const watch = watchProcess(pid);
+  assertEquals(poll(watch, POLLIN, 0), false);
+  connection.client.close();
+  await waitFor("the end", () => poll(watch, POLLIN, 0));
+  const again = watchProcess(pid);
+  assertEquals(poll(again, POLLIN, 0), true);
+  close(watch);
+  close(again);
+  await end(pid);
+  assertThrows(() => watchProcess(pid), LibcError, "pidfd_open: ");
 });
 
 /**
@@ -169,9 +266,9 @@ async function find(before: string, script: string, shell?: string) {
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
     const fd = openForWriting(${JSON.stringify(path)}, "existing");
-    new spawn.Spawner(abiOf(Deno.build), program)
+    const pid = new spawn.Spawner(abiOf(Deno.build), program)
       .spawn(fd, { GIVEN: "1", GONE: undefined });
-    while ([...spawn.reap()].length === 0) {
+    while (spawn.endOf(pid) === undefined) {
       await new Promise((done) => setTimeout(done, 10));
     }`;
   const { code: exit, stderr } = await evaluate(code, shell);
@@ -202,13 +299,30 @@ function signals(status: string, line: string): number[] {
 Deno.test("serve spawn: signals are what a program expects", async () => {
   const SIGPIPE = 13;
   const SIGXFSZ = 25;
+  const SIGHUP = 1;
+  const SIGTERM = 15;
+  const before = `
+    ignoreFileSizeSignal();
+    Deno.addSignalListener("SIGTERM", () => {});`;
   const script = "cat /proc/$PPID/status; echo ---; cat /proc/self/status";
-  const text = await find("ignoreFileSizeSignal();", script);
-  const [own, program] = text.split("---");
-  const ignored = signals(own, "SigIgn");
-  assert(ignored.includes(SIGPIPE) && ignored.includes(SIGXFSZ), own);
-  assertEquals(signals(program, "SigIgn"), []);
-  assertEquals(signals(program, "SigBlk"), []);
+  for (
+    const [shell, kept] of [
+      ["", []],
+      ["env --ignore-signal=HUP ", [SIGHUP]],
+      // The kernel would not tell how a program has ended.
+      ["env --ignore-signal=CHLD ", []],
+    ] as const
+  ) {
+    const text = await find(before, script, `exec ${shell}"$@"`);
+    const [own, program] = text.split("---");
+    const ignored = signals(own, "SigIgn");
+    assertEquals(ignored, [...kept, SIGPIPE, SIGXFSZ]);
+    assert(signals(own, "SigCgt").includes(SIGTERM), own);
+    // What was ignored before this process began stays so.
+    assertEquals(signals(program, "SigIgn"), [...kept]);
+    assertEquals(signals(program, "SigCgt"), []);
+    assertEquals(signals(program, "SigBlk"), []);
+  }
 });
 
 Deno.test("serve spawn: nothing else that is open here is open there", async () => {

@@ -44,7 +44,8 @@ DESCRIPTION
 
   "greylist serve" takes turns with tcpserver, which starts rblsmtpd with
   RBLSMTPD set for clients that are to be deferred, and the same program as
-  serve for those that are let in. Both log each client to a file.
+  serve for those that are let in. Both log each client to a file. Where
+  "ulimit -n" is below 1208, serve has to start programs one at a time.
 
   CPU ratio sessions for the same processor time, programs included
   each ...  clients that were never seen: serve makes a file for each, and the
@@ -67,7 +68,7 @@ OPTIONS
               pss, private, tables, data (megabytes), fit
             sessions.{rcpt,rblsmtpd,rblsmtpdAlone,true}
               at1, at20, at100 (sessions a second)
-            serve.{at20,at100,strangers,accepted,upload}
+            serve.{at20,at100,strangers,accepted,dialogue,upload}
               tcpserver, serve (a second), ratio, cpuRatio, p99
               (milliseconds), client (percent)
             crowd.{serve}

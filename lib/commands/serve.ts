@@ -26,7 +26,8 @@ import {
 import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
-import { Spawner } from "../serve/spawn.ts";
+import { canWatch, Spawner } from "../serve/spawn.ts";
+import { starterOf } from "../serve/starter.ts";
 import { becomeUser, findGroup, findUser, groupId, userId } from "../user.ts";
 import { findProgram } from "./account.ts";
 import {
@@ -120,24 +121,15 @@ async function serve(
   const wanted = descriptorsFor(serve);
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
-  // Programs find the limit that this one found. No longer than for the start
-  // itself: the C library refuses to hand on a descriptor beyond the limit.
-  const spawner = new Spawner(abi, program, (start) => {
-    if (limit.soft === before.soft) return start();
-    setDescriptorLimit(before);
-    try {
-      start();
-    } finally {
-      setDescriptorLimit(limit);
-    }
-  });
+  const found = findProgram(program[0]);
+  const spawner = new Spawner(abi, program, found);
   const poll = new Poll(abi);
   const reception = new Reception({
     config,
     serve,
     poll,
     program: program[0],
-    start: (socket, variables) => spawner.spawn(socket, variables),
+    starter: starterOf(spawner, before, limit),
     // No client is on a descriptor that this program began with.
     openLog: () => openLog(config.log, false),
   });
@@ -148,14 +140,16 @@ async function serve(
     listeners: opened.map(({ fd }) => fd),
     room: Math.max(1, Number(limit.soft) - RESERVE),
   });
-  Deno.addSignalListener("SIGCHLD", () => reception.reap());
+  // Before Linux 5.3, and where a container forbids the call, a signal has to
+  // tell that programs have ended.
+  if (!canWatch()) Deno.addSignalListener("SIGCHLD", () => poll.wake());
   Deno.addSignalListener("SIGHUP", () => reception.reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => server.stop());
   }
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
-  if (findProgram(program[0]) === undefined) {
+  if (found === undefined) {
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
     reception.log.error(formatLine("serve", { what: quote(what) }));
   }

@@ -72,8 +72,13 @@ export const C = {
   POSIX_SPAWN_SETSIGDEF: 4,
   POSIX_SPAWN_SETSIGMASK: 8,
   SIGPIPE: 13,
+  SIGCHLD: 17,
   SIGXFSZ: 25,
+  SIGRTMAX: 64,
+  SIG_IGN: 1n,
   WNOHANG: 1,
+  /** A number of syscall(2): uapi/asm/unistd_64.h, uapi/asm-generic/unistd.h. */
+  SYS_PIDFD_OPEN: 434,
 } as const;
 
 /** errno values that `serve` decides by: uapi/asm-generic/errno.h. */

@@ -22,13 +22,13 @@ const libc = lazily(() =>
 export const RESERVE = 64;
 
 /**
- * How many descriptors are wanted: for all that may be deferred at once, as many
- * again as there are programs for clients that wait for one, and the reserve.
+ * How many descriptors are wanted: for all that may be deferred at once, one for
+ * each program, as many again for clients that wait for one, and the reserve.
  */
 export function descriptorsFor(
   { limit, deferredLimit }: Pick<ServeConfig, "limit" | "deferredLimit">,
 ): bigint {
-  return BigInt(limit + deferredLimit + 2 * RESERVE);
+  return BigInt(2 * limit + deferredLimit + 2 * RESERVE);
 }
 
 /** How many a process may have: RLIMIT_NOFILE of getrlimit(2). */

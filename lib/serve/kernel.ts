@@ -287,7 +287,7 @@ export class Poll {
     const { epoll_wait } = libc();
     const ready = epoll_wait(this.#fd, this.#eventsAt, MOST, moment);
     if (ready >= 0) return ready;
-    // Most likely a program has ended: no reason to leave for the wait.
+    // A signal has come: no reason to leave for the wait.
     return this.#count(epoll_wait(this.#fd, this.#eventsAt, MOST, moment));
   }
 

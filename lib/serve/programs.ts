@@ -10,13 +10,19 @@ import { LibcError } from "../libc.ts";
 import { C } from "./abi.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Poll } from "./kernel.ts";
-import { type Ended, reap } from "./spawn.ts";
+import {
+  type Done,
+  type Ended,
+  endOf,
+  type Variables,
+  watchProcess,
+} from "./spawn.ts";
 
 /** A client that is to get a program. */
 export interface Job {
   readonly fd: number;
   /** The program's environment besides this process's own. */
-  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly variables: Variables;
   /** Called just before the program is started. */
   starts(): void;
   /** It cannot be started; the connection is the caller's again. */
@@ -29,18 +35,37 @@ export interface Job {
   left(): void;
 }
 
-/** Starts a program on a descriptor, with variables; gives its process id. */
-export type StartProgram = (
-  fd: number,
-  variables: Job["variables"],
-) => number;
+/** Starts programs. */
+export interface Starter {
+  /** Starts one on a descriptor; `done` is called now, or later. */
+  start(fd: number, variables: Variables, done: Done): void;
+  /** Calls the `done` of those that are there. */
+  settle(): void;
+}
+
+/** A program that runs. */
+interface Running {
+  readonly job: Job;
+  /** The descriptor that tells of its end, where there is one. */
+  readonly watch: number | undefined;
+}
+
+/**
+ * How many programs are started at once at most: each takes a thread, of which
+ * the runtime has 512, and one of those waits for events.
+ */
+const STARTS = 256;
 
 /** The programs that run and the clients that wait. Times are milliseconds. */
 export class Programs {
   readonly #poll: Poll;
-  readonly #start: StartProgram;
+  readonly #starter: Starter;
   readonly #limit: number;
-  readonly #running = new Map<number, Job>();
+  #starting = 0;
+  /** By process id. */
+  readonly #running = new Map<number, Running>();
+  /** Process ids by the descriptor that tells of the end. */
+  readonly #watches = new Map<number, number>();
   /** In the order in which they came. */
   readonly #waiting = new Map<number, Job>();
   readonly #patience: Deadlines;
@@ -49,14 +74,9 @@ export class Programs {
    * @param limit how many run at once
    * @param patience how long a client waits for a place, in milliseconds
    */
-  constructor(
-    poll: Poll,
-    start: StartProgram,
-    limit: number,
-    patience: number,
-  ) {
+  constructor(poll: Poll, starter: Starter, limit: number, patience: number) {
     this.#poll = poll;
-    this.#start = start;
+    this.#starter = starter;
     this.#limit = limit;
     this.#patience = new Deadlines(patience);
   }
@@ -66,13 +86,28 @@ export class Programs {
     return this.#waiting.size;
   }
 
+  /** How many descriptors they take up. */
+  get descriptors(): number {
+    return this.#waiting.size + this.#starting + this.#watches.size;
+  }
+
+  /** How many programs are being started. */
+  get starting(): number {
+    return this.#starting;
+  }
+
+  get #hasPlace(): boolean {
+    return this.#running.size + this.#starting < this.#limit &&
+      this.#starting < STARTS;
+  }
+
   /**
    * Starts the program, now or when there is a place.
    *
    * @param now from `performance.now()`
    */
   run(job: Job, now: number): void {
-    if (this.#running.size < this.#limit) return this.#run(job);
+    if (this.#hasPlace) return this.#start(job);
     try {
       this.#poll.add(job.fd, C.EPOLLRDHUP);
     } catch {
@@ -82,24 +117,64 @@ export class Programs {
     this.#patience.start(job.fd, now);
   }
 
-  #run(job: Job): void {
+  #start(job: Job): void {
     job.starts();
-    let pid: number;
-    try {
-      pid = this.#start(job.fd, job.variables);
-    } catch (error) {
-      return job.failed(error as LibcError);
-    }
-    this.#running.set(pid, job);
-    close(job.fd);
+    this.#starting++;
+    this.#starter.start(job.fd, job.variables, (result) => {
+      this.#starting--;
+      if (typeof result === "number") {
+        close(job.fd);
+        this.#running.set(result, { job, watch: this.#watch(result) });
+        if (this.#running.size > this.#watches.size) this.#collect();
+      } else {
+        job.failed(result);
+        this.#startNext();
+      }
+    });
   }
 
-  /** A client that waits may have hung up. */
+  /** Finishes what has been started. */
+  settle(): void {
+    if (this.#starting > 0) this.#starter.settle();
+  }
+
+  /** @returns undefined where that is not possible: its end is noticed later */
+  #watch(pid: number): number | undefined {
+    try {
+      const fd = watchProcess(pid);
+      this.#watches.set(fd, pid);
+      this.#poll.add(fd, C.EPOLLIN);
+      return fd;
+    } catch {
+      // Descriptors have run out, in the whole system most likely.
+      return undefined;
+    }
+  }
+
+  /** A program has ended, or a client that waits has hung up. */
   ready(fd: number): void {
+    const pid = this.#watches.get(fd);
+    if (pid !== undefined) {
+      this.#ended(endOf(pid));
+      return;
+    }
     const job = this.#take(fd);
     if (job === undefined) return;
     close(fd);
     job.left();
+  }
+
+  #ended(how: Ended | undefined): void {
+    const running = how && this.#running.get(how.pid);
+    if (running === undefined) return;
+    const { job, watch } = running;
+    this.#running.delete(how!.pid);
+    if (watch !== undefined) {
+      this.#watches.delete(watch);
+      close(watch);
+    }
+    job.ended(how!);
+    this.#startNext();
   }
 
   /** Takes a client out of those that wait. */
@@ -113,16 +188,11 @@ export class Programs {
     return job;
   }
 
-  /** Sees to the programs that have ended, and starts what waits. */
-  reap(): void {
-    for (const how of reap()) {
-      const job = this.#running.get(how.pid);
-      this.#running.delete(how.pid);
-      job?.ended(how);
-    }
+  /** Starts what waits, as far as there are places. */
+  #startNext(): void {
     for (const fd of this.#waiting.keys()) {
-      if (this.#running.size >= this.#limit) return;
-      this.#run(this.#take(fd)!);
+      if (!this.#hasPlace) return;
+      this.#start(this.#take(fd)!);
     }
   }
 
@@ -131,9 +201,22 @@ export class Programs {
     return this.#patience.next();
   }
 
-  /** Gives up on who has waited too long. */
+  /** Gives up on who has waited too long, and looks for what nobody told of. */
   expire(now: number): void {
+    this.#collect();
     for (const fd of this.#patience.expired(now)) this.#take(fd)?.waited();
+  }
+
+  /**
+   * Sees to programs that have ended and could not be watched, and to what others
+   * have left to this process as the first of a container. Not while programs are
+   * started: of those that fail the C library wants to know itself.
+   */
+  #collect(): void {
+    let how: Ended | undefined;
+    while (this.#starting === 0 && (how = endOf(-1)) !== undefined) {
+      this.#ended(how);
+    }
   }
 
   /** Gives up on all that wait. */

@@ -44,7 +44,7 @@ import { Announcement, Deferrals } from "./deferrals.ts";
 import { tcpEnvironment } from "./environment.ts";
 import type { Accepted, Poll } from "./kernel.ts";
 import { hostOf } from "./names.ts";
-import { Programs, type StartProgram } from "./programs.ts";
+import { Programs, type Starter } from "./programs.ts";
 import { admit } from "./rules.ts";
 import type { Ended } from "./spawn.ts";
 import { Whitelists } from "./whitelists.ts";
@@ -56,7 +56,7 @@ export interface Setup {
   readonly poll: Poll;
   /** What is started, as the log names it. */
   readonly program: string;
-  readonly start: StartProgram;
+  readonly starter: Starter;
   /** Opens the log, which then goes on in a file that may be a new one. */
   openLog(): Logger;
 }
@@ -67,6 +67,13 @@ export interface Setup {
  * none for the store, and whoever comes then would be let in unchecked.
  */
 const LOOKUP = 3;
+
+/**
+ * How long `serve` stays at the end for programs that are being started, and how
+ * often it looks, in milliseconds. A disk that hangs must not hold it.
+ */
+const START = 2000;
+const STARTED = 10;
 
 /** Who is told that this is the wrong moment (RFC 5321 section 3.8). */
 const BUSY: Refusal = {
@@ -104,13 +111,15 @@ export class Reception {
   #log: Logger;
   #hostname = "";
   #stopping = false;
+  /** Until when programs are waited for that are being started. */
+  #patience = Infinity;
 
   constructor(setup: Setup) {
-    const { config, serve, poll, start } = setup;
+    const { config, serve, poll, starter } = setup;
     this.#setup = setup;
     this.#deferrals = new Deferrals(poll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
-    this.#programs = new Programs(poll, start, serve.limit, patience);
+    this.#programs = new Programs(poll, starter, serve.limit, patience);
     const { whitelist } = config;
     this.#whitelists = new Whitelists(whitelist.files);
     this.#inherited = new Set(
@@ -128,13 +137,14 @@ export class Reception {
 
   /** How many descriptors connections take up. */
   get open(): number {
-    return this.#deferrals.size + this.#programs.waiting +
+    return this.#deferrals.size + this.#programs.descriptors +
       LOOKUP * this.#asked.size;
   }
 
-  /** Whether somebody is still being told something. */
-  get isTalking(): boolean {
-    return this.#deferrals.size > 0;
+  /** Whether somebody is still being told something, or given a program. */
+  get isBusy(): boolean {
+    return this.#deferrals.size > 0 ||
+      this.#programs.starting > 0 && performance.now() < this.#patience;
   }
 
   /** Reads again what may have changed, and opens the log again. */
@@ -155,21 +165,13 @@ export class Reception {
     );
   }
 
-  /** Sees to programs that have ended. */
-  reap(): void {
-    const waiting = this.#programs.waiting > 0;
-    this.#programs.reap();
-    // What follows may be due before the wait that is under way ends: a client
-    // whose turn it was, and whose program could not be started.
-    if (waiting) this.#setup.poll.wake();
-  }
-
   /**
    * Says 421 to whoever is being deferred or waits. Programs go on by
    * themselves.
    */
   stop(): void {
     this.#stopping = true;
+    this.#patience = performance.now() + START;
     this.#programs.shutDown();
     for (const fd of this.#asked) this.#announce(fd, STOPPING);
     this.#asked.clear();
@@ -182,16 +184,22 @@ export class Reception {
     else this.#programs.ready(fd);
   }
 
+  /** Goes on with what other threads have done. */
+  settle(): void {
+    this.#programs.settle();
+  }
+
   /** When {@linkcode expire} has something to do, in milliseconds. */
   next(): number {
-    return Math.min(this.#deferrals.next(), this.#programs.next());
+    // At the end nothing else tells that a program is there.
+    const started = this.#stopping && this.#programs.starting > 0
+      ? performance.now() + STARTED
+      : Infinity;
+    return Math.min(this.#deferrals.next(), this.#programs.next(), started);
   }
 
   /** Ends what has taken too long, and sees to programs that have ended. */
   expire(now: number): void {
-    // The signal comes late where there is much else to do: places would be
-    // taken that nobody has any more.
-    this.#programs.reap();
     this.#deferrals.expire(now);
     this.#programs.expire(now);
   }

@@ -77,17 +77,18 @@ export class Server {
     const { poll, reception } = this.#setup;
     let turn = performance.now();
     let count = 0;
-    while (!this.#stopping || reception.isTalking) {
+    while (!this.#stopping || reception.isBusy) {
       count = poll.look(count > 0 ? MOMENT : 0);
       const now = performance.now();
       if (count === 0 || now - turn > TURN) {
         const next = this.#expire(now);
         // The last client may just have been given up: nothing would wake this.
-        if (this.#stopping && !reception.isTalking) return;
+        if (this.#stopping && !reception.isBusy) return;
         count = await poll.wait(count > 0 ? 0 : Math.max(0, next - now));
         turn = performance.now();
       }
       this.#see(count);
+      reception.settle();
     }
   }
 

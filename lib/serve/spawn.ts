@@ -5,11 +5,14 @@
  * @module
  */
 
+import { close } from "../descriptor.ts";
 import { lazily } from "../lazily.ts";
 import {
   addressOf,
+  check,
   cString,
   cStrings,
+  ENOENT,
   LIBC,
   LibcError,
   pointerTable,
@@ -46,10 +49,30 @@ const libc = lazily(() =>
       parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "u64"],
       result: "i32",
     },
+    // The same in another thread.
+    beside: {
+      name: "posix_spawnp",
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "u64"],
+      result: "i32",
+      nonblocking: true,
+    },
+    // int sigaction(int signum, const struct sigaction *act,
+    //               struct sigaction *oldact);
+    sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
     // pid_t waitpid(pid_t pid, int *wstatus, int options);
     waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    // long syscall(long number, ...); glibc has no pidfd_open before 2.36.
+    // int pidfd_open(pid_t pid, unsigned int flags);
+    pidfd_open: {
+      name: "syscall",
+      parameters: ["isize", "i32", "u32"],
+      result: "isize",
+    },
   }).symbols
 );
+
+/** An environment besides this process's own; undefined takes one away. */
+export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** A string of this process's own environment, where the C library has it. */
 interface Inherited {
@@ -84,10 +107,24 @@ function nameAt(string: Deno.PointerObject): string {
   }
 }
 
+/** A program that is being started in another thread. */
+interface Starting {
+  /** Where the C library puts the process id when it is done. */
+  readonly pid: DataView;
+  readonly done: Done;
+  /** What the other thread reads. */
+  readonly kept: unknown;
+}
+
+/** Is told a process id, or why there is none. */
+export type Done = (result: number | LibcError) => void;
+
 /** Starts one program again and again. */
 export class Spawner {
   readonly #abi: Abi;
   readonly #file: Uint8Array<ArrayBuffer>;
+  /** Where it is; undefined is to be looked for. */
+  #found: Uint8Array<ArrayBuffer> | undefined;
   /** Kept, since `#argv` points into it. */
   readonly #arguments: Uint8Array;
   readonly #argv: Uint8Array<ArrayBuffer>;
@@ -97,59 +134,115 @@ export class Spawner {
   readonly #others = new Map<string, BigUint64Array>();
   /** What makes a descriptor standard input and output; each comes again. */
   readonly #actions = new Map<number, Uint8Array<ArrayBuffer>>();
-  readonly #around: (start: () => void) => void;
+  readonly #starting = new Set<Starting>();
 
   /**
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments
-   * @param around calls `start`, which is the start alone, with this process as
-   * the program is to find it
+   * @param found where it is: PATH is not looked through at each start then
    * @throws {LibcError}
    */
-  constructor(
-    abi: Abi,
-    program: readonly string[],
-    around: (start: () => void) => void = (start) => start(),
-  ) {
+  constructor(abi: Abi, program: readonly string[], found?: string) {
     this.#abi = abi;
-    this.#around = around;
     this.#file = cString(program[0]);
+    this.#found = found === undefined ? undefined : cString(found);
     const { block, places } = cStrings(program);
     this.#arguments = block;
     this.#argv = pointerTable(places);
     this.#inherited = inherited();
     this.#attributes = attributes(abi);
+    expectChildren();
   }
 
   /**
-   * Starts the program.
+   * Starts the program. Until it is there everything stands still.
    *
    * @param socket its standard input and output
    * @param variables its environment besides what this process has; undefined
    * takes one away
+   * @param around calls `start`, which is the start alone, with this process as
+   * the program is to find it
    * @returns its process id
    * @throws {LibcError} where it cannot be started
    */
   spawn(
     socket: number,
-    variables: Readonly<Record<string, string | undefined>>,
+    variables: Variables,
+    around: (start: () => void) => void = (start) => start(),
   ): number {
     const { memory, environment } = this.#environment(variables);
     const actions = this.#actionsOn(socket);
-    // Gives an errno, not -1.
-    this.#around(() =>
-      must(
-        libc().posix_spawnp(
-          memory,
-          this.#file,
-          actions,
-          this.#attributes,
-          this.#argv,
-          environment,
-        ),
-      )
-    );
+    const start = (file: Uint8Array<ArrayBuffer>) =>
+      libc().posix_spawnp(
+        memory,
+        file,
+        actions,
+        this.#attributes,
+        this.#argv,
+        environment,
+      );
+    around(() => {
+      // Gives an errno, not -1.
+      let code = start(this.#found ?? this.#file);
+      if (this.#isElsewhere(code)) code = start(this.#file);
+      must(code);
+    });
     return new DataView(memory.buffer).getInt32(0, true);
+  }
+
+  /**
+   * Starts the program in another thread, and goes on meanwhile: vfork(2) waits
+   * for a processor, and for the disk that the program is on.
+   *
+   * @param socket as in {@linkcode spawn}; it must stay open until it is done
+   * @param done is called later
+   */
+  spawnBeside(socket: number, variables: Variables, done: Done): void {
+    const { memory, environment } = this.#environment(variables);
+    const actions = this.#actionsOn(socket);
+    const pid = new DataView(memory.buffer);
+    const kept = { memory, actions, found: this.#found };
+    const starting: Starting = { pid, done, kept };
+    this.#starting.add(starting);
+    libc().beside(
+      memory,
+      this.#found ?? this.#file,
+      actions,
+      this.#attributes,
+      this.#argv,
+      environment,
+    ).then((code) => {
+      // As a rule `settle` has seen it already.
+      if (!this.#starting.delete(starting)) return;
+      if (code === 0) return done(pid.getInt32(0, true));
+      if (!this.#isElsewhere(code)) return done(new LibcError("start", code));
+      this.spawnBeside(socket, variables, done);
+    });
+  }
+
+  /** How many programs are being started in other threads. */
+  get starting(): number {
+    return this.#starting.size;
+  }
+
+  /**
+   * Finishes what other threads have done. Their promises say the same, but only
+   * when there is nothing else to do.
+   */
+  settle(): void {
+    for (const starting of this.#starting) {
+      const pid = starting.pid.getInt32(0, true);
+      if (pid === 0) continue;
+      this.#starting.delete(starting);
+      starting.done(pid);
+    }
+  }
+
+  /** Whether the program is not where it was; then it is looked for. */
+  #isElsewhere(code: number): boolean {
+    if (code !== ENOENT || this.#found === undefined) return false;
+    this.#found = undefined;
+    return true;
   }
 
   /**
@@ -157,7 +250,7 @@ export class Spawner {
    * the strings of the variables that are given. It is one piece of memory, since
    * cStrings and a table take some 10 us more for each start.
    */
-  #environment(variables: Readonly<Record<string, string | undefined>>) {
+  #environment(variables: Variables) {
     const names = Object.keys(variables);
     const own = this.#without(names);
     let text = "";
@@ -213,15 +306,28 @@ export class Spawner {
   }
 }
 
+/** A struct sigaction in words of 64 bits; the handler comes first. */
+const ACTION = 19;
+
+/** What is not handed on, where it is ignored here. */
+const OWN: readonly number[] = [C.SIGPIPE, C.SIGXFSZ, C.SIGCHLD];
+
 /**
- * Signals as the program expects them: the Rust runtime ignores SIGPIPE, and
- * this program SIGXFSZ, and both would be inherited; nothing is blocked.
+ * Signals as the program expects them, none of them blocked. What is ignored
+ * stays ignored, but not what the Rust runtime (SIGPIPE) and this program
+ * (SIGXFSZ) ignore, nor SIGCHLD, as tcpserver has it. All others are named, since
+ * the C library takes longer over each that is not.
  */
 function attributes(abi: Abi): Uint8Array<ArrayBuffer> {
   const calls = libc();
   const attributes = new Uint8Array(abi.spawnAttributesSize);
   const signals = new Uint8Array(abi.signalSetSize);
-  for (const signal of [C.SIGPIPE, C.SIGXFSZ]) {
+  const action = new BigUint64Array(ACTION);
+  const bytes = new Uint8Array(action.buffer);
+  for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
+    const known = calls.sigaction(signal, null, bytes) === 0;
+    const ignored = known && action[0] === C.SIG_IGN;
+    if (ignored && !OWN.includes(signal)) continue;
     signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
   }
   must(calls.posix_spawnattr_init(attributes));
@@ -233,8 +339,40 @@ function attributes(abi: Abi): Uint8Array<ArrayBuffer> {
   return attributes;
 }
 
+/**
+ * Has the kernel keep how children end until it is asked. It does not where
+ * whoever started this process ignores SIGCHLD (wait(2)).
+ */
+function expectChildren(): void {
+  const byDefault = new Uint8Array(8 * ACTION);
+  libc().sigaction(C.SIGCHLD, byDefault, null);
+}
+
 function must(code: number): void {
   if (code !== 0) throw new LibcError("start", code);
+}
+
+/**
+ * Opens a descriptor that can be read when a program has ended: pidfd_open(2),
+ * Linux 5.3. A signal would say the same, but it costs more, comes late, and
+ * interrupts whatever is under way.
+ *
+ * @throws {LibcError}
+ */
+export function watchProcess(pid: number): number {
+  const { pidfd_open } = libc();
+  const number = BigInt(C.SYS_PIDFD_OPEN);
+  return Number(check("pidfd_open", pidfd_open(number, pid, 0)));
+}
+
+/** Whether programs can be watched here. */
+export function canWatch(): boolean {
+  try {
+    close(watchProcess(Deno.pid));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** How a program ended. */
@@ -247,17 +385,18 @@ export interface Ended {
 }
 
 /**
- * The programs that have ended since the last call; each is given once.
+ * How a program ended.
  *
- * @param only the process id of the one to ask for
+ * @param pid its process id; -1 is for any
+ * @returns undefined where it has not, or has been asked about already
  */
-export function* reap(only = -1): Generator<Ended> {
+export function endOf(pid: number): Ended | undefined {
   const status = new Uint8Array(4);
-  while (true) {
-    const pid = libc().waitpid(only, status, C.WNOHANG);
-    if (pid <= 0) return;
-    // wait(2): the signal in the low 7 bits, the exit code above 8.
-    const signal = status[0] & 0x7f;
-    yield signal === 0 ? { pid, code: status[1] } : { pid, signal };
-  }
+  const found = libc().waitpid(pid, status, C.WNOHANG);
+  if (found <= 0) return undefined;
+  // wait(2): the signal in the low 7 bits, the exit code above 8.
+  const signal = status[0] & 0x7f;
+  return signal === 0
+    ? { pid: found, code: status[1] }
+    : { pid: found, signal };
 }

@@ -125,3 +125,21 @@ function tampering(path: string, call: string, how: string): string[] {
     ...["-e", `trace=${call}`, "-e", `inject=${call}:${how}`],
   ];
 }
+
+/** What has to stand before a program so that one of its calls always fails. */
+export function denying(call: string, error: string): string[] {
+  return always(call, `error=${error}`);
+}
+
+/** The same, but the call takes its time, in seconds. */
+export function slowing(call: string, seconds: number): string[] {
+  return always(call, `delay_enter=${seconds * 1e6}`);
+}
+
+function always(call: string, how: string): string[] {
+  return [
+    programPath("strace"),
+    ...["-f", "-qq", "-o", "/dev/null"],
+    ...["-e", `trace=${call}`, "-e", `inject=${call}:${how}`],
+  ];
+}

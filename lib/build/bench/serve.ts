@@ -84,6 +84,14 @@ export async function measureServe(
       turn: flood(SILENT, 20),
     },
     {
+      key: "dialogue",
+      text: "accepted, a dialogue with each",
+      // Any program in C that speaks SMTP.
+      program: ["rblsmtpd", "true"],
+      passes: true,
+      turn: flood(DEFERRED, 20),
+    },
+    {
       key: "upload",
       text: `accepted, ${megabytes} MB each: MB a second`,
       program: ["wc", "-c"],

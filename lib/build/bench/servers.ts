@@ -58,7 +58,7 @@ export async function startServe(
   const place = `127.0.0.1:${port}`;
   const process = new Process({
     argv: [binary, "serve", place, "--", ...program],
-    env,
+    env: { RBLSMTPD, ...env },
     errors,
   });
   const line = new RegExp(`^serve on=127\\.0\\.0\\.1:(${port}) `, "m");

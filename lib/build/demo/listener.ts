@@ -10,7 +10,7 @@ import { close, poll, POLLIN } from "../../descriptor.ts";
 import { type Abi, abiOf } from "../../serve/abi.ts";
 import { tcpEnvironment } from "../../serve/environment.ts";
 import { accept, listenOn } from "../../serve/kernel.ts";
-import { reap, Spawner } from "../../serve/spawn.ts";
+import { endOf, Spawner } from "../../serve/spawn.ts";
 import { localOf } from "../../socket.ts";
 
 /** How long a connection or a program's end is waited for, in milliseconds. */
@@ -82,7 +82,8 @@ export class Listener implements Disposable {
 export async function ended(pid: number): Promise<number | undefined> {
   const deadline = Date.now() + PATIENCE;
   while (Date.now() < deadline) {
-    for (const { code, signal = 0 } of reap(pid)) return code ?? 128 + signal;
+    const how = endOf(pid);
+    if (how !== undefined) return how.code ?? 128 + (how.signal ?? 0);
     await new Promise((done) => setTimeout(done, 5));
   }
   return undefined;
