@@ -6,7 +6,7 @@
  */
 
 import { lazily } from "../../lazily.ts";
-import { check, errno, LIBC } from "../../libc.ts";
+import { check, ENOENT, errno, LIBC, LibcError } from "../../libc.ts";
 import { C } from "../../serve/abi.ts";
 
 // Linux, the same on x86_64 and aarch64.
@@ -77,7 +77,14 @@ export class Dialer {
       check("bind", bind(fd, own, own.length));
     }
     const result = connect(fd, this.#name, this.#name.length);
-    if (result === -1 && errno() !== EINPROGRESS) check("connect", result);
+    if (result === -1) {
+      // Sockets know no ENOENT: that is of a file that V8 looks for once in a
+      // process's life, and in its place was EINPROGRESS most likely.
+      const code = errno();
+      if (code !== EINPROGRESS && code !== ENOENT) {
+        throw new LibcError("connect", code);
+      }
+    }
     return fd;
   }
 }
