@@ -418,7 +418,7 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
     const few = ["prlimit", "--nofile=300:300"];
     assertFindings(
       await look({ user }, ...few),
-      /^FIX {2}serve\.limit and serve\.deferredLimit need 1168 descriptors, and there may be 300: raise /,
+      /^FIX {2}serve\.limit and serve\.deferredLimit need 1208 descriptors, and there may be 300: raise /,
     );
     const serve = { user, limit: 10, deferredLimit: 100 };
     assertFindings(await look(serve, ...few));

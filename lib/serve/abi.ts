@@ -17,11 +17,14 @@ export interface Abi {
   readonly spawnAttributesSize: number;
   /** `sigset_t` */
   readonly signalSetSize: number;
+  /** The number of rt_sigaction(2). */
+  readonly sysSigaction: number;
 }
 
 /**
- * By architecture. From Linux's uapi/linux/eventpoll.h (EPOLL_PACKED), and
- * glibc's posix/spawn.h and bits/types/__sigset_t.h.
+ * By architecture. From Linux's uapi/linux/eventpoll.h (EPOLL_PACKED),
+ * uapi/asm/unistd_64.h and uapi/asm-generic/unistd.h, and glibc's posix/spawn.h
+ * and bits/types/__sigset_t.h.
  */
 const ABIS: Readonly<Record<string, Abi>> = {
   x86_64: {
@@ -30,6 +33,7 @@ const ABIS: Readonly<Record<string, Abi>> = {
     spawnFileActionsSize: 80,
     spawnAttributesSize: 336,
     signalSetSize: 128,
+    sysSigaction: 13,
   },
   aarch64: {
     epollEventSize: 16,
@@ -37,6 +41,7 @@ const ABIS: Readonly<Record<string, Abi>> = {
     spawnFileActionsSize: 80,
     spawnAttributesSize: 336,
     signalSetSize: 128,
+    sysSigaction: 134,
   },
 };
 

@@ -59,6 +59,14 @@ const libc = lazily(() =>
     // int sigaction(int signum, const struct sigaction *act,
     //               struct sigaction *oldact);
     sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+    // long syscall(long number, ...);
+    // int rt_sigaction(int signum, const struct kernel_sigaction *act,
+    //                  struct kernel_sigaction *oldact, size_t sigsetsize);
+    rt_sigaction: {
+      name: "syscall",
+      parameters: ["isize", "i32", "buffer", "buffer", "usize"],
+      result: "isize",
+    },
     // pid_t waitpid(pid_t pid, int *wstatus, int options);
     waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     // long syscall(long number, ...); glibc has no pidfd_open before 2.36.
@@ -306,7 +314,10 @@ export class Spawner {
   }
 }
 
-/** A struct sigaction in words of 64 bits; the handler comes first. */
+/**
+ * A struct sigaction in words of 64 bits; the handler comes first. The kernel's
+ * own is smaller.
+ */
 const ACTION = 19;
 
 /** What is not handed on, where it is ignored here. */
@@ -324,9 +335,11 @@ function attributes(abi: Abi): Uint8Array<ArrayBuffer> {
   const signals = new Uint8Array(abi.signalSetSize);
   const action = new BigUint64Array(ACTION);
   const bytes = new Uint8Array(action.buffer);
+  const sigaction = BigInt(abi.sysSigaction);
   for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
-    const known = calls.sigaction(signal, null, bytes) === 0;
-    const ignored = known && action[0] === C.SIG_IGN;
+    // The C library's function tells nothing of its own signals, 32 and 33.
+    calls.rt_sigaction(sigaction, signal, null, bytes, 8n);
+    const ignored = action[0] === C.SIG_IGN;
     if (ignored && !OWN.includes(signal)) continue;
     signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
   }
