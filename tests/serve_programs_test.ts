@@ -5,7 +5,7 @@ import { localOf } from "../lib/socket.ts";
 import { Poll } from "../lib/serve/kernel.ts";
 import { Programs, type Starter } from "../lib/serve/programs.ts";
 import { Spawner } from "../lib/serve/spawn.ts";
-import { DEADLINE, waitFor } from "./harness/process.ts";
+import { childrenOf, DEADLINE, waitFor } from "./harness/process.ts";
 import { ABI, isOpen, type Pair, pair } from "./harness/pair.ts";
 
 const PATIENCE = 5000;
@@ -249,20 +249,11 @@ test("a program that nobody started is nobody's", async (beside) => {
   await house.run(one, "one");
   await waitFor("the end of the stray", () => {
     house.programs.expire(0);
-    return !isProcess(pid);
+    return !childrenOf(Deno.pid).includes(pid);
   });
   await house.finish([one, "one"]);
   assertEquals(house.events, ["one starts", "one ended 3"]);
 });
-
-function isProcess(pid: number): boolean {
-  try {
-    Deno.statSync(`/proc/${pid}`);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("one whose end nobody tells of is found", async (beside) => {
   const house = new House(1, beside);

@@ -1,12 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { close, poll, POLLIN } from "../lib/descriptor.ts";
+import { close } from "../lib/descriptor.ts";
 import { ENOENT, LibcError } from "../lib/libc.ts";
-import {
-  type Ended,
-  endOf,
-  Spawner,
-  watchProcess,
-} from "../lib/serve/spawn.ts";
+import { type Ended, endOf } from "../lib/serve/end.ts";
+import { Spawner } from "../lib/serve/spawn.ts";
 import { evaluate, moduleUrl } from "./harness/evaluate.ts";
 import { waitFor } from "./harness/process.ts";
 import { ROOT, writeFile } from "./harness/root.ts";
@@ -106,26 +102,6 @@ Deno.test("serve spawn: how it ended", async () => {
     assertEquals(rest, how, script);
   }
   assertEquals(endOf(-1), undefined);
-});
-
-Deno.test("serve spawn: several that have ended are given once each", async () => {
-  using connection = await pair();
-  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
-  const pids = Array.from(
-    { length: 50 },
-    (_, i) => spawner.spawn(connection.fd, { NUMBER: `${i}`, [`V${i}`]: "" }),
-  );
-  close(connection.fd);
-  assertEquals(endOf(-1), undefined);
-  connection.client.close();
-  const ended: Ended[] = [];
-  await waitFor("all of them", () => {
-    let how: Ended | undefined;
-    while ((how = endOf(-1)) !== undefined) ended.push(how);
-    return ended.length >= pids.length;
-  });
-  assertEquals(ended.map(({ pid }) => pid).sort(), pids.sort());
-  assertEquals(new Set(ended.map(({ code }) => code)), new Set([3]));
 });
 
 Deno.test("serve spawn: what cannot be started", async () => {
@@ -228,23 +204,6 @@ Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async (
   assertEquals(endOf(-1), undefined);
 });
 
-Deno.test("serve spawn: a descriptor tells of the end, also of one that is over", async () => {
-  using connection = await pair();
-  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line"]);
-  const pid = spawner.spawn(connection.fd, {});
-  close(connection.fd);
-  const watch = watchProcess(pid);
-  assertEquals(poll(watch, POLLIN, 0), false);
-  connection.client.close();
-  await waitFor("the end", () => poll(watch, POLLIN, 0));
-  const again = watchProcess(pid);
-  assertEquals(poll(again, POLLIN, 0), true);
-  close(watch);
-  close(again);
-  await end(pid);
-  assertThrows(() => watchProcess(pid), LibcError, "pidfd_open: ");
-});
-
 /**
  * What a program finds that is started by a process of its own.
  *
@@ -262,13 +221,14 @@ async function find(before: string, script: string, shell?: string) {
     import { becomeUser } from ${url("lib/user.ts")};
     import { abiOf } from ${url("lib/serve/abi.ts")};
     import * as limits from ${url("lib/serve/descriptors.ts")};
-    import * as spawn from ${url("lib/serve/spawn.ts")};
+    import { endOf } from ${url("lib/serve/end.ts")};
+    import { Spawner } from ${url("lib/serve/spawn.ts")};
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
     const fd = openForWriting(${JSON.stringify(path)}, "existing");
-    const pid = new spawn.Spawner(abiOf(Deno.build), program)
+    const pid = new Spawner(abiOf(Deno.build), program)
       .spawn(fd, { GIVEN: "1", GONE: undefined });
-    while (spawn.endOf(pid) === undefined) {
+    while (endOf(pid) === undefined) {
       await new Promise((done) => setTimeout(done, 10));
     }`;
   const { code: exit, stderr } = await evaluate(code, shell);

@@ -1,7 +1,7 @@
 /**
  * What lies in the binary: main.ts and all that a connection needs as one script,
- * beside which bytecode.ts puts what V8 made of it; the configuration module; and
- * the commands.
+ * beside which bytecode.ts puts what V8 made of it; the configuration module; the
+ * commands; and what hardly any connection needs.
  *
  * @module
  */

@@ -17,6 +17,7 @@ import {
   RESERVE,
   setDescriptorLimit,
 } from "../serve/descriptors.ts";
+import { canWatch } from "../serve/end.ts";
 import {
   formatSocketName,
   isNoSuchFamily,
@@ -26,7 +27,7 @@ import {
 import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
-import { canWatch, Spawner } from "../serve/spawn.ts";
+import { Spawner } from "../serve/spawn.ts";
 import { starterOf } from "../serve/starter.ts";
 import { becomeUser, findGroup, findUser, groupId, userId } from "../user.ts";
 import { findProgram } from "./account.ts";

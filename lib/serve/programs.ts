@@ -9,14 +9,9 @@ import { close } from "../descriptor.ts";
 import { LibcError } from "../libc.ts";
 import { C } from "./abi.ts";
 import { Deadlines } from "./deadlines.ts";
+import { type Ended, endOf, watchProcess } from "./end.ts";
 import type { Poll } from "./kernel.ts";
-import {
-  type Done,
-  type Ended,
-  endOf,
-  type Variables,
-  watchProcess,
-} from "./spawn.ts";
+import type { Done, Variables } from "./spawn.ts";
 
 /** A client that is to get a program. */
 export interface Job {

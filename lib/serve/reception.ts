@@ -41,12 +41,12 @@ import { Store } from "../store.ts";
 import { findExemption } from "../whitelist.ts";
 import type { ServeConfig } from "./config.ts";
 import { Announcement, Deferrals } from "./deferrals.ts";
+import type { Ended } from "./end.ts";
 import { tcpEnvironment } from "./environment.ts";
 import type { Accepted, Poll } from "./kernel.ts";
 import { hostOf } from "./names.ts";
 import { Programs, type Starter } from "./programs.ts";
 import { admit } from "./rules.ts";
-import type { Ended } from "./spawn.ts";
 import { Whitelists } from "./whitelists.ts";
 
 /** What connections are seen to with. */

@@ -8,9 +8,10 @@
 import { parseAddress } from "../../address.ts";
 import { close, poll, POLLIN } from "../../descriptor.ts";
 import { type Abi, abiOf } from "../../serve/abi.ts";
+import { endOf } from "../../serve/end.ts";
 import { tcpEnvironment } from "../../serve/environment.ts";
 import { accept, listenOn } from "../../serve/kernel.ts";
-import { endOf, Spawner } from "../../serve/spawn.ts";
+import { Spawner } from "../../serve/spawn.ts";
 import { localOf } from "../../socket.ts";
 
 /** How long a connection or a program's end is waited for, in milliseconds. */
