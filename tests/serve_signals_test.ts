@@ -14,6 +14,7 @@ import {
 import { ROOT, writeFile } from "./harness/root.ts";
 import { lines, logged, serving } from "./harness/serving.ts";
 import { Client } from "./harness/smtp.ts";
+import { lingering } from "./harness/strace.ts";
 import { serve } from "./harness/way_in.ts";
 
 const FILE = `${ROOT}/served-whitelist` as Path;
@@ -112,6 +113,18 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assertEquals(lines(), []);
   });
 }
+
+e2e(
+  "serve signals: TERM as soon as it listens",
+  { programs: ["strace"] },
+  async () => {
+    const before = lingering("listen", 1);
+    await using server = await serving(CONFIG, { before });
+    Deno.kill(server.pid, "SIGTERM");
+    assertEquals(await server.code, 0);
+    assertEquals(lines(), []);
+  },
+);
 
 /** Whether a client of 127.0.1.0/24 is let in now. */
 async function isExempt(port: number): Promise<boolean> {

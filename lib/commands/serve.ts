@@ -115,6 +115,11 @@ async function serve(
 ): Promise<number> {
   const become = userOf(serve);
   ignoreFileSizeSignal();
+  // Before anybody can connect; they are heeded as soon as the server runs.
+  Deno.addSignalListener("SIGHUP", () => reception.reload());
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => server.stop());
+  }
   const opened = places.map((place) => open(place, serve.backlog));
   become();
 
@@ -144,10 +149,6 @@ async function serve(
   // Before Linux 5.3, and where a container forbids the call, a signal has to
   // tell that programs have ended.
   if (!canWatch()) Deno.addSignalListener("SIGCHLD", () => poll.wake());
-  Deno.addSignalListener("SIGHUP", () => reception.reload());
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => server.stop());
-  }
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
   if (found === undefined) {

@@ -136,9 +136,18 @@ export function slowing(call: string, seconds: number): string[] {
   return always(call, `delay_enter=${seconds * 1e6}`);
 }
 
-function always(call: string, how: string): string[] {
+/**
+ * The same, but the program waits behind the call, in seconds, and its process
+ * is the one that was started, not strace's.
+ */
+export function lingering(call: string, seconds: number): string[] {
+  return always(call, `delay_exit=${seconds * 1e6}`, ["-D"]);
+}
+
+function always(call: string, how: string, options: string[] = []): string[] {
   return [
     programPath("strace"),
+    ...options,
     ...["-f", "-qq", "-o", "/dev/null"],
     ...["-e", `trace=${call}`, "-e", `inject=${call}:${how}`],
   ];
