@@ -9,6 +9,7 @@
 import { close, openOrMake, touch, truncate } from "./descriptor.ts";
 import { lazily } from "./lazily.ts";
 import { check, isErrno, LIBC } from "./libc.ts";
+import { AT_SYMLINK_NOFOLLOW, stateOf } from "./statx.ts";
 import { StoreError } from "./store.ts";
 
 const LOCK_EX_NB = 2 | 4;
@@ -42,12 +43,13 @@ function failure(path: string, error: unknown): StoreError {
 export function isPruningDue(dir: string, every: number): boolean {
   if (every === 0) return false;
   try {
-    const { size, mtime } = Deno.lstatSync(pathIn(dir));
-    const age = Date.now() - (mtime?.getTime() ?? 0);
+    const state = stateOf(pathIn(dir), AT_SYMLINK_NOFOLLOW);
+    if (state === undefined) return true;
+    const age = Date.now() / 1000 - state.mtime;
     // A clock that went back must not put it off for ever.
-    return size > 0 || age >= every * 1000 || age < 0;
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
+    return state.size > 0 || age >= every || age < 0;
+  } catch {
+    return false;
   }
 }
 

@@ -7,23 +7,25 @@
 
 import { lazily } from "./lazily.ts";
 import { check, cString, ENOENT, errno, LIBC, LibcError } from "./libc.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  BTIME,
+  MASK,
+  MODE,
+  MTIME,
+  S_IFMT,
+  S_IFREG,
+  SIZE,
+  STATX_BASIC_STATS,
+  STATX_BTIME,
+  STATX_WORDS,
+  time,
+  wide,
+} from "./statx.ts";
 
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const O_CLOEXEC = 0o2000000;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const STATX_BASIC_STATS = 0x7ff;
-const STATX_BTIME = 0x800;
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
 const SEEK_SET = 0;
-const HIGH = 0x1_0000_0000;
-
-// Where things are in a struct statx, in words of 32 bits: statx(2).
-const MASK = 0;
-const MODE = 7;
-const SIZE = 10;
-const BTIME = 20;
-const MTIME = 28;
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {
@@ -85,8 +87,7 @@ export class Directory {
   /** Where the record of the current name is, and that of the next one. */
   #at = 0;
   #after = 0;
-  // struct statx, the same on every Linux.
-  readonly #state = new Uint32Array(64);
+  readonly #state = new Uint32Array(STATX_WORDS);
   readonly #stateBytes = new Uint8Array(this.#state.buffer);
 
   /** @throws {LibcError} where it cannot be opened */
@@ -194,17 +195,6 @@ export class Directory {
     if (error !== undefined) throw error;
     return false;
   }
-}
-
-/** An unsigned number in two words. */
-function wide(words: Uint32Array, at: number): number {
-  return words[at] + words[at + 1] * HIGH;
-}
-
-/** A struct statx_timestamp: signed seconds in two words, nanoseconds in one. */
-function time(words: Uint32Array, at: number): number {
-  const seconds = words[at] + (words[at + 1] | 0) * HIGH;
-  return seconds + words[at + 2] / 1e9;
 }
 
 /** Why a call failed, undefined where there is nothing of that name. */

@@ -10,6 +10,7 @@ import type { Logger } from "./log.ts";
 import { escapeValue, formatLine, quote } from "./logline.ts";
 import type { Defer, Pass } from "./policy.ts";
 import type { Refusal } from "./refusal.ts";
+import { stateOf } from "./statx.ts";
 
 /** What is known about the client, as the log has it. */
 export interface Who {
@@ -67,7 +68,8 @@ export function refusalOf(
  */
 export function warnOfOpenDirectory(dir: string, log: Logger): void {
   try {
-    if (((Deno.statSync(dir).mode ?? 0) & 0o002) === 0) return;
+    const state = stateOf(dir, 0);
+    if (state === undefined || (state.mode & 0o002) === 0) return;
   } catch {
     // The entry could be made: that counts, and the client is to hear the same.
     return;

@@ -16,6 +16,7 @@ import {
 } from "./descriptor.ts";
 import { EEXIST, EFBIG, isErrno } from "./libc.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
+import { AT_SYMLINK_NOFOLLOW, type State, stateOf } from "./statx.ts";
 
 /** The database is not usable; the message is one line with the path. */
 export class StoreError extends Error {
@@ -70,17 +71,16 @@ export class Store {
    */
   read(network: Network): Entry | undefined {
     const path = this.#path(network);
-    let info: Deno.FileInfo;
+    let state: State | undefined;
     try {
-      info = Deno.lstatSync(path);
+      state = stateOf(path, AT_SYMLINK_NOFOLLOW);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
       throw wrap(path, error);
     }
-    if (!info.isFile) {
-      throw new StoreError(path, `${kindOf(info)}: expected a regular file`);
-    }
-    return { accepted: info.size, mtime: (info.mtime?.getTime() ?? 0) / 1000 };
+    if (state === undefined) return undefined;
+    const { isFile, kind, size, mtime } = state;
+    if (!isFile) throw new StoreError(path, `${kind}: expected a regular file`);
+    return { accepted: size, mtime };
   }
 
   /**
@@ -158,16 +158,8 @@ function grow(fd: number, accepted: number, entry: Entry | undefined): void {
 
 function wrap(path: string, error: unknown): StoreError {
   const { message } = error as Error;
-  // Deno's own messages end in ": lstat '/the/path'", which is said already.
+  // Deno's own messages end in ": remove '/the/path'", which is said already.
   return new StoreError(path, message.replace(/: \w+ '.*'$/, ""), {
     cause: error,
   });
-}
-
-function kindOf(info: Deno.FileInfo): string {
-  if (info.isDirectory) return "a directory";
-  if (info.isSymlink) return "a symbolic link";
-  if (info.isFifo) return "a FIFO";
-  if (info.isSocket) return "a socket";
-  return "a device";
 }

@@ -14,6 +14,7 @@ import { canWatch } from "../../lib/serve/end.ts";
 import { endSending } from "../../lib/serve/kernel.ts";
 import { Spawner } from "../../lib/serve/spawn.ts";
 import { shutdownWriting } from "../../lib/socket.ts";
+import { stateOf } from "../../lib/statx.ts";
 import { userId } from "../../lib/user.ts";
 
 close(-1);
@@ -24,4 +25,5 @@ endSending(-1);
 descriptorLimit();
 canWatch();
 new Spawner(abiOf(Deno.build)!, ["true"]);
+stateOf("/", 0);
 userId();
