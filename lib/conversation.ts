@@ -86,9 +86,8 @@ export function sayOnce(reply: string, timeout: number): void {
 
 function send(bytes: Uint8Array, wait: () => number): void {
   while (bytes.length > 0) {
-    const left = wait();
-    // With no time left there is still one try, but no second.
-    if (left < 0 || !poll(1, POLLOUT, left)) {
+    // Where no time is left, what the client takes at once is still said.
+    if (!poll(1, POLLOUT, wait())) {
       throw new Error("the client does not read");
     }
     bytes = bytes.subarray(Deno.stdout.writeSync(bytes.subarray(0, PIECE)));

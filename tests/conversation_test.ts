@@ -71,6 +71,21 @@ Deno.test("conversation: a client that talks on and on", async () => {
   assertEquals(stderr, "returned\n");
 });
 
+Deno.test("conversation: the time runs out before an answer is sent", async () => {
+  const { stdout, stderr } = await evaluate(
+    PRELUDE + `
+    echo.receive = () => {
+      const end = performance.now() + 700;
+      while (performance.now() < end);
+      return encode("late\\n");
+    };
+    converse(echo, { idleTimeout: 20, sessionTimeout: 0.5 });
+    console.error("returned");`,
+    '{ echo x; sleep 2; } | "$@"',
+  );
+  assertEquals([stdout, stderr], ["hello\nlate\ntimeout\n", "returned\n"]);
+});
+
 Deno.test("conversation: a client that never pauses", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
