@@ -13,6 +13,7 @@ import {
   errno,
   fromLibc,
   isErrno,
+  seldomFromLibc,
 } from "./libc.ts";
 
 // Linux, the same on x86_64 and aarch64 except where it says otherwise.
@@ -45,6 +46,9 @@ const libc = fromLibc({
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   // int fchmod(int fd, mode_t mode);
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
+});
+
+const seldom = seldomFromLibc({
   // int futimens(int fd, const struct timespec times[2]);
   futimens: { parameters: ["i32", "pointer"], result: "i32" },
   // int dup2(int oldfd, int newfd);
@@ -114,7 +118,7 @@ export function truncate(fd: number, size: number): void {
  * @throws {LibcError}
  */
 export function touch(fd: number): void {
-  check("futimens", libc.futimens(fd, null));
+  check("futimens", seldom.futimens(fd, null));
 }
 
 /** Closes a descriptor. */
@@ -150,7 +154,7 @@ export function poll(fd: number, events: number, timeout: number): boolean {
  * @throws {LibcError}
  */
 export function silence(fd: number): () => void {
-  const { fcntl, dup2 } = libc;
+  const { fcntl, dup2 } = seldom;
   const saved = check("fcntl", fcntl(fd, F_DUPFD_CLOEXEC, 3));
   const flags = O_WRONLY | O_CLOEXEC;
   const nothing = check("open", libc.open(cString("/dev/null"), flags, 0));

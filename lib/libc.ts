@@ -30,7 +30,8 @@ export const EFBIG = 27;
 
 /** A string as C has it. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(new TextEncoder().encode(text + "\0"));
+  // A copy (Uint8Array.from) would take an interpreter 0.1 ms.
+  return new TextEncoder().encode(text + "\0") as Uint8Array<ArrayBuffer>;
 }
 
 /** Where a buffer lies. V8 moves one of less than 128 bytes. */
@@ -85,11 +86,29 @@ function open(functions: Functions) {
   return Deno.dlopen(LIBC, symbols).symbols;
 }
 
+type Symbols = ReturnType<typeof open>;
+
+/** What is opened when the first of it is called. */
+let waiting: Record<string, Deno.ForeignFunction> = {
+  // int *__errno_location(void);
+  __errno_location: { parameters: [], result: "pointer" },
+};
+
+/** What is open. */
+const opened: Record<string, Symbols[string]> = {};
+
+function symbol(name: string): Symbols[string] {
+  if (!(name in opened)) {
+    Object.assign(opened, open(waiting));
+    waiting = {};
+    errnoPlace();
+  }
+  return opened[name];
+}
+
 /** Where errno is. Looking for it must not change it. */
 const errnoPlace = lazily(() => {
-  // int *__errno_location(void);
-  const type = { parameters: [], result: "pointer" } as const;
-  const place = open({ __errno_location: type }).__errno_location(UNSEEN);
+  const place = symbol("__errno_location")(UNSEEN);
   return new Deno.UnsafePointerView(place as Deno.PointerObject);
 });
 
@@ -99,23 +118,39 @@ type Callables<T extends Functions> = {
 };
 
 /**
- * Functions of the C library, for a program that calls them a few times and
- * ends: opening them, when the first of them is called, takes less than
- * Deno.dlopen does, each call more.
+ * Functions of the C library that nearly every start calls, a few times each:
+ * opening them takes less than Deno.dlopen does, each call more. The first call
+ * opens those of all modules, since each opening has its price, and so has each
+ * function in it.
  */
 export function fromLibc<const T extends Functions>(types: T): Callables<T> {
+  Object.assign(waiting, types);
+  return callables(types, symbol);
+}
+
+/** The same for what few starts call: the first call opens these alone. */
+export function seldomFromLibc<const T extends Functions>(
+  types: T,
+): Callables<T> {
   const symbols = lazily(() => {
     errnoPlace();
     return open(types);
   });
+  return callables(types, (name) => symbols()[name]);
+}
+
+function callables<T extends Functions>(
+  types: T,
+  find: (name: string) => Symbols[string],
+): Callables<T> {
   const functions: Record<string, unknown> = {};
   for (const name in types) {
-    functions[name] = (...args: never[]) => symbols()[name](...args, UNSEEN);
+    functions[name] = (...args: never[]) => find(name)(...args, UNSEEN);
   }
   return functions as Callables<T>;
 }
 
-const libc = fromLibc({
+const libc = seldomFromLibc({
   // char *strerror(int errnum);
   strerror: { parameters: ["i32"], result: "pointer" },
 });

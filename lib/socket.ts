@@ -6,7 +6,14 @@
 
 import type { Address } from "./address.ts";
 import { close } from "./descriptor.ts";
-import { check, cString, errno, fromLibc, LibcError } from "./libc.ts";
+import {
+  check,
+  cString,
+  errno,
+  fromLibc,
+  LibcError,
+  seldomFromLibc,
+} from "./libc.ts";
 
 // Linux, the same on x86_64 and aarch64 except where it says otherwise.
 const AF_UNIX = 1;
@@ -19,12 +26,15 @@ const SHUT_WR = 1;
 const SOCK_CLOEXEC = 0o2000000;
 
 const libc = fromLibc({
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+});
+
+const seldom = seldomFromLibc({
   // int getpeername(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  // int shutdown(int sockfd, int how);
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags,
@@ -43,12 +53,12 @@ export interface SocketName {
 
 /** The address and port of a socket's other end, undefined where it has none. */
 export function peerOf(fd: number): SocketName | undefined {
-  return nameOf(libc.getpeername, fd);
+  return nameOf(seldom.getpeername, fd);
 }
 
 /** The address and port of a socket's own end, undefined where it has none. */
 export function localOf(fd: number): SocketName | undefined {
-  return nameOf(libc.getsockname, fd);
+  return nameOf(seldom.getsockname, fd);
 }
 
 type NameCall = (
@@ -111,7 +121,7 @@ export function sendDatagram(
   const address = new Uint8Array(110);
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
   address.set(name, 2);
-  const { socket, sendto } = libc;
+  const { socket, sendto } = seldom;
   const fd = check("socket", socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
   const length = BigInt(bytes.length);
