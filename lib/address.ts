@@ -49,9 +49,11 @@ function parseIPv4(text: string): bigint | undefined {
   if (parts.length !== 4) return undefined;
   let value = 0;
   for (const part of parts) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
     const octet = Number(part);
-    if (octet > 255) return undefined;
+    // No sign, no blank, no zero in front; an expression would have its price.
+    if (!(octet >= 0 && octet <= 255) || String(octet) !== part) {
+      return undefined;
+    }
     value = value * 256 + octet;
   }
   return BigInt(value);
