@@ -13,7 +13,7 @@ import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
 
 const FLAGS = "--single-threaded,--lite-mode";
 
-/** A bundle without bytecode. @returns its directory, and one to work in */
+/** A bundle without bytecode: its script, its directory, and one to work in. */
 async function bundle(name: string) {
   const scratch = emptyDir(name);
   const directory = emptyDir(`${name}/bundle`);
@@ -26,8 +26,9 @@ async function bundle(name: string) {
   );
   const std = (Deno.env.get(STD_VARIABLE) ?? "jsr") as Std;
   const flags = await stdFlags(std, scratch);
-  await makeBundle(writeFile(`${name}/baked.ts`, baked), directory, flags);
-  return { scratch, directory };
+  const file = writeFile(`${name}/baked.ts`, baked);
+  const script = await makeBundle(file, directory, flags);
+  return { script, scratch, directory };
 }
 
 function compiler(directory: string, scratch: string, v8Flags = FLAGS) {
@@ -40,9 +41,9 @@ function compiler(directory: string, scratch: string, v8Flags = FLAGS) {
 }
 
 e2e("bytecode: V8 takes it from its like only", {}, async () => {
-  const { scratch, directory } = await bundle("bytecode");
+  const { script, scratch, directory } = await bundle("bytecode");
   const compile = compiler(directory, scratch);
-  await makeBytecode("rcpt", directory, scratch, compile);
+  await makeBytecode(script, "rcpt", directory, scratch, compile);
   const { size } = Deno.statSync(`${directory}/${BYTECODE}`);
   assert(size > 10_000, `${size} bytes`);
 
@@ -51,15 +52,21 @@ e2e("bytecode: V8 takes it from its like only", {}, async () => {
   const other = compiler(directory, scratch, `${FLAGS},--no-lazy`);
   await assertRejects(
     () =>
-      makeBytecode("rcpt", directory, scratch, async (module, output) => {
-        await compile(module, `${output}.make`);
-        await other(module, `${output}.take`);
-        writeFile(
-          output.slice(ROOT.length + 1),
-          '#!/bin/sh\nexec "$0.$1" "$@"\n',
-          0o755,
-        );
-      }),
+      makeBytecode(
+        script,
+        "rcpt",
+        directory,
+        scratch,
+        async (module, output) => {
+          await compile(module, `${output}.make`);
+          await other(module, `${output}.take`);
+          writeFile(
+            output.slice(ROOT.length + 1),
+            '#!/bin/sh\nexec "$0.$1" "$@"\n',
+            0o755,
+          );
+        },
+      ),
     TemporaryError,
     "refused",
   );

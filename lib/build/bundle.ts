@@ -1,6 +1,6 @@
 /**
- * What lies in the binary: main.ts and all that a connection needs as one script,
- * beside which bytecode.ts puts what V8 made of it; the configuration module; the
+ * What lies in the binary: one script of all that a connection needs, main.ts and
+ * the configuration module, beside which bytecode.ts puts what V8 made of it; the
  * commands; and what hardly any connection needs.
  *
  * @module
@@ -16,13 +16,13 @@ const SELDOM = "./seldom.ts";
 const CONFIG = "./greylist.config.ts";
 const OTHERS = [COMMANDS, SELDOM, CONFIG];
 
-/** Files of a bundle that others have to know. */
+/** What the script is called. */
 export const SCRIPT = "greylist.script";
 
-/** See {@linkcode SCRIPT}. */
+/** The file that its bytecode is in. */
 export const BYTECODE = "greylist.bytecode";
 
-/** The module that is run; see {@linkcode SCRIPT}. */
+/** The module that is run. */
 export const BOOT = "boot.js";
 
 /**
@@ -31,15 +31,16 @@ export const BOOT = "boot.js";
  * @param config the module, or one in its place
  * @param directory where the files are put; it must exist
  * @param flags the options of `deno bundle` that say where @std is
+ * @returns the text of the script
  * @throws {TemporaryError} with what Deno says
  */
 export async function makeBundle(
   config: string,
   directory: string,
   flags: readonly string[],
-): Promise<void> {
+): Promise<string> {
   const bundle = async (module: string, name: string, more: string[] = []) => {
-    const output = join(directory, name);
+    const output = join(directory, asJavaScript(name));
     await step([
       "bundle",
       ...flags,
@@ -52,16 +53,18 @@ export async function makeBundle(
     return output;
   };
   const source = (name: string) => fromFileUrl(new URL(name, ROOT));
-  await bundle(config, asJavaScript(CONFIG));
-  await bundle(source(COMMANDS), asJavaScript(COMMANDS));
-  await bundle(source(`lib/${SELDOM}`), asJavaScript(SELDOM));
-  const main = await bundle(source("main.ts"), "main.js", [
+  await bundle(source(COMMANDS), COMMANDS);
+  await bundle(source(`lib/${SELDOM}`), SELDOM);
+  const main = await bundle(source("main.ts"), "./main.ts", [
     ...OTHERS.map((name) => `--external=${name}`),
   ]);
-  const script = scriptOf(await Deno.readTextFile(main));
+  const module = await bundle(config, CONFIG);
+  const body = bodyOf(await Deno.readTextFile(module));
+  const script = scriptOf(await Deno.readTextFile(main), body);
   await Deno.remove(main);
-  await Deno.writeTextFile(join(directory, SCRIPT), script);
-  await Deno.writeTextFile(join(directory, BOOT), BOOT_TEXT);
+  if (body !== undefined) await Deno.remove(module);
+  await Deno.writeTextFile(join(directory, BOOT), bootOf(script));
+  return script;
 }
 
 /** A module of TypeScript would be translated once more, and grow. */
@@ -70,43 +73,71 @@ function asJavaScript(name: string): string {
 }
 
 /**
- * Makes a script of main.ts's bundle, since node:vm has bytecode of scripts only.
- * It is a function that is told how to import a module, and gives `main`.
+ * Makes a script of main.ts's bundle and the configuration, since node:vm has
+ * bytecode of scripts only. It is two functions that are told how to import a
+ * module: one gives what main.ts exports, one what the configuration does.
  *
+ * @param config see {@linkcode bodyOf}; undefined where it stays a module
  * @throws {Error} where the bundle holds something that no script may
  */
-export function scriptOf(bundle: string): string {
-  const main = /export\s*\{\s*([\w$]+) as main\s*\};?\s*$/;
-  let text = bundle.replace(main, "return $1;");
-  text = text.replaceAll("import.meta.main", "false");
+export function scriptOf(bundle: string, config: string | undefined): string {
+  let text = bundle.replaceAll("import.meta.main", "false");
   for (const name of OTHERS) {
     text = text.replaceAll(
       `import("${name}")`,
       `load("${asJavaScript(name)}")`,
     );
   }
-  if (!main.test(bundle) || /(^|[;}])import\b|\bimport[(.]/.test(text)) {
+  const main = bodyOf(text);
+  if (main === undefined || !/return\{main:[\w$]+\};$/.test(main)) {
     throw new Error("main.ts: its bundle cannot be made a script");
   }
-  return `(async load=>{"use strict";${text}})`;
+  const other = config ?? `return load("${asJavaScript(CONFIG)}");`;
+  const functions = [main, other].map((body) =>
+    `async load=>{"use strict";${body}}`
+  );
+  return `[${functions.join()}]`;
 }
 
 /**
- * The first module of the program. Should V8 refuse the bytecode, it reads the
- * script.
+ * Makes a function's body of a module's bundle. It returns the exports.
+ *
+ * @returns undefined where the bundle imports something, or may do so
  */
-const BOOT_TEXT = `import { Script } from "node:vm";
+export function bodyOf(bundle: string): string | undefined {
+  const found = /\bexport\s*\{([^{}]*)\};?\s*$/.exec(bundle);
+  if (found === null) return undefined;
+  const body = bundle.slice(0, found.index);
+  if (/(^|[;}\s])(import|export)\b|\bimport\s*[(.]/.test(body)) {
+    return undefined;
+  }
+  const fields = found[1].split(",").map((part) => {
+    const [name, as = name] = part.trim().split(/\s+as\s+/);
+    return `${as}:${name}`;
+  });
+  return `${body}return{${fields.join()}};`;
+}
+
+/**
+ * The first module of the program. Should V8 refuse the bytecode, it compiles the
+ * script. Importing node:vm would take longer than asking for it, and reading the
+ * script from a file longer than having it here.
+ */
+function bootOf(script: string): string {
+  return `const load = (name) => import(name);
 let code = 111;
 try {
-  const { dirname } = import.meta;
-  const script = new Script(Deno.readTextFileSync(dirname + "/${SCRIPT}"), {
+  const { Script } = process.getBuiltinModule("node:vm");
+  const script = new Script(${JSON.stringify(script)}, {
     filename: "${SCRIPT}",
-    cachedData: Deno.readFileSync(dirname + "/${BYTECODE}"),
+    cachedData: Deno.readFileSync(import.meta.dirname + "/${BYTECODE}"),
   });
-  const main = await script.runInThisContext()((name) => import(name));
-  code = await main(Deno.args, () => import("./greylist.config.js"));
+  const [start, config] = script.runInThisContext();
+  const { main } = await start(load);
+  code = await main(Deno.args, () => config(load));
 } catch {
   // There is no log, and nobody but the client who would read it.
 }
 Deno.exit(code);
 `;
+}

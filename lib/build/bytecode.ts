@@ -39,15 +39,17 @@ const SAYS = [
 ].join("\r\n");
 
 /**
- * Has the script see to clients and keeps its bytecode beside it.
+ * Has the script see to clients and keeps its bytecode.
  *
+ * @param script its text
  * @param at where the configuration has clients be deferred
- * @param directory that of the bundle
+ * @param directory that of the bundle, where the bytecode is put
  * @param scratch an existing directory
  * @param compile makes a program that may do anything of a module
  * @throws {TemporaryError} where that does not work
  */
 export async function makeBytecode(
+  script: string,
   at: ResolvedConfig["deferral"]["at"],
   directory: string,
   scratch: string,
@@ -73,7 +75,7 @@ export async function makeBytecode(
   ];
   const module = join(directory, "trainer.js");
   const program = join(scratch, "trainer");
-  await Deno.writeTextFile(module, trainer(clients, config));
+  await Deno.writeTextFile(module, trainer(script, clients, config));
   await compile(module, program);
   await run(program, ["make", join(directory, BYTECODE)]);
   await run(program, ["take", join(directory, BYTECODE)]);
@@ -84,9 +86,14 @@ export async function makeBytecode(
  * Makes bytecode, or finds out whether it is taken: a second process has to do
  * that, since V8 remembers what it has compiled.
  */
-function trainer(clients: readonly Client[], config: ConfigModule): string {
+function trainer(
+  script: string,
+  clients: readonly Client[],
+  config: ConfigModule,
+): string {
   return `import { Script } from "node:vm";
-const text = Deno.readTextFileSync(import.meta.dirname + "/${SCRIPT}");
+const text = ${JSON.stringify(script)};
+const load = (name) => import(name);
 const [what, file] = Deno.args;
 if (what === "take") {
   const cachedData = Deno.readFileSync(file);
@@ -94,7 +101,10 @@ if (what === "take") {
   if (script.cachedDataRejected) throw new Error("refused");
 } else {
   const script = new Script(text, { filename: "${SCRIPT}" });
-  const main = await script.runInThisContext()((name) => import(name));
+  const [start, own] = script.runInThisContext();
+  const { main } = await start(load);
+  // What it says is nobody's client here, and is looked at elsewhere.
+  await own(load).catch(() => {});
   const config = ${JSON.stringify(config)};
   for (const { ip, code } of ${JSON.stringify(clients)}) {
     Deno.env.set("TCPREMOTEIP", ip);

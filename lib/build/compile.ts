@@ -50,9 +50,10 @@ async function build(
   await Deno.writeTextFile(baked, bakedModule(file, raw, config));
   const bundle = join(scratch, "bundle");
   await Deno.mkdir(bundle);
-  await makeBundle(baked, bundle, await stdFlags(std, scratch));
+  const script = await makeBundle(baked, bundle, await stdFlags(std, scratch));
   const like = { include: [bundle], v8Flags };
   await makeBytecode(
+    script,
     config.deferral.at,
     bundle,
     scratch,
