@@ -159,6 +159,7 @@ testWithLibc("entries that take too long to make are given up", async () => {
 const SHORT: Plan = {
   rounds: 2,
   seconds: 30,
+  copies: 2,
   waiting: 2,
   clients: [1, 3],
   loadSeconds: 0.1,

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { fromFileUrl, join } from "@std/path";
+import { basename, fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { userId } from "../../user.ts";
@@ -21,7 +21,7 @@ const BUILD_TIME = 300;
 
 /** Paths of the binaries. */
 export interface Binaries {
-  /** Ends at once. */
+  /** Does nothing. */
   readonly floor: string;
   readonly rcpt: string;
   readonly banner: string;
@@ -40,6 +40,28 @@ export function baseOf({ scratch }: Bench): string {
 /** A link to the directory that holds what `growth` works with at the time. */
 export function siteOf({ scratch }: Bench): string {
   return join(scratch, "site");
+}
+
+/**
+ * Copies binaries, for one copy may run some percent faster than another: it
+ * matters where in memory the page cache has it.
+ *
+ * @returns the copies of each, in the order of the paths
+ */
+export async function copiesOf(
+  { scratch, plan, say }: Bench,
+  paths: readonly string[],
+): Promise<string[][]> {
+  const copies = paths.map((): string[] => []);
+  for (let i = 0; i < plan.copies; i++) {
+    say(`copying binaries: ${i + 1} of ${plan.copies}`);
+    for (const [at, path] of paths.entries()) {
+      const copy = join(scratch, `${basename(path)}.${i}`);
+      await Deno.copyFile(path, copy);
+      copies[at].push(copy);
+    }
+  }
+  return copies;
 }
 
 /** Builds all that is measured. */
@@ -125,8 +147,7 @@ async function compileEmpty(bench: Bench, config: Config): Promise<string> {
   bench.say("compiling an empty program");
   const module = join(bench.scratch, "floor.js");
   const output = join(bench.scratch, "floor");
-  // Falling off the end would cost a millisecond of winding up.
-  await Deno.writeTextFile(module, "Deno.exit(0);\n");
+  await Deno.writeTextFile(module, "");
   const scratch = await Deno.makeTempDir({ dir: bench.scratch });
   const { v8Flags, permissions } = needsOf(config);
   await makeBinary(

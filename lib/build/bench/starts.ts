@@ -5,7 +5,7 @@
  */
 
 import type { Binaries } from "./binaries.ts";
-import { baseOf } from "./binaries.ts";
+import { baseOf, copiesOf } from "./binaries.ts";
 import { type Bench, expectQuietLog, logOf } from "./plan.ts";
 import { findProgram, Process } from "./process.ts";
 import type { Row, Section } from "./table.ts";
@@ -32,17 +32,25 @@ export async function measureStarts(
   binaries: Binaries,
 ): Promise<Section> {
   await Deno.writeTextFile(`${baseOf(bench)}/192.0.2.0_24`, "x");
+  const [floor, rcpt, banner, rblsmtpd] = await copiesOf(bench, [
+    binaries.floor,
+    binaries.rcpt,
+    binaries.banner,
+    binaries.rblsmtpd,
+  ]);
   const candidates: Candidate[] = [
     {
       key: "floor",
       text: "an empty program, compiled alike: the floor",
       argv: [binaries.floor],
+      copies: floor,
       reply: /^$/,
     },
     {
       key: "pass",
       text: "greylist true: known client, let in",
       argv: [binaries.rcpt, "true"],
+      copies: rcpt,
       reply: /^$/,
       client: KNOWN,
     },
@@ -50,18 +58,21 @@ export async function measureStarts(
       key: "banner",
       text: 'greylist, at "banner": new client, deferred',
       argv: [binaries.banner, "true"],
+      copies: banner,
       reply: /^421 4\.7\.1 /,
     },
     {
       key: "rcpt",
       text: 'greylist, at "rcpt": new client, deferred',
       argv: [binaries.rcpt, "true"],
+      copies: rcpt,
       reply: /^220 [^]*\n451 4\.7\.1 [^]*\n221 /,
     },
     {
       key: "rblsmtpd",
       text: 'greylist, at "rblsmtpd": new client, deferred',
       argv: [binaries.rblsmtpd, "true"],
+      copies: rblsmtpd,
       reply: /^220 [^]*\n451 /,
       needs: "rblsmtpd",
     },

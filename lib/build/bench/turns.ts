@@ -27,6 +27,8 @@ export const SCRIPT: string = [
 export interface Contender {
   readonly key: string;
   readonly argv: readonly string[];
+  /** Copies of the program, one of which runs in its place each time. */
+  readonly copies?: readonly string[];
   /** The whole environment besides that of tcp-environ(5), and PATH. */
   readonly env?: Readonly<Record<string, string>>;
   /** What the client has to be told; empty where nothing is to be said. */
@@ -59,10 +61,17 @@ export function tcpEnvironment(client: string): Record<string, string> {
 /**
  * Runs a program once for a client that says all that it has to say at once.
  *
+ * @param round which of the copies runs
  * @throws {TemporaryError} where it does not do what it has to
  */
-async function runOnce(bench: Bench, contender: Contender): Promise<Ended> {
-  const { argv, env, reply, client, prepare } = contender;
+async function runOnce(
+  bench: Bench,
+  contender: Contender,
+  round: number,
+): Promise<Ended> {
+  const { env, reply, client, prepare } = contender;
+  const { copies = [contender.argv[0]] } = contender;
+  const argv = contender.argv.with(0, copies[round % copies.length]);
   prepare?.();
   using connection = new Connection();
   connection.send(SCRIPT);
@@ -106,13 +115,16 @@ export async function takeTurns(
   const { plan, say } = bench;
   const samples = contenders.map((): Sample[] => []);
   // What is read from the disk for the first time is not what is measured.
-  for (const contender of contenders) await runOnce(bench, contender);
+  for (const contender of contenders) {
+    const count = contender.copies?.length ?? 1;
+    for (let i = 0; i < count; i++) await runOnce(bench, contender, i);
+  }
   const end = performance.now() + plan.seconds * 1000;
   let round = 0;
   while (round < plan.rounds && (round === 0 || performance.now() < end)) {
     say(`${what}: round ${round + 1} of at most ${plan.rounds}`);
     for (const turn of shuffled(contenders.length)) {
-      samples[turn].push(await runOnce(bench, contenders[turn]));
+      samples[turn].push(await runOnce(bench, contenders[turn], round));
     }
     round++;
   }
