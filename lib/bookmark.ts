@@ -11,6 +11,7 @@ import { lazily } from "./lazily.ts";
 import { check, isErrno, LIBC } from "./libc.ts";
 import { AT_SYMLINK_NOFOLLOW, stateOf } from "./statx.ts";
 import { StoreError } from "./store.ts";
+import { encode } from "./utf8.ts";
 
 const LOCK_EX_NB = 2 | 4;
 const EWOULDBLOCK = 11;
@@ -103,7 +104,7 @@ export class Bookmark {
       if (position === 0n) {
         touch(this.#fd);
       } else {
-        const bytes = Uint8Array.from(new TextEncoder().encode(`${position}`));
+        const bytes = encode(`${position}`);
         const length = BigInt(bytes.length);
         check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
       }

@@ -9,6 +9,7 @@ import type { Dialogue } from "./dialogue.ts";
 import { poll, POLLIN, POLLOUT } from "./descriptor.ts";
 import { endAfter } from "./process.ts";
 import { shutdownWriting } from "./socket.ts";
+import { encode } from "./utf8.ts";
 
 /** What is said. */
 export type Speaker = Pick<
@@ -77,7 +78,7 @@ export function converse(speaker: Speaker, patience: Patience): void {
 export function sayOnce(reply: string, timeout: number): void {
   endAfter(timeout + LAST_RESORT);
   try {
-    send(new TextEncoder().encode(reply), () => timeout * 1000);
+    send(encode(reply), () => timeout * 1000);
     hangUp();
   } catch {
     // The client is gone, or does not read.

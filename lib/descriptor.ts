@@ -135,13 +135,11 @@ export function close(fd: number): void {
  * @throws {LibcError}
  */
 export function poll(fd: number, events: number, timeout: number): boolean {
-  const pollfd = new DataView(new ArrayBuffer(8));
-  pollfd.setInt32(0, fd, true);
-  pollfd.setInt16(4, events, true);
+  // struct pollfd: a descriptor, and events in half a word.
+  const pollfd = Int32Array.of(fd, events);
   const wait = Math.max(0, Math.min(Math.ceil(timeout), 0x7fffffff));
-  const buffer = new Uint8Array(pollfd.buffer);
   while (true) {
-    const ready = libc.poll(buffer, 1n, wait);
+    const ready = libc.poll(pollfd, 1n, wait);
     // A process that was stopped and goes on finds its wait interrupted.
     if (ready !== -1 || errno() !== EINTR) return check("poll", ready) > 0;
   }

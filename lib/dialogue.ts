@@ -19,6 +19,7 @@ import {
   word,
 } from "./command_line.ts";
 import { MAX_REPLY, printable } from "./reply_text.ts";
+import { encode } from "./utf8.ts";
 
 export { cutText } from "./reply_text.ts";
 
@@ -34,8 +35,6 @@ const MAX_DOMAIN = 255;
 const LF = 10, CR = 13;
 
 const NOTHING = new Uint8Array(0);
-
-const encoder = new TextEncoder();
 
 /** How a {@linkcode Dialogue} presents itself. */
 export interface DialogueOptions {
@@ -111,7 +110,7 @@ export class Dialogue {
 
   /** The banner. "ESMTP" in it makes senders say EHLO. */
   greeting(): Uint8Array {
-    return encoder.encode(`220 ${this.#hostname} ESMTP\r\n`);
+    return encode(`220 ${this.#hostname} ESMTP\r\n`);
   }
 
   /** The last reply to a client that was silent or slow for too long. */
@@ -141,12 +140,12 @@ export class Dialogue {
       start = end;
       if (start < chunk.length) this.#quit = false;
     }
-    return replies === "" ? NOTHING : encoder.encode(replies);
+    return replies === "" ? NOTHING : encode(replies);
   }
 
   #end(code: string, text: string): Uint8Array {
     if (this.#done) return NOTHING;
-    return encoder.encode(this.#close(code, text) + "\r\n");
+    return encode(this.#close(code, text) + "\r\n");
   }
 
   #close(code: string, text: string): string {

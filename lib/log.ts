@@ -13,6 +13,7 @@ import { FACILITIES, type ResolvedConfig } from "./config.ts";
 import { poll, POLLOUT } from "./descriptor.ts";
 import { sendDatagram } from "./socket.ts";
 import { quote } from "./logline.ts";
+import { encode } from "./utf8.ts";
 
 export { Logger };
 
@@ -45,7 +46,7 @@ class StderrHandler extends BaseHandler {
       this.#patience = 0;
       return;
     }
-    Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
+    Deno.stderr.writeSync(encode(line + "\n"));
   }
 }
 
@@ -92,8 +93,7 @@ class SyslogHandler extends BaseHandler {
   }
 
   override log(message: string): void {
-    const bytes = Uint8Array.from(new TextEncoder().encode(message));
-    sendDatagram("/dev/log", bytes);
+    sendDatagram("/dev/log", encode(message));
   }
 }
 

@@ -61,6 +61,10 @@ const libc = fromLibc({
   },
 });
 
+// One for all: a struct statx is too large to lie among V8's small objects.
+const words = new Uint32Array(STATX_WORDS);
+const bytes = new Uint8Array(words.buffer);
+
 /** What is known about a file. */
 export interface State {
   readonly isFile: boolean;
@@ -82,8 +86,6 @@ export interface State {
  * @throws {LibcError}
  */
 export function stateOf(path: string, flags: number): State | undefined {
-  const words = new Uint32Array(STATX_WORDS);
-  const bytes = new Uint8Array(words.buffer);
   const name = cString(path);
   if (libc.statx(AT_FDCWD, name, flags, STATX_BASIC_STATS, bytes) === -1) {
     const code = errno();

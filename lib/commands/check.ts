@@ -24,6 +24,7 @@ import {
 import type { ServeConfig } from "../serve/config.ts";
 import { descriptorLimit, descriptorsFor } from "../serve/descriptors.ts";
 import { findGroup, findUser, userId } from "../user.ts";
+import { encode } from "../utf8.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 import { count } from "./words.ts";
 
@@ -168,7 +169,7 @@ function log({ target, facility }: ResolvedConfig["log"]): Finding {
     // Severity 7 is debug (RFC 3164 section 4.1.1).
     const code = FACILITIES[facility];
     const text = syslogMessage(code, 7, new Date(), Deno.pid, "check");
-    sendDatagram("/dev/log", Uint8Array.from(new TextEncoder().encode(text)));
+    sendDatagram("/dev/log", encode(text));
     return { ok: "log to syslog: /dev/log takes messages" };
   } catch (error) {
     return {

@@ -9,6 +9,7 @@
 
 import { lazily } from "../lazily.ts";
 import { check, cString, ENOENT, isErrno, LIBC, LibcError } from "../libc.ts";
+import { encode } from "../utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
 
 /** An open file or device. */
@@ -59,7 +60,7 @@ export function replaceFile(path: string, text: string): void {
     const handle = open(temporary, "create");
     try {
       try {
-        handle.write(Uint8Array.from(new TextEncoder().encode(text)));
+        handle.write(encode(text));
       } finally {
         handle.close();
       }
