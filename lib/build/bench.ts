@@ -27,7 +27,7 @@ SYNOPSIS
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
-  That takes some eight minutes on two cores. It needs Linux, and 2 GB of room
+  That takes some eight minutes on two cores. It needs Linux, and 3 GB of room
   in TMPDIR; what is not installed is left out, and the table says so. Where
   TMPDIR takes more than a minute for a million files, they are made in
   /dev/shm, and the table says that too.

@@ -32,12 +32,13 @@ export async function measureStarts(
   binaries: Binaries,
 ): Promise<Section> {
   await Deno.writeTextFile(`${baseOf(bench)}/192.0.2.0_24`, "x");
-  const [floor, rcpt, banner, rblsmtpd] = await copiesOf(bench, [
+  const copies = await copiesOf(bench, [
     binaries.floor,
     binaries.rcpt,
     binaries.banner,
     binaries.rblsmtpd,
   ]);
+  const [floor, rcpt, banner, rblsmtpd] = copies;
   const candidates: Candidate[] = [
     {
       key: "floor",
@@ -107,6 +108,7 @@ export async function measureStarts(
     "starts",
     candidates.filter(({ key }) => !absent.has(key)),
   );
+  await Promise.all(copies.flat().map((path) => Deno.remove(path)));
   await expectQuietLog(bench);
   return {
     key: "start",
