@@ -131,14 +131,16 @@ Deno.test("serve spawn: what cannot be started", async () => {
 Deno.test("serve spawn: a program that is not where it was", async () => {
   using connection = await pair();
   const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
-  const spawner = new Spawner(ABI, ["echo", "found"], found);
+  const spawner = new Spawner(ABI, ["echo", "found"]);
+  spawner.found = found;
   Deno.removeSync(found);
   const pid = spawner.spawn(connection.fd, {});
   close(connection.fd);
   assertEquals(await connection.rest(), "found\n");
   assertEquals(await end(pid), { pid, code: 0 });
   // With a slash in its name it is nowhere else.
-  const gone = new Spawner(ABI, [found], found);
+  const gone = new Spawner(ABI, [found]);
+  gone.found = found;
   const error = assertThrows(() => gone.spawn(1, {}), LibcError);
   assertEquals(error.code, ENOENT);
 });
@@ -185,20 +187,22 @@ Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async (
   const { fd } = connection;
   const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
   const found = `${ROOT}/spawn/none`;
-  const start = (...args: ConstructorParameters<typeof Spawner>) =>
-    new Promise<number | LibcError>((done) =>
-      new Spawner(...args).spawnBeside(fd, {}, done)
-    );
+  const start = (program: string[], found?: string) =>
+    new Promise<number | LibcError>((done) => {
+      const spawner = new Spawner(ABI, program);
+      spawner.found = found;
+      spawner.spawnBeside(fd, {}, done);
+    });
   for (
     const [result, code] of [
-      [await start(ABI, [found], found), ENOENT],
-      [await start(ABI, [plain]), EACCES],
+      [await start([found], found), ENOENT],
+      [await start([plain]), EACCES],
     ] as const
   ) {
     assert(result instanceof LibcError, `${result}`);
     assertEquals([result.code, result.message.split(":")[0]], [code, "start"]);
   }
-  const pid = await start(ABI, ["true"], found);
+  const pid = await start(["true"], found);
   close(fd);
   await end(pid as number);
   assertEquals(endOf(-1), undefined);

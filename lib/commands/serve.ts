@@ -114,6 +114,7 @@ async function serve(
   { config, serve }: Site,
 ): Promise<number> {
   const become = userOf(serve);
+  const spawner = new Spawner(abi, program);
   ignoreFileSizeSignal();
   // Before anybody can connect; they are heeded as soon as the server runs.
   Deno.addSignalListener("SIGHUP", () => reception.reload());
@@ -127,8 +128,7 @@ async function serve(
   const wanted = descriptorsFor(serve);
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
-  const found = findProgram(program[0]);
-  const spawner = new Spawner(abi, program, found);
+  const found = spawner.found = findProgram(program[0]);
   const poll = new Poll(abi);
   const reception = new Reception({
     config,

@@ -134,21 +134,26 @@ export class Spawner {
   readonly #starting = new Set<Starting>();
 
   /**
+   * The program will find signals as they are now.
+   *
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments
-   * @param found where it is: PATH is not looked through at each start then
    * @throws {LibcError}
    */
-  constructor(abi: Abi, program: readonly string[], found?: string) {
+  constructor(abi: Abi, program: readonly string[]) {
     this.#abi = abi;
     this.#file = cString(program[0]);
-    this.#found = found === undefined ? undefined : cString(found);
     const { block, places } = cStrings(program);
     this.#arguments = block;
     this.#argv = pointerTable(places);
     this.#inherited = inherited();
     this.#attributes = attributes(abi);
     expectChildren();
+  }
+
+  /** Where the program is: PATH is not looked through at each start then. */
+  set found(path: string | undefined) {
+    this.#found = path === undefined ? undefined : cString(path);
   }
 
   /**
