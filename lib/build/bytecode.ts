@@ -83,8 +83,8 @@ export async function makeBytecode(
 }
 
 /**
- * Makes bytecode, or finds out whether it is taken: a second process has to do
- * that, since V8 remembers what it has compiled.
+ * The module that makes bytecode, or finds out whether it is taken: a second
+ * process has to do that, since V8 remembers what it has compiled.
  */
 function trainer(
   script: string,
@@ -101,10 +101,10 @@ if (what === "take") {
   if (script.cachedDataRejected) throw new Error("refused");
 } else {
   const script = new Script(text, { filename: "${SCRIPT}" });
-  const [start, own] = script.runInThisContext();
+  const [start, configuration] = script.runInThisContext();
   const { main } = await start(load);
-  // What it says is nobody's client here, and is looked at elsewhere.
-  await own(load).catch(() => {});
+  // For its bytecode alone: these clients are seen to by another one.
+  await configuration(load).catch(() => {});
   const config = ${JSON.stringify(config)};
   for (const { ip, code } of ${JSON.stringify(clients)}) {
     Deno.env.set("TCPREMOTEIP", ip);
