@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { needsOf } from "../lib/build/binary.ts";
-import { compile, compileTask, configModule } from "./harness/binary.ts";
-import { clean } from "./harness/binary.ts";
+import {
+  clean,
+  compile,
+  compileTask,
+  configModule,
+  logLines,
+} from "./harness/binary.ts";
 import { e2e } from "./harness/need.ts";
 import { run } from "./harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "./harness/root.ts";
@@ -276,4 +281,18 @@ e2e("a binary leaves nothing in the temporary directory", {}, async () => {
   });
   assertEquals(code, 0);
   assertEquals([...Deno.readDirSync(tmp)], []);
+});
+
+e2e("a configuration that has to be a module is one", {}, async () => {
+  clean();
+  const binary = await compile(
+    {},
+    `if (Deno.build.standalone && !import.meta.url.endsWith("/greylist.config.js")) {
+      throw new Error("no module");
+    }`,
+  );
+  const env = { TCPREMOTEIP: "192.0.2.1" };
+  const { code, stdout } = await run([binary, "true"], { env });
+  assertEquals([code, stdout], [0, "220 mx.example ESMTP\r\n"]);
+  assertMatch(logLines().join("\n"), /^\S+ defer ip=192\.0\.2\.1 .*$/);
 });

@@ -93,8 +93,9 @@ export function scriptOf(bundle: string, config: string | undefined): string {
     throw new Error("main.ts: its bundle cannot be made a script");
   }
   const other = config ?? `return load("${asJavaScript(CONFIG)}");`;
+  // V8 compiles a function with a parenthesis in front before it is called.
   const functions = [main, other].map((body) =>
-    `async load=>{"use strict";${body}}`
+    `(async function(load){"use strict";${body}})`
   );
   return `[${functions.join()}]`;
 }

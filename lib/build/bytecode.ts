@@ -101,10 +101,10 @@ if (what === "take") {
   if (script.cachedDataRejected) throw new Error("refused");
 } else {
   const script = new Script(text, { filename: "${SCRIPT}" });
-  const [start, configuration] = script.runInThisContext();
+  // The configuration that lies in the script is not run: here it could do more
+  // than in the binary.
+  const [start] = script.runInThisContext();
   const { main } = await start(load);
-  // For its bytecode alone: these clients are seen to by another one.
-  await configuration(load).catch(() => {});
   const config = ${JSON.stringify(config)};
   for (const { ip, code } of ${JSON.stringify(clients)}) {
     Deno.env.set("TCPREMOTEIP", ip);
