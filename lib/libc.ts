@@ -121,7 +121,7 @@ type Callables<T extends Functions> = {
  * Functions of the C library that nearly every start calls, a few times each:
  * opening them takes less than Deno.dlopen does, each call more. The first call
  * opens those of all modules, since each opening has its price, and so has each
- * function in it.
+ * function in it. So one function is one module's.
  */
 export function fromLibc<const T extends Functions>(types: T): Callables<T> {
   Object.assign(waiting, types);

@@ -128,7 +128,8 @@ async function serve(
   const wanted = descriptorsFor(serve);
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
-  const found = spawner.found = findProgram(program[0]);
+  const found = findProgram(program[0]);
+  spawner.found = found;
   const poll = new Poll(abi);
   const reception = new Reception({
     config,

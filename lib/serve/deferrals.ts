@@ -6,10 +6,11 @@
  */
 
 import type { Dialogue } from "../dialogue.ts";
+import { close } from "../descriptor.ts";
 import { encode } from "../utf8.ts";
 import { C } from "./abi.ts";
 import { Deadlines } from "./deadlines.ts";
-import { endSending, hangUp, type Poll, receive, send } from "./kernel.ts";
+import { endSending, type Poll, receive, send } from "./kernel.ts";
 
 /** How long a client has to hang up after the last reply, in milliseconds. */
 const FAREWELL = 2000;
@@ -193,7 +194,7 @@ export class Deferrals {
     this.#session.stop(fd);
     this.#farewell.stop(fd);
     this.#clients.delete(fd);
-    hangUp(fd);
+    close(fd);
     client.closed();
   }
 }

@@ -59,8 +59,6 @@ const libc = lazily(() =>
     write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     // ssize_t read(int fd, void *buf, size_t count);
     read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-    // int close(int fd);
-    close: { parameters: ["i32"], result: "i32" },
   }).symbols
 );
 
@@ -209,11 +207,6 @@ function isToBeTriedAgain(): boolean {
   // Sockets know no ENOENT: that is of a file that V8 looks for once in a
   // process's life. What really ails the connection is said next time.
   return code === E.EAGAIN || code === E.EINTR || code === ENOENT;
-}
-
-/** Closes a connection: that of descriptor.ts is slower when called often. */
-export function hangUp(fd: number): void {
-  libc().close(fd);
 }
 
 /** Says that nothing more will be sent. */
