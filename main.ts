@@ -7,7 +7,7 @@
 import { isCommand } from "./lib/commands/names.ts";
 import type { ConfigModule } from "./lib/compiled.ts";
 import { EXIT } from "./lib/exit.ts";
-import { reachesClient } from "./lib/log.ts";
+import { reachesClient } from "./lib/log/targets.ts";
 import { wrap } from "./lib/wrapper.ts";
 
 /**

@@ -6,8 +6,14 @@
  */
 
 import { type Network, parseNetwork } from "./address.ts";
-import { asPath, ConfigError, type Duration, PATH, Section } from "./fields.ts";
-import type { Timeouts } from "./policy.ts";
+import {
+  asPath,
+  ConfigError,
+  type Duration,
+  PATH,
+  Section,
+} from "./config/fields.ts";
+import type { Timeouts } from "./store/policy.ts";
 
 /** An absolute path. */
 export type Path = `/${string}`;

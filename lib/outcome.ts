@@ -6,11 +6,11 @@
  */
 
 import { defaultMessage, type ResolvedConfig } from "./config.ts";
-import type { Logger } from "./log.ts";
-import { escapeValue, formatLine, quote } from "./logline.ts";
-import type { Defer, Pass } from "./policy.ts";
-import type { Refusal } from "./refusal.ts";
-import { stateOf } from "./statx.ts";
+import type { Logger } from "./log/targets.ts";
+import { escapeValue, formatLine, quote } from "./log/line.ts";
+import type { Defer, Pass } from "./store/policy.ts";
+import type { Refusal } from "./smtp/refusal.ts";
+import { stateOf } from "./system/statx.ts";
 
 /** What is known about the client, as the log has it. */
 export interface Who {

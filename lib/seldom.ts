@@ -6,4 +6,4 @@
  */
 
 export { resolveConfig } from "./config.ts";
-export { pruneSome } from "./prune.ts";
+export { pruneSome } from "./store/prune.ts";

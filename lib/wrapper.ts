@@ -14,15 +14,15 @@ import {
 } from "./address.ts";
 import { type ConfigModule, resolve } from "./compiled.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { isPruningDue } from "./bookmark.ts";
-import { variable } from "./environment.ts";
+import { isPruningDue } from "./store/bookmark.ts";
+import { variable } from "./system/environment.ts";
 import { EXIT } from "./exit.ts";
-import { handOver } from "./handover.ts";
-import { silence } from "./descriptor.ts";
-import { ignoreFileSizeSignal } from "./process.ts";
-import { localOf, peerOf } from "./socket.ts";
-import { type Logger, openLog, reachesClient } from "./log.ts";
-import { formatLine, quote } from "./logline.ts";
+import { handOver } from "./system/handover.ts";
+import { silence } from "./system/descriptor.ts";
+import { ignoreFileSizeSignal } from "./system/process.ts";
+import { localOf, peerOf } from "./system/socket.ts";
+import { type Logger, openLog, reachesClient } from "./log/targets.ts";
+import { formatLine, quote } from "./log/line.ts";
 import {
   type Exempt,
   fieldsOf,
@@ -33,17 +33,17 @@ import {
   type Who,
 } from "./outcome.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
-import type { Defer, Pass } from "./policy.ts";
+import type { Defer, Pass } from "./store/policy.ts";
 import {
   type Refusal,
   refuseInBanner,
   refuseRecipients,
   type Told,
-} from "./refusal.ts";
-import { cutText } from "./reply_text.ts";
-import { Store } from "./store.ts";
-import { findExemption } from "./whitelist.ts";
-import { searchWhitelist } from "./whitelist_cache.ts";
+} from "./smtp/refusal.ts";
+import { cutText } from "./smtp/reply_text.ts";
+import { Store } from "./store/store.ts";
+import { findExemption } from "./whitelist/exemption.ts";
+import { searchWhitelist } from "./whitelist/cache.ts";
 
 /** The program to become, and what it finds in its environment besides. */
 interface Next {

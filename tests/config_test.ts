@@ -8,7 +8,7 @@ import {
   resolveConfig,
 } from "../lib/config.ts";
 import { parseNetwork } from "../lib/address.ts";
-import { ConfigError } from "../lib/fields.ts";
+import { ConfigError } from "../lib/config/fields.ts";
 
 const BASE = { baseDir: "/var/qmail/greylist" } as const;
 

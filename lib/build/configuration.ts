@@ -6,7 +6,7 @@
  */
 
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
-import { ConfigError } from "../fields.ts";
+import { ConfigError } from "../config/fields.ts";
 import { TemporaryError } from "../commands/command.ts";
 import { type Needs, needsOf } from "./binary.ts";
 import { deno } from "./deno.ts";

@@ -7,7 +7,7 @@
 
 import { join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
-import { ConfigError } from "../fields.ts";
+import { ConfigError } from "../config/fields.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
 

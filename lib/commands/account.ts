@@ -4,9 +4,9 @@
  * @module
  */
 
-import { lazily } from "../lazily.ts";
-import { check as checked, cString, LIBC } from "../libc.ts";
-import { becomeUser, findUser, userId } from "../user.ts";
+import { lazily } from "../system/lazily.ts";
+import { check as checked, cString, LIBC } from "../system/libc.ts";
+import { becomeUser, findUser, userId } from "../system/user.ts";
 import { UsageError } from "./command.ts";
 
 /** Resources of getrlimit(2) on Linux, and of `softlimit`. */

@@ -5,13 +5,13 @@
  */
 
 import { FACILITIES, type ResolvedConfig } from "../config.ts";
-import { sendDatagram } from "../socket.ts";
-import { Listing } from "../listing.ts";
-import { reachesClient, syslogMessage } from "../log.ts";
-import { quote } from "../logline.ts";
-import { greetingName } from "../refusal.ts";
-import { readRegularFile } from "../regular_file.ts";
-import { searchFile } from "../whitelist_file.ts";
+import { sendDatagram } from "../system/socket.ts";
+import { Listing } from "../store/listing.ts";
+import { reachesClient, syslogMessage } from "../log/targets.ts";
+import { quote } from "../log/line.ts";
+import { greetingName } from "../smtp/refusal.ts";
+import { readRegularFile } from "../system/regular_file.ts";
+import { searchFile } from "../whitelist/file.ts";
 import {
   F_OK,
   findProgram,
@@ -22,9 +22,9 @@ import {
   X_OK,
 } from "./account.ts";
 import type { ServeConfig } from "../serve/config.ts";
-import { descriptorLimit, descriptorsFor } from "../serve/descriptors.ts";
-import { findGroup, findUser, userId } from "../user.ts";
-import { encode } from "../utf8.ts";
+import { descriptorLimit, descriptorsFor } from "../system/descriptor_limit.ts";
+import { findGroup, findUser, userId } from "../system/user.ts";
+import { encode } from "../system/utf8.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 import { count } from "./words.ts";
 

@@ -11,13 +11,13 @@ import {
   parseAddress,
 } from "../address.ts";
 import { isHostPattern, type ResolvedConfig } from "../config.ts";
-import { Listing } from "../listing.ts";
-import { type Entry, judge, type Verdict } from "../policy.ts";
-import { readRegularFile } from "../regular_file.ts";
+import { Listing } from "../store/listing.ts";
+import { type Entry, judge, type Verdict } from "../store/policy.ts";
+import { readRegularFile } from "../system/regular_file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
-import { entryName, Store } from "../store.ts";
-import { findExemption } from "../whitelist.ts";
-import { searchFile } from "../whitelist_file.ts";
+import { entryName, Store } from "../store/store.ts";
+import { findExemption } from "../whitelist/exemption.ts";
+import { searchFile } from "../whitelist/file.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { bothWays, count, period } from "./words.ts";
 

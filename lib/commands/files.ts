@@ -7,9 +7,16 @@
  * @module
  */
 
-import { lazily } from "../lazily.ts";
-import { check, cString, ENOENT, isErrno, LIBC, LibcError } from "../libc.ts";
-import { encode } from "../utf8.ts";
+import { lazily } from "../system/lazily.ts";
+import {
+  check,
+  cString,
+  ENOENT,
+  isErrno,
+  LIBC,
+  LibcError,
+} from "../system/libc.ts";
+import { encode } from "../system/utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
 
 /** An open file or device. */

@@ -5,10 +5,15 @@
  */
 
 import { contains, type Network, parseNetwork } from "../address.ts";
-import { Listing, networkText, type State, statesAt } from "../listing.ts";
-import { quote } from "../logline.ts";
-import type { Timeouts } from "../policy.ts";
-import { parseEntryName } from "../store.ts";
+import {
+  Listing,
+  networkText,
+  type State,
+  statesAt,
+} from "../store/listing.ts";
+import { quote } from "../log/line.ts";
+import type { Timeouts } from "../store/policy.ts";
+import { parseEntryName } from "../store/store.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { Progress } from "./progress.ts";
 import { KEYS, Sorter } from "./sorter.ts";

@@ -5,9 +5,9 @@
  */
 
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
-import { ConfigError } from "../fields.ts";
+import { ConfigError } from "../config/fields.ts";
 import { resolveServe } from "../serve/config.ts";
-import { StoreError } from "../store.ts";
+import { StoreError } from "../store/store.ts";
 import {
   type Command,
   EXIT,

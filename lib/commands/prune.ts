@@ -4,7 +4,7 @@
  * @module
  */
 
-import { prune } from "../prune.ts";
+import { prune } from "../store/prune.ts";
 import {
   type Command,
   EXIT,

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { ignoreFileSizeSignal } from "../process.ts";
-import { type SocketName } from "../socket.ts";
-import { openLog } from "../log.ts";
-import { formatLine, quote } from "../logline.ts";
-import { type Abi, abiOf } from "../serve/abi.ts";
+import { ignoreFileSizeSignal } from "../system/process.ts";
+import { type SocketName } from "../system/socket.ts";
+import { openLog } from "../log/targets.ts";
+import { formatLine, quote } from "../log/line.ts";
+import { type Abi, abiOf } from "../system/abi.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import {
   descriptorLimit,
@@ -16,20 +16,26 @@ import {
   raised,
   RESERVE,
   setDescriptorLimit,
-} from "../serve/descriptors.ts";
+} from "../system/descriptor_limit.ts";
 import { canWatch } from "../serve/end.ts";
 import {
   formatSocketName,
   isNoSuchFamily,
   listenOn,
   Poll,
-} from "../serve/kernel.ts";
+} from "../system/kernel.ts";
 import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
-import { Spawner } from "../serve/spawn.ts";
+import { Spawner } from "../system/spawn.ts";
 import { starterOf } from "../serve/starter.ts";
-import { becomeUser, findGroup, findUser, groupId, userId } from "../user.ts";
+import {
+  becomeUser,
+  findGroup,
+  findUser,
+  groupId,
+  userId,
+} from "../system/user.ts";
 import { findProgram } from "./account.ts";
 import {
   type Command,

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { entryName, parseEntryName } from "../store.ts";
-import type { Listed } from "../listing.ts";
+import { entryName, parseEntryName } from "../store/store.ts";
+import type { Listed } from "../store/listing.ts";
 
 /** What entries can be sorted by. */
 export const KEYS = ["last", "first", "accepted", "address"] as const;

@@ -5,7 +5,7 @@
  */
 
 import { asNetwork, asVariable, type Config, NETWORK } from "../config.ts";
-import { isPlain, Section } from "../fields.ts";
+import { isPlain, Section } from "../config/fields.ts";
 import type { Rule } from "./rules.ts";
 
 /** The section `serve` with every default filled in. */

@@ -5,12 +5,12 @@
  * @module
  */
 
-import type { Dialogue } from "../dialogue.ts";
-import { close } from "../descriptor.ts";
-import { encode } from "../utf8.ts";
-import { C } from "./abi.ts";
+import type { Dialogue } from "../smtp/dialogue.ts";
+import { close } from "../system/descriptor.ts";
+import { encode } from "../system/utf8.ts";
+import { C } from "../system/abi.ts";
 import { Deadlines } from "./deadlines.ts";
-import { endSending, type Poll, receive, send } from "./kernel.ts";
+import { endSending, type Poll, receive, send } from "../system/kernel.ts";
 
 /** How long a client has to hang up after the last reply, in milliseconds. */
 const FAREWELL = 2000;

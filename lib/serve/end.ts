@@ -4,10 +4,10 @@
  * @module
  */
 
-import { close } from "../descriptor.ts";
-import { lazily } from "../lazily.ts";
-import { check, LIBC } from "../libc.ts";
-import { C } from "./abi.ts";
+import { close } from "../system/descriptor.ts";
+import { lazily } from "../system/lazily.ts";
+import { check, LIBC } from "../system/libc.ts";
+import { C } from "../system/abi.ts";
 
 const libc = lazily(() =>
   Deno.dlopen(LIBC, {

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { close } from "../descriptor.ts";
-import { LibcError } from "../libc.ts";
-import { C } from "./abi.ts";
+import { close } from "../system/descriptor.ts";
+import { LibcError } from "../system/libc.ts";
+import { C } from "../system/abi.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type Ended, endOf, watchProcess } from "./end.ts";
-import type { Poll } from "./kernel.ts";
-import type { Done, Variables } from "./spawn.ts";
+import type { Poll } from "../system/kernel.ts";
+import type { Done, Variables } from "../system/spawn.ts";
 
 /** A client that is to get a program. */
 export interface Job {

@@ -13,12 +13,12 @@ import {
   type Network,
 } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
-import { Dialogue } from "../dialogue.ts";
-import { variable } from "../environment.ts";
-import { close } from "../descriptor.ts";
-import { localOf } from "../socket.ts";
-import type { Logger } from "../log.ts";
-import { formatLine, quote } from "../logline.ts";
+import { Dialogue } from "../smtp/dialogue.ts";
+import { variable } from "../system/environment.ts";
+import { close } from "../system/descriptor.ts";
+import { localOf } from "../system/socket.ts";
+import type { Logger } from "../log/targets.ts";
+import { formatLine, quote } from "../log/line.ts";
 import {
   type Exempt,
   fieldsOf,
@@ -28,22 +28,22 @@ import {
   warnOfOpenDirectory,
   type Who,
 } from "../outcome.ts";
-import type { Defer, Pass } from "../policy.ts";
+import type { Defer, Pass } from "../store/policy.ts";
 import {
   bannerOf,
   dialogueOptions,
   greetingName,
   type Refusal,
   toldIn,
-} from "../refusal.ts";
-import { readRegularFile } from "../regular_file.ts";
-import { Store } from "../store.ts";
-import { findExemption } from "../whitelist.ts";
+} from "../smtp/refusal.ts";
+import { readRegularFile } from "../system/regular_file.ts";
+import { Store } from "../store/store.ts";
+import { findExemption } from "../whitelist/exemption.ts";
 import type { ServeConfig } from "./config.ts";
 import { Announcement, Deferrals } from "./deferrals.ts";
 import type { Ended } from "./end.ts";
 import { tcpEnvironment } from "./environment.ts";
-import type { Accepted, Poll } from "./kernel.ts";
+import type { Accepted, Poll } from "../system/kernel.ts";
 import { hostOf } from "./names.ts";
 import { Programs, type Starter } from "./programs.ts";
 import { admit } from "./rules.ts";

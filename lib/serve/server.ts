@@ -5,14 +5,14 @@
  * @module
  */
 
-import { isPruningDue } from "../bookmark.ts";
+import { isPruningDue } from "../store/bookmark.ts";
 import type { ResolvedConfig } from "../config.ts";
-import { close } from "../descriptor.ts";
-import { formatLine, quote } from "../logline.ts";
+import { close } from "../system/descriptor.ts";
+import { formatLine, quote } from "../log/line.ts";
 import { trouble } from "../outcome.ts";
-import { pruneSome } from "../prune.ts";
-import { C } from "./abi.ts";
-import { accept, type Poll } from "./kernel.ts";
+import { pruneSome } from "../store/prune.ts";
+import { C } from "../system/abi.ts";
+import { accept, type Poll } from "../system/kernel.ts";
 import type { Reception } from "./reception.ts";
 
 /** What a server works with. */

@@ -5,10 +5,13 @@
  * @module
  */
 
-import type { LibcError } from "../libc.ts";
-import { type DescriptorLimit, setDescriptorLimit } from "./descriptors.ts";
+import type { LibcError } from "../system/libc.ts";
+import {
+  type DescriptorLimit,
+  setDescriptorLimit,
+} from "../system/descriptor_limit.ts";
 import type { Starter } from "./programs.ts";
-import type { Spawner } from "./spawn.ts";
+import type { Spawner } from "../system/spawn.ts";
 
 /**
  * What starts programs: in other threads. But where the limit had to be raised

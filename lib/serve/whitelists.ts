@@ -4,9 +4,9 @@
  * @module
  */
 
-import { tellBadLines } from "../whitelist.ts";
-import type { Client, Found } from "../whitelist_file.ts";
-import { buildIndex, type Reader, searchIndex } from "../whitelist_index.ts";
+import { tellBadLines } from "../whitelist/exemption.ts";
+import type { Client, Found } from "../whitelist/file.ts";
+import { buildIndex, type Reader, searchIndex } from "../whitelist/index.ts";
 
 /** Nobody has no address and no name, so every line is looked at. */
 const NOBODY: Client = { address: undefined, host: undefined };

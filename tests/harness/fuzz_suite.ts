@@ -6,8 +6,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Dialogue } from "../../lib/dialogue.ts";
-import { escapeValue } from "../../lib/logline.ts";
+import { Dialogue } from "../../lib/smtp/dialogue.ts";
+import { escapeValue } from "../../lib/log/line.ts";
 import { clean, compile } from "./binary.ts";
 import { type Deferred, deferred } from "./logged.ts";
 import { e2e } from "./need.ts";

@@ -5,15 +5,15 @@
  * @module
  */
 
-import { close, touch } from "../../lib/descriptor.ts";
-import { LibcError } from "../../lib/libc.ts";
-import { abiOf } from "../../lib/serve/abi.ts";
-import { descriptorLimit } from "../../lib/serve/descriptors.ts";
+import { close, touch } from "../../lib/system/descriptor.ts";
+import { LibcError } from "../../lib/system/libc.ts";
+import { abiOf } from "../../lib/system/abi.ts";
+import { descriptorLimit } from "../../lib/system/descriptor_limit.ts";
 import { canWatch } from "../../lib/serve/end.ts";
-import { endSending } from "../../lib/serve/kernel.ts";
-import { Spawner } from "../../lib/serve/spawn.ts";
-import { peerOf } from "../../lib/socket.ts";
-import { userId } from "../../lib/user.ts";
+import { endSending } from "../../lib/system/kernel.ts";
+import { Spawner } from "../../lib/system/spawn.ts";
+import { peerOf } from "../../lib/system/socket.ts";
+import { userId } from "../../lib/system/user.ts";
 
 close(-1);
 try {

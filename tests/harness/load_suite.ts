@@ -68,7 +68,7 @@ export function loadSuite(way: WayIn): void {
     );
   }
   // Any number by hand:
-  // deno task test --filter=after tests/trust_load_test.ts -- 20000
+  // deno task test --filter=after tests/trust/load_test.ts -- 20000
   const count = Number(Deno.args[0] ?? 200);
   e2e(`${way.name}: ${count} one after the other`, way, async () => {
     const { memory: [before, after] } = await inARow(way, count);

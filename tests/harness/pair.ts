@@ -6,10 +6,10 @@
  */
 
 import { parseAddress } from "../../lib/address.ts";
-import { close } from "../../lib/descriptor.ts";
-import { localOf } from "../../lib/socket.ts";
-import { abiOf } from "../../lib/serve/abi.ts";
-import { accept, type Accepted, listenOn } from "../../lib/serve/kernel.ts";
+import { close } from "../../lib/system/descriptor.ts";
+import { localOf } from "../../lib/system/socket.ts";
+import { abiOf } from "../../lib/system/abi.ts";
+import { accept, type Accepted, listenOn } from "../../lib/system/kernel.ts";
 import "./libc.ts";
 import { waitFor } from "./process.ts";
 

@@ -6,8 +6,8 @@
  */
 
 import "./libc.ts";
-import { close, poll, POLLIN, POLLOUT } from "../../lib/descriptor.ts";
-import { check, isErrno, LIBC, LibcError } from "../../lib/libc.ts";
+import { close, poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
+import { check, isErrno, LIBC, LibcError } from "../../lib/system/libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const AF_INET = 2;

@@ -9,7 +9,7 @@
 import { basename, fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
-import { userId } from "../../user.ts";
+import { userId } from "../../system/user.ts";
 import { makeBinary, needsOf } from "../binary.ts";
 import { permissionFlags } from "../permissions.ts";
 import { ROOT } from "../std.ts";

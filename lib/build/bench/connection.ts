@@ -4,9 +4,9 @@
  * @module
  */
 
-import { close, poll, POLLIN } from "../../descriptor.ts";
-import { lazily } from "../../lazily.ts";
-import { check, cString, LIBC } from "../../libc.ts";
+import { close, poll, POLLIN } from "../../system/descriptor.ts";
+import { lazily } from "../../system/lazily.ts";
+import { check, cString, LIBC } from "../../system/libc.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const AF_UNIX = 1;

@@ -5,13 +5,13 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
-import { close } from "../../descriptor.ts";
-import { abiOf, C } from "../../serve/abi.ts";
-import { Poll, receive, send } from "../../serve/kernel.ts";
+import { close } from "../../system/descriptor.ts";
+import { abiOf, C } from "../../system/abi.ts";
+import { Poll, receive, send } from "../../system/kernel.ts";
 import {
   descriptorLimit,
   setDescriptorLimit,
-} from "../../serve/descriptors.ts";
+} from "../../system/descriptor_limit.ts";
 import type { Binaries } from "./binaries.ts";
 import { Dialer, resentOn } from "./dial.ts";
 import { memoryOf, UNFINISHED } from "./memory.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { lazily } from "../../lazily.ts";
-import { check, ENOENT, errno, LIBC, LibcError } from "../../libc.ts";
-import { C } from "../../serve/abi.ts";
+import { lazily } from "../../system/lazily.ts";
+import { check, ENOENT, errno, LIBC, LibcError } from "../../system/libc.ts";
+import { C } from "../../system/abi.ts";
 
 // Linux, the same on x86_64 and aarch64.
 const EINPROGRESS = 115;

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { close } from "../../descriptor.ts";
-import { abiOf, C } from "../../serve/abi.ts";
-import { Poll, receive, send } from "../../serve/kernel.ts";
+import { close } from "../../system/descriptor.ts";
+import { abiOf, C } from "../../system/abi.ts";
+import { Poll, receive, send } from "../../system/kernel.ts";
 import { Dialer } from "./dial.ts";
 import { processorTime } from "./processor_time.ts";
 

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { lazily } from "../../lazily.ts";
-import { cString, cStrings, LIBC, pointerTable } from "../../libc.ts";
+import { lazily } from "../../system/lazily.ts";
+import { cString, cStrings, LIBC, pointerTable } from "../../system/libc.ts";
 import type { Sample } from "./statistics.ts";
 
 // Linux, the same on x86_64 and aarch64.

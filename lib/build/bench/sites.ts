@@ -8,7 +8,7 @@
  */
 
 import { join } from "@std/path";
-import { isErrno } from "../../libc.ts";
+import { isErrno } from "../../system/libc.ts";
 import { siteOf } from "./binaries.ts";
 import { makeEntries, whitelistText } from "./entries.ts";
 import type { Bench } from "./plan.ts";

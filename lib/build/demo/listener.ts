@@ -6,13 +6,13 @@
  */
 
 import { parseAddress } from "../../address.ts";
-import { close, poll, POLLIN } from "../../descriptor.ts";
-import { type Abi, abiOf } from "../../serve/abi.ts";
+import { close, poll, POLLIN } from "../../system/descriptor.ts";
+import { type Abi, abiOf } from "../../system/abi.ts";
 import { endOf } from "../../serve/end.ts";
 import { tcpEnvironment } from "../../serve/environment.ts";
-import { accept, listenOn } from "../../serve/kernel.ts";
-import { Spawner } from "../../serve/spawn.ts";
-import { localOf } from "../../socket.ts";
+import { accept, listenOn } from "../../system/kernel.ts";
+import { Spawner } from "../../system/spawn.ts";
+import { localOf } from "../../system/socket.ts";
 
 /** How long a connection or a program's end is waited for, in milliseconds. */
 const PATIENCE = 10_000;

@@ -1,0 +1,102 @@
+/**
+ * The log line: `key=value` pairs, one line a connection, in which nothing that
+ * a client sent can look like anything but itself.
+ *
+ * @module
+ */
+
+import { lazily } from "../system/lazily.ts";
+
+/** How long one client value may become, in characters. */
+const LONGEST = 200;
+
+/**
+ * Makes a client's value safe for a log line. Letters, digits, punctuation and
+ * symbols stand for themselves, in any script; every other byte (control bytes,
+ * blanks, what is no UTF-8, what is invisible or turns the writing direction), a
+ * backslash and a quotation mark become `\xNN`. A long value is cut and ends in
+ * `...`.
+ */
+export function escapeValue(value: string | Uint8Array): string {
+  const bytes = typeof value === "string"
+    ? new TextEncoder().encode(value)
+    : value;
+  // More would be cut away in any case.
+  return escape(bytes.subarray(0, 4 * LONGEST + 4), false, LONGEST);
+}
+
+/** A sentence of our own as a value: in quotation marks, on one line. */
+export function quote(text: string): string {
+  const bytes = new TextEncoder().encode(text.replaceAll('"', "'"));
+  return `"${escape(bytes, true, 4 * LONGEST)}"`;
+}
+
+function escape(bytes: Uint8Array, blanks: boolean, longest: number): string {
+  let text = "";
+  for (let i = 0; i < bytes.length;) {
+    const byte = bytes[i];
+    let piece: string | undefined;
+    if (byte >= 0x80) {
+      piece = visibleAt(bytes, i);
+    } else if (byte > SPACE ? isPlain(byte) : byte === SPACE && blanks) {
+      piece = String.fromCharCode(byte);
+    }
+    if (piece !== undefined) {
+      i += sequenceLength(byte);
+    } else {
+      piece = "\\x" + byte.toString(16).padStart(2, "0");
+      i++;
+    }
+    if (text.length + piece.length > longest) return text + "...";
+    text += piece;
+  }
+  return text;
+}
+
+const SPACE = 0x20, QUOTE = 0x22, BACKSLASH = 0x5c, DELETE = 0x7f;
+
+/** Whether a byte of ASCII that is no control byte stands for itself. */
+function isPlain(byte: number): boolean {
+  return byte !== QUOTE && byte !== BACKSLASH && byte !== DELETE;
+}
+
+/** How many bytes a character with this first byte has in UTF-8. */
+function sequenceLength(first: number): number {
+  return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+// Hardly a client needs these two, and V8 takes a millisecond to read such an
+// expression, even one in a function that is never called.
+const decoder = lazily(() =>
+  new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+);
+const visible = lazily(() =>
+  new RegExp("^[^\\p{C}\\p{Z}\\p{DI}\\u2800]$", "u")
+);
+
+/** The character that begins there, undefined where there is none to be seen. */
+function visibleAt(bytes: Uint8Array, start: number): string | undefined {
+  const end = start + sequenceLength(bytes[start]);
+  try {
+    const piece = decoder().decode(bytes.subarray(start, end));
+    return visible().test(piece) ? piece : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Joins a line. Fields that are undefined are left out.
+ *
+ * @param fields values that are safe already
+ */
+export function formatLine(
+  verb: string,
+  fields: Record<string, string | number | undefined>,
+): string {
+  let line = verb;
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) line += ` ${key}=${value}`;
+  }
+  return line;
+}

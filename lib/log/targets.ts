@@ -1,0 +1,196 @@
+/**
+ * Where log lines go: stderr for multilog, syslog, or a file; through @std/log.
+ * Trouble with the log never stops mail, and no line reaches the client.
+ *
+ * @module
+ */
+
+import { BaseHandler } from "@std/log/base-handler";
+import { FileHandler } from "@std/log/file-handler";
+import { LogLevels } from "@std/log/levels";
+import { Logger, type LogRecord } from "@std/log/logger";
+import { FACILITIES, type ResolvedConfig } from "../config.ts";
+import { poll, POLLOUT } from "../system/descriptor.ts";
+import { sendDatagram } from "../system/socket.ts";
+import { quote } from "./line.ts";
+import { encode } from "../system/utf8.ts";
+
+export { Logger };
+
+/** How long a log line waits for a reader of stderr, in milliseconds. */
+const PATIENCE = 1000;
+
+/** How a line begins, and its severity (RFC 3164 section 4.1.1), by level. */
+const LEVELS: Readonly<Record<number, { prefix: string; severity: number }>> = {
+  [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
+  [LogLevels.INFO]: { prefix: "", severity: 6 },
+  [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
+  [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
+  [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
+};
+
+/** The line as every target has it; the level is said where it is not INFO. */
+function format({ level, msg }: LogRecord): string {
+  return LEVELS[level].prefix + msg;
+}
+
+/** Lines on stderr, for multilog(8). They are dropped where nobody reads. */
+class StderrHandler extends BaseHandler {
+  #patience = PATIENCE;
+
+  override log(line: string): void {
+    // A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting,
+    // and as one piece; longer lines are never made.
+    if (!poll(2, POLLOUT, this.#patience)) {
+      // Nobody is waited for twice.
+      this.#patience = 0;
+      return;
+    }
+    Deno.stderr.writeSync(encode(line + "\n"));
+  }
+}
+
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+/**
+ * A syslog message as RFC 3164 section 4.1 has it, without the host name, which
+ * the local daemon fills in.
+ *
+ * @param time the local time
+ */
+export function syslogMessage(
+  facility: number,
+  severity: number,
+  time: Date,
+  pid: number,
+  text: string,
+): string {
+  const day = String(time.getDate()).padStart(2);
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
+    .map((part) => String(part).padStart(2, "0")).join(":");
+  const stamp = `${MONTHS[time.getMonth()]} ${day} ${clock}`;
+  return `<${facility * 8 + severity}>${stamp} greylist[${pid}]: ${text}`;
+}
+
+/** One datagram a line to the syslog daemon; dropped where it does not keep up. */
+class SyslogHandler extends BaseHandler {
+  readonly #facility: number;
+
+  constructor(level: Level, facility: number) {
+    super(level, { formatter: format });
+    this.#facility = facility;
+  }
+
+  override handle(record: LogRecord): void {
+    if (this.level > record.level) return;
+    this.log(syslogMessage(
+      this.#facility,
+      LEVELS[record.level].severity,
+      record.datetime,
+      Deno.pid,
+      this.format(record),
+    ));
+  }
+
+  override log(message: string): void {
+    sendDatagram("/dev/log", encode(message));
+  }
+}
+
+/**
+ * A file that a line is appended to at once. What could not be written is kept
+ * by its parent and tried again at the end, where an error would end the program
+ * with a stack trace.
+ */
+class LogFile extends FileHandler {
+  override destroy(): void {
+    try {
+      super.destroy();
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+}
+
+type Level = ResolvedConfig["log"]["level"];
+
+/**
+ * Whether a descriptor's text would reach the client: it is the same socket or
+ * pipe as standard input or output, as inetd and systemd have it. Where that
+ * cannot be told, it is.
+ */
+export function reachesClient(fd: number): boolean {
+  try {
+    const own = Deno.readLinkSync(`/proc/self/fd/${fd}`);
+    if (
+      Deno.readLinkSync("/proc/self/fd/0") !== own &&
+      Deno.readLinkSync("/proc/self/fd/1") !== own
+    ) return false;
+    if (own.startsWith("socket:") || own.startsWith("pipe:")) return true;
+    return Deno.statSync(`/proc/self/fd/${fd}`).isFifo === true;
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * Opens the log.
+ *
+ * @param stderrIsClient whether stderr must not be written to
+ */
+export function openLog(
+  config: ResolvedConfig["log"],
+  stderrIsClient: boolean,
+): Logger {
+  const { level, target } = config;
+  const syslog = () => new SyslogHandler(level, FACILITIES[config.facility]);
+  const toStderr = target === "auto" || target === "stderr";
+  if (toStderr && !stderrIsClient) {
+    return logger(level, new StderrHandler(level, { formatter: format }));
+  }
+  if (toStderr || target === "syslog") return logger(level, syslog());
+  try {
+    refuseFifo(target);
+    const handler = new LogFile(level, {
+      filename: target,
+      formatter: (record) =>
+        `${record.datetime.toISOString()} ${format(record)}`,
+    });
+    handler.setup();
+    return logger(level, handler, () => handler.flush());
+  } catch (error) {
+    const fallback = logger(level, syslog());
+    const { message } = error as Error;
+    fallback.error(`what=${quote(`log file ${target}: ${message}`)}`);
+    return fallback;
+  }
+}
+
+/** @throws {Error} where opening the file would wait for a reader */
+function refuseFifo(path: string): void {
+  try {
+    if (!Deno.statSync(path).isFifo) return;
+  } catch {
+    // It is made, or cannot be, when it is opened.
+    return;
+  }
+  throw new Error("a FIFO: expected a regular file");
+}
+
+/** A logger that never throws, and whose lines are out when it returns. */
+function logger(
+  level: Level,
+  handler: BaseHandler,
+  flush: () => void = () => {},
+): Logger {
+  const handle = handler.handle.bind(handler);
+  handler.handle = (record) => {
+    try {
+      handle(record);
+      flush();
+    } catch {
+      // There is nobody left to tell.
+    }
+  };
+  return new Logger("greylist", level, { handlers: [handler] });
+}

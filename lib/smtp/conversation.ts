@@ -1,0 +1,111 @@
+/**
+ * Holds the dialogue with a deferred client over standard input and output: who
+ * reads, who writes, how long anybody waits.
+ *
+ * @module
+ */
+
+import type { Dialogue } from "./dialogue.ts";
+import { poll, POLLIN, POLLOUT } from "../system/descriptor.ts";
+import { endAfter } from "../system/process.ts";
+import { shutdownWriting } from "../system/socket.ts";
+import { encode } from "../system/utf8.ts";
+
+/** What is said. */
+export type Speaker = Pick<
+  Dialogue,
+  "done" | "greeting" | "receive" | "timeout"
+>;
+
+/** How long a client may take, in seconds. */
+export interface Patience {
+  /** For one command, or to read one reply. */
+  readonly idleTimeout: number;
+  /** In all. */
+  readonly sessionTimeout: number;
+}
+
+/** A write of at most PIPE_BUF bytes does not wait once poll(2) allows it. */
+const PIECE = 4096;
+
+/**
+ * How much longer than it should a conversation may take, in seconds, before the
+ * process is ended: should a call wait that poll(2) said would not. To the client
+ * that is a deferral too.
+ */
+const LAST_RESORT = 60;
+
+/** How long a client has to hang up after the last reply, in seconds. */
+const FAREWELL = 2;
+
+/**
+ * Talks until the speaker is done, the client is gone or the time is over.
+ * Whatever the client does, this returns.
+ */
+export function converse(speaker: Speaker, patience: Patience): void {
+  endAfter(patience.sessionTimeout + LAST_RESORT);
+  const end = performance.now() + patience.sessionTimeout * 1000;
+  /** How long to wait now, in milliseconds. */
+  const wait = () =>
+    Math.min(patience.idleTimeout * 1000, end - performance.now());
+  const chunk = new Uint8Array(PIECE);
+  try {
+    send(speaker.greeting(), wait);
+    while (!speaker.done) {
+      const left = wait();
+      // A client that never stops talking is always ready to be read.
+      if (left <= 0 || !poll(0, POLLIN, left)) {
+        // One try: a client that does not read would hold this up once more.
+        send(speaker.timeout(), () => 0);
+        break;
+      }
+      const length = Deno.stdin.readSync(chunk);
+      if (length === null) return;
+      send(speaker.receive(chunk.subarray(0, length)), wait);
+    }
+    hangUp();
+  } catch {
+    // The client is gone, or does not read.
+  }
+}
+
+/**
+ * Says one thing and hangs up.
+ *
+ * @param reply with its line end
+ * @param timeout seconds
+ */
+export function sayOnce(reply: string, timeout: number): void {
+  endAfter(timeout + LAST_RESORT);
+  try {
+    send(encode(reply), () => timeout * 1000);
+    hangUp();
+  } catch {
+    // The client is gone, or does not read.
+  }
+}
+
+function send(bytes: Uint8Array, wait: () => number): void {
+  while (bytes.length > 0) {
+    // Where no time is left, what the client takes at once is still said.
+    if (!poll(1, POLLOUT, wait())) {
+      throw new Error("the client does not read");
+    }
+    bytes = bytes.subarray(Deno.stdout.writeSync(bytes.subarray(0, PIECE)));
+  }
+}
+
+/**
+ * Lets the last reply arrive. Closing a socket on which something has come in
+ * that nobody read makes the kernel reset the connection, and the client may
+ * lose the reply with it.
+ */
+function hangUp(): void {
+  if (!shutdownWriting(1)) return;
+  const end = performance.now() + FAREWELL * 1000;
+  const chunk = new Uint8Array(65536);
+  while (poll(0, POLLIN, end - performance.now())) {
+    if (Deno.stdin.readSync(chunk) === null) return;
+    if (performance.now() >= end) return;
+  }
+}

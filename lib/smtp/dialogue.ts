@@ -1,0 +1,295 @@
+/**
+ * The SMTP conversation with a client that is being deferred: bytes in, replies
+ * out. It knows no clock and no socket, so the wrapper and a listener share it.
+ *
+ * Nothing is ever accepted here, and nothing is ever refused for good: RCPT and
+ * DATA get the deferral, and the banner, HELO, EHLO and MAIL are answered 2xx
+ * whatever their order, syntax or parameters, because every sender bounces on a
+ * 5xx there. DATA never gets 354, so no message is ever read.
+ *
+ * @module
+ */
+
+import {
+  copy,
+  endOfWord,
+  parsePath,
+  skipBlanks,
+  trimBlanks,
+  word,
+} from "./command_line.ts";
+import { MAX_REPLY, printable } from "./reply_text.ts";
+import { encode } from "../system/utf8.ts";
+
+export { cutText } from "./reply_text.ts";
+
+/** The longest command line in octets, line end included (RFC 5321: 512). */
+const MAX_LINE = 4096;
+
+/** The bad command of this number ends the session. */
+const MAX_BAD = 20;
+
+/** The longest domain in octets (RFC 5321, 4.5.3.1.2). */
+const MAX_DOMAIN = 255;
+
+const LF = 10, CR = 13;
+
+const NOTHING = new Uint8Array(0);
+
+/** How a {@linkcode Dialogue} presents itself. */
+export interface DialogueOptions {
+  /** The name in the banner and in the HELO, EHLO, QUIT and 421 replies. */
+  hostname: string;
+  /**
+   * The whole reply to RCPT and DATA without its line end, such as
+   * `451 4.7.1 Greylisted`. A text that is not the program's own goes through
+   * {@linkcode cutText} first.
+   */
+  deferral: string;
+}
+
+/**
+ * What the client said about itself and its mail, as the bytes that it sent:
+ * paths without `<>` and without parameters, the null sender as no bytes at
+ * all, and undefined where nothing was given. It is that of the first
+ * transaction with a RCPT; while there is none, that of the latest MAIL.
+ */
+export interface Envelope {
+  /** The argument of HELO or EHLO. */
+  helo?: Uint8Array;
+  /** The sender's path. */
+  from?: Uint8Array;
+  /** The first recipient's path. */
+  to?: Uint8Array;
+  /** How many RCPT commands the transaction had. */
+  recipients: number;
+}
+
+/**
+ * One session with a deferred client.
+ *
+ * It keeps at most {@linkcode MAX_LINE} bytes of an unfinished line. Its output
+ * is bounded by its input (the shortest command that gets a 512-octet reply has
+ * five bytes), so read a few KB at a time and write before reading on.
+ */
+export class Dialogue {
+  readonly #hostname: string;
+  readonly #deferral: string;
+  readonly #envelope: Envelope = { recipients: 0 };
+  /** The beginning of an unfinished line; allocated when there first is one. */
+  #kept: Uint8Array = NOTHING;
+  /** The unfinished line's length so far: what was kept and what was not. */
+  #length = 0;
+  #bad = 0;
+  #done = false;
+  #quit = false;
+  /** A MAIL was given and the transaction is not over. */
+  #mail = false;
+  /** The transaction that the envelope describes is over. */
+  #settled = false;
+
+  constructor(options: DialogueOptions) {
+    this.#hostname = printable(options.hostname, MAX_DOMAIN);
+    this.#deferral = printable(options.deferral, MAX_REPLY - 2);
+  }
+
+  /** True after QUIT and after any 421: flush, close, and feed no more. */
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** True where QUIT was the last that came from the client, to the byte. */
+  get quit(): boolean {
+    return this.#quit;
+  }
+
+  /** What to log about the client; see {@linkcode Envelope}. */
+  get envelope(): Envelope {
+    return this.#envelope;
+  }
+
+  /** The banner. "ESMTP" in it makes senders say EHLO. */
+  greeting(): Uint8Array {
+    return encode(`220 ${this.#hostname} ESMTP\r\n`);
+  }
+
+  /** The last reply to a client that was silent or slow for too long. */
+  timeout(): Uint8Array {
+    return this.#end("421 4.4.2", "timed out, closing connection");
+  }
+
+  /** The last reply when the program itself has to stop. */
+  shutdown(): Uint8Array {
+    return this.#end("421 4.3.2", "shutting down, closing connection");
+  }
+
+  /**
+   * Takes what the client sent and returns the replies to every line that it
+   * completes, in order; no bytes when there is none. The chunk is not
+   * retained. What follows the end of the session is ignored.
+   */
+  receive(chunk: Uint8Array): Uint8Array {
+    let replies = "";
+    for (let start = 0; start < chunk.length && !this.#done;) {
+      const end = chunk.indexOf(LF, start) + 1;
+      if (end === 0) {
+        this.#keep(chunk.subarray(start));
+        break;
+      }
+      replies += this.#complete(chunk.subarray(start, end)) + "\r\n";
+      start = end;
+      if (start < chunk.length) this.#quit = false;
+    }
+    return replies === "" ? NOTHING : encode(replies);
+  }
+
+  #end(code: string, text: string): Uint8Array {
+    if (this.#done) return NOTHING;
+    return encode(this.#close(code, text) + "\r\n");
+  }
+
+  #close(code: string, text: string): string {
+    this.#done = true;
+    return `${code} ${this.#hostname} ${text}`;
+  }
+
+  /** Adds to the unfinished line; what is past the limit is only counted. */
+  #keep(part: Uint8Array): void {
+    const kept = Math.min(this.#length, MAX_LINE);
+    const more = part.subarray(0, MAX_LINE - kept);
+    const size = kept + more.length;
+    if (size > this.#kept.length) {
+      // Doubled, so that a client that sends single bytes costs no more.
+      const larger = new Uint8Array(
+        Math.min(MAX_LINE, Math.max(128, 2 * size)),
+      );
+      larger.set(this.#kept.subarray(0, kept));
+      this.#kept = larger;
+    }
+    this.#kept.set(more, kept);
+    this.#length += part.length;
+  }
+
+  /** Answers the line whose last (or only) part, with its LF, this is. */
+  #complete(part: Uint8Array): string {
+    let line = part;
+    let length = part.length;
+    if (this.#length > 0) {
+      this.#keep(part);
+      line = this.#kept;
+      length = this.#length;
+      this.#length = 0;
+    }
+    if (length > MAX_LINE) {
+      return this.#answer(line.subarray(0, MAX_LINE), true);
+    }
+    const end = line[length - 2] === CR ? length - 2 : length - 1;
+    return this.#answer(line.subarray(0, end), false);
+  }
+
+  /**
+   * The reply to one command, without its line end. Of a line that is too long
+   * only the beginning is there, enough to see which command it is.
+   *
+   * Enhanced status codes stand in every reply but those to HELO and EHLO and
+   * the banner (RFC 2034, 4).
+   */
+  #answer(line: Uint8Array, tooLong: boolean): string {
+    const start = skipBlanks(line, 0);
+    const end = endOfWord(line, start);
+    const verb = word(line, start, end);
+    switch (verb) {
+      case "EHLO":
+        this.#hello(line.subarray(end));
+        // What is missing here makes senders bounce mail that needs it, and so
+        // would a SIZE with a number. CHUNKING would make them send BDAT.
+        return [
+          `250-${this.#hostname}`,
+          "250-PIPELINING",
+          "250-SIZE",
+          "250-ENHANCEDSTATUSCODES",
+          "250-8BITMIME",
+          "250 SMTPUTF8",
+        ].join("\r\n");
+      case "HELO":
+        this.#hello(line.subarray(end));
+        return `250 ${this.#hostname}`;
+      case "MAIL":
+        this.#endTransaction();
+        this.#mail = true;
+        if (!this.#settled) {
+          this.#envelope.from = parsePath(line.subarray(end), "FROM");
+        }
+        return "250 2.1.0 Sender ok";
+    }
+    if (tooLong) return this.#badCommand("500 5.5.2 Line too long");
+    switch (verb) {
+      case "RCPT":
+        this.#recipient(line.subarray(end));
+        return this.#deferral;
+      case "DATA":
+        return this.#deferral;
+      case "RSET":
+        this.#endTransaction();
+        return "250 2.0.0 Reset";
+      case "NOOP":
+        return "250 2.0.0 Ok";
+      case "VRFY":
+      case "EXPN":
+        return "252 2.0.0 Cannot say, try RCPT";
+      case "HELP":
+        return "214 2.0.0 See RFC 5321";
+      case "AUTH":
+        return "454 4.7.0 Authentication not available now";
+      case "STARTTLS":
+        return "454 4.7.0 TLS not available now";
+      case "QUIT":
+        this.#quit = true;
+        return this.#close("221 2.0.0", "closing connection");
+      case "BDAT":
+        // Its payload follows at once and must not be read as commands. The
+        // command was not offered, so ending the session costs no real sender
+        // anything, and swallowing gigabytes would.
+        return this.#close("421 4.5.1", "no BDAT here, closing connection");
+      case "ATRN":
+      case "ETRN":
+      case "SAML":
+      case "SEND":
+      case "SOML":
+      case "TURN":
+        return this.#badCommand("502 5.5.1 Command not implemented");
+      default:
+        return this.#badCommand("500 5.5.2 Command not recognized");
+    }
+  }
+
+  /** Bounds what a client that sends a message in spite of the 451 can do. */
+  #badCommand(reply: string): string {
+    this.#bad++;
+    return this.#bad < MAX_BAD
+      ? reply
+      : this.#close("421 4.7.0", "too many bad commands, closing connection");
+  }
+
+  #hello(argument: Uint8Array): void {
+    this.#endTransaction();
+    if (!this.#settled) this.#envelope.helo = copy(trimBlanks(argument));
+  }
+
+  #recipient(argument: Uint8Array): void {
+    if (this.#settled) return;
+    const envelope = this.#envelope;
+    if (envelope.recipients === 0) {
+      // A sender that was reset is not this recipient's.
+      if (!this.#mail) envelope.from = undefined;
+      envelope.to = parsePath(argument, "TO");
+    }
+    envelope.recipients++;
+  }
+
+  /** HELO, EHLO, MAIL and RSET all end a transaction (RFC 5321, 4.1.4). */
+  #endTransaction(): void {
+    this.#mail = false;
+    if (this.#envelope.recipients > 0) this.#settled = true;
+  }
+}

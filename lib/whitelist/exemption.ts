@@ -1,0 +1,106 @@
+/**
+ * Is this caller exempt, and by which rule.
+ *
+ * @module
+ */
+
+import { contains } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import type { Client, Found } from "./file.ts";
+
+/** What rules are matched against. A part is looked up when a rule needs it. */
+export interface Caller extends Client {
+  localPort(): number | undefined;
+  /** Whether the environment variable is set, even to nothing. */
+  hasVariable(name: string): boolean;
+}
+
+/** How many bad lines of one file are told one by one. */
+const MOST_TOLD = 10;
+
+/** Where the whitelist files come from, and where their faults are told. */
+export interface Files {
+  /** @throws {Error} where the file cannot be read */
+  search(path: string, client: Client): Found;
+  warn(message: string): void;
+}
+
+/**
+ * Finds the first rule that exempts the caller.
+ *
+ * @returns the rule as the log names it, such as `env:RELAYCLIENT`,
+ * `networks:192.0.2.0/24` or `/etc/whitelist:12`, or undefined
+ */
+export function findExemption(
+  whitelist: ResolvedConfig["whitelist"],
+  caller: Caller,
+  files: Files,
+): string | undefined {
+  const variable = whitelist.env.find((name) => caller.hasVariable(name));
+  if (variable !== undefined) return `env:${variable}`;
+
+  if (whitelist.localPorts.length > 0) {
+    const port = caller.localPort();
+    if (port !== undefined && whitelist.localPorts.includes(port)) {
+      return `localPorts:${port}`;
+    }
+  }
+
+  const { address, host } = caller;
+  if (address !== undefined) {
+    const rule = whitelist.networks.find((rule) =>
+      contains(rule.network, address)
+    );
+    if (rule !== undefined) return `networks:${rule.text}`;
+  }
+
+  if (host !== undefined) {
+    const name = whitelist.hosts.find((pattern) => matchesHost(pattern, host));
+    if (name !== undefined) return `hosts:${name}`;
+  }
+
+  for (const path of whitelist.files) {
+    const line = findInFile(path, caller, files);
+    if (line !== undefined) return `${path}:${line}`;
+  }
+  return undefined;
+}
+
+/** `mx.example.com` is that name; `.example.com` is any name below. */
+function matchesHost(pattern: string, host: string): boolean {
+  return pattern.startsWith(".") ? host.endsWith(pattern) : host === pattern;
+}
+
+function findInFile(
+  path: string,
+  caller: Caller,
+  files: Files,
+): number | undefined {
+  let found: Found;
+  try {
+    found = files.search(path, caller);
+  } catch (error) {
+    files.warn(`whitelist file ${path}: ${(error as Error).message}`);
+    return undefined;
+  }
+  tellBadLines(path, found.bad, files.warn);
+  return found.line;
+}
+
+/** Tells of the lines of a whitelist file that mean nothing. */
+export function tellBadLines(
+  path: string,
+  bad: Found["bad"],
+  warn: Files["warn"],
+): void {
+  for (const { number, content } of bad.slice(0, MOST_TOLD)) {
+    const shown = JSON.stringify(content.slice(0, 60));
+    warn(
+      `${path}:${number}: ${shown}: expected a network, an address, a host, ` +
+        ".suffix or /regex/",
+    );
+  }
+  if (bad.length > MOST_TOLD) {
+    warn(`${path}: ${bad.length - MOST_TOLD} more bad lines`);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * A whitelist file: one network, address, host, `.suffix` or `/regex/` a line;
+ * `#` starts a comment. The client lists of postgrey are such files.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  contains,
+  type Network,
+  parseNetwork,
+} from "../address.ts";
+import { isHostPattern } from "../config.ts";
+
+/** What one line exempts. */
+export type Rule =
+  | { readonly network: Network }
+  /** In lower case; with a dot in front, only the names below. */
+  | { readonly name: string }
+  | { readonly regex: RegExp };
+
+/** Who is looked for. */
+export interface Client {
+  readonly address: Address | undefined;
+  /** The host name in lower case. */
+  readonly host: string | undefined;
+}
+
+/**
+ * Parses one line without its comment.
+ *
+ * A host exempts itself and, as in postgrey, every name below; a `.suffix` only
+ * the names below; a `/regex/` any host name that it matches, in either case.
+ * Two or three numbers of an IPv4 address are its network.
+ *
+ * @returns undefined where the line means nothing
+ */
+export function parseRule(text: string): Rule | undefined {
+  const partial = /^(\d{1,3}\.\d{1,3})(\.\d{1,3})?\.?$/.exec(text);
+  const network = parseNetwork(
+    partial === null
+      ? text
+      : partial[1] + (partial[2] ? `${partial[2]}.0/24` : ".0.0/16"),
+  );
+  if (network !== undefined) return { network };
+  if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
+    try {
+      return { regex: new RegExp(text.slice(1, -1), "i") };
+    } catch {
+      return undefined;
+    }
+  }
+  return isHostPattern(text) ? { name: text.toLowerCase() } : undefined;
+}
+
+/** Whether a line exempts a client. */
+export function exempts(rule: Rule, { address, host }: Client): boolean {
+  if ("network" in rule) {
+    return address !== undefined && contains(rule.network, address);
+  }
+  if (host === undefined) return false;
+  if ("regex" in rule) return rule.regex.test(host);
+  const { name } = rule;
+  return host === name ||
+    host.endsWith(name.startsWith(".") ? name : `.${name}`);
+}
+
+/** A line that means nothing. */
+export interface BadLine {
+  readonly number: number;
+  readonly content: string;
+}
+
+/** What a file says about a client. Lines count from 1. */
+export interface Found {
+  /** The line of the first rule that exempts the client. */
+  readonly line: number | undefined;
+  /** The lines that mean nothing, up to that one. */
+  readonly bad: readonly BadLine[];
+}
+
+/**
+ * Parses a whitelist file's text line by line, without comments and what is
+ * empty then.
+ *
+ * @param each is told the rule, undefined where the line means nothing; with
+ * true it ends this
+ */
+export function eachRule(
+  text: string,
+  each: (
+    rule: Rule | undefined,
+    number: number,
+    content: string,
+  ) => boolean | void,
+): void {
+  // Split at once, a large file would be many pieces in memory.
+  let number = 0;
+  let start = 0;
+  while (start <= text.length) {
+    const found = text.indexOf("\n", start);
+    const end = found < 0 ? text.length : found;
+    const content = text.slice(start, end).split("#", 1)[0].trim();
+    start = end + 1;
+    number++;
+    if (content === "") continue;
+    if (each(parseRule(content), number, content)) return;
+  }
+}
+
+/** Looks through a whitelist file's text for a client. */
+export function searchFile(text: string, client: Client): Found {
+  const bad: BadLine[] = [];
+  let line: number | undefined;
+  eachRule(text, (rule, number, content) => {
+    if (rule === undefined) bad.push({ number, content });
+    else if (exempts(rule, client)) line = number;
+    return line !== undefined;
+  });
+  return { line, bad };
+}

@@ -1,0 +1,194 @@
+/**
+ * `deno task demo`: what it shows, that it notices a greylist that does wrong,
+ * and that it leaves nothing behind.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  difference,
+  exchange,
+  labelled,
+  verdictOf,
+} from "../../lib/build/demo/screen.ts";
+import { e2e } from "../harness/need.ts";
+import { type Outcome, processesOf, run, waitFor } from "../harness/process.ts";
+import { emptyDir } from "../harness/root.ts";
+
+const PROJECT = new URL("../../", import.meta.url).pathname;
+
+Deno.test("a command and its reply share a line where there is room", () => {
+  assertEquals(exchange("QUIT", "221 bye"), [
+    "> QUIT                     < 221 bye",
+  ]);
+  assertEquals(exchange(undefined, "220 mx"), [
+    "                           < 220 mx",
+  ]);
+  const fits = "250 " + "x".repeat(47);
+  assertEquals(exchange("A", fits)[0].length, 80);
+  assertEquals(exchange("A", fits + "x"), ["> A", `< ${fits}x`]);
+  const long = "MAIL FROM:<somebody@a.example>";
+  assertEquals(exchange(long, "250 ok"), [`> ${long}`, "< 250 ok"]);
+  assertEquals(exchange(undefined, fits + "x"), [`< ${fits}x`]);
+});
+
+Deno.test("the reply to a message stands beside its last line", () => {
+  assertEquals(exchange("Subject: a\n\n.", "250 ok"), [
+    "> Subject: a",
+    ">",
+    "> .                        < 250 ok",
+  ]);
+});
+
+Deno.test("a reply that does not come is said so", () => {
+  assertEquals(exchange("QUIT", undefined), [
+    "> QUIT                     (no reply)",
+  ]);
+});
+
+Deno.test("a wide line is broken at spaces, a narrow one left as it is", () => {
+  assertEquals(labelled("file:", "-rw 1  x"), ["file: -rw 1  x"]);
+  const word = "w".repeat(50);
+  assertEquals(labelled("log: ", `a ${word} ${word}`), [
+    `log:  a ${word}`,
+    `      ${word}`,
+  ]);
+});
+
+Deno.test("the verdict of a log line", () => {
+  assertEquals(
+    verdictOf("defer ip=192.0.2.1 net=192.0.2.0/24 reason=new wait=2"),
+    "defer new",
+  );
+  assertEquals(verdictOf("error pass reason=error what=x"), "error error");
+  assertEquals(verdictOf(""), "");
+});
+
+Deno.test("what differs is said with what was expected", () => {
+  assertEquals(difference("size", 1, 1), undefined);
+  assertEquals(difference("size", 0, 1), "size: 0: expected 1");
+  assertEquals(difference("size", undefined, 1), "size: none: expected 1");
+  assertEquals(difference("pid", "7", undefined), "pid: 7: expected none");
+  assertEquals(difference("pid", undefined, undefined), undefined);
+});
+
+/** A demo with a temporary directory of its own. */
+function command(project: string) {
+  const scratch = emptyDir("demo-tmp");
+  const env = { ...Deno.env.toObject(), TMPDIR: scratch };
+  return { argv: [Deno.execPath(), "task", "demo"], project, scratch, env };
+}
+
+/** Runs the demo of a project; it has to leave nothing behind. */
+async function demo(
+  project: string,
+  env: Record<string, string> = {},
+): Promise<Outcome> {
+  const { argv, scratch, env: own } = command(project);
+  const outcome = await run(argv, { cwd: project, env: { ...own, ...env } });
+  assertEquals([...Deno.readDirSync(scratch)], []);
+  return outcome;
+}
+
+e2e("the demo shows each step, and that all is well", {}, async () => {
+  const { code, stdout, stderr } = await demo(PROJECT);
+  assertEquals(code, 0, stdout + stderr);
+  const wanted = [
+    /^1\. .*\n.*< 220 d\.example ESMTP\n/m,
+    /^> RCPT TO:<c@d\.example> +< 451 4\.7\.1 .* 2 seconds\n/m,
+    /^log: {2}defer ip=127\.0\.0\.1 .*reason=new /m,
+    /^file: -rw-------.* 0 .* 127\.0\.0\.0_24/m,
+    /^2\. [^]*< 451 4\.7\.1 [^]*^log: {2}defer .*reason=early /m,
+    /^3\. [^]*< 220 .*stand-in for qmail-smtpd, pid \d+\n/m,
+    /^> RCPT TO:<c@d\.example> +< 250 /m,
+    /^> \. +< 250 .*queued/m,
+    /^log: {2}pass ip=127\.0\.0\.1 .*reason=retried age=\d+ accepted=1\n/m,
+    /^file: -rw-------.* 1 .* 127\.0\.0\.0_24/m,
+    /\nok: .*\n$/,
+  ];
+  let rest = stdout;
+  for (const pattern of wanted) {
+    const match = pattern.exec(rest);
+    assert(match !== null, `${pattern} not found in\n${rest}`);
+    rest = rest.slice(match.index + match[0].length - 1);
+  }
+  assert(!stdout.includes("\x1b"), "colour without a terminal");
+  const wide = stdout.split("\n").filter((line) => line.length > 80);
+  assertEquals(wide, []);
+});
+
+e2e(
+  "the demo fails where greylist lets a sender in too early",
+  {},
+  async () => {
+    const copy = emptyDir("demo-copy");
+    const files = [
+      "deno.json",
+      "deno.lock",
+      "greylist.config.ts",
+      "main.ts",
+      "lib",
+    ]
+      .map((name) => PROJECT + name);
+    const { code: copied } = await run(["cp", "-R", ...files, copy]);
+    assertEquals(copied, 0);
+    const policy = `${copy}/lib/store/policy.ts`;
+    const right = Deno.readTextFileSync(policy);
+    const wrong = right.replace("if (age < delay) {", "if (age < 0) {");
+    assert(right !== wrong, "the line that makes a sender wait has changed");
+    Deno.writeTextFileSync(policy, wrong);
+
+    const { code, stdout } = await demo(copy);
+    assertEquals(code, 1, stdout);
+    assertStringIncludes(
+      stdout,
+      "FAILED: connection 2: replies: 220 250 250 250 221: " +
+        "expected 220 250 250 451 221\n" +
+        "FAILED: connection 2: log: pass retried: expected defer early\n",
+    );
+    assert(!stdout.includes("\nok"), stdout);
+  },
+);
+
+e2e("a build that fails ends the demo with its code", {}, async () => {
+  const env = { DENORT_BIN: "/nonexistent/denort" };
+  const { code, stdout, stderr } = await demo(PROJECT, env);
+  assertEquals(code, 111, stdout + stderr);
+  assertStringIncludes(stderr, "greylist compile: ");
+  assert(!stdout.includes("\nok"), stdout);
+});
+
+for (const moment of ["Compiling", "\n2. "]) {
+  const name = JSON.stringify(moment);
+  e2e(`SIGINT after ${name} leaves nothing behind`, {}, async () => {
+    const { argv, scratch, env } = command(PROJECT);
+    await using child = new Deno.Command(argv[0], {
+      args: argv.slice(1),
+      cwd: PROJECT,
+      env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let seen = "";
+    let exe = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) {
+      const before = seen.includes(moment);
+      seen += decoder.decode(chunk);
+      if (before || !seen.includes(moment)) continue;
+      const demoDir = [...Deno.readDirSync(scratch)]
+        .find(({ name }) => name.startsWith("greylist-demo-"))!.name;
+      exe = `${scratch}/${demoDir}/greylist`;
+      child.kill("SIGINT");
+    }
+    const { code } = await child.status;
+    assertEquals(code, 130, seen);
+    assert(!seen.includes("\nok"), seen);
+    await waitFor(
+      "an empty temporary directory",
+      () => [...Deno.readDirSync(scratch)].length === 0,
+    );
+    assertEquals(processesOf(exe), []);
+    assertEquals(processesOf(`${exe} (deleted)`), []);
+  });
+}

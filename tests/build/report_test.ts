@@ -1,0 +1,58 @@
+import { assertEquals } from "@std/assert";
+import { inOneLine, readTypeError } from "../../lib/build/report.ts";
+
+Deno.test("inOneLine: the first line that says something", () => {
+  assertEquals(inOneLine(new Error("one\ntwo")), "one");
+  assertEquals(inOneLine(new TypeError("\n  two\n")), "two");
+  assertEquals(inOneLine("text"), "text");
+  assertEquals(inOneLine(null), "null");
+  assertEquals(inOneLine(new Error("")), "an error without a message");
+});
+
+const CHECK = `Check file:///g/my.config.ts
+TS2322 [ERROR]: Type 'string' is not assignable to type 'number'.
+const n: number = "x";
+      ~
+    at file:///g/my.config.ts:2:7
+
+TS2304 [ERROR]: Cannot find name 'other'.
+other;
+~~~~~
+    at file:///g/my.config.ts:9:1
+
+Found 2 errors.
+`;
+
+Deno.test("readTypeError: the first error and its place", () => {
+  assertEquals(readTypeError(CHECK), {
+    module: "file:///g/my.config.ts",
+    line: 2,
+    column: 7,
+    message: "Type 'string' is not assignable to type 'number'.",
+  });
+});
+
+Deno.test("readTypeError: other trouble is no type error", () => {
+  assertEquals(readTypeError("error: Module not found"), undefined);
+  assertEquals(readTypeError(""), undefined);
+});
+
+Deno.test("readTypeError: reads what deno check really says", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = `${directory}/wrong.ts`;
+    await Deno.writeTextFile(file, '\nexport const n: number = "x";\n');
+    const { stderr, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--no-config", "--no-lock", file],
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    const fault = readTypeError(
+      decoder.decode(stdout) + decoder.decode(stderr),
+    );
+    assertEquals(fault?.line, 2);
+    assertEquals(fault?.column, 14);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

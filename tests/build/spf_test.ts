@@ -1,0 +1,537 @@
+/**
+ * `deno task spf` against unbound, with each fault that a DNS can have.
+ */
+
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { parseAddress } from "../../lib/address.ts";
+import { DnsResolver, parseServer, systemServers } from "../../lib/spf/dns.ts";
+import { TempError } from "../../lib/spf/resolve.ts";
+import { parseRule, searchFile } from "../../lib/whitelist/file.ts";
+import { e2e, programPath } from "../harness/need.ts";
+import {
+  freePort,
+  isListening,
+  type Outcome,
+  run,
+  startServer,
+  waitFor,
+} from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+
+const PROJECT = new URL("../../", import.meta.url).pathname;
+const NEEDS = { programs: ["unbound"] };
+
+/** The strings of a TXT record with 120 networks, far above 512 bytes. */
+function longRecord(): string {
+  const terms = Array.from({ length: 120 }, (_, i) => `ip4:10.${i}.0.0/17`);
+  const text = `v=spf1 ${terms.join(" ")} -all`;
+  // Cut anywhere, as tools that publish keys and records do.
+  return text.match(/.{1,200}/g)!.map((part) => `"${part}"`).join(" ");
+}
+
+function chain(length: number): string {
+  const links = Array.from(
+    { length: length - 1 },
+    (_, i) =>
+      `n${length}-${i + 1} TXT "v=spf1 include:n${length}-${
+        i + 2
+      }.spf.example -all"`,
+  );
+  return [
+    `chain${length} TXT "v=spf1 include:n${length}-1.spf.example -all"`,
+    ...links,
+    `n${length}-${length} TXT "v=spf1 ip4:192.0.2.1 -all"`,
+  ].join("\n");
+}
+
+const ZONE = `$ORIGIN spf.example.
+$TTL 60
+@ SOA ns.spf.example. hostmaster.spf.example. 1 3600 600 86400 60
+@ NS ns.spf.example.
+ns A 127.0.0.1
+
+good TXT "v=spf1 a mx/24//64 include:pool.spf.example ip6:2001:db8:ffff::/48 ~all"
+good TXT "site-verification=1"
+good A 192.0.2.129
+good MX 10 mx1.spf.example.
+good MX 20 mx2.spf.example.
+mx1 A 198.51.100.7
+mx1 AAAA 2001:db8:0:1::7
+mx2 CNAME mx3
+mx3 A 198.51.100.8
+pool TXT "v=spf1 ip4:192.0.2.0/25 ip4:192.0.2.128/26 ip4:192.0.2.192/26 -all"
+other TXT "v=spf1 redirect=alias.spf.example"
+alias CNAME pool
+split TXT "v=spf1 ip4:203.0" ".113.0/24 -a" "ll"
+long TXT ${longRecord()}
+vague TXT "v=spf1 ip4:203.0.113.1 ptr exists:%{i}.spf.example -all"
+
+none A 192.0.2.1
+two TXT "v=spf1 -all"
+two TXT "v=spf1 ip4:192.0.2.1 -all"
+garbage TXT "v=spf1 \\255\\027[2J\\010ip4 -all"
+loop TXT "v=spf1 include:loop2.spf.example -all"
+loop2 TXT "v=spf1 redirect=loop.spf.example"
+void TXT "v=spf1 a:v1.spf.example mx:v2.spf.example a:none.nowhere.spf.example -all"
+v1 TXT "a name without an address"
+world TXT "v=spf1 +all"
+halves TXT "v=spf1 include:zero.spf.example ip4:128.0.0.0/1 -all"
+zero TXT "v=spf1 ip4:0.0.0.0/1 -all"
+six TXT "v=spf1 ip6:2000::/15 -all"
+toservfail TXT "v=spf1 include:x.servfail.example -all"
+torefused TXT "v=spf1 a:x.refused.example -all"
+todropped TXT "v=spf1 redirect=x.dropped.example"
+${chain(10)}
+${chain(11)}
+`;
+
+/** A name server on the loopback that knows nothing of the world. */
+async function startUnbound(): Promise<AsyncDisposable & { port: number }> {
+  const dir = emptyDir("unbound");
+  const port = freePort();
+  const zone = writeFile("unbound/spf.zone", ZONE);
+  const config = writeFile(
+    "unbound/unbound.conf",
+    `server:
+  directory: "${dir}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  interface: 127.0.0.1@${port}
+  interface: ::1@${port}
+  do-daemonize: no
+  use-syslog: no
+  module-config: "iterator"
+  local-zone: "refused.example." refuse
+  local-zone: "dropped.example." deny
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.1@9
+auth-zone:
+  name: "spf.example."
+  zonefile: "${zone}"
+remote-control:
+  control-enable: no
+`,
+  );
+  const errors = `${dir}/stderr`;
+  const server = startServer(
+    [programPath("unbound"), "-d", "-c", config],
+    errors,
+  );
+  try {
+    await waitFor(`unbound on port ${port}`, () => isListening(port));
+  } catch (error) {
+    await server[Symbol.asyncDispose]();
+    const said = Deno.readTextFileSync(errors);
+    throw new Error(`${(error as Error).message}: ${said}`);
+  }
+  return { port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+interface Result extends Outcome {
+  /** The command's own lines on standard error. */
+  readonly told: readonly string[];
+}
+
+/** Runs `deno task spf`. */
+async function spf(...args: string[]): Promise<Result> {
+  const outcome = await run(
+    [Deno.execPath(), "task", "--quiet", "spf", ...args],
+    { cwd: PROJECT },
+  );
+  // The line on where @std comes from is the task's.
+  const told = outcome.stderr.split("\n")
+    .filter((line) => line !== "" && !line.startsWith("@std comes"));
+  return { ...outcome, told };
+}
+
+/** The lines of a whitelist file that are no comments. */
+function networks(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "" && line[0] !== "#");
+}
+
+e2e("spf: a file that the whitelist can read", NEEDS, async () => {
+  await using dns = await startUnbound();
+  const dir = emptyDir("spf");
+  const file = `${dir}/pools`;
+  const made = await spf(
+    "Good.spf.example.",
+    "other.spf.example",
+    "good.spf.example",
+    `--output=${file}`,
+    `--server=127.0.0.1:${dns.port}`,
+  );
+  assertEquals([made.code, made.stdout], [0, ""], made.stderr);
+  assertEquals(made.told, [
+    "greylist spf: good.spf.example: 4 networks (3 of 10 look-ups)",
+    "greylist spf: other.spf.example: 1 network (1 of 10 look-ups)",
+  ]);
+  const text = Deno.readTextFileSync(file);
+  const good = "good.spf.example >";
+  const pool = `${good} include:pool.spf.example > ip4`;
+  const other = "other.spf.example > redirect=alias.spf.example > ip4";
+  assertEquals(networks(text), [
+    `192.0.2.0/24  # ${pool}; ${good} a; ${other}`,
+    `198.51.100.0/24  # ${good} mx/24//64 (mx1.spf.example); ` +
+    `${good} mx/24//64 (mx2.spf.example)`,
+    `2001:db8:0:1::/64  # ${good} mx/24//64 (mx1.spf.example)`,
+    `2001:db8:ffff::/48  # ${good} ip6`,
+  ]);
+  const header = text.split("\n").filter((line) => line.startsWith("#"));
+  assertEquals(
+    header[0],
+    '# Made by "deno task spf Good.spf.example. other.spf.example ' +
+      `good.spf.example --output=${file} --server=127.0.0.1:${dns.port}"`,
+  );
+  assertMatch(header[1], /^# on \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\. /);
+  assertMatch(header[2], /whitelist\.files/);
+  assertEquals(header.slice(3), [
+    "# good.spf.example: 4 networks (3 of 10 look-ups)",
+    "# other.spf.example: 1 network (1 of 10 look-ups)",
+    "# In all: 4 networks",
+  ]);
+
+  // The wrapper's own reader takes every line.
+  for (const line of networks(text)) {
+    assert(parseRule(line.split("#", 1)[0].trim()) !== undefined, line);
+  }
+  const find = (address: string) =>
+    searchFile(text, { address: parseAddress(address), host: undefined });
+  assertEquals(find("192.0.2.255"), { line: header.length + 1, bad: [] });
+  assertEquals(find("2001:db8:ffff::1"), { line: header.length + 4, bad: [] });
+  assertEquals(find("192.0.3.0"), { line: undefined, bad: [] });
+
+  assertEquals(Deno.statSync(file).mode! & 0o777, 0o644);
+  assertEquals([...Deno.readDirSync(dir)].map(({ name }) => name), ["pools"]);
+});
+
+e2e(
+  "spf: standard output, IPv6 server, long and split records",
+  NEEDS,
+  async () => {
+    await using dns = await startUnbound();
+    const server = `--server=[::1]:${dns.port}`;
+    const made = await spf("long.spf.example", "split.spf.example", server);
+    assertEquals(made.code, 0, made.stderr);
+    const lines = networks(made.stdout);
+    assertEquals(lines.length, 121);
+    assertEquals(lines[119], "10.119.0.0/17  # long.spf.example > ip4");
+    assertEquals(lines[120], "203.0.113.0/24  # split.spf.example > ip4");
+
+    const vague = await spf("vague.spf.example", "chain10.spf.example", server);
+    assertEquals(vague.code, 0, vague.stderr);
+    const left =
+      "vague.spf.example: ptr: left out: cannot be turned into networks";
+    const macro = left.replace("ptr", "exists:%{i}.spf.example");
+    assertEquals(vague.told, [
+      `greylist spf: ${left}`,
+      `greylist spf: ${macro}`,
+      "greylist spf: vague.spf.example: 1 network (2 of 10 look-ups)",
+      "greylist spf: chain10.spf.example: 1 network (10 of 10 look-ups)",
+    ]);
+    assert(vague.stdout.includes(`# ${left}\n# ${macro}\n`), vague.stdout);
+  },
+);
+
+/** Each fault: the domain, the exit code, the line after the domain. */
+const FAULTS: [string, 100 | 111, string][] = [
+  ["nowhere.spf.example", 100, "no such domain"],
+  ["none.spf.example", 100, "no SPF record"],
+  ["two.spf.example", 100, "2 SPF records, expected one"],
+  [
+    "garbage.spf.example",
+    100,
+    "\\255\\027[2J\\010ip4: unknown mechanism",
+  ],
+  [
+    "loop.spf.example",
+    100,
+    "loop.spf.example > loop2.spf.example > loop.spf.example: a loop",
+  ],
+  [
+    "chain11.spf.example",
+    100,
+    "n11-10.spf.example: more than 10 terms that need DNS look-ups",
+  ],
+  [
+    "void.spf.example",
+    100,
+    "none.nowhere.spf.example: more than 2 look-ups that found nothing",
+  ],
+  [
+    "world.spf.example",
+    100,
+    "0.0.0.0/0 would whitelist too much of the Internet " +
+    "(world.spf.example > +all)",
+  ],
+  [
+    "halves.spf.example",
+    100,
+    "0.0.0.0/0 would whitelist too much of the Internet " +
+    "(halves.spf.example > include:zero.spf.example > ip4)",
+  ],
+  [
+    "six.spf.example",
+    100,
+    "2000::/15 would whitelist too much of the Internet " +
+    "(six.spf.example > ip6)",
+  ],
+  ["servfail.example", 111, "servfail.example TXT: SERVER: SERVFAIL"],
+  ["toservfail.spf.example", 111, "x.servfail.example TXT: SERVER: SERVFAIL"],
+  ["torefused.spf.example", 111, "x.refused.example A: SERVER: REFUSED"],
+  [
+    "todropped.spf.example",
+    111,
+    "x.dropped.example TXT: SERVER: it closed the connection",
+  ],
+];
+
+e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
+  await using dns = await startUnbound();
+  const file = writeFile("spf/old", "192.0.2.1\n");
+  const { ino } = Deno.statSync(file);
+  const server = `127.0.0.1:${dns.port}`;
+  const options = [`--output=${file}`, `--server=${server}`];
+  const untouched = () => {
+    assertEquals(Deno.readTextFileSync(file), "192.0.2.1\n");
+    assertEquals(Deno.statSync(file).ino, ino);
+    const names = [...Deno.readDirSync(`${ROOT}/spf`)].map(({ name }) => name);
+    assertEquals(names.filter((name) => name.startsWith(".")), []);
+  };
+  const line = ([domain, , message]: typeof FAULTS[number]) =>
+    `greylist spf: ${domain}: ${message.replace("SERVER", server)}`;
+
+  for (const kind of [100, 111] as const) {
+    await t.step(`exit ${kind}`, async () => {
+      const faults = FAULTS.filter(([, code]) => code === kind);
+      const domains = faults.map(([domain]) => domain);
+      const failed = await spf("good.spf.example", ...domains, ...options);
+      assertEquals([failed.code, failed.stdout], [kind, ""], failed.stderr);
+      assertEquals(failed.told, [
+        "greylist spf: good.spf.example: 4 networks (3 of 10 look-ups)",
+        ...faults.map(line),
+      ]);
+      untouched();
+    });
+  }
+
+  await t.step("trying again helps with one, not with all", async () => {
+    const names = ["toservfail.spf.example", "two.spf.example"];
+    const failed = await spf(...names, ...options);
+    assertEquals(failed.code, 100, failed.stderr);
+    assertEquals(failed.told.length, 2);
+    untouched();
+  });
+
+  await t.step("nobody listens", async () => {
+    const dead = `127.0.0.1:${freePort()}`;
+    const failed = await spf(
+      "good.spf.example",
+      `--output=${file}`,
+      `--server=${dead}`,
+    );
+    assertEquals(failed.code, 111, failed.stderr);
+    assertEquals(failed.told, [
+      "greylist spf: good.spf.example: good.spf.example TXT: " +
+      `${dead}: connection refused`,
+    ]);
+    untouched();
+  });
+});
+
+e2e("spf: the file is replaced, its mode, owner and link stay", {
+  ...NEEDS,
+  root: true,
+}, async () => {
+  await using dns = await startUnbound();
+  const file = writeFile("spf/real", "192.0.2.1\n", 0o640);
+  Deno.chownSync(file, 65534, 12345);
+  const { ino } = Deno.statSync(file);
+  const link = `${ROOT}/spf/link`;
+  Deno.symlinkSync(file, link);
+  const made = await spf(
+    "pool.spf.example",
+    `--output=${link}`,
+    `--server=127.0.0.1:${dns.port}`,
+  );
+  assertEquals(made.code, 0, made.stderr);
+  assertEquals(Deno.readLinkSync(link), file);
+  const { mode, uid, gid, ino: now } = Deno.statSync(file);
+  assertEquals([mode! & 0o777, uid, gid], [0o640, 65534, 12345]);
+  // In one step: another file has taken the place, nothing was written over.
+  assert(now !== ino);
+  assertEquals(networks(Deno.readTextFileSync(file)), [
+    "192.0.2.0/24  # pool.spf.example > ip4",
+  ]);
+});
+
+e2e("spf: an output that cannot be written", NEEDS, async () => {
+  await using dns = await startUnbound();
+  const dir = emptyDir("spf/directory");
+  const cases: [string, string][] = [
+    [dir, "not a regular file"],
+    ["/dev/full", "not a regular file"],
+    [`${dir}/missing/file`, "No such file or directory"],
+    [`${writeFile("spf/plain", "")}/file`, "Not a directory"],
+  ];
+  for (const [output, why] of cases) {
+    const failed = await spf(
+      "pool.spf.example",
+      `--output=${output}`,
+      `--server=127.0.0.1:${dns.port}`,
+    );
+    assertEquals(failed.code, 100, failed.stderr);
+    assertEquals(
+      failed.told.at(-1),
+      `greylist spf: --output: ${output}: ${why}`,
+    );
+  }
+});
+
+e2e("spf: a command line that is wrong", {}, async () => {
+  const help = "deno task spf --help tells more";
+  const domain = "expected a domain such as example.com";
+  const cases: [string[], string][] = [
+    [[], `expected a DOMAIN; ${help}`],
+    [["a.example", "--quick"], "--quick: unknown option"],
+    [["a.example", "--output="], "--output: expected "],
+    [["a.example", "--server="], "--server: expected "],
+    [["a.example", "--server=::1:x"], "--server: ::1:x: expected HOST"],
+    [["a.example", "--server=h:65536"], "--server: h:65536: expected HOST"],
+    [["localhost"], `localhost: ${domain}`],
+    [["192.0.2.1"], `192.0.2.1: ${domain}`],
+    [["user@a.example"], `user@a.example: ${domain}`],
+    [[`${"a".repeat(64)}.example`], domain],
+    [["a\x1b.example"], `a\\027.example: ${domain}`],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, told } = await spf(...args);
+    assertEquals([code, stdout, told.length], [100, "", 1], told.join("\n"));
+    assert(told[0].startsWith("greylist spf: "), told[0]);
+    assert(told[0].includes(message), told[0]);
+  }
+  const shown = await spf("--help");
+  assertEquals([shown.code, shown.told], [0, []]);
+  assertMatch(shown.stdout, /^NAME\n {4}deno task spf - /);
+  for (const line of shown.stdout.split("\n")) assert(line.length <= 80, line);
+});
+
+Deno.test("spf: --server's forms", () => {
+  const cases: [string, string, number][] = [
+    ["192.0.2.1", "192.0.2.1", 53],
+    ["192.0.2.1:5353", "192.0.2.1", 5353],
+    ["::1", "::1", 53],
+    ["[::1]", "::1", 53],
+    ["[2001:db8::1]:65535", "2001:db8::1", 65535],
+    ["localhost:53", "localhost", 53],
+  ];
+  for (const [text, host, port] of cases) {
+    assertEquals(parseServer(text), { host, port }, text);
+  }
+  for (
+    const text of [
+      "",
+      ":53",
+      "host:",
+      "host:0",
+      "host:65536",
+      "host:053",
+      "[::1",
+      "[192.0.2.1]:53",
+      "[host]:53",
+      "1.2.3:53",
+      "::1:x",
+    ]
+  ) assertEquals(parseServer(text), undefined, text);
+});
+
+Deno.test("spf: resolv.conf's servers", () => {
+  const text = "# nameserver 192.0.2.9\nsearch example\n" +
+    "nameserver 192.0.2.1\nnameserver\t2001:db8::1 \noptions rotate\n";
+  assertEquals(systemServers(text), [
+    { host: "192.0.2.1", port: 53 },
+    { host: "2001:db8::1", port: 53 },
+  ]);
+  assertEquals(systemServers("options rotate\n"), [
+    { host: "127.0.0.1", port: 53 },
+  ]);
+});
+
+e2e(
+  "spf: a server that does not answer gives way to the next",
+  NEEDS,
+  async () => {
+    await using dns = await startUnbound();
+    using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const servers = [silent.addr.port, freePort(), dns.port]
+      .map((port) => ({ host: "127.0.0.1", port }));
+    const name = "pool.spf.example";
+
+    const found = await new DnsResolver(servers, 500).txt(name);
+    assertMatch(found.records.join(), /^v=spf1 ip4:192\.0\.2\.0\/25 /);
+    // No such name is an answer: nobody else is asked.
+    const none = await new DnsResolver(servers.reverse(), 500)
+      .txt("nowhere.spf.example");
+    assertEquals(none, { exists: false, records: [] });
+    assertEquals(await new DnsResolver([], 500).txt("a..example"), none);
+
+    const alone = new DnsResolver([servers[2]], 100);
+    const error = await assertRejects(() => alone.txt(name), TempError);
+    const { port } = silent.addr;
+    assertEquals(
+      error.message,
+      `${name} TXT: 127.0.0.1:${port}: no answer in 0.1 s`,
+    );
+  },
+);
+
+/** Serves one connection: a reply made from the query's bytes. */
+async function answer(
+  listener: Deno.TcpListener,
+  reply: (query: Uint8Array) => number[],
+): Promise<void> {
+  using connection = await listener.accept();
+  const bytes = new Uint8Array(512);
+  const length = await connection.read(bytes) ?? 0;
+  const message = reply(bytes.slice(2, length));
+  const framed = [message.length >> 8, message.length & 0xff, ...message];
+  await connection.write(Uint8Array.from(framed));
+}
+
+Deno.test("spf: a reply that answers something else is no answer", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const server = { host: "127.0.0.1", port: listener.addr.port };
+  const resolver = new DnsResolver([server], 5000);
+  const flags = (query: Uint8Array, high: number, low: number) => [
+    ...query.slice(0, 2),
+    high,
+    low,
+    ...query.slice(4),
+  ];
+  const other = "its answer is not to what was asked";
+  const cases: [(query: Uint8Array) => number[], string][] = [
+    [(q) => [q[0] ^ 1, ...flags(q, 0x81, 0x80).slice(1)], other],
+    [(q) => flags(q, 0x81, 0x80).with(13, 0x62), other],
+    [(q) => flags(q, 0x81, 0x80).with(q.length - 3, 1), other],
+    [(q) => flags(q, 0x83, 0x80), other],
+    [(q) => flags(q, 0x81, 0x00), "does not resolve names of others"],
+    [(q) => flags(q, 0x81, 0x81), "FORMERR"],
+    [(q) => flags(q, 0x81, 0x89), "response code 9"],
+    [(q) => [...q], "its answer cannot be read: a query, not a reply"],
+    [() => [], "its answer cannot be read: cut short"],
+  ];
+  for (const [reply, message] of cases) {
+    const served = answer(listener, reply);
+    const error = await assertRejects(
+      () => resolver.txt("a.example"),
+      TempError,
+    );
+    await served;
+    const { host, port } = server;
+    assertEquals(error.message, `a.example TXT: ${host}:${port}: ${message}`);
+  }
+  const served = answer(listener, (q) => flags(q, 0x81, 0x80));
+  assertEquals(await resolver.txt("A.example"), { exists: true, records: [] });
+  await served;
+});

@@ -1,0 +1,164 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  EXIT,
+  Output,
+  parseOptions,
+  TemporaryError,
+  UsageError,
+} from "../../lib/commands/command.ts";
+import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+
+const KNOWN = { string: ["limit", "sort"], boolean: ["json", "dry-run"] };
+
+Deno.test("command: options and operands", () => {
+  const cases: [string[], Record<string, unknown>, string[]][] = [
+    [[], {}, []],
+    [["--json"], { json: true }, []],
+    [["--dry-run", "a"], { "dry-run": true }, ["a"]],
+    [["a", "--json", "b"], { json: true }, ["a", "b"]],
+    [["--limit=5"], { limit: "5" }, []],
+    [["--limit=5", "--sort=last"], { limit: "5", sort: "last" }, []],
+    // A value stays the text that it is.
+    [["--limit=007"], { limit: "007" }, []],
+    [["--limit=1e3"], { limit: "1e3" }, []],
+    [["--limit=a=b"], { limit: "a=b" }, []],
+    [["--limit=--json"], { limit: "--json" }, []],
+    [["--limit=-1"], { limit: "-1" }, []],
+    [["--limit=a b\nc"], { limit: "a b\nc" }, []],
+    [["--limit=true"], { limit: "true" }, []],
+    // So does an operand.
+    [["007", "1e3", "0x10", "1.0"], {}, ["007", "1e3", "0x10", "1.0"]],
+    [["192.0.2.1", "2001:db8::1", ""], {}, ["192.0.2.1", "2001:db8::1", ""]],
+    [["-"], {}, ["-"]],
+    [["-", "--json", "-"], { json: true }, ["-", "-"]],
+    [["a=b", "__proto__"], {}, ["a=b", "__proto__"]],
+    // Behind "--" everything is an operand.
+    [["--"], {}, []],
+    [["--", "--json", "-x"], {}, ["--json", "-x"]],
+    [["--json", "--", "--json"], { json: true }, ["--json"]],
+    [["a", "--", "b", "--", "--bad"], {}, ["a", "b", "--", "--bad"]],
+    [["--", "--limit=1", "--limit=2"], {}, ["--limit=1", "--limit=2"]],
+    [["--limit=1", "--", "007"], { limit: "1" }, ["007"]],
+  ];
+  for (const [args, options, operands] of cases) {
+    const name = JSON.stringify(args);
+    assertEquals(parseOptions(args, KNOWN), { options, operands }, name);
+  }
+});
+
+Deno.test("command: what is wrong with a command line", () => {
+  const cases: [string[], string][] = [
+    [["--bad"], "--bad: unknown option"],
+    [["--bad=1"], "--bad: unknown option"],
+    [["--JSON"], "--JSON: unknown option"],
+    [["--js"], "--js: unknown option"],
+    [["--no-json"], "--no-json: unknown option"],
+    [["--no-limit"], "--no-limit: unknown option"],
+    [["---json"], "---json: unknown option"],
+    [["--=x"], "--: unknown option"],
+    [["-j"], "-j: unknown option"],
+    [["-json"], "-json: unknown option"],
+    [["-xjson"], "-xjson: unknown option"],
+    [["-5"], "-5: unknown option"],
+    [["--__proto__=x"], "--__proto__: unknown option"],
+    [["--toString"], "--toString: unknown option"],
+    [["--_"], "--_: unknown option"],
+    [["--_=x"], "--_: unknown option"],
+    [["--limit.a=x"], "--limit.a: unknown option"],
+    [["--limit"], "--limit: expected --limit=VALUE"],
+    [["--limit", "5"], "--limit: expected --limit=VALUE"],
+    [["--limit="], "--limit: expected --limit=VALUE"],
+    [["--json=1"], "--json: takes no value"],
+    [["--json=false"], "--json: takes no value"],
+    [["--json="], "--json: takes no value"],
+    [["--json", "--json"], "--json: given twice"],
+    [["--limit=1", "a", "--limit=1"], "--limit: given twice"],
+    // The first fault is the one that is named.
+    [["--json", "--bad", "--json"], "--bad: unknown option"],
+  ];
+  for (const [args, expected] of cases) {
+    const { message } = assertThrows(
+      () => parseOptions(args, KNOWN),
+      UsageError,
+    );
+    assertEquals(message, expected);
+  }
+  assertThrows(() => parseOptions(["--json"], {}), UsageError);
+});
+
+Deno.test("command: exit codes as in qmail", () => {
+  assertEquals(EXIT, { done: 0, wrong: 100, temporary: 111 });
+  assertEquals(new UsageError("x").name, "UsageError");
+  assertEquals(new TemporaryError("x").name, "TemporaryError");
+});
+
+const PRELUDE = `import { Output, TemporaryError } from ${
+  JSON.stringify(moduleUrl("lib/commands/command.ts"))
+};
+const output = new Output();
+`;
+
+Deno.test("command: output is whole and in order", async () => {
+  const lines = 20_000;
+  const { code, stdout, stderr } = await evaluate(
+    PRELUDE + `
+    for (let i = 0; i < ${lines}; i++) output.line("línea " + i);
+    output.line("");
+    output.flush();
+    output.flush();`,
+  );
+  const expected = Array.from({ length: lines }, (_, i) => `línea ${i}\n`);
+  assertEquals(stdout, expected.join("") + "\n");
+  assertEquals([code, stderr], [0, ""]);
+});
+
+Deno.test("command: nothing is written before it has to be", () => {
+  const written: number[] = [];
+  const { writeSync } = Deno.stdout;
+  Deno.stdout.writeSync = (bytes) => {
+    // A write may take less than it is given.
+    const length = Math.min(bytes.length, 1000);
+    written.push(length);
+    return length;
+  };
+  try {
+    const output = new Output();
+    output.line("x".repeat(1000));
+    assertEquals(written, []);
+    output.flush();
+    assertEquals(written, [1000, 1]);
+    output.flush();
+    assertEquals(written, [1000, 1]);
+  } finally {
+    Deno.stdout.writeSync = writeSync;
+  }
+});
+
+Deno.test("command: a closed pipe ends the program quietly", async () => {
+  const { code, stdout, stderr } = await evaluate(
+    PRELUDE + `
+    for (let i = 0; i < 1_000_000; i++) output.line("line " + i);
+    output.flush();
+    console.error("went on");`,
+    'exec 3>&1; { "$@"; echo "exit $?" >&3; } | head -n 1',
+  );
+  assertEquals(stdout.split("\n").toSorted(), ["", "exit 0", "line 0"]);
+  assertEquals([code, stderr], [0, ""]);
+});
+
+Deno.test("command: a full disk is temporary trouble", async () => {
+  const { code, stderr } = await evaluate(
+    PRELUDE + `
+    output.line("x");
+    try {
+      output.flush();
+    } catch (error) {
+      console.error(error instanceof TemporaryError, error.message);
+    }`,
+    'exec "$@" >/dev/full',
+  );
+  assertEquals([code, stderr], [
+    0,
+    "true standard output: No space left on device (os error 28)\n",
+  ]);
+});

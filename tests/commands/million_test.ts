@@ -1,0 +1,140 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BASE, clean, compile, LOG } from "../harness/binary.ts";
+import { makeEntry, namesIn } from "../harness/entry.ts";
+import { e2e, programPath } from "../harness/need.ts";
+import { gone, processesOf } from "../harness/process.ts";
+import { emptyDir, ROOT } from "../harness/root.ts";
+import { ATTEMPT, burst } from "../harness/smtp.ts";
+import { tcpserver } from "../harness/way_in.ts";
+
+const TOTAL = 1_000_000;
+const DAY = 86400;
+
+/** Accepted count and age of each tenth of the entries; the last is forgotten. */
+const KINDS: [number, number][] = Array.from({ length: 10 }, (_, i) => [
+  i % 2 * (i + 1),
+  i === 9 ? 40 * DAY : 600 + i,
+]);
+
+/**
+ * A million names. A file of each kind has many of them (hard links), which
+ * costs a tenth of as many files; to a listing it is the same.
+ */
+function makeMillion(): void {
+  clean();
+  const files = emptyDir("million");
+  for (let i = 0; i < TOTAL; i++) {
+    // Few file systems let one file have more than 65,000 names.
+    const kind = `${i % 10}-${Math.floor(i / 500_000)}`;
+    if (i % 500_000 < 10) makeEntry(kind, ...KINDS[i % 10], files);
+    const name = `${10 + (i >> 16)}.${i >> 8 & 255}.${i & 255}.0_24`;
+    Deno.linkSync(`${files}/${kind}`, `${BASE}/${name}`);
+  }
+}
+
+const SUMMARY =
+  /^1,000,000 entries: 500000 grey, 400000 known, 100000 expired; /;
+
+/**
+ * Runs a command whose output is only counted.
+ *
+ * @returns lines, and the most memory that it had, in megabytes
+ */
+async function measure(command: string[]) {
+  const child = new Deno.Command(command[0], {
+    args: command.slice(1),
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let lines = 0;
+  let memory = 0;
+  const stderr = new Response(child.stderr).text();
+  for await (const chunk of child.stdout) {
+    for (const byte of chunk) if (byte === 10) lines++;
+    try {
+      const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+      memory = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? memory);
+    } catch {
+      // It has ended, and what is left is in the pipe.
+    }
+  }
+  const { code } = await child.status;
+  return { code, lines, memory: memory / 1000, stderr: await stderr };
+}
+
+/** Runs a command that may take longer than others of these tests. */
+async function long(...command: string[]) {
+  const { code, stdout } = await new Deno.Command("timeout", {
+    args: ["300", ...command],
+    stdin: "null",
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout) };
+}
+
+e2e("a million entries", { programs: ["tcpserver", "script"] }, async (t) => {
+  // Without a section serve there are no compilers of V8, which take memory.
+  const binary = await compile({ serve: undefined });
+  makeMillion();
+
+  for (const args of [[], ["--sort=last"], ["--sort=address"]]) {
+    await t.step(`info --json ${args} in 150 MB`, async () => {
+      const found = await measure([binary, "info", "--json", ...args]);
+      assertEquals([found.code, found.lines], [0, TOTAL]);
+      assertMatch(found.stderr, SUMMARY);
+      assert(found.memory > 10 && found.memory <= 150, `${found.memory} MB`);
+    });
+  }
+
+  await t.step("a bar on a terminal, gone at the end", async () => {
+    const { stdout } = await long(
+      "script",
+      "-qec",
+      `${binary} info --json >/dev/null`,
+      "/dev/null",
+    );
+    // Each drawing ends by clearing the rest of its line.
+    const drawn = /^(?:\r[\d,]+ entries<K>)+\r<K>(.*)$/s
+      .exec(stdout.replaceAll("\x1b[K", "<K>"));
+    assertMatch(drawn?.[1] ?? stdout, SUMMARY);
+  });
+
+  await t.step("prune --dry-run", async () => {
+    const { stdout } = await long(binary, "prune", "--dry-run");
+    assertEquals(stdout, "would remove 100,000 of 1,000,000 entries\n");
+  });
+
+  await t.step("by itself: a second a run, until all are gone", async () => {
+    const server = await tcpserver.start({
+      binary,
+      next: [programPath("true")],
+    });
+    await using _server = server;
+    // Where it stopped each time; empty means that it came to the end.
+    const places: string[] = [];
+    do {
+      const reply = await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
+      // The client has its last reply and the end, and only then it is pruned.
+      if (places.length === 0) assertEquals(processesOf(binary).length, 1);
+      assertMatch(reply, /\r\n451 4\.7\.1 /);
+      await gone(binary);
+      places.push(Deno.readTextFileSync(`${BASE}/.prune`));
+      assert(places.length < 200);
+    } while (places.at(-1) !== "");
+    assert(places.length > 1, "a second was enough for all");
+    assertEquals(new Set(places).size, places.length);
+    for (const place of places.slice(0, -1)) assertMatch(place, /^[1-9]\d*$/);
+    const { stdout } = await long(binary, "prune", "--dry-run");
+    assertEquals(stdout, "would remove 0 of 900,001 entries\n");
+    assert(!Deno.readTextFileSync(LOG).includes(" prune "));
+  });
+
+  await t.step("prune", async () => {
+    for (const kind of namesIn(`${ROOT}/million`)) {
+      makeEntry(kind, 0, 2 * DAY, `${ROOT}/million`);
+    }
+    const { code, stdout } = await long(binary, "prune");
+    assertEquals([code, stdout], [0, "removed 900,000 of 900,001 entries\n"]);
+    assertEquals(namesIn(), [".prune", "127.0.0.0_24"]);
+  });
+});

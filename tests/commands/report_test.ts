@@ -1,0 +1,321 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
+import type { Report } from "../../lib/report/tally.ts";
+import { age, clean, compile, LOG, logLines } from "../harness/binary.ts";
+import { e2e } from "../harness/need.ts";
+import {
+  type Outcome,
+  run,
+  type RunOptions,
+  waitFor,
+} from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { openSyslog } from "../harness/syslog.ts";
+
+/** What each client says. */
+const DIALOGUE = [
+  "EHLO mx.sender.example",
+  "MAIL FROM:<a@sender.example>",
+  "RCPT TO:<b@rcpt.example>",
+  "QUIT",
+  "",
+].join("\r\n");
+
+/**
+ * Has the wrapper write its lines: three deferred clients, one of which is let
+ * in on its second attempt, one that a variable exempts.
+ *
+ * @param then what its stderr goes to, as a shell has it
+ * @param before what stands before it on the command line
+ */
+async function connections(
+  config: Partial<Config>,
+  then = "",
+  before: readonly string[] = [],
+) {
+  clean();
+  const binary = await compile(config);
+  const connect = async (ip: string, more: Record<string, string> = {}) => {
+    const command = [...before, "sh", "-c", `"$0" true ${then}`, binary];
+    const env = { TCPREMOTEIP: ip, ...more };
+    const { code, stderr } = await run(command, { input: DIALOGUE, env });
+    assertEquals([code, stderr], [0, ""]);
+  };
+  await connect("192.0.2.1");
+  await connect("2001:db8::1");
+  await connect("198.51.100.1");
+  await connect("198.51.100.2");
+  age("198.51.100.0_24", 90);
+  await connect("198.51.100.1");
+  await connect("203.0.113.1", { RELAYCLIENT: "" });
+}
+
+function assertConnections(report: Report) {
+  assertEquals(report.lines.unreadable, 0);
+  assertEquals(report.connections, 6);
+  assertEquals(report.deferredByReason, { new: 3, early: 1 });
+  assertEquals(report.passedByReason, { retried: 1, whitelisted: 1 });
+  assertEquals(report.networks.deferred, 3);
+  assertEquals(report.networks.accepted, 1);
+  assertEquals(report.networks.open, 2);
+  assertEquals(report.delay.count, 1);
+  assertEquals(report.whitelistedByRule, [
+    { rule: "env:RELAYCLIENT", count: 1 },
+  ]);
+  const [most] = report.mostDeferred;
+  assertEquals(most.network, "198.51.100.0/24");
+  assertEquals(most.deferrals, 2);
+  assertEquals(most.helo, "mx.sender.example");
+  assertEquals(most.from, "<a@sender.example>");
+}
+
+async function report(args: string[], options?: RunOptions): Promise<Outcome> {
+  return await run([await compile(), "report", ...args], options);
+}
+
+async function json(args: string[], options?: RunOptions): Promise<Report> {
+  const { code, stdout, stderr } = await report(["--json", ...args], options);
+  assertEquals([code, stderr], [0, ""]);
+  return JSON.parse(stdout);
+}
+
+async function gzip(text: string): Promise<Uint8Array> {
+  const stream = new Blob([text]).stream()
+    .pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function joined(...parts: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
+Deno.test("report: the lines of the wrapper, in its own file", async () => {
+  await connections({});
+  // Without a LOGFILE the configured file is read.
+  assertConnections(await json([]));
+  assertConnections(await json([LOG]));
+  // What a syslog daemon or journald puts in front of the message.
+  const messages = logLines().map((line) => line.slice(line.indexOf(" ") + 1));
+  const frames = [
+    "",
+    "Nov 23 19:00:00 mx greylist[12]: ",
+    "2026-11-23T19:00:00.123456+01:00 mx greylist[12]: ",
+    "2026-11-23T19:00:00+0100 mx greylist[12]: ",
+    "2026-11-23 19:00:00.123456789 ",
+  ];
+  for (const frame of frames) {
+    const text = messages.map((line) => `${frame}${line}\n`).join("");
+    const found = await json(["-"], { input: text });
+    assertConnections(found);
+    assertEquals(found.from === null, frame === "");
+  }
+});
+
+e2e("report: the lines of the wrapper, through multilog", {
+  programs: ["multilog", "tai64nlocal"],
+}, async () => {
+  const directory = emptyDir("multilog");
+  const before = Date.now() / 1000;
+  await connections({ log: { target: "stderr" } }, `2>>${ROOT}/stderr`);
+  const raw = Deno.readFileSync(`${ROOT}/stderr`);
+  Deno.removeSync(`${ROOT}/stderr`);
+  await run(["multilog", "t", directory], { input: raw });
+  const current = `${directory}/current`;
+  assertMatch(Deno.readTextFileSync(current), /^@4000000/);
+  const found = await json([current]);
+  assertConnections(found);
+  assert(found.from! > before - 60 && found.to! < Date.now() / 1000 + 60);
+
+  const local = await run(["tai64nlocal"], {
+    input: Deno.readFileSync(current),
+  });
+  assertConnections(await json(["-"], { input: local.stdout }));
+});
+
+e2e("report: the lines of the wrapper, through syslog", {
+  root: true,
+}, async () => {
+  await using syslog = openSyslog();
+  await connections({ log: { target: "syslog" } }, "", syslog.before);
+  await waitFor("six messages", () => syslog.messages.length >= 6);
+  const text = syslog.messages.map((message) => message + "\n").join("");
+  assertConnections(await json(["-"], { input: text }));
+});
+
+const STAMP = Date.parse("2026-11-01T12:00:00Z");
+
+/** A line of the log, so many seconds after noon. */
+function line(seconds: number, text: string): string {
+  return `${new Date(STAMP + seconds * 1000).toISOString()} ${text}\n`;
+}
+
+const FIRST = line(0, "defer ip=192.0.2.1 net=192.0.2.0/24 reason=new wait=60");
+const SECOND = line(
+  300,
+  "pass ip=192.0.2.1 net=192.0.2.0/24 reason=retried age=300 accepted=1",
+);
+
+Deno.test("report: gzip, by what is in the file", async () => {
+  const first = await gzip(FIRST);
+  const second = await gzip(SECOND);
+  const file = writeFile("log/both", joined(first, second));
+  const found = await json([file]);
+  assertEquals([found.connections, found.delay.worst], [2, 300]);
+  assertEquals((await json(["-"], { input: first })).connections, 1);
+  const plain = writeFile("log/plain.gz", FIRST);
+  assertEquals((await json([plain])).connections, 1);
+});
+
+Deno.test("report: gzip that ends early is read up to there", async () => {
+  let text = "";
+  for (let i = 0; i < 20_000; i++) {
+    text += line(i * Math.PI, FIRST.slice(25, -1));
+  }
+  const whole = await gzip(text);
+  const file = writeFile("log/cut", whole.subarray(0, whole.length - 1000));
+  const { code, stdout, stderr } = await report(["--json", file]);
+  assertEquals(code, 0);
+  assertEquals(
+    stderr,
+    `greylist report: ${file}: damaged gzip data, read up to there\n`,
+  );
+  const { connections } = JSON.parse(stdout) as Report;
+  assert(connections > 1000 && connections < 20_000, `${connections}`);
+});
+
+Deno.test("report: files in the order of their first lines", async () => {
+  const files = [
+    writeFile("log/a", await gzip("garbage\n" + SECOND)),
+    writeFile("log/b", FIRST),
+  ];
+  for (const order of [files, files.toReversed()]) {
+    const found = await json(order);
+    assertEquals(found.delay.worst, 300);
+    assertEquals(found.networks.accepted, 1);
+    assertEquals(found.lines.unreadable, 1);
+  }
+});
+
+Deno.test("report: nothing, and what is no log", async () => {
+  const nothing = await report(["-"]);
+  assertEquals([nothing.code, nothing.stderr], [0, ""]);
+  assertMatch(nothing.stdout, /^Connections +0\n/);
+
+  const noise = new Uint8Array(3_000_000);
+  for (let i = 0; i < noise.length; i += 65536) {
+    crypto.getRandomValues(noise.subarray(i, i + 65536));
+  }
+  noise[0] = 1;
+  const found = await json([writeFile("log/noise", noise)]);
+  assertEquals(found.connections, 0);
+  const { read, foreign, unreadable } = found.lines;
+  assertEquals(foreign + unreadable, read);
+  assert(unreadable > 0.9 * read, `${unreadable} of ${read}`);
+  const zeros = await json(["-"], { input: new Uint8Array(1_000_000) });
+  assertEquals(zeros.lines.unreadable, 1);
+});
+
+Deno.test("report: what it is asked wrongly", async () => {
+  const file = writeFile("log/good", FIRST);
+  const cases: [string[], string][] = [
+    [["--jason"], "--jason: unknown option"],
+    [["--html"], "--html: expected --html=VALUE"],
+    [["--html="], "--html: expected --html=VALUE"],
+    [["--json=1"], "--json: takes no value"],
+    [["--json", "--html=-", file], "--html=- and --json: both are for stdout"],
+    [["-", "-"], "-: standard input can be read once only"],
+    [[`${ROOT}/none`], `${ROOT}/none: No such file or directory`],
+    [[ROOT], `${ROOT}: is a directory: expected a file`],
+    [[file, `${ROOT}/none`], `${ROOT}/none: No such file or directory`],
+    [[`${file}/x`], `${file}/x: Not a directory`],
+    [[`--html=${ROOT}`, file], `${ROOT}: is a directory: expected a file`],
+    [["--html=/dev/null", file], "/dev/null: is no regular file: not replaced"],
+    [
+      [`--html=${ROOT}/none/x`, file],
+      `${ROOT}/none/x: No such file or directory`,
+    ],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await report(args);
+    assertEquals(stderr, `greylist report: ${message}\n`);
+    assertEquals([code, stdout], [100, ""]);
+  }
+});
+
+e2e("report: a file that may not be read", {
+  root: true,
+  programs: ["setpriv"],
+}, async () => {
+  const file = writeFile("log/secret", FIRST, 0o600);
+  const binary = await compile();
+  const command = ["setpriv", "--reuid=65534", "--clear-groups", binary];
+  const { code, stdout, stderr } = await run([...command, "report", file]);
+  assertEquals(stderr, `greylist report: ${file}: Permission denied\n`);
+  assertEquals([code, stdout], [100, ""]);
+});
+
+Deno.test("report --html: a page, replaced as a whole", async () => {
+  const log = writeFile("log/good", FIRST + SECOND);
+  const directory = emptyDir("html");
+  const page = `${directory}/page.html`;
+  for (let i = 0; i < 2; i++) {
+    const { code, stdout, stderr } = await report([`--html=${page}`, log]);
+    assertEquals([code, stdout, stderr], [0, "", ""]);
+    assertMatch(Deno.readTextFileSync(page), /^<!DOCTYPE html>[^]*<\/html>\n$/);
+    Deno.writeTextFileSync(page, "old");
+  }
+  const onStdout = await report(["--html=-", log]);
+  assertMatch(onStdout.stdout, /^<!DOCTYPE html>[^]*<\/html>\n$/);
+  const both = await json([`--html=${page}`, log]);
+  assertEquals(both.connections, 2);
+  const relative = await report(["--html=here.html", log], { cwd: directory });
+  assertEquals(relative.code, 0);
+  assertEquals(
+    [...Deno.readDirSync(directory)].map(({ name }) => name).sort(),
+    [
+      "here.html",
+      "page.html",
+    ],
+  );
+});
+
+e2e("report --html: a full disk leaves the old page", {
+  root: true,
+  programs: ["mount"],
+}, async () => {
+  const log = writeFile("log/good", FIRST);
+  const directory = emptyDir("full");
+  const mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", directory];
+  assertEquals((await run(mount)).code, 0);
+  try {
+    const page = `${directory}/page.html`;
+    Deno.writeTextFileSync(page, "old");
+    const { code, stderr } = await report([`--html=${page}`, log]);
+    assertEquals(stderr, `greylist report: ${page}: No space left on device\n`);
+    assertEquals(code, 111);
+    assertEquals(Deno.readTextFileSync(page), "old");
+    assertEquals([...Deno.readDirSync(directory)].length, 1);
+  } finally {
+    await run(["umount", directory]);
+  }
+});
+
+Deno.test("report: a reader that goes away", async () => {
+  let text = "";
+  for (let i = 0; i < 200; i++) text += line(i * 86400, FIRST.slice(25, -1));
+  const log = writeFile("log/good", text);
+  const binary = await compile();
+  const script = '"$0" report "$1" | true; "$0" report "$1" | head -n 1';
+  const { stdout, stderr } = await run(["sh", "-c", script, binary, log]);
+  assertEquals(stderr, "");
+  assertMatch(stdout, /^From 2026-11-01/);
+});
+
+Deno.test("report: help names every key of the JSON object", async () => {
+  const { stdout } = await run([await compile(), "help", "report"]);
+  for (const line of stdout.split("\n")) assert(line.length <= 80, line);
+  const found = await json(["-"], { input: FIRST + SECOND });
+  for (const key of Object.keys(found)) {
+    assertMatch(stdout, new RegExp(`\\b${key}\\b`));
+  }
+});

@@ -1,0 +1,400 @@
+import { assert, assertEquals } from "@std/assert";
+import { periods, remarks } from "../../lib/report/format.ts";
+import { LineSplitter } from "../../lib/report/lines.ts";
+import { LogReader } from "../../lib/report/logline.ts";
+import { domainOf } from "../../lib/report/pools.ts";
+import { Tally } from "../../lib/report/tally.ts";
+import { textReport } from "../../lib/report/text.ts";
+
+const DAY = 86400;
+const WINDOW = DAY;
+/** Noon on 2026-11-02, local time. */
+const START = new Date(2026, 10, 2, 12).getTime() / 1000;
+
+/** A log that is written line by line, at times that are moved by hand. */
+class Log {
+  now = START;
+  readonly reader = new LogReader(START);
+  readonly tally: Tally;
+
+  constructor(limits?: { networks?: number; pools?: number }) {
+    this.tally = new Tally(WINDOW, limits);
+  }
+
+  after(seconds: number): this {
+    this.now += seconds;
+    return this;
+  }
+
+  line(text: string): this {
+    this.tally.add(this.reader.read(text));
+    return this;
+  }
+
+  write(text: string): this {
+    return this.line(`${new Date(this.now * 1000).toISOString()} ${text}`);
+  }
+
+  defer(reason: string, net: string, envelope = ""): this {
+    return this.write(`defer ip=x net=${net} reason=${reason} ${envelope}`);
+  }
+
+  pass(reason: string, net: string, more = ""): this {
+    return this.write(`pass ip=x net=${net} reason=${reason}${more}`);
+  }
+}
+
+Deno.test("an empty log", () => {
+  const report = new Log().tally.report();
+  assertEquals(report.connections, 0);
+  assertEquals([report.from, report.to], [null, null]);
+  assertEquals(report.delay.median, null);
+  assert(textReport(report, WINDOW).length > 0);
+});
+
+Deno.test("connections by verdict and reason", () => {
+  const report = new Log()
+    .defer("new", "a").defer("early", "a").defer("early", "a")
+    .pass("retried", "a", " age=90 accepted=1").pass("known", "a")
+    .write("pass ip=x reason=whitelisted rule=env:RELAYCLIENT")
+    .tally.report();
+  assertEquals(report.connections, 6);
+  assertEquals([report.deferred, report.passed], [3, 3]);
+  assertEquals(report.deferredByReason, { early: 2, new: 1 });
+  assertEquals(report.passedByReason, { retried: 1, known: 1, whitelisted: 1 });
+  assertEquals(report.whitelistedByRule, [
+    { rule: "env:RELAYCLIENT", count: 1 },
+  ]);
+});
+
+Deno.test("errors and warnings", () => {
+  const report = new Log()
+    .write('error pass ip=x net=a reason=error what="disk full"')
+    .write('error defer ip=x net=a reason=error what="disk full"')
+    .pass("known", "a")
+    .write('error defer reason=error what="qmail-smtpd: not found"')
+    .write('warn what="x"').tally.report();
+  assertEquals([report.errors, report.warnings], [3, 1]);
+  assertEquals(report.connections, 3, "the one without a program counts once");
+  assertEquals(report.networks.deferred, 0);
+});
+
+Deno.test("lines by kind", () => {
+  const log = new Log().pass("known", "a").line("tcpserver: end 1").line("x");
+  log.tally.addUnreadable();
+  assertEquals(log.tally.report().lines, {
+    read: 4,
+    entries: 1,
+    foreign: 1,
+    unreadable: 2,
+  });
+});
+
+Deno.test("accepted, stopped and open networks", () => {
+  const log = new Log()
+    .defer("new", "accepted").after(100)
+    .pass("retried", "accepted", " age=100 accepted=1")
+    .defer("new", "once")
+    .defer("new", "hammering").after(1).defer("early", "hammering")
+    .defer("new", "late")
+    .after(WINDOW).defer("stale", "late")
+    .after(1).pass("known", "accepted");
+  const { networks } = log.tally.report();
+  assertEquals(networks.deferred, 4);
+  assertEquals(networks.accepted, 1);
+  assertEquals(networks.stopped, 2, "once and hammering");
+  assertEquals(networks.once, 1);
+  assertEquals(networks.open, 1, "late has a new retry window");
+});
+
+Deno.test("the limit between open and stopped", () => {
+  const at = (seconds: number) =>
+    new Log().defer("new", "a").after(seconds).pass("known", "b")
+      .tally.report().networks;
+  assertEquals([at(WINDOW - 1).open, at(WINDOW - 1).stopped], [1, 0]);
+  assertEquals([at(WINDOW).open, at(WINDOW).stopped], [0, 1]);
+});
+
+Deno.test("without times nothing is called stopped", () => {
+  const log = new Log()
+    .line("defer ip=x net=a reason=new").line("defer ip=x net=b reason=new")
+    .line("pass ip=x net=a reason=retried age=75 accepted=1");
+  const report = log.tally.report();
+  assertEquals(report.networks, {
+    deferred: 2,
+    accepted: 1,
+    stopped: 0,
+    once: 0,
+    open: 1,
+    deferralsBeyondLimit: 0,
+    limit: report.networks.limit,
+  });
+  assertEquals(report.delay.median, 75, "the entry's age must do");
+  assertEquals(report.byDay, []);
+  assert(remarks(report).some((remark) => remark.includes("No line has a")));
+});
+
+Deno.test("delays", async (t) => {
+  await t.step("from the first deferral, not the last", () => {
+    const { delay } = new Log().defer("new", "a").after(10).defer("early", "a")
+      .after(WINDOW).defer("stale", "a").after(90)
+      .pass("retried", "a", " age=90 accepted=1").tally.report();
+    assertEquals(delay.worst, WINDOW + 100);
+  });
+  await t.step("a first deferral before the log began", () => {
+    const { delay } = new Log().pass("retried", "a", " age=300 accepted=1")
+      .tally.report();
+    assertEquals([delay.count, delay.median], [1, 300]);
+  });
+  await t.step("expired and deferred again is another wait", () => {
+    const { delay } = new Log().defer("new", "a").after(60)
+      .pass("retried", "a", " age=60 accepted=1").after(40 * DAY)
+      .defer("expired", "a").after(600)
+      .pass("retried", "a", " age=600 accepted=1").tally.report();
+    assertEquals([delay.count, delay.median, delay.worst], [2, 60, 600]);
+  });
+  await t.step("silence of more than five days is another wait", () => {
+    const wait = (silence: number) =>
+      new Log().defer("new", "a").after(silence).defer("stale", "a").after(60)
+        .pass("retried", "a", " age=60").tally.report().delay.worst;
+    assertEquals(wait(5 * DAY), 5 * DAY + 60);
+    assertEquals(wait(5 * DAY + 1), 60);
+  });
+  await t.step("quantiles are exact", () => {
+    const log = new Log();
+    for (let i = 1; i <= 100; i++) {
+      log.pass("retried", `n${i}`, ` age=${i * 60}`);
+    }
+    const { delay } = log.tally.report();
+    assertEquals(delay.count, 100);
+    assertEquals(delay.median, 50 * 60);
+    assertEquals(delay.p90, 90 * 60);
+    assertEquals(delay.worst, 100 * 60);
+    const sum = delay.histogram.reduce((all, { count }) => all + count, 0);
+    assertEquals(sum, 100);
+    assertEquals(delay.histogram[0], { below: 60, count: 0 });
+    assertEquals(delay.histogram[1], { below: 120, count: 1 });
+  });
+});
+
+Deno.test("by hour and by day", () => {
+  const report = new Log().defer("new", "a").after(3600).pass("known", "b")
+    .after(2 * DAY).pass("known", "b").tally.report();
+  assertEquals(report.byHour[12], { hour: 12, deferred: 1, passed: 0 });
+  assertEquals(report.byHour[13], { hour: 13, deferred: 0, passed: 2 });
+  assertEquals(report.byDay, [
+    { day: "2026-11-02", deferred: 1, passed: 1 },
+    { day: "2026-11-04", deferred: 0, passed: 1 },
+  ]);
+  const days = periods(report.byDay, 10);
+  assertEquals(days.unit, "day");
+  assertEquals(days.counts.map(({ label }) => label), [
+    "2026-11-02",
+    "2026-11-03",
+    "2026-11-04",
+  ]);
+});
+
+Deno.test("many days become weeks, months and years", () => {
+  const at = (days: number) => {
+    const log = new Log();
+    for (let i = 0; i < days; i++) log.pass("known", "a").after(DAY);
+    return periods(log.tally.report().byDay, 31);
+  };
+  assertEquals(at(31).unit, "day");
+  assertEquals(at(32).unit, "week");
+  assertEquals(at(32).counts.map(({ label }) => label).slice(0, 2), [
+    "2026-11-02",
+    "2026-11-09",
+  ]);
+  assertEquals(at(32).counts[0].passed, 7);
+  assertEquals(at(400).unit, "month");
+  assertEquals(at(400).counts[1], {
+    label: "2026-12",
+    deferred: 0,
+    passed: 31,
+  });
+  assertEquals(at(1500).unit, "year");
+});
+
+Deno.test("networks that stand out", () => {
+  const log = new Log();
+  for (let i = 0; i < 5; i++) {
+    log.defer(
+      "early",
+      "192.0.2.0/24",
+      "helo=mx.example from=<a@b.example> to=<c@d.example>",
+    );
+  }
+  log.after(70).pass("retried", "192.0.2.0/24", " age=70");
+  log.defer("new", "198.51.100.0/24").defer("early", "198.51.100.0/24");
+  log.after(60).pass("retried", "198.51.100.0/24", " age=60");
+  log.defer("new", "203.0.113.0/24");
+  const { mostDeferred, mostTries } = log.tally.report();
+  assertEquals(mostDeferred.map(({ network }) => network), [
+    "192.0.2.0/24",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+  ]);
+  assertEquals(mostTries, [{
+    network: "192.0.2.0/24",
+    deferrals: 5,
+    tries: 5,
+    delay: 70,
+    outcome: "accepted",
+    helo: "mx.example",
+    from: "<a@b.example>",
+  }]);
+});
+
+Deno.test("pools: the same mail from another network each time", () => {
+  const log = new Log();
+  const mail = "from=<a@tenant.example> to=<b@c.example>";
+  for (let i = 0; i < 4; i++) {
+    log.defer("new", `192.0.${i}.0/24`, `helo=out${i}.cloud.co.uk ${mail}`);
+  }
+  // The same network again, another mail, and bounces: no moves.
+  log.defer("early", "192.0.3.0/24", `helo=out3.cloud.co.uk ${mail}`);
+  log.defer(
+    "new",
+    "198.51.100.0/24",
+    "from=<x@tenant.example> to=<b@c.example>",
+  );
+  log.defer("new", "198.51.100.0/24", "from=<> to=<b@c.example>");
+  log.defer("new", "203.0.113.0/24", "from=<> to=<b@c.example>");
+  log.after(60).pass("retried", "192.0.3.0/24", " age=60");
+  assertEquals(log.tally.report().pools, [{
+    domain: "cloud.co.uk",
+    moves: 3,
+    networks: 4,
+    accepted: 1,
+    helo: "out1.cloud.co.uk",
+    from: "<a@tenant.example>",
+  }]);
+});
+
+Deno.test("a HELO without a domain: the sender's domain counts", () => {
+  const log = new Log();
+  for (const net of ["a", "b"]) {
+    log.defer("new", net, "helo=[192.0.2.1] from=<a@tenant.example> to=<b@c>");
+  }
+  assertEquals(log.tally.report().pools[0].domain, "tenant.example");
+});
+
+Deno.test("registered domains", () => {
+  const cases: [string, string | undefined][] = [
+    ["mail.a.example.com", "example.com"],
+    ["Example.COM.", "example.com"],
+    ["a.b.example.co.uk", "example.co.uk"],
+    ["mx.example.de", "example.de"],
+    ["example.com>", "example.com"],
+    ["localhost", undefined],
+    ["192.0.2.1", undefined],
+    ["[192.0.2.1]", undefined],
+    ["", undefined],
+    ["a..com", undefined],
+    ["\\x00.com", undefined],
+  ];
+  for (const [host, domain] of cases) {
+    assertEquals(domainOf(host), domain, host);
+  }
+});
+
+Deno.test("what does not fit is counted and said", () => {
+  const log = new Log({ networks: 3, pools: 2 });
+  for (let i = 0; i < 5; i++) log.defer("new", `n${i}`);
+  log.defer("early", "n1");
+  const report = log.tally.report();
+  assertEquals(report.deferred, 6);
+  assertEquals(report.networks.deferred, 3);
+  assertEquals(report.networks.deferralsBeyondLimit, 2);
+  assert(remarks(report).some((remark) => remark.includes("beyond the 3")));
+  assert(textReport(report, WINDOW).some((line) => line.includes("beyond")));
+});
+
+Deno.test("pools with most moves survive", () => {
+  const log = new Log({ pools: 4 });
+  const move = (domain: string, times: number) => {
+    for (let i = 0; i <= times; i++) {
+      const mail = `from=<${times}@${domain}> to=<b@c.example>`;
+      log.defer("new", `${domain}-${i}`, `helo=x.${domain} ${mail}`);
+    }
+  };
+  move("large.example", 50);
+  for (let i = 0; i < 40; i++) move(`small${i}.example`, 1);
+  move("large.example", 50);
+  const { pools, poolsForgotten } = log.tally.report();
+  assertEquals(pools[0].domain, "large.example");
+  assert(pools[0].moves >= 100, `${pools[0].moves}`);
+  assert(pools.length <= 4);
+  assertEquals(poolsForgotten, 41 - pools.length);
+});
+
+Deno.test("only the rules that exempt most are shown, none is lost", () => {
+  const log = new Log();
+  for (let i = 0; i < 30; i++) {
+    for (let n = 0; n <= i; n++) {
+      log.write(`pass ip=x reason=whitelisted rule=FILE:${i}`);
+    }
+  }
+  const rules = log.tally.report().whitelistedByRule;
+  assertEquals(rules[0], { rule: "FILE:29", count: 30 });
+  assertEquals(rules.length, 11);
+  assertEquals(rules.reduce((sum, { count }) => sum + count, 0), 30 * 31 / 2);
+});
+
+Deno.test("nothing that a terminal obeys gets through", () => {
+  const log = new Log();
+  log.defer("new", "a\x1b[2J", "helo=\x1b]0;x\x07 from=<\x9b2J@x.example>");
+  log.pass("whitelisted", "b", " rule=\x1b[31m").pass("\x1b[1m", "c");
+  const report = log.tally.report();
+  for (const line of textReport(report, WINDOW)) {
+    assert(!/\p{C}/u.test(line), JSON.stringify(line));
+  }
+  assert(!/\p{C}/u.test(JSON.stringify(report)));
+});
+
+Deno.test("the text is at most 80 columns wide", () => {
+  const log = new Log({ networks: 20 });
+  const long = "x".repeat(200);
+  for (let i = 0; i < 30; i++) {
+    const net = `2001:db8:1111:2222:3333:4444:5555:${i}000/128`;
+    for (let n = 0; n < 4; n++) {
+      log.defer(
+        "early",
+        net,
+        `helo=${long}.example from=<${long}@b.example> to=<c@d.example>`,
+      );
+    }
+    log.after(100_000).pass("retried", net, " age=100000");
+    log.write(`pass ip=x reason=whitelisted rule=/${long}:1`);
+    log.pass(long, net).line(long).line("other: line").write("warn what=x");
+  }
+  for (const line of textReport(log.tally.report(), 86399)) {
+    assert(line.length <= 80, line);
+  }
+});
+
+Deno.test("lines, however the bytes are cut", () => {
+  const bytes = new TextEncoder().encode("one\ntwo\r\n\nfünf\nlast");
+  for (let size = 1; size <= bytes.length; size++) {
+    const lines: string[] = [];
+    const splitter = new LineSplitter((line) => lines.push(line), () => {});
+    for (let i = 0; i < bytes.length; i += size) {
+      splitter.push(bytes.subarray(i, i + size));
+    }
+    splitter.end();
+    assertEquals(lines, ["one", "two", "", "fünf", "last"]);
+  }
+});
+
+Deno.test("a line without an end is not kept", () => {
+  const lines: string[] = [];
+  let long = 0;
+  const splitter = new LineSplitter((line) => lines.push(line), () => long++);
+  const piece = new Uint8Array(50_000).fill(120);
+  for (let i = 0; i < 100; i++) splitter.push(piece);
+  splitter.push(new TextEncoder().encode("\nnext\n"));
+  splitter.end();
+  assertEquals([lines, long], [["next"], 1]);
+});

@@ -1,0 +1,57 @@
+import { assertEquals } from "@std/assert";
+import { Deadlines } from "../../lib/serve/deadlines.ts";
+
+Deno.test("serve deadlines: due in the order in which they were started", () => {
+  const deadlines = new Deadlines(100);
+  assertEquals(deadlines.next(), Infinity);
+  assertEquals([...deadlines.expired(1e9)], []);
+  deadlines.start(7, 1000);
+  deadlines.start(3, 1010);
+  deadlines.start(5, 1020);
+  assertEquals(deadlines.next(), 1100);
+  assertEquals([...deadlines.expired(1099.9)], []);
+  assertEquals([...deadlines.expired(1100)], [7]);
+  assertEquals(deadlines.next(), 1110);
+  assertEquals([...deadlines.expired(5000)], [3, 5]);
+  assertEquals(deadlines.next(), Infinity);
+});
+
+Deno.test("serve deadlines: started again is the whole time again", () => {
+  const deadlines = new Deadlines(100);
+  deadlines.start(1, 0);
+  deadlines.start(2, 10);
+  deadlines.start(1, 50);
+  assertEquals(deadlines.next(), 110);
+  assertEquals([...deadlines.expired(149)], [2]);
+  assertEquals([...deadlines.expired(150)], [1]);
+});
+
+Deno.test("serve deadlines: who is taken off is never due", () => {
+  const deadlines = new Deadlines(100);
+  deadlines.start(1, 0);
+  deadlines.start(2, 0);
+  deadlines.stop(1);
+  deadlines.stop(99);
+  assertEquals([...deadlines.expired(100)], [2]);
+});
+
+Deno.test("serve deadlines: taking others off while looking", () => {
+  const deadlines = new Deadlines(100);
+  for (const client of [1, 2, 3]) deadlines.start(client, 0);
+  const seen: number[] = [];
+  for (const client of deadlines.expired(100)) {
+    seen.push(client);
+    deadlines.stop(client);
+    deadlines.stop(2);
+  }
+  assertEquals(seen, [1, 3]);
+  assertEquals(deadlines.next(), Infinity);
+});
+
+Deno.test("serve deadlines: one given is taken off, even where nobody goes on", () => {
+  const deadlines = new Deadlines(100);
+  deadlines.start(1, 0);
+  deadlines.start(2, 0);
+  for (const _ of deadlines.expired(100)) break;
+  assertEquals([...deadlines.expired(100)], [2]);
+});

@@ -1,0 +1,294 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { close } from "../../lib/system/descriptor.ts";
+import { LibcError } from "../../lib/system/libc.ts";
+import {
+  Announcement,
+  Deferrals,
+  type Speaker,
+} from "../../lib/serve/deferrals.ts";
+import { Poll } from "../../lib/system/kernel.ts";
+import { DEADLINE } from "../harness/process.ts";
+import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Repeats what it gets, until that contains QUIT. */
+class Parrot implements Speaker {
+  done = false;
+  readonly quit = false;
+  readonly heard: string[] = [];
+  readonly #greeting: string;
+
+  constructor(greeting = "hello\n") {
+    this.#greeting = greeting;
+  }
+
+  greeting(): Uint8Array {
+    return encoder.encode(this.#greeting);
+  }
+
+  receive(bytes: Uint8Array): Uint8Array {
+    const text = decoder.decode(bytes);
+    this.heard.push(text);
+    this.done = text.includes("QUIT");
+    return encoder.encode(`<${text}>`);
+  }
+
+  timeout(): Uint8Array {
+    return encoder.encode("too late\n");
+  }
+
+  shutdown(): Uint8Array {
+    return encoder.encode("going down\n");
+  }
+}
+
+/** Deferrals, whose time is what a test says it is. */
+class Desk {
+  readonly poll = new Poll(ABI);
+  readonly deferrals: Deferrals;
+  now = 1000;
+  /** What was called, by whom. */
+  readonly events: string[] = [];
+
+  constructor({ idleTimeout = 60, sessionTimeout = 300 } = {}) {
+    this.deferrals = new Deferrals(this.poll, { idleTimeout, sessionTimeout });
+  }
+
+  add({ fd }: { fd: number }, speaker: Speaker, name = ""): void {
+    this.deferrals.add(fd, speaker, this.now, {
+      said: () => this.events.push(`${name}said`),
+      closed: () => this.events.push(`${name}closed`),
+    });
+  }
+
+  /** Sees to what is ready. @returns how much that was */
+  turn(count = this.poll.look()): number {
+    for (let i = 0; i < count; i++) {
+      const event = this.poll.event(i);
+      if (event !== undefined) this.deferrals.ready(event.fd, this.now);
+    }
+    return count;
+  }
+
+  /** Sees to what is ready until a condition holds. */
+  async until(what: string, condition: () => boolean): Promise<void> {
+    const end = Date.now() + DEADLINE * 1000;
+    while (!condition()) {
+      if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+      this.turn(await this.poll.wait(10));
+    }
+  }
+
+  /** Reads something while the server goes on. */
+  async read(from: Pair, length: number): Promise<string> {
+    let text: string | undefined;
+    const reading = from.read(length).then((all) => text = all);
+    await this.until("an answer", () => text !== undefined);
+    return await reading;
+  }
+}
+
+Deno.test("serve deferrals: a conversation to its end", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  const speaker = new Parrot();
+  desk.add(client, speaker);
+  assertEquals(desk.deferrals.size, 1);
+  assert(desk.deferrals.has(client.fd));
+  assert(!desk.deferrals.has(client.fd + 1));
+  assertEquals(await client.read(6), "hello\n");
+  await client.client.write(encoder.encode("a"));
+  assertEquals(await desk.read(client, 3), "<a>");
+  assertEquals(desk.events, []);
+  await client.client.write(encoder.encode("QUIT"));
+  assertEquals(await desk.read(client, Infinity), "<QUIT>");
+  // Nothing more will be said, but the client has not hung up yet.
+  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.deferrals.size, 1);
+  client.client.close();
+  await desk.until("the end", () => desk.deferrals.size === 0);
+  assertEquals(desk.events, ["said", "closed"]);
+  assert(!isOpen(client.fd));
+  assertEquals(desk.deferrals.next(), Infinity);
+});
+
+Deno.test("serve deferrals: a client that hangs up", async () => {
+  const desk = new Desk();
+  for (const how of ["whole", "half", "reset"]) {
+    using client = await pair();
+    desk.events.length = 0;
+    desk.add(client, new Parrot());
+    if (how === "whole") client.client.close();
+    else if (how === "half") await client.client.closeWrite();
+    else await reset(client);
+    await desk.until(how, () => desk.deferrals.size === 0);
+    assertEquals(desk.events, ["said", "closed"], how);
+    assert(!isOpen(client.fd), how);
+    assertEquals(desk.deferrals.next(), Infinity, how);
+  }
+});
+
+Deno.test("serve deferrals: silence ends it, and each word puts that off", async () => {
+  const desk = new Desk({ idleTimeout: 10, sessionTimeout: 100 });
+  using client = await pair();
+  const speaker = new Parrot("");
+  desk.add(client, speaker);
+  assertEquals(desk.deferrals.next(), 11_000);
+  desk.now = 9000;
+  await client.client.write(encoder.encode("a"));
+  assertEquals(await desk.read(client, 3), "<a>");
+  assertEquals(desk.deferrals.next(), 19_000);
+  desk.deferrals.expire(18_999);
+  assertEquals(desk.events, []);
+  desk.deferrals.expire(19_000);
+  assertEquals(desk.events, ["said"]);
+  assertEquals(await client.rest(), "too late\n");
+});
+
+Deno.test("serve deferrals: no number of words puts off the end of the session", async () => {
+  const desk = new Desk({ idleTimeout: 10, sessionTimeout: 25 });
+  using client = await pair();
+  desk.add(client, new Parrot(""));
+  for (desk.now of [9000, 17_000, 25_000]) {
+    await client.client.write(encoder.encode("a"));
+    assertEquals(await desk.read(client, 3), "<a>");
+  }
+  assertEquals(desk.deferrals.next(), 26_000);
+  desk.deferrals.expire(26_000);
+  assertEquals(await client.rest(), "too late\n");
+  assertEquals(desk.events, ["said"]);
+});
+
+Deno.test("serve deferrals: who does not hang up is hung up on", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  desk.add(client, new Parrot(""));
+  await client.client.write(encoder.encode("QUIT"));
+  assertEquals(await desk.read(client, Infinity), "<QUIT>");
+  const due = desk.deferrals.next();
+  assert(due > desk.now && due < desk.now + 60_000, `${due}`);
+  desk.deferrals.expire(due - 1);
+  assertEquals(desk.deferrals.size, 1);
+  desk.deferrals.expire(due);
+  assertEquals(desk.deferrals.size, 0);
+  assertEquals(desk.events, ["said", "closed"]);
+  assert(!isOpen(client.fd));
+});
+
+Deno.test("serve deferrals: after the last reply nothing is listened to, and it still arrives", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  const speaker = new Parrot("");
+  desk.add(client, speaker);
+  await client.client.write(encoder.encode("QUIT"));
+  await desk.until("QUIT", () => speaker.done);
+  for (let i = 0; i < 20; i++) {
+    await client.client.write(encoder.encode("chatter".repeat(1000)));
+    desk.turn();
+  }
+  // A connection that was reset would be an error here.
+  assertEquals(await desk.read(client, Infinity), "<QUIT>");
+  assertEquals(speaker.heard, ["QUIT"]);
+  assertEquals(desk.events, ["said"]);
+});
+
+Deno.test("serve deferrals: a client that does not read is not listened to", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  // More than the connection holds.
+  const much = "0123456789abcdef".repeat(1 << 20);
+  const speaker = new Parrot(much);
+  desk.add(client, speaker);
+  await client.client.write(encoder.encode("QUIT"));
+  // Not ready for more, so nothing to see to: that would be a busy loop.
+  await desk.until("a full connection", () => desk.turn() === 0);
+  assertEquals(speaker.heard, []);
+  assertEquals(desk.events, []);
+  assertEquals(await desk.read(client, much.length), much);
+  assertEquals(await desk.read(client, Infinity), "<QUIT>");
+  assertEquals(desk.events, ["said"]);
+});
+
+Deno.test("serve deferrals: a reply that was cut off is not followed by another", async () => {
+  const desk = new Desk({ idleTimeout: 10 });
+  using client = await pair();
+  desk.add(client, new Parrot("0123456789abcdef".repeat(1 << 20)));
+  await desk.until("a full connection", () => desk.turn() === 0);
+  desk.deferrals.expire(desk.deferrals.next());
+  assertEquals(desk.events, ["said"]);
+  const got = await desk.read(client, Infinity);
+  assertEquals(got.includes("too late"), false);
+  assert(got.length > 0 && got.length < 16 << 20);
+});
+
+Deno.test("serve deferrals: a client that leaves in the middle of a reply", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  desk.add(client, new Parrot("0123456789abcdef".repeat(1 << 20)));
+  await desk.until("a full connection", () => desk.turn() === 0);
+  client.client.close();
+  await desk.until("the end", () => desk.deferrals.size === 0);
+  assertEquals(desk.events, ["said", "closed"]);
+});
+
+Deno.test("serve deferrals: stopping tells everybody once", async () => {
+  const desk = new Desk();
+  using one = await pair();
+  using two = await pair();
+  using three = await pair();
+  desk.add(one, new Parrot(""), "one ");
+  desk.add(two, new Parrot(""), "two ");
+  desk.add(three, new Announcement("421 no\r\n"), "three ");
+  desk.deferrals.shutDown(desk.now);
+  desk.deferrals.shutDown(desk.now);
+  assertEquals(await one.rest(), "going down\n");
+  assertEquals(await two.rest(), "going down\n");
+  assertEquals(await three.rest(), "421 no\r\n");
+  for (const { client } of [one, two, three]) client.close();
+  await desk.until("the end", () => desk.deferrals.size === 0);
+  assertEquals(
+    desk.events.toSorted(),
+    ["one", "two", "three"].flatMap((who) => [`${who} closed`, `${who} said`])
+      .toSorted(),
+  );
+});
+
+Deno.test("serve deferrals: one thing to say", async () => {
+  const desk = new Desk();
+  using client = await pair();
+  desk.add(client, new Announcement("421 4.3.2 busy\r\n"));
+  assertEquals(desk.events, ["said"]);
+  assertEquals(await client.rest(), "421 4.3.2 busy\r\n");
+  await client.client.write(encoder.encode("EHLO client.example\r\n"));
+  client.client.close();
+  await desk.until("the end", () => desk.deferrals.size === 0);
+  assertEquals(desk.events, ["said", "closed"]);
+});
+
+Deno.test("serve deferrals: one that cannot be watched is not taken", () => {
+  const desk = new Desk();
+  const nothing = { fd: 1_000_000 };
+  assertThrows(() => desk.add(nothing, new Parrot()), LibcError);
+  assertEquals(desk.deferrals.size, 0);
+  assertEquals(desk.deferrals.next(), Infinity);
+  assertEquals(desk.events, []);
+});
+
+Deno.test("serve deferrals: a descriptor that comes again is somebody else", async () => {
+  const desk = new Desk({ idleTimeout: 10 });
+  using first = await pair();
+  desk.add(first, new Parrot(""), "first ");
+  first.client.close();
+  await desk.until("the end", () => desk.deferrals.size === 0);
+  desk.now += 9000;
+  using second = await pair();
+  assertEquals(second.fd, first.fd);
+  desk.add(second, new Parrot(""), "second ");
+  desk.deferrals.expire(11_000);
+  assertEquals(desk.events, ["first said", "first closed"]);
+  desk.deferrals.expire(20_000);
+  assertEquals(await second.rest(), "too late\n");
+  close(second.fd);
+});

@@ -1,0 +1,297 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { formatAddress, parseAddress } from "../../lib/address.ts";
+import type { Config } from "../../lib/config.ts";
+import { type Ask, hostOf, reverseName } from "../../lib/serve/names.ts";
+import { entries } from "../harness/binary.ts";
+import { asking, openDns, ownAddress } from "../harness/dns.ts";
+import { makeEntry } from "../harness/entry.ts";
+import { e2e } from "../harness/need.ts";
+import { connectionsTo, descriptorsOf, waitFor } from "../harness/process.ts";
+import { writeFile } from "../harness/root.ts";
+import { lines, logged, serving } from "../harness/serving.ts";
+import { Client } from "../harness/smtp.ts";
+
+/** What a DNS has: names and types, and what they lead to. */
+type Zone = Readonly<Record<string, readonly string[]>>;
+
+/** The name of an address, and what was asked for it. */
+async function look(text: string, zone: Zone) {
+  const asked: string[] = [];
+  const ask: Ask = (name, type, signal) => {
+    assertEquals(signal.aborted, false);
+    asked.push(`${type} ${name}`);
+    const found = zone[`${type} ${name}`];
+    return found === undefined
+      ? Promise.reject(new Deno.errors.NotFound("no such name"))
+      : Promise.resolve([...found]);
+  };
+  const host = await hostOf(parseAddress(text)!, ask);
+  return { host, asked };
+}
+
+const PTR4 = "PTR 7.2.0.192.in-addr.arpa.";
+const PTR6 = "PTR 7.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0." +
+  "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+
+Deno.test("serve names: a name that leads back", async () => {
+  assertEquals(
+    await look("192.0.2.7", {
+      [PTR4]: ["Mail.Example.COM."],
+      "A mail.example.com.": ["192.0.2.6", "192.0.2.7"],
+    }),
+    { host: "mail.example.com", asked: [PTR4, "A mail.example.com."] },
+  );
+  assertEquals(
+    await look("2001:db8::17", {
+      [PTR6]: ["mx.example."],
+      // However it is written.
+      "AAAA mx.example.": ["2001:DB8:0:0:0:0:0:17"],
+    }),
+    { host: "mx.example", asked: [PTR6, "AAAA mx.example."] },
+  );
+});
+
+Deno.test("serve names: an IPv4 client of an IPv6 socket has its IPv4 name", async () => {
+  const zone = { [PTR4]: ["a.example"], "A a.example.": ["192.0.2.7"] };
+  assertEquals((await look("::ffff:192.0.2.7", zone)).host, "a.example");
+});
+
+Deno.test("serve names: no name, or none that leads back", async () => {
+  const cases: Zone[] = [
+    {},
+    { [PTR4]: [] },
+    // The name does not exist.
+    { [PTR4]: ["a.example"] },
+    { [PTR4]: ["a.example"], "A a.example.": [] },
+    // Somebody else's.
+    { [PTR4]: ["mx.google.example"], "A mx.google.example.": ["192.0.2.8"] },
+    { [PTR4]: ["a.example"], "A a.example.": ["nonsense", "192.0.2.7.1"] },
+    // It leads back over the other protocol only.
+    { [PTR4]: ["a.example"], "AAAA a.example.": ["::ffff:192.0.2.7"] },
+    // It would, were resolv.conf's domain tried behind it.
+    { [PTR4]: ["localhost"], "A localhost": ["192.0.2.7"] },
+  ];
+  for (const zone of cases) {
+    const { host } = await look("192.0.2.7", zone);
+    assertEquals(host, undefined, JSON.stringify(zone));
+  }
+});
+
+Deno.test("serve names: the first of several that leads back", async () => {
+  const { host, asked } = await look("192.0.2.7", {
+    [PTR4]: ["gone.example", "other.example", "own.example", "more.example"],
+    "A other.example.": ["192.0.2.8"],
+    "A own.example.": ["192.0.2.7"],
+    "A more.example.": ["192.0.2.7"],
+  });
+  assertEquals(host, "own.example");
+  assertEquals(asked, [
+    PTR4,
+    "A gone.example.",
+    "A other.example.",
+    "A own.example.",
+  ]);
+});
+
+Deno.test("serve names: an address with very many names is no work", async () => {
+  const names = Array.from({ length: 1000 }, (_, i) => `n${i}.example`);
+  const { host, asked } = await look("192.0.2.7", { [PTR4]: names });
+  assertEquals(host, undefined);
+  assert(asked.length <= 6, `${asked.length} questions`);
+});
+
+Deno.test("serve names: what is no host name is not even asked for", async () => {
+  for (
+    const name of [
+      "",
+      ".",
+      "..",
+      "a..example",
+      ".example",
+      "a b.example",
+      "a\nb.example",
+      "a\0b.example",
+      "a=b.example",
+      '"a".example',
+      "*.example",
+      "münchen.example",
+      "\x1b[31m.example",
+      "a\\046b.example",
+      "a".repeat(256),
+    ]
+  ) {
+    const { host, asked } = await look("192.0.2.7", { [PTR4]: [name] });
+    assertEquals(host, undefined, JSON.stringify(name));
+    assertEquals(asked, [PTR4], JSON.stringify(name));
+  }
+});
+
+Deno.test("serve names: an underscore is in use, and is taken", async () => {
+  const zone = { [PTR4]: ["a_b.example"], "A a_b.example.": ["192.0.2.7"] };
+  assertEquals((await look("192.0.2.7", zone)).host, "a_b.example");
+});
+
+Deno.test("serve names: where an address's names are", () => {
+  for (
+    const [address, expected] of [
+      ["192.0.2.7", "7.2.0.192.in-addr.arpa."],
+      ["255.0.10.1", "1.10.0.255.in-addr.arpa."],
+      ["2001:db8::17", PTR6.slice("PTR ".length)],
+      ["::", "0.".repeat(32) + "ip6.arpa."],
+    ]
+  ) {
+    assertEquals(reverseName(parseAddress(address)!), expected);
+  }
+  // Each digit of the address is there again, backwards.
+  const all = parseAddress("0123:4567:89ab:cdef:fedc:ba98:7654:3210")!;
+  const digits = reverseName(all).replace(".ip6.arpa.", "").split(".");
+  assertEquals(
+    digits.reverse().join(""),
+    "0123456789abcdeffedcba9876543210",
+    formatAddress(all),
+  );
+});
+
+/** A program that says which name the client has. */
+function namer(): string[] {
+  const path = writeFile(
+    "namer",
+    "#!/bin/sh\n" +
+      'printf \'220 %s %s\\r\\n\' "${TCPREMOTEHOST-none}" "${TCPREMOTEIP-none}"\n',
+    0o755,
+  );
+  return [path];
+}
+
+const CONFIG: Partial<Config> = {
+  whitelist: { hosts: [".example"] },
+  serve: { nameLookup: true },
+};
+
+const OWN = ownAddress() ?? "";
+
+const needs = {
+  programs: ["unshare", "mount"],
+  root: true,
+  kernel: () =>
+    OWN === "" ? "this machine has no address but 127.0.0.1" : undefined,
+};
+
+/** The name under which a name server has the address. */
+const OWN_PTR = reverseName(parseAddress(OWN || "192.0.2.1")!).slice(0, -1);
+
+e2e(
+  "serve names: the name that leads back reaches the check and PROGRAM",
+  needs,
+  async () => {
+    const ptr: Record<string, string> = {};
+    const a: Record<string, string> = {};
+    await using _dns = openDns(ptr, a);
+    await using server = await serving(CONFIG, {
+      before: asking(),
+      next: namer(),
+      env: { TCPREMOTEHOST: "inherited.example" },
+    });
+    const banner = async () => {
+      using client = await Client.connectFrom(server.port, { from: OWN });
+      return (await client.reply())!;
+    };
+    const deferred = /^220 mx\.example ESMTP$/;
+    assertMatch(await banner(), deferred);
+    // A name that anybody could claim does not exempt.
+    ptr[OWN] = "forged.example";
+    a["forged.example"] = "192.0.2.1";
+    assertMatch(await banner(), deferred);
+    // Nor does one that no rule is for; but PROGRAM gets it.
+    ptr[OWN] = "client.test";
+    a["client.test"] = OWN;
+    assertMatch(await banner(), deferred);
+    const [name] = Object.keys(entries());
+    makeEntry(name, 1, 60);
+    assertEquals(await banner(), `220 client.test ${OWN}`);
+    ptr[OWN] = "forged.example";
+    assertEquals(await banner(), `220 none ${OWN}`);
+
+    ptr[OWN] = "Client.Example";
+    a["client.example"] = OWN;
+    assertEquals(await banner(), `220 client.example ${OWN}`);
+    await logged(/ reason=whitelisted rule=hosts:\.example$/);
+  },
+);
+
+e2e(
+  "serve names: a look-up without an answer holds nobody else up",
+  needs,
+  async () => {
+    const asked: string[] = [];
+    const mute = (name: string) => name === OWN_PTR && asked.push(name) > 0;
+    await using _dns = openDns({}, {}, mute);
+    await using server = await serving(CONFIG, {
+      before: asking(),
+      next: namer(),
+    });
+    const { port, pid } = server;
+    const slow = { from: OWN };
+    using one = await Client.connectFrom(port, slow);
+    await waitFor("the question", () => asked.length > 0);
+    makeEntry("127.0.0.0_24", 1, 60);
+    {
+      using other = await Client.connect(port);
+      assertMatch((await other.reply())!, /^220 \S+ 127\.0\.0\.1$/);
+    }
+    assertEquals(lines().some((line) => line.includes(OWN)), false);
+
+    // In the end it is served without a name.
+    assertMatch((await one.reply())!, /^220 mx\.example /);
+    await waitFor("the other's end", () => connectionsTo(port) === 1);
+    const before = asked.length;
+    using two = await Client.connectFrom(port, slow);
+    await waitFor("another question", () => asked.length > before);
+
+    // Stopping does not wait for an answer.
+    Deno.kill(pid, "SIGTERM");
+    assertMatch((await one.reply())!, /^421 4\.3\.2 /);
+    assertEquals(
+      await two.reply(),
+      "421 4.3.2 Shutting down, please try again later",
+    );
+    one[Symbol.dispose]();
+    two[Symbol.dispose]();
+    assertEquals(await server.code, 0);
+    assertEquals(lines().filter((line) => line.includes(OWN)).length, 1);
+  },
+);
+
+e2e(
+  "serve names: look-ups without an answer leave descriptors for the check",
+  needs,
+  async () => {
+    const mute = (name: string) => name === OWN_PTR;
+    await using _dns = openDns({}, {}, mute);
+    const most = 160;
+    const limit = ["sh", "-c", `ulimit -n ${most}; exec "$@"`, "sh"];
+    await using server = await serving(CONFIG, {
+      before: [...asking(), ...limit],
+    });
+    const { port, pid } = server;
+    const clients: Client[] = [];
+    for (let i = 0; i < most; i++) {
+      clients.push(await Client.connectFrom(port, { from: OWN }));
+    }
+    await logged(/ error serve what="no descriptors left: /);
+    let used = 0;
+    let served = false;
+    const first = clients[0].reply().then((reply) => {
+      served = true;
+      return reply;
+    });
+    await waitFor("the end of the first question", () => {
+      used = Math.max(used, descriptorsOf(pid).length);
+      return served;
+    });
+    assertMatch((await first)!, /^220 mx\.example /);
+    assert(used > 60 && used < most, `${used} descriptors`);
+    assertEquals(lines().filter((line) => /^error pass /.test(line)), []);
+    for (const client of clients) client[Symbol.dispose]();
+  },
+);

@@ -1,0 +1,259 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config, Path } from "../../lib/config.ts";
+import { LOG, logLines } from "../harness/binary.ts";
+import { e2e } from "../harness/need.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
+import {
+  childrenOf,
+  descriptorsOf,
+  freePort,
+  hungUp,
+  isListening,
+  waitFor,
+} from "../harness/process.ts";
+import { ROOT, writeFile } from "../harness/root.ts";
+import { lines, logged, serving } from "../harness/serving.ts";
+import { Client } from "../harness/smtp.ts";
+import { lingering } from "../harness/strace.ts";
+import { serve } from "../harness/way_in.ts";
+
+const FILE = `${ROOT}/served-whitelist` as Path;
+
+/** The clients of 127.0.0.0/24 are let in, one at a time. */
+const CONFIG: Partial<Config> = {
+  whitelist: { networks: ["127.0.0.0/24"], files: [FILE] },
+  serve: { limit: 1 },
+  // Nothing but what a test does is ever due.
+  prune: { every: 0 },
+};
+
+const STOPPING = "421 4.3.2 Shutting down, please try again later";
+
+function begin(next?: string[]) {
+  writeFile("served-whitelist", "# nobody\n");
+  return serving(CONFIG, next && { next });
+}
+
+e2e(
+  "serve signals: TERM ends who is deferred and who waits, nobody else",
+  {},
+  async () => {
+    await using server = await begin();
+    const { port, pid } = server;
+    using accepted = await Client.connect(port);
+    assertEquals(await accepted.reply(), NEXT);
+    using silent = await Client.connectFrom(port, { from: "127.0.1.1" });
+    assertMatch((await silent.reply())!, /^220 /);
+    using talking = await Client.connectFrom(port, { from: "127.0.1.2" });
+    assertMatch((await talking.reply())!, /^220 /);
+    await talking.send("EHLO client.example\r\n");
+    assertMatch((await talking.reply())!, /^250-/);
+    const before = descriptorsOf(pid).length;
+    using waiting = await Client.connect(port);
+    await waitFor("it", () => descriptorsOf(pid).length > before);
+
+    Deno.kill(pid, "SIGTERM");
+    assertMatch((await silent.reply())!, /^421 4\.3\.2 /);
+    assertMatch((await talking.reply())!, /^421 4\.3\.2 /);
+    assertEquals(await waiting.reply(), STOPPING);
+    for (const client of [silent, talking, waiting]) {
+      assertEquals(await client.rest(), "");
+      assertEquals(client.wasReset, false);
+      client[Symbol.dispose]();
+    }
+    assertEquals(await server.code, 0);
+    assert(!isListening(port));
+
+    // The place is free for the next one, and the program goes on by itself.
+    await using _again = await serve.start({
+      binary: server.binary,
+      next: greeter(),
+      port,
+    });
+    await accepted.send("one\r\n");
+    assertEquals(await accepted.reply(), "250 one");
+    await accepted.send("QUIT\r\n");
+    assertEquals(await accepted.rest(), "250 QUIT\r\n");
+    assertEquals(lines().map((line) => line.split(" ")[0]), [
+      "pass",
+      "defer",
+      "defer",
+    ]);
+    assert(logLines().some((line) => / serve end=stopped pid=\d+$/.test(line)));
+    assertEquals(server.stderr(), "");
+  },
+);
+
+e2e(
+  "serve signals: TERM closes the listening sockets at once",
+  {},
+  async () => {
+    const second = freePort();
+    writeFile("served-whitelist", "");
+    const options = [`[::1]:${second}`];
+    await using server = await serving(CONFIG, { options });
+    using client = await Client.connectFrom(server.port, { from: "127.0.1.1" });
+    assertMatch((await client.reply())!, /^220 /);
+    Deno.kill(server.pid, "SIGTERM");
+    // It has been told, and has not hung up: so the server is still there.
+    assertMatch((await client.reply())!, /^421 4\.3\.2 /);
+    assert(!isListening(server.port));
+    assert(!isListening(second));
+    // Nobody is waited for who does not hang up.
+    assertEquals(await server.code, 0);
+  },
+);
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  e2e(`serve signals: ${signal} with nobody connected`, {}, async () => {
+    await using server = await begin();
+    Deno.kill(server.pid, signal);
+    assertEquals(await server.code, 0);
+    assert(!isListening(server.port));
+    assertEquals(lines(), []);
+  });
+}
+
+e2e(
+  "serve signals: TERM as soon as it listens",
+  { programs: ["strace"] },
+  async () => {
+    const before = lingering("listen", 1);
+    await using server = await serving(CONFIG, { before });
+    Deno.kill(server.pid, "SIGTERM");
+    assertEquals(await server.code, 0);
+    assertEquals(lines(), []);
+  },
+);
+
+/** Whether a client of 127.0.1.0/24 is let in now. */
+async function isExempt(port: number): Promise<boolean> {
+  using client = await Client.connectFrom(port, { from: "127.0.1.1" });
+  const banner = await client.reply();
+  return banner === NEXT;
+}
+
+e2e("serve signals: HUP reads whitelist files again", {}, async () => {
+  await using server = await begin();
+  const { port, pid } = server;
+  assertEquals(await isExempt(port), false);
+  writeFile("served-whitelist", "127.0.1.1\n");
+  // Without the signal nothing changes.
+  assertEquals(await isExempt(port), false);
+  Deno.kill(pid, "SIGHUP");
+  await waitFor("the new file to count", () => isExempt(port));
+
+  // One that cannot be read leaves what was read before.
+  Deno.removeSync(FILE);
+  Deno.mkdirSync(FILE);
+  Deno.kill(pid, "SIGHUP");
+  const warning = await logged(/ warn /);
+  assert(warning.includes(`whitelist file ${FILE}: `), warning);
+  assertEquals(await isExempt(port), true);
+  Deno.removeSync(FILE);
+  const warnings = logLines().filter((line) => / (warn|error) /.test(line));
+  assertEquals(warnings, [warning]);
+
+  writeFile("served-whitelist", "");
+  Deno.kill(pid, "SIGHUP");
+  await waitFor("the empty file to count", async () => !await isExempt(port));
+});
+
+e2e(
+  "serve signals: HUP goes on in a new log file, and nothing stays open",
+  {},
+  async () => {
+    await using server = await begin();
+    const { port, pid } = server;
+    assertEquals(await isExempt(port), false);
+    using accepted = await Client.connect(port);
+    assertEquals(await accepted.reply(), NEXT);
+    using deferred = await Client.connectFrom(port, { from: "127.0.1.1" });
+    assertMatch((await deferred.reply())!, /^220 /);
+    await logged(/ pass /);
+    let before: string[] | undefined;
+    for (let i = 0; i < 50; i++) {
+      Deno.renameSync(LOG, `${LOG}.old`);
+      Deno.kill(pid, "SIGHUP");
+      await waitFor("a new log file", () => {
+        try {
+          return Deno.statSync(LOG).isFile;
+        } catch {
+          return false;
+        }
+      });
+      // The first may open what is opened once.
+      before ??= await settled(pid);
+    }
+    assertEquals(await settled(pid), before);
+    const old = Deno.readTextFileSync(`${LOG}.old`);
+
+    // What happens now is logged there; and nobody was disturbed.
+    assertEquals(await isExempt(port), false);
+    await logged(/ defer /);
+    assertEquals(Deno.readTextFileSync(`${LOG}.old`), old);
+    await accepted.send("one\r\n");
+    assertEquals(await accepted.reply(), "250 one");
+    await deferred.send("NOOP\r\n");
+    assertMatch((await deferred.reply())!, /^250 /);
+  },
+);
+
+/** The descriptors of a server that is done with what it was told. */
+function settled(pid: number): Promise<string[]> {
+  return waitFor("the old log file to be closed", () => {
+    const all = descriptorsOf(pid).sort();
+    return !all.some((link) => link.includes(".old")) && all;
+  });
+}
+
+e2e(
+  "serve signals: how each program ended is logged, and none is left behind",
+  {},
+  async () => {
+    const next = writeFile(
+      "ender",
+      `#!/bin/sh
+read -r how
+case $how in
+(KILL*) kill -KILL $$;;
+(*) exit "\${how%?}";;
+esac
+`,
+      0o755,
+    );
+    await using server = await begin([next]);
+    const { port, pid } = server;
+    for (
+      const [how, field] of [
+        ["0", "code=0"],
+        ["7", "code=7"],
+        ["111", "code=111"],
+        ["KILL", "signal=9"],
+      ]
+    ) {
+      using client = await Client.connect(port);
+      await client.send(`${how}\r\n`);
+      assertEquals(await client.rest(), "");
+      await logged(
+        new RegExp(` end ip=127.0.0.1 net=127.0.0.0/24 pid=\\d+ ${field}$`),
+      );
+      assertEquals(childrenOf(pid), []);
+    }
+    await hungUp(port);
+    // Many at once are many still: one signal may stand for several.
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, () => Client.connect(port)),
+    );
+    for (const client of clients) await client.send("3\r\n");
+    for (const client of clients) assertEquals(await client.rest(), "");
+    for (const client of clients) client[Symbol.dispose]();
+    await waitFor(
+      "all ends to be logged",
+      () =>
+        lines().filter((line) => / code=3$/.test(line)).length ===
+          clients.length,
+    );
+    assertEquals(childrenOf(pid), []);
+  },
+);

@@ -1,0 +1,78 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
+import { e2e } from "../harness/need.ts";
+import { NEXT } from "../harness/next_program.ts";
+import { logged, serving } from "../harness/serving.ts";
+import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
+import { slowing } from "../harness/strace.ts";
+
+/** Who comes from 127.0.0.1 is let in. */
+const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
+
+// How long it takes until PROGRAM is there, in seconds; as on a disk that hangs.
+const LONG = 3;
+const SHORT = 1;
+
+e2e(
+  "serve starter: while PROGRAM is being started, others are seen to",
+  { programs: ["strace"] },
+  async () => {
+    await using server = await serving(CONFIG, {
+      before: slowing("execve", LONG),
+    });
+    const { port } = server;
+    using first = await Client.connect(port);
+    using second = await Client.connect(port);
+    await logged(/ pass ip=127\.0\.0\.1 /);
+    let there = false;
+    const greetings = Promise.all([first.reply(), second.reply()])
+      .finally(() => there = true);
+    for (let i = 1; i <= 3; i++) {
+      using client = await Client.connectFrom(port, { from: `127.0.1.${i}` });
+      await client.reply();
+      for (const line of ATTEMPT) await client.send(`${line}\r\n`);
+      assertMatch(await client.rest(), /^451 4\.7\.1 /m);
+    }
+    assertEquals(there, false);
+    assertEquals(await greetings, [NEXT, NEXT]);
+    await first.send("QUIT\r\n");
+    assertEquals(await first.rest(), "250 QUIT\r\n");
+    await logged(/ end ip=127\.0\.0\.1 .* code=0$/);
+  },
+);
+
+e2e(
+  "serve starter: TERM loses nobody whose PROGRAM is being started",
+  { programs: ["strace"] },
+  async () => {
+    await using server = await serving(CONFIG, {
+      before: slowing("execve", SHORT),
+    });
+    using client = await Client.connect(server.port);
+    await logged(/ pass ip=127\.0\.0\.1 /);
+    const line = await logged(/ serve on=/);
+    Deno.kill(Number(/ pid=(\d+)/.exec(line)![1]), "SIGTERM");
+    await logged(/ serve end=stopped /);
+    // It is there, and goes on by itself.
+    assertEquals(await client.reply(), NEXT);
+    await client.send("QUIT\r\n");
+    assertEquals(await client.rest(), "250 QUIT\r\n");
+    // strace(1) stays for it.
+    assertEquals(await server.code, 0);
+  },
+);
+
+e2e(
+  "serve starter: where the limit is raised, a PROGRAM that is not there is a 421",
+  {},
+  async () => {
+    await using server = await serving(CONFIG, {
+      before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
+      next: ["/nonexistent/qmail-smtpd"],
+    });
+    const text = await burst(server.port, "");
+    assertOnlySmtp(text);
+    assertMatch(text, /^421 4\.3\.0 /);
+    await logged(/ error defer reason=error client=127\.0\.0\.1 /);
+  },
+);

@@ -1,0 +1,101 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { Bookmark } from "../../lib/store/bookmark.ts";
+import { age, BASE, clean, compile, entries } from "../harness/binary.ts";
+import { makeEntry, namesIn } from "../harness/entry.ts";
+import "../harness/libc.ts";
+import { e2e } from "../harness/need.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
+import { gone, waitFor } from "../harness/process.ts";
+import { logged, serving, withUser } from "../harness/serving.ts";
+import { ATTEMPT, talk } from "../harness/smtp.ts";
+import { serve, tcpserver } from "../harness/way_in.ts";
+
+const DAY = 86400;
+
+// Opened before any test; see harness/libc.ts.
+clean();
+Bookmark.take(BASE)!.leave(0n);
+
+e2e(
+  "serve store: the wrapper and serve side by side are one greylist",
+  { programs: ["tcpserver"] },
+  async () => {
+    await using server = await serving();
+    const { binary } = server;
+    await using wrapper = await tcpserver.start({ binary, next: greeter() });
+    const banner = async ({ port }: { port: number }) =>
+      (await talk(port, ATTEMPT)).at(0);
+
+    assertMatch((await talk(wrapper.port))[3], /^451 4\.7\.1 /);
+    await logged(/ defer .*reason=new /);
+    assertMatch((await talk(server.port))[3], /^451 4\.7\.1 /);
+    await logged(/ defer .*reason=early /);
+    age("127.0.0.0_24", 100);
+    assertEquals(await banner(server), NEXT);
+    await logged(/ pass .*reason=retried .*accepted=1$/);
+    assertEquals(await banner(wrapper), NEXT);
+    await logged(/ pass .*reason=known .*accepted=2$/);
+    assertEquals(await banner(server), NEXT);
+    await logged(/ pass .*reason=known .*accepted=3$/);
+    assertEquals(entries(), { "127.0.0.0_24": 3 });
+    await gone(binary, serve.resident);
+  },
+);
+
+/** So many entries that nobody needs any more, and one that is needed. */
+function forgotten(count: number): void {
+  for (let i = 0; i < count; i++) {
+    makeEntry(`10.${i >> 8}.${i & 255}.0_24`, 1, 99 * DAY);
+  }
+  makeEntry("192.0.2.0_24", 1, DAY);
+}
+
+/** The names of all entries, while they are being removed. */
+function names(): string[] {
+  return namesIn(BASE).filter((name) => !name.startsWith("."));
+}
+
+e2e(
+  "serve store: it prunes by itself, and only while nobody else does",
+  {},
+  async () => {
+    clean();
+    const count = 3000;
+    forgotten(count);
+    // Pruning has begun, and is somebody else's.
+    Bookmark.take(BASE)!.leave(1n);
+    const bookmark = Bookmark.take(BASE)!;
+    const binary = await compile(withUser({}));
+    await using server = await serve.start({ binary, next: greeter() });
+    // It serves, and leaves the entries to who has the bookmark.
+    for (let i = 0; i < 3; i++) {
+      assertMatch((await talk(server.port))[3], /^451 4\.7\.1 /);
+    }
+    assertEquals(Object.keys(entries()).length, count + 2);
+    bookmark.leave(1n);
+    await waitFor(
+      "the entries to be gone",
+      () => names().length === 2,
+    );
+    assertEquals(entries(), { "127.0.0.0_24": 0, "192.0.2.0_24": 1 });
+    // All of it was looked at: what is due next is a whole interval away.
+    await waitFor(
+      "the bookmark",
+      () => Deno.statSync(`${BASE}/.prune`).size === 0,
+    );
+  },
+);
+
+e2e("serve store: with prune.every 0 it never does", {}, async () => {
+  clean();
+  forgotten(10);
+  const binary = await compile(withUser({ prune: { every: 0 } }));
+  await using server = await serve.start({ binary, next: greeter() });
+  assertMatch((await talk(server.port))[3], /^451 4\.7\.1 /);
+  await logged(/ defer /);
+  assertEquals(Object.keys(entries()).length, 12);
+  assertEquals(
+    [...Deno.readDirSync(BASE)].some(({ name }) => name === ".prune"),
+    false,
+  );
+});

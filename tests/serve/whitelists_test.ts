@@ -1,0 +1,78 @@
+import { assertEquals } from "@std/assert";
+import { parseAddress } from "../../lib/address.ts";
+import { Whitelists } from "../../lib/serve/whitelists.ts";
+
+const CLIENT = parseAddress("192.0.2.7")!;
+
+/** Files that a test changes, and what was said about them. */
+function site(files: Record<string, string>) {
+  const paths = Object.keys(files);
+  const whitelists = new Whitelists(paths);
+  return {
+    /** The first line that exempts the client, as the log names it. */
+    find(host?: string): string | undefined {
+      for (const path of paths) {
+        const { line } = whitelists.search(path, { address: CLIENT, host });
+        if (line !== undefined) return `${path}:${line}`;
+      }
+    },
+    load(): string[] {
+      const warnings: string[] = [];
+      whitelists.load((path) => {
+        if (files[path] === undefined) throw new Error("open: no such file");
+        return files[path];
+      }, (message) => warnings.push(message));
+      return warnings;
+    },
+  };
+}
+
+Deno.test("serve whitelists: the first line that fits, file by file", () => {
+  const { load, find } = site({
+    "/a": "# comment\n\n198.51.100.1\n.example.org # names below\n",
+    "/b": "192.0.2.0/24\n192.0.2.7\n",
+  });
+  assertEquals(find(), undefined);
+  assertEquals(load(), []);
+  assertEquals(find(), "/b:1");
+  assertEquals(find("mx.example.org"), "/a:4");
+});
+
+Deno.test("serve whitelists: reading again is what counts", () => {
+  const files: Record<string, string> = { "/a": "192.0.2.7\n" };
+  const { load, find } = site(files);
+  load();
+  files["/a"] = "\n192.0.2.7\n";
+  assertEquals(find(), "/a:1");
+  assertEquals(load(), []);
+  assertEquals(find(), "/a:2");
+  files["/a"] = "";
+  load();
+  assertEquals(find(), undefined);
+});
+
+Deno.test("serve whitelists: what cannot be read stays as it was", () => {
+  const files: Record<string, string> = {
+    "/a": "192.0.2.7\n",
+    "/b": "client.example\n",
+  };
+  const { load, find } = site(files);
+  load();
+  delete files["/a"];
+  files["/b"] = "# nobody\n";
+  assertEquals(load(), ["whitelist file /a: open: no such file"]);
+  assertEquals(find("client.example"), "/a:1");
+  files["/a"] = "";
+  assertEquals(load(), []);
+  assertEquals(find("client.example"), undefined);
+});
+
+Deno.test("serve whitelists: bad lines are told, the others count", () => {
+  const bad = Array.from({ length: 12 }, (_, i) => `no rule ${i}\n`).join("");
+  const { load, find } = site({ "/a": `${bad}192.0.2.7\n` });
+  const warnings = load();
+  assertEquals(warnings.length, 11);
+  assertEquals(warnings[0].startsWith('/a:1: "no rule 0": expected '), true);
+  assertEquals(warnings[10], "/a: 2 more bad lines");
+  assertEquals(find(), "/a:13");
+});

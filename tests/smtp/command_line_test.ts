@@ -1,0 +1,65 @@
+import { assertEquals } from "@std/assert";
+import {
+  copy,
+  endOfWord,
+  parsePath,
+  skipBlanks,
+  trimBlanks,
+  word,
+} from "../../lib/smtp/command_line.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (octets: Uint8Array | undefined) =>
+  octets && new TextDecoder().decode(octets);
+
+Deno.test("command line: the verb is letters only, in either case", () => {
+  const cases: [string, string][] = [
+    ["MAIL FROM:<a@b>", "MAIL"],
+    ["mail from:<a@b>", "MAIL"],
+    ["RCPT\tTO:<a@b>", "RCPT"],
+    ["STARTTLS", "STARTTLS"],
+    // Cut, but not to a word that is a command.
+    ["STARTTLSX", "STARTTLSX"],
+    ["STARTTLSXY", "STARTTLSX"],
+    ["", ""],
+    ["\xff", ""],
+  ];
+  for (const [line, verb] of cases) {
+    const octets = bytes(line);
+    assertEquals(word(octets, 0, endOfWord(octets, 0)), verb, line);
+  }
+});
+
+Deno.test("command line: the path, however it is written", () => {
+  const cases: [string, string | undefined][] = [
+    [" FROM:<a@b.example>", "a@b.example"],
+    [" from: <a@b.example> SIZE=10 BODY=8BITMIME", "a@b.example"],
+    [" FROM:<>", ""],
+    [" FROM:a@b.example SIZE=10", "a@b.example"],
+    [" <a@b.example>", "a@b.example"],
+    [" FROM:<@relay.example:a@b.example>", "@relay.example:a@b.example"],
+    [' FROM:<"a>b c"@d.example> X', '"a>b c"@d.example'],
+    [' FROM:<"a\\">b"@d.example>', '"a\\">b"@d.example'],
+    [" FROM:<a@b.example", "a@b.example"],
+    [" FROM:", undefined],
+    ["", undefined],
+  ];
+  for (const [argument, path] of cases) {
+    assertEquals(text(parsePath(bytes(argument), "FROM")), path, argument);
+  }
+});
+
+Deno.test("command line: blanks are spaces and tabs", () => {
+  assertEquals(skipBlanks(bytes(" \t x"), 0), 3);
+  assertEquals(skipBlanks(bytes("x"), 1), 1);
+  assertEquals(text(trimBlanks(bytes("\t a b \t"))), "a b");
+  assertEquals(text(trimBlanks(bytes("  "))), "");
+});
+
+Deno.test("command line: a copy does not change with the original", () => {
+  const octets = bytes("abc");
+  const copied = copy(octets);
+  octets.fill(0);
+  assertEquals(text(copied), "abc");
+  assertEquals(copy(bytes("")), undefined);
+});

@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Bookmark } from "../../lib/store/bookmark.ts";
+import { Listing } from "../../lib/store/listing.ts";
+import { prune, pruneSome } from "../../lib/store/prune.ts";
+import { StoreError } from "../../lib/store/store.ts";
+import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
+import "../harness/libc.ts";
+import { emptyDir, ROOT } from "../harness/root.ts";
+
+// The libraries that are opened once stay open; see harness/libc.ts.
+Bookmark.take(emptyDir("prune"))!.leave(1n);
+new Listing("/").close();
+
+const DAY = 86400;
+const dir = `${ROOT}/prune`;
+const config = {
+  baseDir: dir,
+  timeouts: { delay: 60, retryWindow: DAY, expireAfter: 36 * DAY },
+};
+
+const KEPT = ["192.0.2.0_24", "2001:db8::17", "README"];
+
+function fill(forgotten = 50): void {
+  emptyDir("prune");
+  for (const name of KEPT) makeEntry(name, 1, 35 * DAY, dir);
+  for (let i = 0; i < forgotten; i++) {
+    makeEntry(`10.0.${i}.0_24`, i % 2, 37 * DAY, dir);
+  }
+}
+
+Deno.test("prune: both limits, both sides", () => {
+  for (const [accepted, limit] of [[0, DAY], [1, 36 * DAY], [99, 36 * DAY]]) {
+    for (const [age, removed] of [[limit - 60, 0], [limit + 1, 1], [-DAY, 0]]) {
+      emptyDir("prune");
+      makeEntry("192.0.2.0_24", accepted, age, dir);
+      assertEquals(prune(config), { removed, seen: 1 }, `${accepted} ${age}`);
+      assertEquals(namesIn(dir).length, 1 - removed);
+    }
+  }
+});
+
+Deno.test("prune: each entry is told", () => {
+  fill();
+  let seen = 0;
+  assertEquals(prune(config, { seen: () => seen++ }), {
+    removed: 50,
+    seen: 52,
+  });
+  assertEquals(seen, 52);
+  assertEquals(namesIn(dir), KEPT);
+});
+
+Deno.test("prune: a dry run changes nothing", () => {
+  fill();
+  const before = snapshot(dir);
+  assertEquals(prune(config, { dry: true }), { removed: 50, seen: 52 });
+  assertEquals(snapshot(dir), before);
+});
+
+Deno.test("prune: no base directory", () => {
+  const nowhere = { ...config, baseDir: `${dir}/none` };
+  assertThrows(() => prune(nowhere), StoreError, `${dir}/none: open: `);
+});
+
+Deno.test("prune: some, to the end", () => {
+  fill();
+  pruneSome(config);
+  assertEquals(namesIn(dir), [".prune", ...KEPT]);
+  assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
+});
+
+/** Makes the clock of a run pass so many milliseconds at each look. */
+function withClock(step: number, work: () => void): void {
+  const { now } = performance;
+  let time = 0;
+  performance.now = () => time += step;
+  try {
+    work();
+  } finally {
+    performance.now = now;
+  }
+}
+
+Deno.test("prune: some, a second at a time, until all are gone", () => {
+  fill(200);
+  const left: number[] = [];
+  // Ten looks at the clock are a second, so ten entries are a run.
+  do {
+    withClock(100, () => pruneSome(config));
+    left.push(namesIn(dir).length - 1);
+    assert(left.length < 50);
+  } while (Deno.readTextFileSync(`${dir}/.prune`) !== "");
+  assertEquals(left.length, 21);
+  assert(left[0] >= 203 - 10, `${left}`);
+  assertEquals(left, left.toSorted((a, b) => b - a));
+  assertEquals(namesIn(dir), [".prune", ...KEPT]);
+});
+
+Deno.test("prune: nothing while another has the bookmark", () => {
+  fill();
+  const bookmark = Bookmark.take(dir)!;
+  const before = snapshot(dir);
+  pruneSome(config);
+  assertEquals(snapshot(dir), before);
+  bookmark.leave(0n);
+  pruneSome(config);
+  assertEquals(namesIn(dir), [".prune", ...KEPT]);
+});
+
+Deno.test("prune: a place that is nowhere is the beginning", () => {
+  // The largest offset, which some file systems take for their end.
+  const end = "9223372036854775807";
+  for (const place of ["9999999999999999999", "-1", "0", "junk", "", end]) {
+    fill();
+    Deno.writeTextFileSync(`${dir}/.prune`, place);
+    pruneSome(config);
+    assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "", place);
+    if (place === end) pruneSome(config);
+    assertEquals(namesIn(dir), [".prune", ...KEPT], place);
+  }
+});
+
+Deno.test("prune: after a failure the next try is an interval later", () => {
+  fill();
+  Deno.writeTextFileSync(`${dir}/.prune`, "12");
+  const { visit } = Listing.prototype;
+  Listing.prototype.visit = () => {
+    throw new StoreError("x", "broken");
+  };
+  try {
+    assertThrows(() => pruneSome(config), StoreError, "x: broken");
+  } finally {
+    Listing.prototype.visit = visit;
+  }
+  assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
+  pruneSome(config);
+  assertEquals(namesIn(dir), [".prune", ...KEPT]);
+});
+
+Deno.test("prune: one that stays does not keep those behind it", () => {
+  const { visit, remove } = Listing.prototype;
+  const stay = ["10.0.1.0_24", "10.0.2.0_24"];
+  const [unseen, unmoved] = stay;
+  let current = "";
+  Listing.prototype.visit = function (told, failed) {
+    visit.call(this, (name, ...entry) => {
+      current = name;
+      if (name !== unseen) return told(name, ...entry);
+      failed!(new StoreError(name, "stays"));
+      return false;
+    }, failed);
+  };
+  Listing.prototype.remove = function () {
+    if (current === unmoved) throw new StoreError(current, "stays");
+    return remove.call(this);
+  };
+  try {
+    fill();
+    const { removed, seen, failure } = prune(config);
+    assertEquals([removed, seen], [48, 52]);
+    assert(failure instanceof StoreError, `${failure}`);
+    assertEquals(namesIn(dir), [...stay, ...KEPT]);
+    fill();
+    assertThrows(() => pruneSome(config), StoreError, "stays");
+    assertEquals(namesIn(dir), [".prune", ...stay, ...KEPT]);
+    assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
+  } finally {
+    Object.assign(Listing.prototype, { visit, remove });
+  }
+});
+
+Deno.test("prune: one that somebody else removes is not counted", () => {
+  const { remove } = Listing.prototype;
+  Listing.prototype.remove = function () {
+    remove.call(this);
+    return remove.call(this);
+  };
+  try {
+    fill();
+    assertEquals(prune(config), { removed: 0, seen: 2 });
+  } finally {
+    Object.assign(Listing.prototype, { remove });
+  }
+});

@@ -1,0 +1,592 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type Network,
+  networkOf,
+  parseAddress,
+  parseNetwork,
+} from "../../lib/address.ts";
+import type { Entry, Timeouts, Verdict } from "../../lib/store/policy.ts";
+import {
+  entryName,
+  parseEntryName,
+  Store,
+  StoreError,
+} from "../../lib/store/store.ts";
+import "../harness/libc.ts";
+import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
+import { run } from "../harness/process.ts";
+
+const TIMEOUTS: Timeouts = { delay: 60, retryWindow: 3600, expireAfter: 86400 };
+const NETWORK = parseNetwork("192.0.2.0/24")!;
+const NAME = "192.0.2.0_24";
+
+/** A store whose looks at an entry something comes before, or behind. */
+class Meddled extends Store {
+  meddle = (look: () => Entry | undefined) => look();
+
+  override read(network: Network): Entry | undefined {
+    return this.meddle(() => super.read(network));
+  }
+}
+
+/** A base directory that is gone when the test is over. */
+class Place implements Disposable {
+  readonly dir = Deno.makeTempDirSync({ prefix: "greylist-store-" });
+  readonly store = new Meddled(this.dir);
+  readonly path = `${this.dir}/${NAME}`;
+
+  /**
+   * Seconds since 1970, a whole number, which no file's time rounds. Files are
+   * written now, whatever this says.
+   */
+  readonly now = Math.ceil(Date.now() / 1000);
+
+  decide(): string {
+    return shown(this.store.decide(NETWORK, this.now, TIMEOUTS));
+  }
+
+  /** Puts an entry there that was last written so many seconds ago. */
+  put(accepted: number, age: number): void {
+    Deno.writeTextFileSync(this.path, "", { mode: 0o600 });
+    Deno.truncateSync(this.path, accepted);
+    Deno.utimeSync(this.path, this.now - age, this.now - age);
+  }
+
+  /** What stat says of the entry. */
+  stat() {
+    const { size, mode, blocks, mtime } = Deno.lstatSync(this.path);
+    const age = this.now - mtime!.getTime() / 1000;
+    // Files are stamped by a clock that is some milliseconds coarse.
+    const written = Math.abs(age) < 30 ? "now" : Math.round(age);
+    return { size, mode: mode! & 0o7777, blocks, written };
+  }
+
+  names(): string[] {
+    return [...Deno.readDirSync(this.dir)].map(({ name }) => name).toSorted();
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.dir, { recursive: true });
+  }
+}
+
+function shown(verdict: Verdict): string {
+  return verdict.action === "defer"
+    ? `defer ${verdict.reason} ${verdict.wait}`
+    : `pass ${verdict.reason} ${verdict.accepted}`;
+}
+
+Deno.test("store: the name of an entry", () => {
+  const cases: [string, string][] = [
+    ["192.0.2.17", "192.0.2.17"],
+    ["192.0.2.17/32", "192.0.2.17"],
+    ["192.0.2.0/24", "192.0.2.0_24"],
+    ["0.0.0.0/0", "0.0.0.0_0"],
+    ["0.0.0.0/1", "0.0.0.0_1"],
+    ["192.0.2.16/31", "192.0.2.16_31"],
+    ["2001:DB8::17", "2001:db8::17"],
+    ["2001:db8:0:1::/64", "2001:db8:0:1::_64"],
+    ["::/0", "::_0"],
+    ["::1", "::1"],
+    ["::", "::"],
+    ["::ffff:192.0.2.17", "192.0.2.17"],
+    ["::ffff:192.0.2.0/120", "192.0.2.0_24"],
+  ];
+  for (const [text, name] of cases) {
+    const network = parseNetwork(text)!;
+    assertEquals(entryName(network), name);
+    assertEquals(parseEntryName(name), network, name);
+  }
+});
+
+Deno.test("store: every prefix length has a name, and it means that", () => {
+  for (
+    const text of ["203.0.113.181", "2001:db8:5a5a:a5a5:dead:beef:1234:5b"]
+  ) {
+    const address = parseAddress(text)!;
+    const names = new Set<string>();
+    for (
+      let prefix = 0;
+      prefix <= (address.family === 4 ? 32 : 128);
+      prefix++
+    ) {
+      const network = networkOf(address, prefix);
+      const name = entryName(network);
+      assertEquals(parseEntryName(name), network, name);
+      assert(!names.has(name), name);
+      assert(/^[0-9a-f.:_]+$/.test(name), name);
+      names.add(name);
+    }
+  }
+});
+
+Deno.test("store: names that are not ours", () => {
+  const names = [
+    "",
+    ".",
+    "..",
+    ".lock",
+    "README",
+    "lost+found",
+    "192.0.2.17~",
+    " 192.0.2.17",
+    "192.0.2.17 ",
+    "192.0.2.17\n",
+    "192.0.2.17\0",
+    "192.0.2",
+    "192.0.2.0.24",
+    "192.0.2.0-24",
+    "192.0.2.0_",
+    "_24",
+    "192.0.2.0/24",
+    "192.0.2.0_24_24",
+    "192.0.2.0__24",
+    "192.0.2.0_24/",
+    "192.0.2.0_24 ",
+    "192.0.2.0_33",
+    "192.0.2.0_024",
+    "192.0.2.0_+24",
+    "192.0.2.0_-1",
+    "192.0.2.256",
+    "192.0.2.017",
+    // Not the canonical name, under which nobody would look for it.
+    "192.0.2.17_32",
+    "192.0.2.17_24",
+    "192.0.2.17/32",
+    "2001:db8::17_128",
+    "2001:db8::17/128",
+    "2001:DB8::17",
+    "2001:db8:0::17",
+    "2001:db8:0:0:0:0:0:17",
+    "2001:0db8::17",
+    "2001:db8:0:1:0::_64",
+    "2001:db8:0:1::17_64",
+    "::ffff:192.0.2.17",
+    "::ffff:c000:211",
+    "::ffff:192.0.2.0_120",
+    "::ffff:0:0_96",
+    "::192.0.2.17",
+    "::ffff:192.0.2.17_32",
+    "fe80::1%eth0",
+    "2001:db8::_129",
+  ];
+  for (const name of names) {
+    assertEquals(parseEntryName(name), undefined, JSON.stringify(name));
+  }
+});
+
+/** What stands there, what is decided, what stands there then. */
+const ROWS: [
+  string,
+  [number, number] | undefined,
+  string,
+  [number, number | "now"],
+][] = [
+  ["none", undefined, "defer new 60", [0, "now"]],
+  ["grey, early", [0, 40], "defer early 20", [0, 40]],
+  ["grey, at the delay", [0, 60], "pass retried 1", [1, "now"]],
+  ["grey, in the window", [0, 3599], "pass retried 1", [1, "now"]],
+  ["grey, stale", [0, 3601], "defer stale 60", [0, "now"]],
+  ["known", [1, 40], "pass known 2", [2, "now"]],
+  ["known for long", [4711, 86399], "pass known 4712", [4712, "now"]],
+  ["expired", [4711, 86401], "defer expired 60", [0, "now"]],
+  ["grey, far ahead", [0, -90], "defer early 60", [0, "now"]],
+  ["known, far ahead", [3, -90], "pass known 4", [4, "now"]],
+];
+
+Deno.test("store: every row of the table, as stat shows it", () => {
+  for (const [name, before, verdict, [size, written]] of ROWS) {
+    using place = new Place();
+    if (before !== undefined) place.put(...before);
+    assertEquals(place.decide(), verdict, name);
+    const expected = { size, mode: 0o600, blocks: 0, written };
+    assertEquals(place.stat(), expected, name);
+    assertEquals(place.names(), [NAME], name);
+  }
+});
+
+Deno.test("store: reading an entry", () => {
+  using place = new Place();
+  assertEquals(place.store.read(NETWORK), undefined);
+  place.put(7, 100);
+  const entry = place.store.read(NETWORK)!;
+  assertEquals(entry.accepted, 7);
+  assert(Math.abs(place.now - 100 - entry.mtime) < 0.01);
+  // A whole address beside its network is another entry.
+  const address = parseNetwork("192.0.2.0/32")!;
+  assertEquals(place.store.read(address), undefined);
+});
+
+Deno.test("store: a whole story on one clock", () => {
+  using place = new Place();
+  const story: [number, string][] = [
+    [0, "defer new 60"],
+    [0, "defer early 60"],
+    [0, "defer early 60"],
+    [61, "pass retried 1"],
+    [0, "pass known 2"],
+    [86000, "pass known 3"],
+    [86401, "defer expired 60"],
+    [30, "defer early 30"],
+    [3601, "defer stale 60"],
+    [60, "pass retried 1"],
+  ];
+  for (const [age, expected] of story) {
+    // The clock of the file system cannot be moved, so the entry is made older.
+    const time = place.now - age;
+    if (expected !== "defer new 60") Deno.utimeSync(place.path, time, time);
+    assertEquals(place.decide(), expected, `${age} s`);
+  }
+});
+
+Deno.test("store: the mode is 0600 whatever the umask", () => {
+  for (const umask of [0o000, 0o022, 0o077, 0o277, 0o777]) {
+    using place = new Place();
+    const before = Deno.umask(umask);
+    try {
+      assertEquals(place.decide(), "defer new 60");
+    } finally {
+      Deno.umask(before);
+    }
+    assertEquals(place.stat().mode, 0o600, umask.toString(8));
+  }
+});
+
+/** Decides while the entry goes away between look and write. */
+function decideVanishing(place: Place): string {
+  place.store.meddle = (look) => {
+    const entry = look();
+    Deno.removeSync(place.path);
+    return entry;
+  };
+  return place.decide();
+}
+
+Deno.test("store: an entry that vanishes between look and write", () => {
+  // `prune` takes only what is forgotten, an administrator anything.
+  const rows = ROWS.filter(([_, before]) => before !== undefined);
+  for (const [name, before, verdict, [size, written]] of rows) {
+    using place = new Place();
+    place.put(...before!);
+    assertEquals(decideVanishing(place), verdict, name);
+    // Where nothing was to be written nothing is made.
+    const wrote = written === "now";
+    assertEquals(place.names(), wrote ? [NAME] : [], name);
+    if (wrote) {
+      assertEquals(
+        place.stat(),
+        { size, mode: 0o600, blocks: 0, written },
+        name,
+      );
+    }
+  }
+});
+
+Deno.test("store: an entry made anew is 0600 whatever the umask", () => {
+  using place = new Place();
+  place.put(0, 100);
+  const before = Deno.umask(0o277);
+  try {
+    assertEquals(decideVanishing(place), "pass retried 1");
+  } finally {
+    Deno.umask(before);
+  }
+  assertEquals(place.stat().mode, 0o600);
+});
+
+Deno.test("store: an entry that vanishes after a lost race", () => {
+  using place = new Place();
+  let looks = 0;
+  place.store.meddle = (look) => {
+    // The first look comes before the winner's create, the second after
+    // somebody removed it.
+    looks++;
+    if (looks === 2) Deno.removeSync(place.path);
+    const entry = look();
+    if (looks === 1) place.put(0, 0);
+    return entry;
+  };
+  assertEquals(place.decide(), "defer early 60");
+  assertEquals(looks, 2);
+});
+
+Deno.test("store: who loses the race reads what the winner made", () => {
+  const winners: [number, number, string][] = [
+    [0, 0, "defer early 60"],
+    [0, 100, "pass retried 1"],
+    [1, 0, "pass known 2"],
+  ];
+  for (const [accepted, age, expected] of winners) {
+    using place = new Place();
+    let looks = 0;
+    place.store.meddle = (look) => {
+      const entry = look();
+      if (++looks === 1) place.put(accepted, age);
+      return entry;
+    };
+    assertEquals(place.decide(), expected);
+  }
+});
+
+Deno.test("store: processes at once make one `new` a network", async () => {
+  using place = new Place();
+  const networks = 300;
+  const start = Date.now() + 1000;
+  const code = `
+    import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
+    const store = new Store(${JSON.stringify(place.dir)});
+    const timeouts = ${JSON.stringify(TIMEOUTS)};
+    while (Date.now() < ${start});
+    let line = "";
+    for (let i = 0; i < ${networks}; i++) {
+      const network = { family: 4, value: BigInt(i), prefix: 32 };
+      const { reason } = store.decide(network, Date.now() / 1000, timeouts);
+      line += reason + " ";
+    }
+    console.log(line.trim());`;
+  const outcomes = await Promise.all(
+    [1, 2, 3].map(() => run(evaluation(code))),
+  );
+  const reasons = outcomes.map(({ code, stdout, stderr }) => {
+    assertEquals([code, stderr], [0, ""]);
+    return stdout.trim().split(" ");
+  });
+  for (let i = 0; i < networks; i++) {
+    const got = reasons.map((of) => of[i]).toSorted();
+    assertEquals(got, ["early", "early", "new"], `network ${i}`);
+  }
+  assertEquals(place.names().length, networks);
+});
+
+Deno.test("store: processes at once lose no pass", async () => {
+  using place = new Place();
+  place.put(0, 100);
+  const start = Date.now() + 1000;
+  const code = `
+    import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
+    const store = new Store(${JSON.stringify(place.dir)});
+    const timeouts = ${JSON.stringify(TIMEOUTS)};
+    const network = { family: 4, value: ${NETWORK.value}n, prefix: 24 };
+    while (Date.now() < ${start});
+    let passes = 0;
+    for (let i = 0; i < 100; i++) {
+      const { action } = store.decide(network, Date.now() / 1000, timeouts);
+      if (action === "pass") passes++;
+    }
+    console.log(passes);`;
+  const outcomes = await Promise.all([1, 2].map(() => run(evaluation(code))));
+  const expected = { code: 0, stdout: "100\n", stderr: "" };
+  assertEquals(outcomes, [expected, expected]);
+  // A lost count is harmless, one that is too high would be a lie. With both
+  // stopped at the worst moments two of all the counts are left.
+  const { size } = place.stat();
+  assert(size >= 2 && size <= 200, `${size} accepted`);
+});
+
+/** What else than a regular file can have an entry's name. */
+const OTHERS: [string, (path: string) => Promise<unknown> | void][] = [
+  ["a directory", (path) => Deno.mkdirSync(path)],
+  ["a FIFO", (path) => run(["mkfifo", path])],
+  ["a symbolic link", (path) => Deno.symlinkSync("/nonexistent", path)],
+  ["a symbolic link", (path) => Deno.symlinkSync("/dev/null", path)],
+  ["a symbolic link", (path) => Deno.symlinkSync(NAME, path)],
+];
+if (Deno.uid() === 0) {
+  OTHERS.push(["a device", (path) => run(["mknod", path, "c", "1", "3"])]);
+}
+
+Deno.test("store: what is no regular file is an error", async () => {
+  for (const [kind, make] of OTHERS) {
+    using place = new Place();
+    await make(place.path);
+    const before = Deno.lstatSync(place.path);
+    for (
+      const work of [() => place.decide(), () => place.store.read(NETWORK)]
+    ) {
+      const { message } = assertThrows(work, StoreError);
+      assertEquals(message, `${place.path}: ${kind}: expected a regular file`);
+    }
+    const after = Deno.lstatSync(place.path);
+    assertEquals([after.ino, after.mtime], [before.ino, before.mtime]);
+    assertEquals(place.names(), [NAME]);
+  }
+});
+
+Deno.test("store: a socket is no entry either", () => {
+  using place = new Place();
+  using _listener = Deno.listen({ transport: "unix", path: place.path });
+  const { message } = assertThrows(() => place.decide(), StoreError);
+  assertEquals(message, `${place.path}: a socket: expected a regular file`);
+});
+
+Deno.test("store: no symbolic link is followed, however it came there", () => {
+  // The look sees a regular file, the write a link.
+  for (const [accepted, age] of [[0, 100], [5, 100], [5, 90000], [0, 4000]]) {
+    using place = new Place();
+    using outside = new Place();
+    outside.put(3, 12345);
+    const target = Deno.lstatSync(outside.path);
+    place.put(accepted, age);
+    place.store.meddle = (look) => {
+      const entry = look();
+      Deno.removeSync(place.path);
+      Deno.symlinkSync(outside.path, place.path);
+      return entry;
+    };
+    assertThrows(
+      () => place.decide(),
+      StoreError,
+      `${place.path}: open: Too many levels of symbolic links`,
+    );
+    assertEquals(Deno.lstatSync(outside.path), target);
+  }
+});
+
+Deno.test("store: a dangling link makes no file outside", () => {
+  using place = new Place();
+  using outside = new Place();
+  let looks = 0;
+  place.store.meddle = (look) => {
+    const entry = look();
+    if (++looks === 1) Deno.symlinkSync(outside.path, place.path);
+    return entry;
+  };
+  // Somebody made the link between look and create.
+  assertThrows(() => place.decide(), StoreError, "a symbolic link");
+  assertEquals(outside.names(), []);
+});
+
+Deno.test("store: a FIFO in the entry's place never blocks", async () => {
+  using place = new Place();
+  place.put(5, 100);
+  const fifo = `${place.dir}/fifo`;
+  await run(["mkfifo", fifo]);
+  place.store.meddle = (look) => {
+    const entry = look();
+    Deno.renameSync(fifo, place.path);
+    return entry;
+  };
+  assertThrows(() => place.decide(), StoreError, place.path);
+});
+
+Deno.test("store: a base directory that is not there, or is none", () => {
+  const cases: [string, string][] = [
+    ["/nonexistent/greylist", "open: No such file or directory"],
+    ["/dev/null", "statx: Not a directory"],
+  ];
+  for (const [dir, problem] of cases) {
+    const { message } = assertThrows(
+      () => new Store(dir).decide(NETWORK, 0, TIMEOUTS),
+      StoreError,
+    );
+    assertEquals(message, `${dir}/${NAME}: ${problem}`);
+  }
+});
+
+Deno.test("store: a base directory with a quote and a blank in its name", () => {
+  using place = new Place();
+  const dir = `${place.dir}/it's a 'base: dir'`;
+  const missing = new Store(dir);
+  const { message } = assertThrows(
+    () => missing.decide(NETWORK, 0, TIMEOUTS),
+    StoreError,
+  );
+  assertEquals(message, `${dir}/${NAME}: open: No such file or directory`);
+  Deno.mkdirSync(dir);
+  const { reason } = missing.decide(NETWORK, 0, TIMEOUTS) as Verdict;
+  assertEquals(reason, "new");
+});
+
+Deno.test("store: no descriptor is left behind by a deferral", () => {
+  using place = new Place();
+  const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = count();
+  for (let i = 0; i < 50; i++) {
+    const network = { family: 4, value: BigInt(i), prefix: 32 } as const;
+    place.store.decide(network, place.now, TIMEOUTS);
+    place.store.decide(network, place.now, TIMEOUTS);
+  }
+  assertEquals(count(), before);
+});
+
+/** Evaluates code that has a place, NETWORK and a file size limit at hand. */
+function evaluateLimited(place: Place, code: string) {
+  return evaluate(`
+    import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
+    import { ignoreFileSizeSignal } from ${
+    JSON.stringify(moduleUrl("lib/system/process.ts"))
+  };
+    const store = new Store(${JSON.stringify(place.dir)});
+    const network = { family: 4, value: ${NETWORK.value}n, prefix: 24 };
+    const decide = () =>
+      store.decide(network, Date.now() / 1000, ${JSON.stringify(TIMEOUTS)});
+    const libc = Deno.dlopen("libc.so.6", {
+      // int setrlimit(int resource, const struct rlimit *rlim);
+      setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+    });
+    const RLIMIT_FSIZE = 1;
+    const limit = (bytes) =>
+      libc.symbols.setrlimit(
+        RLIMIT_FSIZE,
+        new Uint8Array(new BigUint64Array([bytes, 2n ** 64n - 1n]).buffer),
+      );
+    ignoreFileSizeSignal();
+    ${code}`);
+}
+
+Deno.test("store: a file size limit stops the count, not the mail", async () => {
+  using place = new Place();
+  place.put(5, 100);
+  const { code, stdout, stderr } = await evaluateLimited(
+    place,
+    `
+    limit(0n);
+    const { action, reason } = decide();
+    limit(2n ** 64n - 1n);
+    console.log(action, reason);`,
+  );
+  assertEquals([code, stdout, stderr], [0, "pass known\n", ""]);
+  assertEquals(place.stat(), {
+    size: 5,
+    mode: 0o600,
+    blocks: 0,
+    written: "now",
+  });
+});
+
+Deno.test("store: a retry that a limit forbids to note is an error", async () => {
+  using place = new Place();
+  place.put(0, 100);
+  const { code, stdout, stderr } = await evaluateLimited(
+    place,
+    `
+    limit(0n);
+    let text;
+    try {
+      text = decide().action;
+    } catch (error) {
+      text = error.name + " " + error.message;
+    }
+    limit(2n ** 64n - 1n);
+    console.log(text);`,
+  );
+  assertEquals([code, stdout, stderr], [
+    0,
+    `StoreError ${place.path}: ftruncate: File too large\n`,
+    "",
+  ]);
+  assertEquals(place.stat().size, 0);
+});
+
+Deno.test("store: a new entry needs no room at all", async () => {
+  using place = new Place();
+  const { code, stdout } = await evaluateLimited(
+    place,
+    `
+    limit(0n);
+    const { reason } = decide();
+    limit(2n ** 64n - 1n);
+    console.log(reason);`,
+  );
+  assertEquals([code, stdout], [0, "new\n"]);
+});

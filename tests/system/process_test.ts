@@ -1,0 +1,83 @@
+import { assertEquals } from "@std/assert";
+import { ENOENT } from "../../lib/system/libc.ts";
+import "../harness/libc.ts";
+import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import { run } from "../harness/process.ts";
+import { temporary } from "../harness/temporary.ts";
+
+const EACCES = 13;
+const ENOTDIR = 20;
+const DESCRIPTOR = JSON.stringify(moduleUrl("lib/system/descriptor.ts"));
+const MODULE = JSON.stringify(moduleUrl("lib/system/process.ts"));
+
+Deno.test("process: exec is the same process with other code", async () => {
+  const { code, stdout, stderr } = await evaluate(`
+    import { exec } from ${MODULE};
+    Deno.env.set("GREYLIST_TEST", "é ü");
+    Deno.stdout.writeSync(new TextEncoder().encode(Deno.pid + "\\n"));
+    exec([
+      "sh",
+      "-c",
+      'echo $$; echo "$GREYLIST_TEST"; printf "[%s]" "$0" "$@"; echo; ' +
+      "grep -E '^Sig(Ign|Blk)' /proc/self/status; exit 42",
+      "zero", "", "a b", "é\\n", "-x", "*",
+    ]);
+  `);
+  const [before, after, variable, args, more, ...signals] = stdout.split("\n");
+  assertEquals([code, stderr], [42, ""]);
+  assertEquals(before, after);
+  assertEquals(variable, "é ü");
+  assertEquals(args + more, "[zero][][a b][é][-x][*]");
+  // What any program has that is started here.
+  const usual = await run([
+    "grep",
+    "-E",
+    "^Sig(Ign|Blk)",
+    "/proc/self/status",
+  ]);
+  assertEquals(signals.map(signalSet), usual.stdout.split("\n").map(signalSet));
+});
+
+/** A line of /proc/self/status without the two signals that are glibc's own. */
+function signalSet(line: string): string {
+  const [name, bits = "0"] = line.split(/\s+/);
+  return `${name} ${BigInt("0x" + bits) & ~(3n << 31n)}`;
+}
+
+Deno.test("process: exec leaves no descriptor of ours open", async () => {
+  const { stdout } = await evaluate(`
+    import { exec } from ${MODULE};
+    import { openForWriting } from ${DESCRIPTOR};
+    openForWriting("/dev/null", "existing");
+    exec(["ls", "/proc/self/fd"]);
+  `);
+  const usual = await run(["ls", "/proc/self/fd"]);
+  assertEquals(stdout, usual.stdout);
+});
+
+Deno.test("process: a program that cannot be started", async () => {
+  using dir = temporary();
+  Deno.writeTextFileSync(`${dir.path}/file`, "#!/bin/sh\n", { mode: 0o644 });
+  const cases: [string, number, string][] = [
+    ["/nonexistent/program", ENOENT, "exec: No such file or directory"],
+    ["greylist-no-such-program", ENOENT, "exec: No such file or directory"],
+    ["", ENOENT, "exec: No such file or directory"],
+    [`${dir.path}/file`, EACCES, "exec: Permission denied"],
+    [dir.path, EACCES, "exec: Permission denied"],
+    [`${dir.path}/file/x`, ENOTDIR, "exec: Not a directory"],
+  ];
+  // In a process of its own, since it changes what is done about signals.
+  const { stdout, stderr } = await evaluate(`
+    import { exec } from ${MODULE};
+    const status = () =>
+      /^SigIgn:\\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/self/status"))[1];
+    const SIGPIPE = 1n << 12n;
+    for (const [program] of ${JSON.stringify(cases)}) {
+      const { code, message } = exec([program, "argument"]);
+      console.log(JSON.stringify([program, code, message]));
+    }
+    // We have to live on, and then SIGPIPE is ignored as before.
+    console.log((BigInt("0x" + status()) & SIGPIPE) !== 0n);`);
+  const lines = cases.map((line) => JSON.stringify(line));
+  assertEquals([stdout, stderr], [[...lines, "true", ""].join("\n"), ""]);
+});

@@ -1,0 +1,82 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { LibcError } from "../../lib/system/libc.ts";
+import {
+  becomeUser,
+  findGroup,
+  findUser,
+  userId,
+} from "../../lib/system/user.ts";
+import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import "../harness/libc.ts";
+import { e2e } from "../harness/need.ts";
+import { run } from "../harness/process.ts";
+
+const EPERM = 1;
+
+Deno.test("user: those of this machine", () => {
+  assertEquals(findUser("root"), { name: "root", uid: 0, gid: 0 });
+  assertEquals(findGroup("root"), 0);
+  const lines = Deno.readTextFileSync("/etc/passwd").trim().split("\n");
+  for (const line of lines) {
+    const [name, , uid, gid] = line.split(":");
+    const user = findUser(name);
+    assertEquals(user, { name, uid: Number(uid), gid: Number(gid) });
+  }
+});
+
+Deno.test("user: nobody of that name", () => {
+  for (const name of ["", "no-such-user", "0", "root ", "r\u00f6t"]) {
+    assertEquals(findUser(name), undefined, name);
+    assertEquals(findGroup(name), undefined, name);
+  }
+});
+
+Deno.test("user: who this is", () => {
+  assertEquals(userId(), Deno.uid());
+});
+
+e2e(
+  "user: becoming one for good, in every thread",
+  { root: true },
+  async () => {
+    const { stdout: groups } = await run(["id", "-G", "nobody"]);
+    const url = JSON.stringify(moduleUrl("lib/system/user.ts"));
+    const { code, stdout, stderr } = await evaluate(`
+    import { becomeUser, findUser, userId } from ${url};
+    becomeUser(findUser("nobody"));
+    console.log(userId());
+    for (const { name } of Deno.readDirSync("/proc/self/task")) {
+      const text = Deno.readTextFileSync("/proc/self/task/" + name + "/status");
+      console.log(text.match(/^(Uid|Gid|Groups):.*$/gm).join(" "));
+    }
+    try {
+      becomeUser({ name: "root", uid: 0, gid: 0 });
+    } catch (error) {
+      console.log(error.code, error.message);
+    }`);
+    assertEquals([code, stderr], [0, ""]);
+    const lines = stdout.trim().split("\n");
+    const { uid, gid } = findUser("nobody")!;
+    assertEquals(lines.shift(), `${uid}`);
+    assertEquals(
+      lines.pop(),
+      `${EPERM} initgroups: Operation not permitted`,
+    );
+    const four = (id: number) => Array(4).fill(id).join("\t");
+    const expected = `Uid:\t${four(uid)} Gid:\t${four(gid)} Groups:\t` +
+      groups.trim();
+    assertEquals(
+      new Set(lines.map((line) => line.trim())),
+      new Set([expected]),
+    );
+  },
+);
+
+Deno.test({
+  name: "user: only root becomes another",
+  ignore: Deno.uid() === 0,
+  fn() {
+    const root = { name: "root", uid: 0, gid: 0 };
+    assertEquals(assertThrows(() => becomeUser(root), LibcError).code, EPERM);
+  },
+});

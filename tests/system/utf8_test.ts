@@ -1,0 +1,21 @@
+import { assertEquals } from "@std/assert";
+import { encode } from "../../lib/system/utf8.ts";
+
+Deno.test("utf8: as TextEncoder has it", () => {
+  const texts = [
+    "",
+    "220 mx.example ESMTP\r\n",
+    "\0\x7f",
+    "\x80",
+    "é",
+    "line\u2028end",
+    "a".repeat(1000) + "ß",
+    "😀",
+    // Half of a pair is no character.
+    "\ud800x",
+  ];
+  for (let unit = 0; unit < 256; unit++) texts.push(String.fromCharCode(unit));
+  for (const text of texts) {
+    assertEquals(encode(text), new TextEncoder().encode(text), text);
+  }
+});

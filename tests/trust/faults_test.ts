@@ -1,0 +1,276 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { BASE, compile, entries, logLines } from "../harness/binary.ts";
+import { bothWays } from "../harness/both_ways.ts";
+import {
+  assertDeferred,
+  assertNext,
+  assertSurvived,
+  connect,
+  empty,
+  ENTRY,
+  NAME,
+  NOBODY,
+  script,
+  SESSION,
+  type StateName,
+  STATES,
+} from "../harness/fault.ts";
+import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
+import { e2e, findProgram, type Needs } from "../harness/need.ts";
+import { greeter } from "../harness/next_program.ts";
+import { gone, run, waitFor } from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { burst } from "../harness/smtp.ts";
+import { failing } from "../harness/strace.ts";
+import { openSyslog } from "../harness/syslog.ts";
+import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
+
+// What breaks in the machine must not break mail. Bad addresses, entries that
+// are no files and more of the base directory: e2e/faults_test.ts.
+
+/** Something that is wrong with the base directory. */
+interface Fault {
+  readonly name: string;
+  /** Where it can be; everywhere if that is not said. */
+  readonly ways?: readonly WayIn[];
+  readonly needs: Needs;
+  readonly prepare?: () => Promise<unknown> | void;
+  readonly before: () => readonly string[];
+  readonly says: RegExp;
+  readonly after?: () => void;
+}
+
+/** A tmpfs with an entry in it that cannot be written to any more. */
+function remounted(accepted: number): string[] {
+  return [
+    "unshare",
+    "--mount",
+    ...script(
+      `remounted_${accepted}.sh`,
+      `mount -t tmpfs -o mode=700 tmpfs ${BASE}
+truncate -s ${accepted} ${ENTRY}
+touch -d '100 seconds ago' ${ENTRY}
+mount -o remount,ro ${BASE}
+exec "$@"
+`,
+    ),
+  ];
+}
+
+/** Why no file can be mounted here, undefined where it can. */
+function loopObstacle(): string | undefined {
+  if (Deno.uid() !== 0 || findProgram("losetup") === undefined) {
+    return undefined;
+  }
+  const args = ["--find"];
+  const { success } = new Deno.Command("losetup", { args }).outputSync();
+  return success ? undefined : "no loop device";
+}
+
+/** An ext2 without a free block, and a directory that needs one more. */
+async function fullDisk(): Promise<void> {
+  const image = writeFile("full.img", "");
+  const disk = emptyDir("full");
+  const { code, stderr } = await run([
+    "unshare",
+    "--mount",
+    ...script(
+      "full.sh",
+      `set -e
+truncate -s 512k ${image}
+PATH=$PATH:/sbin:/usr/sbin mkfs.ext2 -q -F -b 1024 -m 0 -N 512 ${image}
+mount -o loop ${image} ${disk}
+rmdir ${disk}/lost+found
+dd if=/dev/zero of=${disk}/.filler bs=1k 2>/dev/null || :
+n=100
+while touch ${disk}/.aaaaaaaa$n 2>/dev/null; do n=$((n + 1)); done
+# It is not the inodes that are used up.
+[ $(stat -f -c %d ${disk}) -gt 0 ]
+`,
+    ),
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+}
+
+const FAULTS: Fault[] = [
+  {
+    name: "a base directory of mode 0000",
+    // serve becomes nobody by itself: e2e/faults_test.ts.
+    ways: [tcpserver],
+    needs: { root: true, programs: ["setpriv"] },
+    prepare: () => {
+      Deno.chownSync(BASE, 65534, 65534);
+      Deno.chmodSync(BASE, 0);
+    },
+    before: () => NOBODY,
+    says: /base.*Permission denied/,
+    after: () => assertEquals(entries(), {}),
+  },
+  {
+    name: "a file system that went read-only, a client that has waited",
+    needs: { root: true, programs: ["unshare"] },
+    before: () => remounted(0),
+    says: /base.*open: Read-only file system/,
+  },
+  {
+    name: "a file system that went read-only, a known client",
+    needs: { root: true, programs: ["unshare"] },
+    before: () => remounted(7),
+    says: /base.*open: Read-only file system/,
+  },
+  {
+    name: "no block left for the directory (ext2)",
+    needs: {
+      root: true,
+      programs: ["unshare", "mkfs.ext2", "losetup"],
+      kernel: loopObstacle,
+    },
+    prepare: fullDisk,
+    before: () => [
+      "unshare",
+      "--mount",
+      ...script(
+        "on_full.sh",
+        `mount -o loop ${ROOT}/full.img ${BASE}\nexec "$@"\n`,
+      ),
+    ],
+    says: /base.*open: No space left on device/,
+  },
+  {
+    name: "a disk that answers EIO (FUSE)",
+    needs: {
+      root: true,
+      programs: ["perl", "unshare"],
+      kernel: fuseObstacle,
+    },
+    before: brokenFuse,
+    says: /base.*Input\/output error/,
+  },
+  {
+    name: "a FUSE file system whose daemon died",
+    needs: { root: true, programs: ["unshare"], kernel: fuseObstacle },
+    before: deadFuse,
+    says: /base.*not connected/,
+  },
+];
+
+for (const onError of ["accept", "defer"] as const) {
+  const cases = FAULTS.flatMap((fault) =>
+    (fault.ways ?? [tcpserver, serve]).map((way) => ({ way, fault }))
+  );
+  for (const { way, fault } of cases) {
+    const needs = {
+      ...fault.needs,
+      programs: [...way.programs, ...fault.needs.programs ?? []],
+    };
+    e2e(`${way.name}: onError ${onError}: ${fault.name}`, needs, async () => {
+      empty();
+      const binary = await compile({ onError });
+      await fault.prepare?.();
+      try {
+        const text = await connect(binary, fault.before(), way);
+        assertSurvived(onError, text, fault.says);
+        fault.after?.();
+      } finally {
+        Deno.chmodSync(BASE, 0o700);
+      }
+    });
+  }
+}
+
+for (const onError of ["accept", "defer"] as const) {
+  e2e(`onError ${onError}: EIO where stderr is the client's (inetd)`, {
+    ...inetd,
+    programs: [...inetd.programs, "perl", "unshare"],
+    obstacle: inetd.obstacle,
+    kernel: fuseObstacle,
+  }, async () => {
+    empty();
+    await using syslog = openSyslog();
+    const binary = await compile({ onError, log: {} });
+    // The /dev of the syslog has no /dev/fuse.
+    const before = [...brokenFuse(), ...syslog.before];
+    await using server = await inetd.start({ binary, before, next: greeter() });
+    const text = await burst(server.port, SESSION);
+    if (onError === "accept") assertNext(text);
+    else assertDeferred(text, "4.3.0");
+    await gone(binary);
+    await waitFor("a message", () => syslog.messages.length > 0);
+    const [message, ...more] = syslog.messages;
+    assertMatch(message, /^<19>.*: error [ -~]*base.*Input\/output error/);
+    assertEquals(more, []);
+  });
+}
+
+// Each call that a connection makes on its entry, failed by strace(1) in the
+// real program.
+
+const CALLS: readonly [StateName, string, readonly string[]][] = [
+  ["none", "statx", ["EIO", "ENOMEM"]],
+  ["none", "openat", ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]],
+  ["none", "fchmod", ["EIO", "EPERM"]],
+  ["grey", "openat", ["EIO", "ESTALE", "EPERM"]],
+  ["grey", "ftruncate", ["EIO", "ENOSPC", "EDQUOT", "EFBIG"]],
+  ["stale", "utimensat", ["EIO"]],
+  ["known", "statx", ["ESTALE"]],
+  ["known", "openat", ["EMFILE"]],
+  ["known", "ftruncate", ["EIO", "EDQUOT"]],
+  ["expired", "ftruncate", ["EIO"]],
+];
+
+for (const onError of ["accept", "defer"] as const) {
+  bothWays(`onError ${onError}: any call on the entry fails`, {
+    programs: ["strace"],
+  }, async (way, t) => {
+    // serve would prune what is old as soon as it runs.
+    const prune = way === serve ? { every: 0 } : undefined;
+    const binary = await compile({ onError, prune });
+    for (const [state, call, errors] of CALLS) {
+      for (const error of errors) {
+        await t.step(`${state}: ${call} gives ${error}`, async () => {
+          empty();
+          STATES[state]();
+          const before = entries();
+          const text = await connect(binary, failing(ENTRY, call, error), way);
+          assertSurvived(onError, text, /127\.0\.0\.0_24: /);
+          const after = entries();
+          // Made already when fchmod failed.
+          if (call === "fchmod") assertEquals(after, { [NAME]: 0 });
+          else assertEquals(after, before);
+        });
+      }
+    }
+  });
+}
+
+e2e("what fails behind the verdict does not change it", {
+  programs: ["tcpserver", "strace"],
+}, async (t) => {
+  const binary = await compile();
+  const behind: [string, string, RegExp | undefined][] = [
+    [ENTRY, "close", undefined],
+    // A second one of it is made for pruning.
+    [BASE, "statx", /warn prune .*Input\/output error/],
+    [`${BASE}/.prune`, "openat", /warn prune .*\.prune: .*Input\/output error/],
+    [`${BASE}/.prune`, "flock", /warn prune .*\.prune: .*Input\/output error/],
+    [
+      `${BASE}/.prune`,
+      "ftruncate",
+      /warn prune .*\.prune: .*Input\/output error/,
+    ],
+  ];
+  for (const [path, call, says] of behind) {
+    await t.step(`${path.slice(ROOT.length)}: ${call} gives EIO`, async () => {
+      empty();
+      const text = await connect(binary, failing(path, call, "EIO"));
+      assertDeferred(text, "4.7.1");
+      assertEquals(entries(), { [NAME]: 0 });
+      const [line, ...more] = logLines();
+      assertMatch(line, / defer ip=127\.0\.0\.1 .*reason=new wait=60 /);
+      if (says === undefined) assertEquals(more, []);
+      else assertMatch(more.join("\n"), says);
+    });
+  }
+});
+
+// The log.

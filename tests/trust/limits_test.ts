@@ -1,0 +1,109 @@
+import { assert, assertEquals } from "@std/assert";
+import { compile, entries } from "../harness/binary.ts";
+import {
+  assertDeferred,
+  assertNext,
+  empty,
+  NAME,
+  script,
+  SESSION,
+  STATES,
+} from "../harness/fault.ts";
+import { memoryGroup, memoryObstacle } from "../harness/memory.ts";
+import { e2e } from "../harness/need.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
+import { gone } from "../harness/process.ts";
+import { burst } from "../harness/smtp.ts";
+import { type Listener, tcpserver } from "../harness/way_in.ts";
+
+// Too few descriptors, too little memory.
+
+/** A binary without a section serve has no compilers of V8, which take memory. */
+const WRAPPER = { serve: undefined };
+
+/** Both verdicts under one limit, with the entry that each leaves. */
+async function bothVerdicts(
+  server: Listener,
+): Promise<[deferred: string, passed: string]> {
+  empty();
+  const deferred = await burst(server.port, SESSION);
+  STATES.known();
+  return [deferred, await burst(server.port, SESSION)];
+}
+
+for (const limit of ["--nofile=16", "--data=40000000"]) {
+  e2e(`under prlimit ${limit}`, {
+    programs: ["tcpserver", "prlimit"],
+  }, async () => {
+    const binary = await compile(WRAPPER);
+    const before = ["prlimit", limit];
+    const next = greeter();
+    await using server = await tcpserver.start({ binary, before, next });
+    const [deferred, passed] = await bothVerdicts(server);
+    assertDeferred(deferred, "4.7.1");
+    assertNext(passed);
+    assertEquals(entries(), { [NAME]: 4 });
+    await gone(binary);
+    assertEquals(server.stderr(), "");
+  });
+}
+
+/**
+ * Either an answer, or nothing at all was said. Where the program could start but
+ * the check could not be made, the next program answers, as for any fault.
+ */
+function assertWholeOrNothing(deferred: string, passed: string): void {
+  if (deferred.startsWith(NEXT)) assertNext(deferred);
+  else if (deferred !== "") assertDeferred(deferred, "4.7.1");
+  if (passed !== "") assertNext(passed);
+  const [[name, size], ...more] = Object.entries(entries());
+  assertEquals([name, more], [NAME, []]);
+  assert(size === 3 || size === 4, `${size}`);
+}
+
+e2e("below every limit: served, or hung up on without a word", {
+  programs: ["tcpserver", "prlimit"],
+}, async (t) => {
+  const binary = await compile(WRAPPER);
+  const limits = [
+    ...[4, 8, 10, 12, 13, 14, 15].map((n) => `--nofile=${n}`),
+    ...[4, 8, 12, 14, 16, 18, 20, 24].map((n) => `--data=${n}000000`),
+    ...[64, 128, 192].map((n) => `--stack=${n * 1024}`),
+    ...[1, 30, 68, 70].map((n) => `--as=${n}000000000`),
+  ];
+  for (const limit of limits) {
+    await t.step(limit, async () => {
+      const before = script(
+        "limited.sh",
+        `ulimit -c 0; exec prlimit ${limit}: "$@"\n`,
+      );
+      const next = greeter();
+      await using server = await tcpserver.start({ binary, before, next });
+      assertWholeOrNothing(...await bothVerdicts(server));
+      await gone(binary);
+      assert(!server.stderr().includes("prlimit: "), server.stderr());
+    });
+  }
+});
+
+e2e("under memory pressure: served, or hung up on without a word", {
+  programs: ["tcpserver"],
+  root: true,
+  kernel: memoryObstacle,
+}, async (t) => {
+  const binary = await compile(WRAPPER);
+  for (const megabytes of [64, 32, 16, 12, 8, 4]) {
+    await t.step(`${megabytes} MB`, async () => {
+      await using group = memoryGroup(megabytes * 1e6);
+      const { before } = group;
+      const next = greeter();
+      await using server = await tcpserver.start({ binary, before, next });
+      const [deferred, passed] = await bothVerdicts(server);
+      assertWholeOrNothing(deferred, passed);
+      if (megabytes === 64) assert(deferred !== "" && passed !== "");
+      await gone(binary);
+    });
+  }
+});
+
+// SIGKILL.

@@ -1,4 +1,0 @@
-import { fuzzSuite } from "./harness/fuzz_suite.ts";
-import { serve, tcpserver } from "./harness/way_in.ts";
-
-for (const way of [tcpserver, serve]) fuzzSuite(way);

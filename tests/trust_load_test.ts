@@ -1,4 +1,0 @@
-import { loadSuite } from "./harness/load_suite.ts";
-import { serve, tcpserver } from "./harness/way_in.ts";
-
-for (const way of [tcpserver, serve]) loadSuite(way);

@@ -1,0 +1,183 @@
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { parseAddress } from "../../lib/address.ts";
+import { searchWhitelist } from "../../lib/whitelist/cache.ts";
+import { buildIndex, searchIndex } from "../../lib/whitelist/index.ts";
+import { run } from "../harness/process.ts";
+
+const FILLED = "198.51.100.0/24\nmx.example\n".repeat(200);
+
+/** A base directory and a whitelist, gone afterwards. */
+class Site {
+  readonly #root = Deno.makeTempDirSync();
+  readonly base = `${this.#root}/base`;
+  readonly file = `${this.#root}/whitelist`;
+  /** When a file that is written now has settled, in milliseconds. */
+  later = 0;
+
+  constructor() {
+    Deno.mkdirSync(this.base);
+  }
+
+  write(text: string): void {
+    Deno.writeTextFileSync(this.file, text);
+    this.later = Date.now() + 10_000;
+  }
+
+  /** The line that exempts 192.0.2.1 and the numbers of bad ones before it. */
+  search(now = this.later) {
+    const address = parseAddress("192.0.2.1");
+    const client = { address, host: undefined };
+    const found = searchWhitelist(this.file, this.base, client, now);
+    return [found.line, found.bad.map(({ number }) => number)];
+  }
+
+  names(): string[] {
+    return [...Deno.readDirSync(this.base)].map(({ name }) => name);
+  }
+
+  /** The only file in the base directory. */
+  get index(): string {
+    const [name, ...more] = this.names();
+    assertEquals(more, []);
+    assertMatch(name, /^\.whitelist-[0-9a-f]{8}$/);
+    return `${this.base}/${name}`;
+  }
+
+  /** Puts the index of another text in place of this file's. */
+  falsify(text: string): void {
+    const bytes = Deno.readFileSync(this.index);
+    const seal = /"seal":"([^"]*)"/.exec(new TextDecoder().decode(bytes))![1];
+    Deno.writeFileSync(this.index, buildIndex(text, seal));
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.#root, { recursive: true });
+  }
+}
+
+Deno.test("whitelist cache: an index is made, and searched from then on", () => {
+  using site = new Site();
+  site.write(`bad!\n${FILLED}192.0.2.1\nbad!\n`);
+  assertEquals(site.search(), [402, [1]]);
+  const { mode, ino } = Deno.statSync(site.index);
+  assertEquals(mode! & 0o777, 0o600);
+  assertEquals(site.search(), [402, [1]]);
+  assertEquals(Deno.statSync(site.index).ino, ino);
+  // Only who looks there is told this.
+  site.falsify("192.0.2.1\n");
+  assertEquals(site.search(), [1, []]);
+});
+
+Deno.test("whitelist cache: a file that changes counts at once", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  assertEquals(site.search(), [401, []]);
+  site.write(`${FILLED}\n192.0.2.1\n`);
+  assertEquals(site.search(), [402, []]);
+  const { ino } = Deno.statSync(site.index);
+  // Another file in its place, of the same size and age.
+  const { mtime } = Deno.statSync(site.file);
+  Deno.writeTextFileSync(`${site.file}.new`, `${FILLED}192.0.2.1\n\n`);
+  Deno.utimeSync(`${site.file}.new`, mtime!, mtime!);
+  Deno.renameSync(`${site.file}.new`, site.file);
+  assertEquals(site.search(), [401, []]);
+  assertEquals(Deno.statSync(site.index).ino === ino, false);
+});
+
+Deno.test("whitelist cache: one that has just changed is not trusted to stay", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  for (const now of [Date.now(), Date.now() + 1000, 0]) {
+    assertEquals(site.search(now), [401, []]);
+    assertEquals(site.names(), []);
+  }
+  site.search();
+  site.index;
+});
+
+Deno.test("whitelist cache: a small file has no index", () => {
+  using site = new Site();
+  for (const before of [0, 10, 1000]) {
+    site.write("#\n".repeat(before) + "192.0.2.1");
+    assertEquals(site.search(), [before + 1, []]);
+  }
+  assertEquals(site.names(), []);
+});
+
+Deno.test("whitelist cache: one process makes it", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  site.search();
+  const { index } = site;
+  Deno.renameSync(index, `${index}.new`);
+  // It is being made, so the file is read.
+  assertEquals(site.search(Date.now() + 60_000), [401, []]);
+  assertEquals(site.names().length, 1);
+  // Whoever was at it is gone.
+  assertEquals(site.search(Date.now() + 700_000), [401, []]);
+  assertEquals(site.names(), []);
+  assertEquals(site.search(), [401, []]);
+  assertEquals(site.index, index);
+});
+
+Deno.test("whitelist cache: no index can do harm", async () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  site.search();
+  const { index } = site;
+  const good = Deno.readFileSync(index);
+  const makers: (() => unknown)[] = [
+    () => Deno.writeTextFileSync(index, ""),
+    () => Deno.writeFileSync(index, good.subarray(0, 4200)),
+    () => Deno.writeFileSync(index, new Uint8Array(10_000)),
+    () => Deno.symlinkSync("/dev/zero", index),
+    () => Deno.symlinkSync(site.file, index),
+    () => run(["mkfifo", index]),
+  ];
+  for (const make of makers) {
+    Deno.removeSync(index);
+    await make();
+    assertEquals(site.search(), [401, []]);
+    // It was replaced.
+    assertEquals(Deno.lstatSync(index).isFile, true);
+    assertEquals(Deno.readFileSync(index), good);
+  }
+  Deno.removeSync(index);
+  Deno.mkdirSync(index);
+  assertEquals(site.search(), [401, []]);
+  assertEquals(site.names().length, 1);
+});
+
+Deno.test("whitelist cache: without a base directory the file is read", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  Deno.removeSync(site.base);
+  assertEquals(site.search(), [401, []]);
+});
+
+Deno.test("whitelist cache: what is no readable file is said to be none", () => {
+  using site = new Site();
+  assertThrows(() => site.search(), Deno.errors.NotFound);
+  Deno.mkdirSync(site.file);
+  assertThrows(() => site.search(), Error, "expected a regular file");
+  assertEquals(site.names(), []);
+});
+
+Deno.test("whitelist cache: the seal has the path in it", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  site.search();
+  const bytes = Deno.readFileSync(site.index);
+  const read = (offset: number, length: number) =>
+    bytes.subarray(offset, offset + length);
+  const { dev, ino, size, mtime, ctime } = Deno.statSync(site.file);
+  const times = [mtime!.getTime(), ctime!.getTime()];
+  const state = ["1", dev, ino, size, ...times].join(" ");
+  const nobody = { address: undefined, host: undefined };
+  const none = { line: undefined, bad: [] };
+  assertEquals(searchIndex(read, `${state} ${site.file}`, nobody), none);
+  assertEquals(searchIndex(read, `${state} /other`, nobody), undefined);
+  // One that another version of the program made.
+  const other = `2${state.slice(1)} ${site.file}`;
+  assertEquals(searchIndex(read, other, nobody), undefined);
+});
