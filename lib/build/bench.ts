@@ -16,13 +16,14 @@ import { measureServe } from "./bench/serve.ts";
 import { measureSessions } from "./bench/sessions.ts";
 import { measureStarts } from "./bench/starts.ts";
 import { type Section, tableLines, tableObject } from "./bench/table.ts";
+import { ROOT } from "./std.ts";
 
 /** What `--help` shows. */
 export const HELP = `NAME
   deno task bench - measure what a connection costs
 
 SYNOPSIS
-  deno task bench [--json]
+  deno task bench [--json | --write]
 
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
@@ -79,8 +80,24 @@ OPTIONS
             listing.{findPrintf,info,findDelete,prune}
               cpu, wall (seconds), cpuRatio, wallRatio (to find), memory
               (megabytes, at the most)
+  --write print the table, and put it into lib/manual/cost.md in place of the
+          one that stands there
   --help  this text
 `;
+
+/** The page of the manual that holds the table. */
+const PAGE = new URL("lib/manual/cost.md", ROOT);
+
+/**
+ * Puts a table into a page, in place of the text of its block "bench".
+ *
+ * @throws {Error} if the page has no such block
+ */
+export function withTable(page: string, table: string): string {
+  const block = /^```bench\n[^]*?^```$/m;
+  if (!block.test(page)) throw new Error("the page has no block ```bench");
+  return page.replace(block, () => `\`\`\`bench\n${table}\n\`\`\``);
+}
 
 /**
  * Measures everything.
@@ -164,10 +181,13 @@ function write(text: string): void {
 
 async function main(args: string[]): Promise<number> {
   const { options, operands } = parseOptions(args, {
-    boolean: ["json", "help"],
+    boolean: ["json", "write", "help"],
   });
   if (operands.length > 0) {
-    throw new UsageError(`${operands[0]}: expected --json, if anything`);
+    throw new UsageError(`${operands[0]}: expected an option, if anything`);
+  }
+  if (options.json && options.write) {
+    throw new UsageError("--write: the manual has the table, not --json");
   }
   if (options.help) {
     console.log(HELP.trimEnd());
@@ -191,14 +211,19 @@ async function main(args: string[]): Promise<number> {
     console.log(JSON.stringify({ machine: on, seconds, rows }, null, 2));
     return EXIT.done;
   }
-  for (const section of sections) {
-    console.log(tableLines(section).join("\n") + "\n");
-  }
   const memory = (on.memory / 1e9).toFixed(0);
-  console.log(
+  const table = [
+    ...sections.map((section) => tableLines(section).join("\n") + "\n"),
     `Measured in ${seconds} s on ${on.cores} cores (${on.cpu}), ${memory} GB, ` +
-      `Linux ${on.kernel}, Deno ${on.deno}.`,
-  );
+    `Linux ${on.kernel}, Deno ${on.deno}.`,
+  ].join("\n");
+  console.log(table);
+  if (options.write) {
+    await Deno.writeTextFile(
+      PAGE,
+      withTable(await Deno.readTextFile(PAGE), table),
+    );
+  }
   return EXIT.done;
 }
 

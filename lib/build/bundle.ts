@@ -1,11 +1,12 @@
 /**
  * What lies in the binary: one script of all that a connection needs, main.ts and
  * the configuration module, beside which bytecode.ts puts what V8 made of it; the
- * commands; and what hardly any connection needs.
+ * commands; what hardly any connection needs; and the pages of the manual.
  *
  * @module
  */
 
+import { copy } from "@std/fs/copy";
 import { fromFileUrl, join } from "@std/path";
 import { step } from "./deno.ts";
 import { ROOT } from "./std.ts";
@@ -15,6 +16,9 @@ const COMMANDS = "./lib/commands/mod.ts";
 const SELDOM = "./seldom.ts";
 const CONFIG = "./greylist.config.ts";
 const OTHERS = [COMMANDS, SELDOM, CONFIG];
+
+/** The pages that `greylist help` finds beside the directory of the commands. */
+const MANUAL = "lib/manual";
 
 /** What the script is called. */
 export const SCRIPT = "greylist.script";
@@ -55,6 +59,7 @@ export async function makeBundle(
   const source = (name: string) => fromFileUrl(new URL(name, ROOT));
   await bundle(source(COMMANDS), COMMANDS);
   await bundle(source(`lib/${SELDOM}`), SELDOM);
+  await copy(source(MANUAL), join(directory, MANUAL));
   const main = await bundle(source("main.ts"), "./main.ts", [
     ...OTHERS.map((name) => `--external=${name}`),
   ]);

@@ -5,19 +5,80 @@
  */
 
 import meta from "../../deno.json" with { type: "json" };
-import type { Command } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
+
+/**
+ * The pages of the manual, TOPIC.md each. They are read as files, since text that
+ * a module imports is read at each start; the compiled program has them at the
+ * same place beside its modules, and needs no permission for them.
+ */
+const MANUAL = `${import.meta.dirname}/../manual`;
+
+/**
+ * The topics of the manual, in alphabetical order.
+ *
+ * @throws {Deno.errors.NotCapable} if this runs from source without --allow-read
+ */
+export function topics(): string[] {
+  return Array.from(Deno.readDirSync(MANUAL), ({ name }) => name)
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => name.slice(0, -".md".length))
+    .sort();
+}
+
+/**
+ * The page of a topic, as the file has it.
+ *
+ * @param topic one of {@linkcode topics}
+ */
+export function page(topic: string): string {
+  return Deno.readTextFileSync(`${MANUAL}/${topic}.md`);
+}
+
+/** What a page is for: its first sentence, which follows the title. */
+export function summaryOf(page: string): string {
+  const [, paragraph = ""] = page.split(/\n\n+/, 2);
+  return paragraph.replaceAll("\n", " ").replace(/\.(?: .*)?$/, "");
+}
+
+/**
+ * What `greylist help NAME` prints: a page of the manual or, for a command that
+ * has no page, its usage.
+ *
+ * @throws {UsageError} if there is neither
+ */
+export function help(
+  args: readonly string[],
+  commands: Readonly<Record<string, Command>>,
+): string {
+  const [name, ...rest] = args;
+  if (name === undefined) return overview(commands);
+  const known = topics();
+  if (rest.length === 0) {
+    if (known.includes(name)) return page(name);
+    if (Object.hasOwn(commands, name)) return commands[name].help;
+  }
+  const names = new Set([...known, ...Object.keys(commands)]);
+  throw new UsageError(
+    `${args.join(" ")}: expected one of ${[...names].sort().join(", ")}`,
+  );
+}
 
 /** The program's name and version. */
 export function version(): string {
   return `greylist ${meta.version}`;
 }
 
-/** The page for the program as a whole; each command's first line is its summary. */
-export function overview(commands: Record<string, Command>): string {
+/** The page for the program as a whole: its commands and the manual's topics. */
+function overview(commands: Readonly<Record<string, Command>>): string {
+  const line = (name: string, summary: string) =>
+    `  ${name.padEnd(12)}${summary}`;
   const summaries = Object.entries(commands).map(([name, { help }]) => {
-    const summary = help.split("\n").find((line) => line.includes(" - ")) ?? "";
-    return `  ${name.padEnd(12)}${summary.split(" - ")[1]}`;
+    // A usage begins with the line "greylist NAME - SUMMARY".
+    const title = help.split("\n").find((line) => line.includes(" - ")) ?? "";
+    return line(name, title.split(" - ")[1]);
   });
+  const pages = topics().map((topic) => line(topic, summaryOf(page(topic))));
   return `NAME
   greylist - greylisting in front of qmail-smtpd
 
@@ -36,8 +97,13 @@ DESCRIPTION
 
 COMMANDS
 ${summaries.join("\n")}
-  help        this page; help COMMAND is that command's
+  help        this page; help TOPIC prints a page of the manual
   version     the version
+
+  greylist COMMAND --help prints the usage of one command.
+
+TOPICS
+${pages.join("\n")}
 
 EXIT STATUS
   0    done

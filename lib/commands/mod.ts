@@ -17,7 +17,7 @@ import {
 } from "./command.ts";
 import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
-import { overview, version } from "./help.ts";
+import { help, version } from "./help.ts";
 import { command as info } from "./info.ts";
 import type { COMMAND_NAMES } from "./names.ts";
 import { command as prune } from "./prune.ts";
@@ -51,7 +51,8 @@ export async function runCommand(
       if (args.length > 0) throw new UsageError(`${args[0]}: expected nothing`);
       return print(version());
     }
-    if (name === "help") return print(help(args));
+    if (name === "help") return print(help(args, COMMANDS));
+    if (args[0] === "--help") return print(COMMANDS[name].help);
     const raw = await load();
     let config: ResolvedConfig | undefined;
     return await COMMANDS[name].run(args, {
@@ -86,18 +87,6 @@ function complain(line: string, code: number = EXIT.wrong): number {
   );
   console.error(`greylist ${safe}`);
   return code;
-}
-
-function help([name, ...rest]: string[]): string {
-  if (name === undefined) return overview(COMMANDS);
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined || rest.length > 0) {
-    throw new UsageError(
-      `${[name, ...rest].join(" ")}: expected one of ` +
-        Object.keys(COMMANDS).join(", "),
-    );
-  }
-  return command.help;
 }
 
 function print(text: string): number {

@@ -3,8 +3,13 @@
  * all of its rows. How fast anything is, is for the bench itself to show.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { bench, HELP } from "../../lib/build/bench.ts";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { bench, HELP, withTable } from "../../lib/build/bench.ts";
 import { makeEntries, whitelistText } from "../../lib/build/bench/entries.ts";
 import { FULL, type Plan } from "../../lib/build/bench/plan.ts";
 import { findProgram } from "../../lib/build/bench/process.ts";
@@ -26,6 +31,18 @@ import { processesOf, run, waitFor } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
+
+Deno.test("a table takes the place of the one in the manual", () => {
+  const page =
+    "# cost\n\n```bench\nold\n\nold\n```\n\nText.\n\n```sh\ntrue\n```\n";
+  assertEquals(
+    withTable(page, "new $& row\n\nend"),
+    page.replace("old\n\nold", () => "new $& row\n\nend"),
+  );
+  assertThrows(() => withTable("# cost\n", "new"), Error, "no block");
+  const cost = Deno.readTextFileSync(`${PROJECT}lib/manual/cost.md`);
+  assertStringIncludes(withTable(cost, "new"), "```bench\nnew\n```\n\n## How");
+});
 
 Deno.test("the median is the middle, or the mean of the two there", () => {
   assertEquals(median([3, 1, 2]), 2);

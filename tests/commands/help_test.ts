@@ -1,18 +1,28 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { BASE, clean, compile } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
+import { emptyDir } from "../harness/root.ts";
 
-const COMMANDS = ["info", "explain", "check", "prune", "report"];
+const COMMANDS = ["info", "explain", "check", "prune", "report", "serve"];
+const MANUAL = new URL("../../lib/manual/", import.meta.url);
+const TOPICS = Array.from(Deno.readDirSync(MANUAL), ({ name }) => name)
+  .filter((name) => name.endsWith(".md"))
+  .map((name) => name.replace(".md", "")).sort();
 
-e2e("help: a page for the program and one for each command", {}, async () => {
+e2e("help: usage of the program and of each command", {}, async () => {
   const binary = await compile();
-  const pages = [[], ...COMMANDS.map((name) => [name])];
-  for (const args of pages) {
-    const { code, stdout, stderr } = await run([binary, "help", ...args]);
+  for (const command of ["", ...COMMANDS]) {
+    const args = command === "" ? ["help"] : [command, "--help"];
+    const { code, stdout, stderr } = await run([binary, ...args]);
     assertEquals([code, stderr], [0, ""]);
-    const name = ["greylist", ...args].join(" ");
+    const name = `greylist ${command}`.trim();
     assert(stdout.startsWith(`NAME\n  ${name} - `), stdout);
     const sections = stdout.match(/^[A-Z ]+$/gm)!;
     assertEquals(sections.slice(0, 3), ["NAME", "SYNOPSIS", "DESCRIPTION"]);
@@ -28,7 +38,7 @@ e2e("help: a page for the program and one for each command", {}, async () => {
 e2e("help: every option of the synopsis is described", {}, async () => {
   const binary = await compile();
   for (const name of COMMANDS) {
-    const { stdout } = await run([binary, "help", name]);
+    const { stdout } = await run([binary, name, "--help"]);
     const [synopsis, rest] = stdout.split("\nDESCRIPTION\n");
     const options = rest.split("\nOPTIONS\n")[1] ?? "";
     const named = (text: string) =>
@@ -47,6 +57,78 @@ e2e("help: the page of the program names each command", {}, async () => {
   const { stdout: same } = await run([binary, "--help"]);
   assertEquals(same, stdout);
 });
+
+e2e("help TOPIC: the page, wherever the program is", {}, async () => {
+  const binary = await compile();
+  assert(TOPICS.includes("serve") && !TOPICS.includes("info"), `${TOPICS}`);
+  for (const topic of TOPICS) {
+    // Permissions are those of the binary: it cannot read the source tree.
+    const { code, stdout, stderr } = await run([binary, "help", topic], {
+      cwd: "/",
+      env: {},
+    });
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout, Deno.readTextFileSync(new URL(`${topic}.md`, MANUAL)));
+  }
+});
+
+e2e("help TOPIC: no file is opened on the disk", {
+  programs: ["strace"],
+}, async () => {
+  const binary = await compile();
+  const trace = `${emptyDir("trace")}/trace`;
+  const { code } = await run([
+    ...["strace", "-f", "-e", "trace=%file", "-o", trace],
+    ...[binary, "help", "serve"],
+  ]);
+  assertEquals(code, 0);
+  const text = Deno.readTextFileSync(trace);
+  assertStringIncludes(text, "execve(");
+  assert(!text.includes("serve.md"), text);
+});
+
+e2e("help NAME: the usage of a command without a page", {}, async () => {
+  const binary = await compile();
+  for (const name of COMMANDS.filter((name) => !TOPICS.includes(name))) {
+    const { stdout } = await run([binary, "help", name]);
+    assertEquals(stdout, (await run([binary, name, "--help"])).stdout);
+  }
+});
+
+e2e(
+  "help: an unknown topic is one line that names the topics",
+  {},
+  async () => {
+    const binary = await compile();
+    const names = [...new Set([...TOPICS, ...COMMANDS])].sort().join(", ");
+    for (const name of ["nonsense", "../manual/serve", "serve.md", "README"]) {
+      assertEquals(await run([binary, "help", name]), {
+        code: 100,
+        stdout: "",
+        stderr: `greylist help: ${name}: expected one of ${names}\n`,
+      });
+    }
+  },
+);
+
+e2e(
+  "help: the topics, each with the first sentence of its page",
+  {},
+  async () => {
+    const binary = await compile();
+    const { stdout } = await run([binary, "help"]);
+    const [, list] = /\nTOPICS\n([^]*?)\n\n/.exec(stdout)!;
+    const listed = list.split("\n").map((line) => {
+      const [, topic, sentence] = /^ {2}(\S+) +(\S.*)$/.exec(line)!;
+      return `# ${topic}\n\n${sentence}.`;
+    });
+    const begins = TOPICS.map((topic) => {
+      const page = Deno.readTextFileSync(new URL(`${topic}.md`, MANUAL));
+      return `# ${topic}\n\n${page.split("\n\n")[1]}`;
+    });
+    assertEquals(listed, begins);
+  },
+);
 
 e2e("version", {}, async () => {
   const binary = await compile();
