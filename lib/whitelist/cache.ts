@@ -54,7 +54,7 @@ export function searchWhitelist(
 }
 
 /** To be changed with what an index holds or what a line means. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Whatever changes a file changes this; ctime is not for anybody to set. */
 function sealOf(path: string, info: Deno.FileInfo): string {

@@ -30,9 +30,10 @@ export interface Client {
 /**
  * Parses one line without its comment.
  *
- * A host exempts itself and, as in postgrey, every name below; a `.suffix` only
- * the names below; a `/regex/` any host name that it matches, in either case.
- * Two or three numbers of an IPv4 address are its network.
+ * A host exempts itself and, as in postgrey, every name below; a `.suffix`, which
+ * may be written `*.suffix`, only the names below; a `/regex/` any host name that
+ * it matches, in either case. Two or three numbers of an IPv4 address are its
+ * network.
  *
  * @returns undefined where the line means nothing
  */
@@ -51,7 +52,9 @@ export function parseRule(text: string): Rule | undefined {
       return undefined;
     }
   }
-  return isHostPattern(text) ? { name: text.toLowerCase() } : undefined;
+  // sqlgrey writes `*.example.org` for the names below.
+  const name = text.replace(/^\*\./, ".");
+  return isHostPattern(name) ? { name: name.toLowerCase() } : undefined;
 }
 
 /** Whether a line exempts a client. */

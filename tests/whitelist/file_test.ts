@@ -55,6 +55,11 @@ Deno.test("whitelist file: a line's rule", () => {
       yes: ["mx.example.org", "a.b.example.org"],
       no: ["example.org", "badexample.org"],
     },
+    // As sqlgrey writes it.
+    "*.Example.org": {
+      yes: ["mx.example.org", "a.b.example.org"],
+      no: ["example.org", "badexample.org"],
+    },
     "localhost": { yes: ["localhost"], no: ["localhost2"] },
     "3.org": { yes: ["3.org", "a.3.org"], no: ["13.org"] },
     "1.2.3.4.in-addr.arpa": {
@@ -100,7 +105,12 @@ const BAD = [
   "..example.org",
   ".",
   "-",
-  "*.example.org",
+  "*",
+  "*.",
+  "*example.org",
+  "a.*.example.org",
+  "*..example.org",
+  "*.*.example.org",
   "example.org mx.example.org",
   "user@example.org",
   "é.example.org",
