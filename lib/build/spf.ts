@@ -1,12 +1,12 @@
 /**
- * `deno task spf`: a whitelist file out of the SPF records of some domains. It
+ * `deno task spf`: makes a whitelist file from the SPF records of domains. It
  * runs from source, so that the compiled program needs no network permission.
  *
  * @module
  */
 
 import { basename, dirname } from "@std/path";
-import { formatNetwork, type Network } from "../address.ts";
+import { formatNetwork } from "../address.ts";
 import {
   EXIT,
   Output,
@@ -21,7 +21,7 @@ import {
   systemServers,
 } from "../spf/dns.ts";
 import { isName } from "../spf/message.ts";
-import { minimal, type Sourced } from "../spf/networks.ts";
+import { excess, minimal, type Sourced } from "../spf/networks.ts";
 import { printable } from "../spf/record.ts";
 import { expand, PermError, TempError } from "../spf/resolve.ts";
 
@@ -41,14 +41,17 @@ DESCRIPTION
     terms that it comes from as comment. Name the file under whitelist.files
     in greylist.config.ts, and run this again from time to time.
 
-    FILE is replaced in one step, and only when every look-up succeeded. A
-    DOMAIN that fails is one line on standard error, and FILE stays as it was.
-    An IPv4 network wider than /8 or an IPv6 network wider than /16, as of a
-    record that ends with +all, is refused in the same way.
+    FILE is replaced in one step, and only if every look-up succeeded. If a
+    DOMAIN fails, one line on standard error says why, and FILE stays as it was.
+    So is a DOMAIN, or all of them together, if the networks have more
+    addresses than an IPv4 /8 or an IPv6 /16, as with a record that ends with
+    +all.
 
     Terms that stand for something else with each client (ptr, exists, macros)
     cannot be written as networks. They are left out, which is said on
-    standard error and in the file.
+    standard error and in the file. A term that refuses (-a, ~include:...) is
+    not looked up: the networks listed after it are marked "although -a",
+    which is said in the same way.
 
 OPTIONS
     --output=FILE
@@ -64,13 +67,10 @@ EXIT STATUS
     111 the DNS did not answer, or the disk is in the way: try again later.
 `;
 
-/** How many milliseconds a server may take; a resolver gives up before. */
+/** How long a server may take, in milliseconds. A resolver gives up earlier. */
 const TIMEOUT = 10_000;
 
-/** The widest prefixes that are still somebody's network. */
-const WIDEST = { 4: 8, 6: 16 } as const;
-
-/** What a domain came to. */
+/** The networks of one domain, and what was said about them. */
 interface Result {
   readonly domain: string;
   readonly networks: readonly Sourced[];
@@ -81,7 +81,7 @@ interface Result {
 /**
  * Runs the command.
  *
- * @returns the exit code; all errors have been told on stderr
+ * @returns the exit code; every error has been written to standard error
  */
 export async function run(args: string[]): Promise<number> {
   try {
@@ -101,7 +101,7 @@ async function spf(args: string[]): Promise<number> {
     print(help);
     return EXIT.done;
   }
-  // An empty value is listed, but undefined.
+  // The parser lists an option with an empty value as undefined.
   for (const name of Object.keys(options)) {
     if (!options[name]) throw new UsageError(`--${name}: expected a value`);
   }
@@ -115,14 +115,21 @@ async function spf(args: string[]): Promise<number> {
 
   const results = await lookUp(domains, servers);
   if (typeof results === "number") return results;
+  const networks = minimal(results.flatMap((result) => result.networks));
+  try {
+    refuseWorld(networks);
+  } catch (error) {
+    complain(`all domains together: ${(error as Error).message}`);
+    return EXIT.wrong;
+  }
   const made = `deno task spf ${args.map(printable).join(" ")}`;
-  const text = render(results, made, new Date());
+  const text = render(results, networks, made, new Date());
   if (options.output === undefined) print(text);
   else replaceFile(String(options.output), text);
   return EXIT.done;
 }
 
-/** @returns the exit code where a domain failed */
+/** @returns the exit code if a domain failed */
 async function lookUp(
   domains: readonly string[],
   servers: readonly Server[],
@@ -154,19 +161,16 @@ async function lookUp(
     : EXIT.temporary;
 }
 
-/** @throws {PermError} where a network is too wide to be one sender's */
+/** @throws {PermError} if the networks cover too much of the Internet */
 function refuseWorld(networks: readonly Sourced[]): void {
-  const wide = networks.find(({ network }) => isTooWide(network));
-  if (wide === undefined) return;
-  const { network, origins } = wide;
+  const widest = excess(networks);
+  if (widest === undefined) return;
+  const { network, origins } = widest;
+  const most = network.family === 4 ? "an IPv4 /8" : "an IPv6 /16";
   throw new PermError(
-    `${formatNetwork(network)} would whitelist too much of the Internet ` +
-      `(${origins[0]})`,
+    `would whitelist too much of the Internet: more addresses than ${most} ` +
+      `has; the widest network is ${formatNetwork(network)} (${origins[0]})`,
   );
-}
-
-function isTooWide({ family, prefix }: Network): boolean {
-  return prefix < WIDEST[family];
 }
 
 function summary({ domain, networks, lookups }: Result): string {
@@ -178,8 +182,12 @@ function count({ length }: readonly Sourced[]): string {
 }
 
 /** The whitelist file's text. */
-function render(results: readonly Result[], made: string, now: Date): string {
-  const networks = minimal(results.flatMap((result) => result.networks));
+function render(
+  results: readonly Result[],
+  networks: readonly Sourced[],
+  made: string,
+  now: Date,
+): string {
   const warnings = results.flatMap(({ domain, warnings }) =>
     warnings.map((warning) => `${domain}: ${warning}`)
   );
@@ -197,7 +205,7 @@ function render(results: readonly Result[], made: string, now: Date): string {
   return [...header.map((line) => `# ${line}`), ...lines, ""].join("\n");
 }
 
-/** @throws {UsageError} where the text is not a domain of two labels or more */
+/** @throws {UsageError} if the text is not a domain of two labels or more */
 function parseDomain(text: string): string {
   const domain = text.toLowerCase().replace(/\.$/, "");
   const good = isName(domain) && /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$/.test(domain);
@@ -229,11 +237,11 @@ function readIfThere(path: string): string {
 }
 
 /**
- * Writes a file whole or not at all; a new one is there after a crash as well.
- * Mode and owner stay those of the old one.
+ * Writes a file whole or not at all, also if the machine crashes. Mode and owner
+ * stay those of the old file.
  *
- * @throws {UsageError} where FILE cannot be one
- * @throws {TemporaryError} where the disk is in the way
+ * @throws {UsageError} if the path cannot be that of a file
+ * @throws {TemporaryError} if the disk does not take it
  */
 function replaceFile(output: string, text: string): void {
   let temporary: string | undefined;

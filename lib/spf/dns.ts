@@ -3,9 +3,9 @@
  * NXDOMAIN and an empty answer all as the same "not found", and SPF has to tell
  * a domain without a record from a server in trouble.
  *
- * Every question goes over TCP, which every server has to offer (RFC 7766): no
- * answer is cut at 512 bytes, and none can be forged by somebody who guesses
- * a port, which matters for a list of who is let in.
+ * Every question goes over TCP, which every server has to offer (RFC 7766). No
+ * answer is cut at 512 bytes, and nobody can forge one by guessing a port, which
+ * matters for a list of clients that are let in.
  *
  * @module
  */
@@ -23,17 +23,17 @@ import {
 } from "./message.ts";
 import { type Found, type Resolver, TempError } from "./resolve.ts";
 
-/** Where a DNS server listens. */
+/** The address at which a DNS server listens. */
 export interface Server {
   readonly host: string;
   readonly port: number;
 }
 
 /**
- * Parses `HOST:PORT`: the port is 53 if left out, an IPv6 address stands in
- * brackets where a port follows.
+ * Parses `HOST:PORT`. The port is 53 if left out; an IPv6 address stands in
+ * brackets if a port follows.
  *
- * @returns the server, or undefined where the text is not one
+ * @returns undefined if the text is not a server
  */
 export function parseServer(text: string): Server | undefined {
   if (parseAddress(text) !== undefined) return { host: text, port: 53 };
@@ -49,10 +49,10 @@ export function parseServer(text: string): Server | undefined {
 }
 
 /**
- * The servers that resolv.conf(5) names, in their order; the one on this
- * machine where it names none.
+ * The servers that resolv.conf(5) names, in their order. If it names none, the
+ * server is this machine.
  *
- * @param text what stands in /etc/resolv.conf
+ * @param text the content of /etc/resolv.conf
  */
 export function systemServers(text: string): Server[] {
   const servers = [...text.matchAll(/^nameserver[ \t]+(\S+)/gm)]
@@ -60,12 +60,12 @@ export function systemServers(text: string): Server[] {
   return servers.length > 0 ? servers : [{ host: "127.0.0.1", port: 53 }];
 }
 
-/** Asks the first of some servers, and the next where one does not answer. */
+/** Asks the first of some servers, and the next if one does not answer. */
 export class DnsResolver implements Resolver {
   readonly #servers: readonly Server[];
   readonly #timeout: number;
 
-  /** @param timeout for how many milliseconds one server may take to answer */
+  /** @param timeout how long one server may take to answer, in milliseconds */
   constructor(servers: readonly Server[], timeout: number) {
     this.#servers = servers;
     this.#timeout = timeout;
@@ -97,7 +97,7 @@ export class DnsResolver implements Resolver {
     );
   }
 
-  /** @param pick what is wanted of a record; the CNAME on the way is not */
+  /** @param pick takes what is wanted of a record, nothing of a CNAME */
   async #find<T>(
     name: string,
     type: TypeName,
@@ -123,9 +123,9 @@ export class DnsResolver implements Resolver {
 }
 
 /**
- * One question to one server.
+ * Asks one server one question.
  *
- * @throws {TempError} where that gave no answer to the question
+ * @throws {TempError} if the server gave no answer to it
  */
 async function ask(
   server: Server,
@@ -152,7 +152,7 @@ async function ask(
   if (reply.code !== 0 && reply.code !== 3) {
     throw fail(CODES[reply.code] ?? `response code ${reply.code}`);
   }
-  // Such a server only pointed to others: that says nothing about the name.
+  // Such a reply only refers to other servers and says nothing about the name.
   if (!reply.authoritative && !reply.recursive && reply.answers.length === 0) {
     throw fail("does not resolve names of others");
   }

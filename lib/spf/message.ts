@@ -1,6 +1,6 @@
 /**
- * DNS messages (RFC 1035 section 4): one question out, its answers in. Just the
- * record types that SPF needs.
+ * DNS messages (RFC 1035 section 4): encodes one question, decodes the answers
+ * to it. Only the record types that SPF needs are read.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Address } from "../address.ts";
 /** The numbers of the record types that are read (RFC 1035, RFC 3596). */
 export const TYPE = { A: 1, MX: 15, TXT: 16, AAAA: 28 } as const;
 
-/** A type's name. */
+/** The name of a record type. */
 export type TypeName = keyof typeof TYPE;
 
 /** One record of an answer. */
@@ -20,14 +20,14 @@ export type Answer =
   /** The strings of the record joined, a byte a character. */
   | { readonly type: "TXT"; readonly text: string };
 
-/** What a server answered. */
+/** A server's reply. */
 export interface Reply {
   readonly id: number;
   /** The response code: 0 no error, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED. */
   readonly code: number;
   readonly authoritative: boolean;
   readonly truncated: boolean;
-  /** Whether the server resolves names that are not its own. */
+  /** Whether the server also resolves names outside its own zones. */
   readonly recursive: boolean;
   /** The name that was asked for, in lower case. */
   readonly name: string;
@@ -42,8 +42,8 @@ export class MessageError extends Error {
 }
 
 /**
- * Whether a name can be asked for: labels of 1 to 63 visible ASCII characters,
- * 255 bytes on the wire (RFC 1035 section 2.3.4).
+ * Tells whether a name can be asked for: labels of 1 to 63 visible ASCII
+ * characters, 255 bytes on the wire (RFC 1035 section 2.3.4).
  */
 export function isName(name: string): boolean {
   return name.length <= 253 &&
@@ -51,7 +51,7 @@ export function isName(name: string): boolean {
 }
 
 /**
- * A query for one name and type that asks for recursion.
+ * Encodes a query for one name and type that asks for recursion.
  *
  * @param id any number of 16 bits, which the reply repeats
  * @param name a name for which `isName` holds
@@ -71,9 +71,9 @@ export function encodeQuery(
 }
 
 /**
- * Reads a reply.
+ * Decodes a reply.
  *
- * @throws {MessageError} where the bytes are not one
+ * @throws {MessageError} if the bytes are not a reply
  */
 export function decodeReply(bytes: Uint8Array): Reply {
   const reader = new Reader(bytes);
@@ -138,7 +138,7 @@ function decodeData(
   }
 }
 
-/** Reads from front to back; past the end is an error. */
+/** Reads from front to back. Reading past the end throws a `MessageError`. */
 class Reader {
   at = 0;
   readonly #bytes: Uint8Array;
@@ -175,14 +175,14 @@ class Reader {
   }
 
   /**
-   * A name, its labels joined by dots. Bytes that no host name has come out as
-   * `\DDD`, so that a dot inside a label is not taken for the end of it.
+   * Reads a name, its labels joined by dots. Bytes that no host name has become
+   * `\DDD`, so that a dot inside a label is not taken for the end of the label.
    */
   name(): string {
     const labels: string[] = [];
     let back: number | undefined;
-    // A pointer may only lead to an earlier place, so that this ends (RFC 1035
-    // section 4.1.4: "a prior occurrence").
+    // A pointer may only lead to an earlier place ("a prior occurrence", RFC 1035
+    // section 4.1.4), so the loop ends.
     let limit = this.at;
     let size = 0;
     for (;;) {

@@ -1,12 +1,13 @@
 /**
- * The smallest list of networks that covers the same addresses.
+ * Lists of networks: the shortest one that covers the same addresses, and a
+ * limit on how many addresses that are.
  *
  * @module
  */
 
 import { type Network, networkOf, width } from "../address.ts";
 
-/** A network and why it is listed. */
+/** A network, and the terms that list it. */
 export interface Sourced {
   readonly network: Network;
   readonly origins: readonly string[];
@@ -36,7 +37,7 @@ export function minimal(list: readonly Sourced[]): Sourced[] {
   return merged;
 }
 
-/** Replaces the last two by their common parent, as often as that can be. */
+/** Replaces the last two by the network of both, as often as possible. */
 function mergeHalves(merged: Sourced[]): void {
   for (;;) {
     const [low, high] = merged.slice(-2);
@@ -68,6 +69,30 @@ function compare(a: Network, b: Network): number {
   if (a.family !== b.family) return a.family - b.family;
   if (a.value !== b.value) return a.value < b.value ? -1 : 1;
   return a.prefix - b.prefix;
+}
+
+/** The most addresses that one list may cover, as the prefix of one network. */
+const WIDEST = { 4: 8, 6: 16 } as const;
+
+/**
+ * The widest network of the family of which a list covers too much: more IPv4
+ * addresses than a /8 has, or more IPv6 addresses than a /16.
+ *
+ * @param list networks that do not overlap, as `minimal` returns them
+ * @returns undefined if the list covers no more than that
+ */
+export function excess(list: readonly Sourced[]): Sourced | undefined {
+  for (const family of [4, 6] as const) {
+    const networks = list.filter(({ network }) => network.family === family);
+    const size = ({ network: { prefix } }: Sourced) =>
+      1n << BigInt(width(family) - prefix);
+    const covered = networks.reduce((sum, each) => sum + size(each), 0n);
+    if (covered > 1n << BigInt(width(family) - WIDEST[family])) {
+      return networks.reduce((widest, each) =>
+        each.network.prefix < widest.network.prefix ? each : widest
+      );
+    }
+  }
 }
 
 function union(...lists: (readonly string[])[]): string[] {

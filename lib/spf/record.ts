@@ -6,7 +6,7 @@
 
 import { type Network, networkOf, parseAddress } from "../address.ts";
 
-/** What a matching mechanism says: pass, fail, softfail, neutral. */
+/** The result for a client that matches: pass, fail, softfail, neutral. */
 export type Qualifier = "+" | "-" | "~" | "?";
 
 /** One mechanism with its arguments. */
@@ -16,7 +16,7 @@ export type Mechanism =
   | { readonly kind: "exists"; readonly domain: string }
   | {
     readonly kind: "a" | "mx";
-    /** The record's own domain where absent. */
+    /** If absent, the domain that the record belongs to. */
     readonly domain?: string;
     readonly prefix4: number;
     readonly prefix6: number;
@@ -31,7 +31,7 @@ export type Mechanism =
     readonly network?: Network;
   };
 
-/** One mechanism and what it says of who matches it. */
+/** A mechanism, and the result for a client that matches it. */
 export interface Directive {
   readonly qualifier: Qualifier;
   readonly mechanism: Mechanism;
@@ -39,7 +39,7 @@ export interface Directive {
   readonly text: string;
 }
 
-/** A record, its terms in their order. */
+/** A parsed record, its terms in their order. */
 export interface SpfRecord {
   readonly directives: readonly Directive[];
   /** The domain of `redirect=`, if any. */
@@ -51,12 +51,12 @@ export class RecordError extends Error {
   override name = "RecordError";
 }
 
-/** Whether a TXT record's text is an SPF record (RFC 7208 section 4.5). */
+/** Tells whether a TXT record's text is an SPF record (RFC 7208, 4.5). */
 export function isSpf(text: string): boolean {
   return /^v=spf1(?: |$)/i.test(text);
 }
 
-/** Whether a domain holds a macro, such as `%{i}` or `%%` (section 7). */
+/** Tells whether a domain holds a macro, such as `%{i}` or `%%` (section 7). */
 export function hasMacro(domain: string): boolean {
   return domain.includes("%");
 }
@@ -96,7 +96,7 @@ function parseDirective(term: string): Directive {
   return { qualifier, mechanism: parseMechanism(name, rest, term), text: term };
 }
 
-/** @param rest what follows the name: an argument after `:`, a `/` prefix */
+/** @param rest what follows the name: `:` and an argument, `/` and a prefix */
 function parseMechanism(name: string, rest: string, term: string): Mechanism {
   const argument = rest.startsWith(":") ? rest.slice(1) : undefined;
   const kind = name.toLowerCase();
@@ -185,13 +185,13 @@ function isTopLabel(label: string): boolean {
 }
 
 function broken(term: string, why: string): RecordError {
-  // The record is a stranger's: nothing of it may reach a terminal raw, and a
-  // term can be as long as a TXT record.
+  // Anybody can publish a record: none of its bytes may reach a terminal raw, and
+  // a term can be as long as a TXT record.
   const shown = term.length > 60 ? `${term.slice(0, 60)}...` : term;
   return new RecordError(`${printable(shown)}: ${why}`);
 }
 
-/** The text with all but visible ASCII and spaces as `\DDD` (RFC 1035, 5.1). */
+/** Writes all but visible ASCII and spaces as `\DDD` (RFC 1035, 5.1). */
 export function printable(text: string): string {
   return text.replace(
     /[^ -~]/g,

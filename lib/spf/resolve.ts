@@ -1,6 +1,7 @@
 /**
- * A domain's SPF record with all that it refers to, as a list of networks: the
- * evaluation of RFC 7208 sections 4 to 6, done for every client at once.
+ * Turns a domain's SPF record, with all records that it refers to, into a list
+ * of networks. This is the evaluation of RFC 7208 sections 4 to 6, done for
+ * every client at once.
  *
  * @module
  */
@@ -11,24 +12,23 @@ import {
   type Directive,
   hasMacro,
   isSpf,
-  type Mechanism,
   parseRecord,
   printable,
   RecordError,
   type SpfRecord,
 } from "./record.ts";
 
-/** What the DNS holds under a name. */
+/** The records of one type that the DNS holds under a name. */
 export interface Found<T> {
-  /** Whether there is such a name, with records of this type or without. */
+  /** Whether the name exists, with records of this type or without. */
   readonly exists: boolean;
   readonly records: readonly T[];
 }
 
 /**
- * Where answers come from. A name that cannot exist (a label of 64 characters)
- * is one that does not. Each method throws `TempError` where the server does
- * not answer the question.
+ * A source of DNS answers. A name that cannot exist (a label of 64 characters)
+ * counts as one that does not exist. Each method throws `TempError` if the
+ * server does not answer the question.
  */
 export interface Resolver {
   /** The TXT records, the strings of each joined. */
@@ -38,22 +38,22 @@ export interface Resolver {
   mx(name: string): Promise<Found<string>>;
 }
 
-/** What a domain's record comes to. */
+/** The result of expanding a domain's record. */
 export interface Expansion {
-  /** What passes, in the order of the record, not yet merged. */
+  /** The networks that pass, in the order of the record, not yet merged. */
   readonly networks: readonly Sourced[];
   /** How many of the 10 DNS look-ups that a record may cause were used. */
   readonly lookups: number;
-  /** What is not in `networks` and why, a line each. */
+  /** One line for each term that `networks` does not reflect, with the reason. */
   readonly warnings: readonly string[];
 }
 
-/** The record is wrong or missing; trying again does not help. */
+/** The record is wrong or missing. Trying again does not help. */
 export class PermError extends Error {
   override name = "PermError";
 }
 
-/** The DNS did not answer; trying again may help. */
+/** The DNS did not answer. Trying again may help. */
 export class TempError extends Error {
   override name = "TempError";
 }
@@ -66,12 +66,14 @@ const MAX_EXCHANGERS = 10;
 /**
  * Expands a domain's SPF record.
  *
- * Terms that do not pass (`-`, `~`, `?`) give no networks, and the domains that
- * they name are not looked up; they count as look-ups all the same.
+ * A term that refuses (`-`, `~`, `?`) gives no networks. The domain that it
+ * names is not looked up, but the term counts as a look-up. If it is no `ip4` or
+ * `ip6` term, the clients that it refuses are unknown: the networks listed after
+ * it name it as an exception, and a warning says so.
  *
  * @param domain the domain in lower case, without a dot at the end
- * @throws {PermError} where there is no record, or RFC 7208 calls it an error
- * @throws {TempError} where the DNS did not answer
+ * @throws {PermError} if there is no record, or RFC 7208 calls it an error
+ * @throws {TempError} if the DNS did not answer
  */
 export async function expand(
   domain: string,
@@ -89,10 +91,13 @@ interface Step {
   readonly term: string;
 }
 
-/** An ip4 or ip6 term that does not pass and comes before what is at hand. */
+/** A term that refuses, and comes before the term at hand. */
 interface Refusal {
-  readonly network: Network;
+  /** What an `ip4` or `ip6` term refuses. Other terms are not looked up. */
+  readonly network?: Network;
   readonly text: string;
+  /** The steps to the record that holds the term. */
+  readonly path: readonly Step[];
 }
 
 class Walk implements Expansion {
@@ -100,6 +105,7 @@ class Walk implements Expansion {
   readonly warnings: string[] = [];
   lookups = 0;
   #voids = 0;
+  readonly #warned = new Set<Refusal>();
   readonly #resolver: Resolver;
 
   constructor(resolver: Resolver) {
@@ -107,21 +113,20 @@ class Walk implements Expansion {
   }
 
   /**
-   * @param path from the domain that was asked for to this one
-   * @param refusals what a client has to get past before this record is asked;
-   * grows by those of this record
+   * @param path the steps from the domain that was asked for to this one
+   * @param refusals the terms that a client has to get past before this record
+   * is asked; the refusing terms of this record are added
    */
   async domain(path: readonly Step[], refusals: Refusal[]): Promise<void> {
-    const { domain } = path.at(-1)!;
     const record = await this.#record(path);
     for (const directive of record.directives) {
       const { mechanism, qualifier } = directive;
       if (qualifier === "+") {
         await this.#pass(directive, path, refusals);
       } else {
-        this.#refuse(directive, domain, refusals);
+        this.#refuse(directive, path, refusals);
       }
-      // Whatever follows `all` is never asked, redirect included (section 5.1).
+      // No term after `all` is ever asked, redirect included (section 5.1).
       if (mechanism.kind === "all") return;
     }
     if (record.redirect !== undefined) {
@@ -173,7 +178,7 @@ class Walk implements Expansion {
         }
         return;
       case "include":
-        // The refusals of an included record are about that record alone.
+        // A term that refuses in an included record only ends that record.
         return await this.#follow("include", mechanism.domain, path, [
           ...refusals,
         ]);
@@ -200,7 +205,7 @@ class Walk implements Expansion {
           `more than ${MAX_EXCHANGERS}`,
       );
     }
-    // Servers turn the order round, and the same record shall give the same list.
+    // Servers rotate their answers, and the same record shall give the same list.
     for (const host of [...records].sort()) {
       if (host === "") continue;
       const origin = `${text} (${host})`;
@@ -224,7 +229,8 @@ class Walk implements Expansion {
         any = true;
       }
     }
-    // A client has one family: a host without the other one is no void look-up.
+    // A client has one family, so a host that lacks the other one is no void
+    // look-up.
     this.#countVoid(!any, host);
   }
 
@@ -252,13 +258,17 @@ class Walk implements Expansion {
 
   #refuse(
     { mechanism, text }: Directive,
-    domain: string,
+    path: readonly Step[],
     refusals: Refusal[],
   ): void {
-    if (causesLookup(mechanism)) this.#count(domain);
-    if ("network" in mechanism && mechanism.network !== undefined) {
-      refusals.push({ network: mechanism.network, text });
+    if (mechanism.kind === "all") return;
+    if (mechanism.kind === "ip4" || mechanism.kind === "ip6") {
+      const { network } = mechanism;
+      if (network !== undefined) refusals.push({ network, text, path });
+      return;
     }
+    this.#count(path.at(-1)!.domain);
+    refusals.push({ text, path });
   }
 
   #add(
@@ -268,13 +278,28 @@ class Walk implements Expansion {
     refusals: readonly Refusal[],
   ): void {
     const origin = [...path.map((step) => step.term), term].join(" > ");
-    // An earlier term answers for all of it: it never comes to this one.
-    if (refusals.some((refusal) => covers(refusal.network, network))) return;
-    const inside = refusals
-      .filter((refusal) => covers(network, refusal.network))
-      .map((refusal) => refusal.text);
-    const but = inside.length > 0 ? ` (although ${inside.join(" ")})` : "";
+    // Every client of this network meets that earlier term first.
+    const refused = refusals.some((refusal) =>
+      refusal.network !== undefined && covers(refusal.network, network)
+    );
+    if (refused) return;
+    const exceptions = refusals.filter((refusal) =>
+      refusal.network === undefined || covers(network, refusal.network)
+    );
+    for (const refusal of exceptions) this.#warnOfUnknown(refusal);
+    const texts = exceptions.map(({ text }) => text);
+    const but = texts.length > 0 ? ` (although ${texts.join(" ")})` : "";
     this.networks.push({ network, origins: [printable(origin + but)] });
+  }
+
+  /** Warns, once, of a refusing term whose clients are not known. */
+  #warnOfUnknown(refusal: Refusal): void {
+    if (refusal.network !== undefined || this.#warned.has(refusal)) return;
+    this.#warned.add(refusal);
+    this.warnings.push(
+      `${where(refusal.path)}${printable(refusal.text)}: not looked up: ` +
+        "what it refuses may be listed all the same",
+    );
   }
 
   /** Counts one of the look-ups that section 4.6.4 limits. */
@@ -298,11 +323,6 @@ class Walk implements Expansion {
 }
 
 const MACRO = "a macro stands for something else with each client";
-
-/** Whether a mechanism counts against the limit (section 4.6.4). */
-function causesLookup({ kind }: Mechanism): boolean {
-  return kind !== "all" && kind !== "ip4" && kind !== "ip6";
-}
 
 /** Names the record at fault, unless it is the one that was asked for. */
 function where(path: readonly Step[]): string {

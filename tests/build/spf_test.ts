@@ -64,6 +64,7 @@ other TXT "v=spf1 redirect=alias.spf.example"
 alias CNAME pool
 split TXT "v=spf1 ip4:203.0" ".113.0/24 -a" "ll"
 long TXT ${longRecord()}
+without TXT "v=spf1 -exists:%{i}.spf.example ip4:203.0.113.2 -all"
 vague TXT "v=spf1 ip4:203.0.113.1 ptr exists:%{i}.spf.example -all"
 
 none A 192.0.2.1
@@ -78,6 +79,10 @@ world TXT "v=spf1 +all"
 halves TXT "v=spf1 include:zero.spf.example ip4:128.0.0.0/1 -all"
 zero TXT "v=spf1 ip4:0.0.0.0/1 -all"
 six TXT "v=spf1 ip6:2000::/15 -all"
+eights TXT "v=spf1 include:eights2.spf.example ip4:12.0.0.0/8 -all"
+eights2 TXT "v=spf1 ip4:10.0.0.0/8 -all"
+ten TXT "v=spf1 ip4:10.0.0.0/8 -all"
+eleven TXT "v=spf1 ip4:11.0.0.0/8 -all"
 toservfail TXT "v=spf1 include:x.servfail.example -all"
 torefused TXT "v=spf1 a:x.refused.example -all"
 todropped TXT "v=spf1 redirect=x.dropped.example"
@@ -231,8 +236,24 @@ e2e(
       "greylist spf: chain10.spf.example: 1 network (10 of 10 look-ups)",
     ]);
     assert(vague.stdout.includes(`# ${left}\n# ${macro}\n`), vague.stdout);
+
+    const without = await spf("without.spf.example", server);
+    const unknown = "without.spf.example: -exists:%{i}.spf.example: " +
+      "not looked up: what it refuses may be listed all the same";
+    assertEquals(without.code, 0, without.stderr);
+    assertEquals(without.told, [
+      `greylist spf: ${unknown}`,
+      "greylist spf: without.spf.example: 1 network (1 of 10 look-ups)",
+    ]);
+    assert(without.stdout.includes(`# ${unknown}\n`), without.stdout);
+    assertEquals(networks(without.stdout), [
+      "203.0.113.2/32  # without.spf.example > ip4 " +
+      "(although -exists:%{i}.spf.example)",
+    ]);
   },
 );
+
+const WORLD = "would whitelist too much of the Internet: more addresses than ";
 
 /** Each fault: the domain, the exit code, the line after the domain. */
 const FAULTS: [string, 100 | 111, string][] = [
@@ -262,20 +283,26 @@ const FAULTS: [string, 100 | 111, string][] = [
   [
     "world.spf.example",
     100,
-    "0.0.0.0/0 would whitelist too much of the Internet " +
+    `${WORLD}an IPv4 /8 has; the widest network is 0.0.0.0/0 ` +
     "(world.spf.example > +all)",
   ],
   [
     "halves.spf.example",
     100,
-    "0.0.0.0/0 would whitelist too much of the Internet " +
+    `${WORLD}an IPv4 /8 has; the widest network is 0.0.0.0/0 ` +
     "(halves.spf.example > include:zero.spf.example > ip4)",
   ],
   [
     "six.spf.example",
     100,
-    "2000::/15 would whitelist too much of the Internet " +
+    `${WORLD}an IPv6 /16 has; the widest network is 2000::/15 ` +
     "(six.spf.example > ip6)",
+  ],
+  [
+    "eights.spf.example",
+    100,
+    `${WORLD}an IPv4 /8 has; the widest network is 10.0.0.0/8 ` +
+    "(eights.spf.example > include:eights2.spf.example > ip4)",
   ],
   ["servfail.example", 111, "servfail.example TXT: SERVER: SERVFAIL"],
   ["toservfail.spf.example", 111, "x.servfail.example TXT: SERVER: SERVFAIL"],
@@ -321,6 +348,19 @@ e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
     const failed = await spf(...names, ...options);
     assertEquals(failed.code, 100, failed.stderr);
     assertEquals(failed.told.length, 2);
+    untouched();
+  });
+
+  await t.step("two domains that are too much together", async () => {
+    const names = ["ten.spf.example", "eleven.spf.example"];
+    const failed = await spf(...names, ...options);
+    assertEquals(failed.code, 100, failed.stderr);
+    assertEquals(failed.told, [
+      "greylist spf: ten.spf.example: 1 network (0 of 10 look-ups)",
+      "greylist spf: eleven.spf.example: 1 network (0 of 10 look-ups)",
+      `greylist spf: all domains together: ${WORLD}an IPv4 /8 has; the ` +
+      "widest network is 10.0.0.0/7 (ten.spf.example > ip4)",
+    ]);
     untouched();
   });
 

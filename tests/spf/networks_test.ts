@@ -5,7 +5,7 @@ import {
   type Network,
   parseNetwork,
 } from "../../lib/address.ts";
-import { covers, minimal } from "../../lib/spf/networks.ts";
+import { covers, excess, minimal } from "../../lib/spf/networks.ts";
 
 function network(text: string): Network {
   const parsed = parseNetwork(text);
@@ -74,6 +74,32 @@ Deno.test("spf networks: covers", () => {
   ];
   for (const [a, b] of yes) assert(covers(network(a), network(b)));
   for (const [a, b] of no) assert(!covers(network(a), network(b)));
+});
+
+Deno.test("spf networks: more than an IPv4 /8 or an IPv6 /16 is too much", () => {
+  const widest = (...texts: string[]) => {
+    const list = texts.map((text) => ({ network: network(text), origins: [] }));
+    const found = excess(minimal(list));
+    return found && formatNetwork(found.network);
+  };
+  const eights = Array.from({ length: 112 }, (_, i) => `${2 * i + 1}.0.0.0/8`);
+  const cases: [string[], string | undefined][] = [
+    [[], undefined],
+    [["10.0.0.0/8", "2001::/16"], undefined],
+    [["10.0.0.0/9", "10.128.0.0/9"], undefined],
+    [["10.0.0.0/8", "10.1.0.0/16"], undefined],
+    [["10.0.0.0/7"], "10.0.0.0/7"],
+    [["10.0.0.0/8", "11.0.0.0/8"], "10.0.0.0/7"],
+    [["10.0.0.0/8", "192.0.2.1"], "10.0.0.0/8"],
+    [["192.0.2.1", "10.0.0.0/9", "12.0.0.0/8"], "12.0.0.0/8"],
+    [eights, "1.0.0.0/8"],
+    [["0.0.0.0/0", "::/0"], "0.0.0.0/0"],
+    [["192.0.2.1", "2000::/15"], "2000::/15"],
+    [["2001::/16", "2003::1"], "2001::/16"],
+  ];
+  for (const [texts, expected] of cases) {
+    assertEquals(widest(...texts), expected, texts.join(" "));
+  }
 });
 
 Deno.test("spf networks: the same addresses, in as few networks as can be", () => {

@@ -1,70 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import {
-  type Address,
-  formatNetwork,
-  parseAddress,
-} from "../../lib/address.ts";
+import { formatNetwork } from "../../lib/address.ts";
 import {
   expand,
   type Expansion,
-  type Found,
   PermError,
-  type Resolver,
   TempError,
 } from "../../lib/spf/resolve.ts";
-
-/** What a name holds: TXT, MX and addresses; "SERVFAIL" instead of all. */
-interface Records {
-  readonly txt?: readonly string[];
-  readonly mx?: readonly string[];
-  readonly hosts?: readonly string[];
-}
-type Zone = Record<string, string | Records | "SERVFAIL">;
-
-/** A DNS in memory; a string is a TXT record. */
-class Zones implements Resolver {
-  readonly asked: string[] = [];
-  readonly #zone: Zone;
-
-  constructor(zone: Zone) {
-    this.#zone = zone;
-  }
-
-  #find<T>(
-    name: string,
-    type: string,
-    pick: (records: Records) => readonly T[] | undefined,
-  ): Promise<Found<T>> {
-    this.asked.push(`${name} ${type}`);
-    const entry = this.#zone[name];
-    if (entry === "SERVFAIL") {
-      return Promise.reject(new TempError(`${name}: SERVFAIL`));
-    }
-    const records = typeof entry === "string" ? { txt: [entry] } : entry;
-    return Promise.resolve({
-      exists: entry !== undefined,
-      records: (records && pick(records)) ?? [],
-    });
-  }
-
-  txt(name: string) {
-    return this.#find(name, "TXT", ({ txt }) => txt);
-  }
-
-  addresses(name: string, family: 4 | 6) {
-    return this.#find<Address>(
-      name,
-      family === 4 ? "A" : "AAAA",
-      ({ hosts }) =>
-        hosts?.map((text) => parseAddress(text)!)
-          .filter((address) => address.family === family),
-    );
-  }
-
-  mx(name: string) {
-    return this.#find(name, "MX", ({ mx }) => mx);
-  }
-}
+import { type Records, type Zone, Zones } from "../harness/zones.ts";
 
 function lines({ networks }: Expansion): string[] {
   return networks.map(({ network, origins }) =>
@@ -162,14 +104,74 @@ Deno.test("spf resolve: +all is everything, also by way of an include", async ()
   ]);
 });
 
+const NOT_LOOKED_UP =
+  "not looked up: what it refuses may be listed all the same";
+
 Deno.test("spf resolve: what does not pass gives no networks", async () => {
-  const { lines, lookups, asked } = await spf(
-    "v=spf1 -ip4:192.0.2.1 ~a ?mx ?include:i.example -ptr ~exists:x.example " +
-      "ip4:198.51.100.1 -all",
+  const terms = [
+    "~a",
+    "?mx",
+    "?include:i.example",
+    "-ptr",
+    "~exists:x.example",
+  ];
+  const { lines, lookups, warnings, asked } = await spf(
+    `v=spf1 -ip4:192.0.2.1 ${terms.join(" ")} ip4:198.51.100.1 -all`,
   );
-  assertEquals(lines, ["198.51.100.1/32 d.example > ip4"]);
+  assertEquals(lines, [
+    `198.51.100.1/32 d.example > ip4 (although ${terms.join(" ")})`,
+  ]);
+  assertEquals(warnings, terms.map((term) => `${term}: ${NOT_LOOKED_UP}`));
   assertEquals(lookups, 5);
   assertEquals(asked, ["d.example TXT"]);
+});
+
+Deno.test("spf resolve: a refusal that is not looked up is warned of if a network follows", async () => {
+  const refusing = [
+    "-include:%{d}.x.example",
+    "-exists:%{i}.x.example",
+    "-a",
+    "-a:h.example/24",
+    "-mx",
+    "-ptr:d.example",
+  ];
+  for (const term of refusing) {
+    const { lines, warnings } = await spf(
+      `v=spf1 ip4:192.0.2.1 ${term} ip4:192.0.2.2 include:i.example -all`,
+      { "i.example": "v=spf1 ip4:192.0.2.3 -all" },
+    );
+    assertEquals(lines, [
+      "192.0.2.1/32 d.example > ip4",
+      `192.0.2.2/32 d.example > ip4 (although ${term})`,
+      `192.0.2.3/32 d.example > include:i.example > ip4 (although ${term})`,
+    ]);
+    assertEquals(warnings, [`${term}: ${NOT_LOOKED_UP}`]);
+    const last = await spf(`v=spf1 ip4:192.0.2.1 ${term} -all`);
+    assertEquals([last.lines, last.warnings], [
+      ["192.0.2.1/32 d.example > ip4"],
+      [],
+    ]);
+  }
+});
+
+Deno.test("spf resolve: a refusal within an include is about that record alone", async () => {
+  const { lines, warnings } = await spf(
+    "v=spf1 include:i.example ip4:192.0.2.2 redirect=r.example",
+    {
+      "i.example": "v=spf1 -exists:%{i}.x.example ip4:192.0.2.1 -all",
+      "r.example": "v=spf1 ?a:h.example ip4:192.0.2.3 -all",
+    },
+  );
+  assertEquals(lines, [
+    "192.0.2.1/32 d.example > include:i.example > ip4 " +
+    "(although -exists:%{i}.x.example)",
+    "192.0.2.2/32 d.example > ip4",
+    "192.0.2.3/32 d.example > redirect=r.example > ip4 (although ?a:h.example)",
+  ]);
+  assertEquals(warnings, [
+    `i.example: -exists:%{i}.x.example: ${NOT_LOOKED_UP}`,
+    `r.example: ?a:h.example: ${NOT_LOOKED_UP}`,
+  ]);
 });
 
 Deno.test("spf resolve: an earlier refusal takes away or is mentioned", async () => {
