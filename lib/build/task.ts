@@ -22,8 +22,6 @@ import {
 interface Task {
   readonly deno: readonly string[];
   readonly operands: (args: string[]) => string[];
-  /** Runs in the project's directory, not in the user's. */
-  readonly atRoot?: true;
 }
 
 const TASKS: Readonly<Record<string, Task>> = {
@@ -35,15 +33,7 @@ const TASKS: Readonly<Record<string, Task>> = {
     ["--allow-net", "--allow-read", "--allow-write", "--allow-env"],
     "lib/build/spf.ts",
   ),
-  test: {
-    // Datagram sockets, for the tests with a syslog daemon of their own.
-    deno: ["test", "-A", "--unstable-net"],
-    operands: (args) =>
-      args.some((arg) => !arg.startsWith("-"))
-        ? args.map(absolute)
-        : [...args, inRoot("tests")],
-    atRoot: true,
-  },
+  test: run(["-A"], "lib/build/test.ts"),
   check: {
     deno: ["check"],
     operands: (args) => [
@@ -71,18 +61,6 @@ function inRoot(file: string): string {
 /** The directory that the user was in; `deno task` goes to that of deno.json. */
 function userDirectory(): string {
   return Deno.env.get("INIT_CWD") ?? Deno.cwd();
-}
-
-/** A file that the user named, by its absolute path; anything else as it is. */
-function absolute(arg: string): string {
-  if (arg.startsWith("-") || arg.startsWith("/")) return arg;
-  const file = `${userDirectory()}/${arg}`;
-  try {
-    Deno.statSync(file);
-    return file;
-  } catch {
-    return arg;
-  }
 }
 
 /** The modules below a directory, without those that only npm's @std needs. */
@@ -137,7 +115,7 @@ async function main(args: string[], scratch: string): Promise<number> {
   }
   const std = await chooseStd(scratch);
   Deno.env.set(STD_VARIABLE, std);
-  const cwd = task.atRoot ? path(ROOT) : userDirectory();
+  const cwd = userDirectory();
   const operands = task.operands(rest);
   // A task that this one starts is to find out for itself.
   Deno.env.delete("INIT_CWD");

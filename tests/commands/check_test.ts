@@ -236,7 +236,7 @@ e2e(
 
 e2e("check: log to syslog", {
   programs: ["unshare", "mount"],
-  root: true,
+  mounts: true,
 }, async () => {
   clean();
   const there = await compile({

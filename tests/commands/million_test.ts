@@ -1,3 +1,5 @@
+// Runs alone: it measures memory.
+
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BASE, clean, compile, LOG } from "../harness/binary.ts";
 import { makeEntry, namesIn } from "../harness/entry.ts";

@@ -122,7 +122,7 @@ e2e("prune: a base directory that is not there", {}, async () => {
 
 e2e("prune: one entry that stays keeps none behind it", {
   programs: ["mount", "umount"],
-  root: true,
+  mounts: true,
 }, async () => {
   fill();
   // As many as it takes for some to be behind it, whatever the order is.

@@ -133,7 +133,7 @@ e2e("report: the lines of the wrapper, through multilog", {
 });
 
 e2e("report: the lines of the wrapper, through syslog", {
-  root: true,
+  mounts: true,
 }, async () => {
   await using syslog = openSyslog();
   await connections({ log: { target: "syslog" } }, "", syslog.before);
@@ -280,7 +280,7 @@ Deno.test("report --html: a page, replaced as a whole", async () => {
 });
 
 e2e("report --html: a full disk leaves the old page", {
-  root: true,
+  mounts: true,
   programs: ["mount"],
 }, async () => {
   const log = writeFile("log/good", FIRST);

@@ -14,7 +14,14 @@ import { exim, EXIM_PROGRAMS, greeter, NEXT } from "../harness/next_program.ts";
 import { freePort, gone, waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
 import { ATTEMPT, burst, burstFrom, talk } from "../harness/smtp.ts";
-import { inetd, serve, systemd, tcpserver, xinetd } from "../harness/way_in.ts";
+import {
+  inetd,
+  serve,
+  systemd,
+  tcpserver,
+  TCPSERVER_IPV6,
+  xinetd,
+} from "../harness/way_in.ts";
 
 const needs = { programs: ["tcpserver"] };
 const ENTRY = `${BASE}/127.0.0.0_24`;
@@ -28,7 +35,11 @@ for (
   for (const way of [tcpserver, inetd, xinetd, systemd, serve]) {
     e2e(`${way.name}: IPv6 with match.ipv6 ${prefix}`, {
       ...way,
-      programs: [...way.programs, ...EXIM_PROGRAMS],
+      programs: [
+        ...way.programs,
+        ...way === tcpserver ? [TCPSERVER_IPV6] : [],
+        ...EXIM_PROGRAMS,
+      ],
       root: true,
     }, async () => {
       clean();

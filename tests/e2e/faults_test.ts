@@ -19,6 +19,7 @@ interface Fault {
   /** Lines of sh that run before greylist in the same process. */
   readonly setup?: string;
   readonly root?: boolean;
+  readonly mounts?: boolean;
   /** Whether it is seen by a user only who is nobody. */
   readonly unprivileged?: boolean;
   /** Where it can be; everywhere if that is not said. */
@@ -84,13 +85,13 @@ const FAULTS: Fault[] = [
   {
     name: "the base directory is on a read-only file system",
     setup: mounted("ro"),
-    root: true,
+    mounts: true,
     says: /base.*Read-only file system/,
   },
   {
     name: "no inode is left",
     setup: mounted("nr_inodes=1"),
-    root: true,
+    mounts: true,
     says: /base.*No space left/,
   },
   {
@@ -154,6 +155,7 @@ for (const onError of ["accept", "defer"] as const) {
     e2e(`${way.name}: onError ${onError}: ${fault.name}`, {
       ...way,
       root: fault.root,
+      mounts: fault.mounts,
     }, async () => {
       clean();
       Deno.chmodSync(`${ROOT}/log`, 0o777);
@@ -238,7 +240,7 @@ export TCPREMOTEHOST X; exec "$@"\n`;
 });
 
 bothWays("a full file system counts and lets in all the same", {
-  root: true,
+  mounts: true,
 }, async (way) => {
   clean();
   const binary = await compile();

@@ -11,6 +11,7 @@ import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const PASSES = { whitelist: { networks: ["127.0.0.0/8", "::1"] } };
 
+// What serve has to give to PROGRAM is what tcpserver gives.
 const needs = { programs: ["tcpserver"] };
 
 /**
@@ -78,7 +79,7 @@ function assertSameStatus(way: WayIn, behind: string, alone: string) {
 
 bothWays(
   "the next program is given what tcpserver alone gives it",
-  {},
+  needs,
   async (way) => {
     const { alone, behind } = await both(way, []);
     assertSameVariables(way, behind.environ, alone.environ);
@@ -105,7 +106,7 @@ e2e(
 
 bothWays(
   "unusual signals, limits, umask and directory are kept",
-  {},
+  needs,
   async (way) => {
     // serve needs the other two for itself.
     const ignored = way === serve ? "USR1" : "HUP USR1 CHLD";
@@ -127,7 +128,7 @@ exec "$@"\n`,
 
 bothWays(
   "SIGPIPE, where the super-server leaves it ignored",
-  {},
+  needs,
   async (way) => {
     // qmail-smtpd expects the default, and so does every program.
     const setup = writeFile("setup.sh", `trap '' PIPE\nexec "$@"\n`);
@@ -140,7 +141,7 @@ bothWays(
   },
 );
 
-bothWays("arguments and variables arrive byte by byte", {}, async (way) => {
+bothWays("arguments and variables arrive byte by byte", needs, async (way) => {
   // sh, so that bytes which are no UTF-8 can be made.
   const odd = writeFile(
     "odd.sh",
@@ -198,7 +199,7 @@ bothWays(
   },
 );
 
-bothWays("a client that waited is handed over as well", {}, async (way) => {
+bothWays("a client that waited is handed over as well", needs, async (way) => {
   const { alone } = await both(way, []);
   clean();
   const binary = await compile();

@@ -51,7 +51,7 @@ bothWays("a pipe on stderr gets whole lines, real multilog stamps them", {
   });
 });
 
-bothWays("target syslog with a facility", { root: true }, async (way) => {
+bothWays("target syslog with a facility", { mounts: true }, async (way) => {
   clean();
   await using syslog = openSyslog();
   const binary = await compile({
@@ -72,7 +72,7 @@ bothWays("target syslog with a facility", { root: true }, async (way) => {
 });
 
 bothWays("a syslog daemon that does not read stops nobody", {
-  root: true,
+  mounts: true,
 }, async (way) => {
   clean();
   await using syslog = await openStalledSyslog();
@@ -143,7 +143,7 @@ for (
   })
 ) {
   bothWays(`a log file that ${what}: syslog is told, the client served`, {
-    root: true,
+    mounts: true,
   }, async (way) => {
     clean();
     await run(["rm", "-rf", `${ROOT}/no`]);

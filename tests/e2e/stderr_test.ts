@@ -23,10 +23,11 @@ const THROWS = 'if (Deno.build.standalone) throw new Error("220 boom\\nboom");';
 
 for (const way of [inetd, xinetd, systemd]) {
   const rooted = { ...way, root: true };
+  const mounting = { ...way, mounts: true };
 
   e2e(
     `${way.name}: the log goes to syslog, never to the client`,
-    rooted,
+    mounting,
     async () => {
       clean();
       await using syslog = openSyslog();
@@ -49,7 +50,7 @@ for (const way of [inetd, xinetd, systemd]) {
 
   e2e(
     `${way.name}: without a syslog daemon the client is served`,
-    rooted,
+    mounting,
     async () => {
       clean();
       const binary = await compile(AUTO);
@@ -66,7 +67,7 @@ for (const way of [inetd, xinetd, systemd]) {
 
   e2e(
     `${way.name}: a failing next program shows no error to the client`,
-    rooted,
+    mounting,
     async () => {
       clean();
       await using syslog = openSyslog();
@@ -89,7 +90,7 @@ for (const way of [inetd, xinetd, systemd]) {
 
   e2e(
     `${way.name}: an error in the check is for the log only`,
-    rooted,
+    mounting,
     async () => {
       clean();
       Deno.removeSync(BASE);
@@ -107,7 +108,7 @@ for (const way of [inetd, xinetd, systemd]) {
 
   e2e(
     `${way.name}: a configuration that throws at start lets in`,
-    rooted,
+    mounting,
     async () => {
       clean();
       await using syslog = openSyslog();

@@ -7,8 +7,11 @@
 
 import { writeFile } from "./root.ts";
 
-/** Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. */
-export const DNS_ADDRESS = "127.0.53.1";
+/**
+ * Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. Each test
+ * file has an address of its own, since two may run at the same time.
+ */
+export const DNS_ADDRESS = `127.53.${Deno.pid >> 8 & 0xff}.${Deno.pid & 0xff}`;
 
 /**
  * An address of this machine that a name server is asked about: what the names

@@ -1,12 +1,19 @@
 /**
- * Tests that need something of the machine: a program, or root.
+ * Tests that need something of the machine: a program, root, or mounts.
  *
  * @module
  */
 
+import { encodeSkipped, SKIPPED_VARIABLE } from "../../lib/build/skipped.ts";
+import { packageOf } from "./packages.ts";
+
 const SYSTEM_DIRS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/** Where a program is, looked for on PATH and in the system's own directories. */
+/**
+ * Looks for a program on PATH and in the system's own directories.
+ *
+ * @returns its path
+ */
 export function findProgram(name: string): string | undefined {
   const dirs = (Deno.env.get("PATH") ?? "").split(":").concat(SYSTEM_DIRS);
   for (const dir of dirs) {
@@ -28,13 +35,24 @@ export function programPath(name: string): string {
   return path;
 }
 
+/** What only some builds of a program can do. */
+export interface Ability {
+  readonly program: string;
+  /** Such as `IPv6`. */
+  readonly what: string;
+  /** Tries it with the program at this path. */
+  readonly works: (path: string) => boolean;
+}
+
 /** What a test cannot do without. */
 export interface Needs {
-  /** Names of programs. */
-  readonly programs?: readonly string[];
-  /** Whether it mounts, binds low ports or changes owners. */
+  /** Programs by name, or with what they have to be able to do. */
+  readonly programs?: readonly (string | Ability)[];
+  /** Whether it binds low ports, changes owners or becomes another user. */
   readonly root?: boolean;
-  /** Anything else: why the test cannot run here, undefined where it can. */
+  /** Whether it mounts, which takes root and a system that lets root do so. */
+  readonly mounts?: boolean;
+  /** Anything else: why the test cannot run here, undefined if it can. */
   readonly obstacle?: () => string | undefined;
   /**
    * What the kernel does not have, or does not allow here. No package brings
@@ -43,32 +61,125 @@ export interface Needs {
   readonly kernel?: () => string | undefined;
 }
 
-/** One line that says what is missing, undefined where nothing is. */
-function missing({ programs = [], root = false, obstacle }: Needs) {
-  const absent = programs.filter((name) => findProgram(name) === undefined);
-  if (absent.length > 0) return `not installed: ${absent.join(", ")}`;
-  if (root && Deno.uid() !== 0) return "needs root";
-  return obstacle?.();
+/** The result of {@linkcode Ability.works} for each program that was tried. */
+const tried = new Map<Ability, boolean>();
+
+/** Why a program does not do, undefined if it does. */
+function lackOf(need: string | Ability): string | undefined {
+  const name = typeof need === "string" ? need : need.program;
+  const path = findProgram(name);
+  if (path === undefined) return `${name} is not installed`;
+  if (typeof need === "string") return undefined;
+  let works = tried.get(need);
+  if (works === undefined) tried.set(need, works = need.works(path));
+  return works ? undefined : `${path} without ${need.what}`;
+}
+
+let mountFailure: string | undefined | null = null;
+
+/** Why nothing can be mounted here, undefined if it can; tried once. */
+function mountObstacle(): string | undefined {
+  if (mountFailure !== null) return mountFailure;
+  // A namespace of its own, so that the mount is gone with the process.
+  const { success, stderr } = new Deno.Command("unshare", {
+    args: [
+      "--mount",
+      "sh",
+      "-c",
+      "mount -t tmpfs tmpfs /tmp && mount --bind /tmp /mnt",
+    ],
+    stdin: "null",
+  }).outputSync();
+  const reason = new TextDecoder().decode(stderr).split("\n")[0];
+  return mountFailure = success ? undefined : reason || "not allowed";
+}
+
+/** What is missing of what a test needs. */
+interface Lack {
+  /** One line that says so. */
+  readonly text: string;
+  /** Programs. */
+  readonly programs: readonly string[];
+  readonly root: boolean;
+  readonly mounts: boolean;
+  readonly other: boolean;
+  /** Whether it is a failure with CI=true. */
+  readonly fatal: boolean;
+}
+
+/** What is missing here, undefined if nothing is. */
+function missing(needs: Needs): Lack | undefined {
+  const lacking = (needs.programs ?? []).flatMap((need) => {
+    const text = lackOf(need);
+    const program = typeof need === "string" ? need : need.program;
+    return text === undefined ? [] : [{ text, program }];
+  });
+  const rooted = needs.root || needs.mounts;
+  const root = rooted === true && Deno.uid() !== 0;
+  const mounts = needs.mounts && !root ? mountObstacle() : undefined;
+  // These may try what the programs, root or mounts are for.
+  const able = lacking.length === 0 && !root && mounts === undefined;
+  const obstacle = able ? needs.obstacle?.() : undefined;
+  const kernel = able ? needs.kernel?.() : undefined;
+  const texts = [
+    ...new Set(lacking.map(({ text }) => text)),
+    root ? "needs root" : undefined,
+    mounts === undefined ? undefined : `needs mounts: ${mounts}`,
+    obstacle,
+    kernel,
+  ].filter((text) => text !== undefined);
+  if (texts.length === 0) return undefined;
+  return {
+    text: texts.join(", "),
+    programs: lacking.map(({ program }) => program),
+    root,
+    mounts: mounts !== undefined,
+    other: obstacle !== undefined || kernel !== undefined,
+    fatal: lacking.length > 0 || root || obstacle !== undefined,
+  };
+}
+
+/** Tells the test runner of a test that is skipped. */
+function record(name: string, lack: Lack): void {
+  const file = Deno.env.get(SKIPPED_VARIABLE);
+  if (file === undefined) return;
+  const origins = lack.programs.map(packageOf);
+  const names = (unpacked: boolean) =>
+    origins.filter((origin) => origin.unpacked === unpacked)
+      .map((origin) => origin.package);
+  const { root, mounts, other } = lack;
+  const line = encodeSkipped({
+    name,
+    packages: names(false),
+    unpacked: names(true),
+    root,
+    mounts,
+    other,
+  });
+  Deno.writeTextFileSync(file, line, { append: true });
 }
 
 /**
- * Registers an end-to-end test. Where something that it needs is missing it is
- * skipped with a line that says so, except with CI=true, where it fails unless
- * it is the kernel's.
+ * Registers an end-to-end test. If something that it needs is missing, the test
+ * is skipped with a line that says so. With CI=true it fails instead, unless
+ * only the kernel or the right to mount is missing.
  */
 export function e2e(
   name: string,
   needs: Needs,
   run: (t: Deno.TestContext) => Promise<void> | void,
 ): void {
-  const lack = missing(needs) ?? needs.kernel?.();
-  const fatal = Deno.env.get("CI") === "true" && missing(needs) !== undefined;
-  if (lack !== undefined && !fatal) console.log(`skipped: ${name}: ${lack}`);
+  const lack = missing(needs);
+  const fatal = lack?.fatal === true && Deno.env.get("CI") === "true";
+  if (lack !== undefined && !fatal) {
+    console.log(`skipped: ${name}: ${lack.text}`);
+    record(name, lack);
+  }
   Deno.test({
     name,
     ignore: lack !== undefined && !fatal,
     fn: async (t) => {
-      if (lack !== undefined) throw new Error(lack);
+      if (lack !== undefined) throw new Error(lack.text);
       await run(t);
     },
   });

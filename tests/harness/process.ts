@@ -183,10 +183,21 @@ export async function hungUp(port: number): Promise<void> {
   );
 }
 
-/** A TCP port that nobody listens on. */
+/**
+ * A TCP port that nobody listens on. It is not one of those that the kernel gives
+ * to clients (32768 and above), which another test could have by the time that
+ * the server starts.
+ */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  while (true) {
+    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** The ids of a process's children, those included that nobody waited for. */

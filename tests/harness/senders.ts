@@ -175,7 +175,7 @@ begin retry
 export const opensmtpd: SenderKind = {
   name: "OpenSMTPD",
   programs: ["smtpctl", "unshare", "nsenter"],
-  root: true,
+  mounts: true,
   takesUtf8: false,
   reuses: true,
   start: ({ to, tls = false }) => {

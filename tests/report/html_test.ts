@@ -74,7 +74,7 @@ const COMPLAINTS = Deno.readTextFileSync(
 );
 
 e2e("the page in Chromium", {
-  obstacle: () => findChromium() ? undefined : "not installed: chromium",
+  programs: findChromium() === undefined ? ["chromium"] : [],
 }, async (t) => {
   await using browser = await Browser.start(findChromium()!);
   const shots = Deno.env.get("REPORT_SCREENSHOTS");

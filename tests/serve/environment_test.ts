@@ -5,7 +5,7 @@ import { e2e } from "../harness/need.ts";
 import { writeFile } from "../harness/root.ts";
 import { serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
-import { type Listener, tcpserver } from "../harness/way_in.ts";
+import { type Listener, tcpserver, TCPSERVER_IPV6 } from "../harness/way_in.ts";
 
 function end(address: string, port: number) {
   return { address: parseAddress(address)!, port };
@@ -99,7 +99,7 @@ async function found(server: Listener): Promise<Record<string, string>> {
 for (const hostname of ["127.0.0.1", "::1"] as const) {
   e2e(
     `serve environment: what tcpserver gives, over ${hostname}`,
-    { programs: ["tcpserver"] },
+    { programs: [hostname === "::1" ? TCPSERVER_IPV6 : "tcpserver"] },
     async () => {
       const start = {
         hostname,

@@ -1,3 +1,5 @@
+// Runs alone: it measures memory.
+
 import { assert, assertEquals } from "@std/assert";
 import { growth } from "../harness/growth.ts";
 import { e2e } from "../harness/need.ts";

@@ -172,7 +172,7 @@ const OWN = ownAddress() ?? "";
 
 const needs = {
   programs: ["unshare", "mount"],
-  root: true,
+  mounts: true,
   kernel: () =>
     OWN === "" ? "this machine has no address but 127.0.0.1" : undefined,
 };

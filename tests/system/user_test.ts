@@ -72,11 +72,10 @@ e2e(
   },
 );
 
-Deno.test({
-  name: "user: only root becomes another",
-  ignore: Deno.uid() === 0,
-  fn() {
+// Root is refused the same above, once it is somebody else.
+if (Deno.uid() !== 0) {
+  Deno.test("user: only root becomes another", () => {
     const root = { name: "root", uid: 0, gid: 0 };
     assertEquals(assertThrows(() => becomeUser(root), LibcError).code, EPERM);
-  },
-});
+  });
+}

@@ -108,20 +108,20 @@ const FAULTS: Fault[] = [
   },
   {
     name: "a file system that went read-only, a client that has waited",
-    needs: { root: true, programs: ["unshare"] },
+    needs: { mounts: true, programs: ["unshare"] },
     before: () => remounted(0),
     says: /base.*open: Read-only file system/,
   },
   {
     name: "a file system that went read-only, a known client",
-    needs: { root: true, programs: ["unshare"] },
+    needs: { mounts: true, programs: ["unshare"] },
     before: () => remounted(7),
     says: /base.*open: Read-only file system/,
   },
   {
     name: "no block left for the directory (ext2)",
     needs: {
-      root: true,
+      mounts: true,
       programs: ["unshare", "mkfs.ext2", "losetup"],
       kernel: loopObstacle,
     },
@@ -139,7 +139,7 @@ const FAULTS: Fault[] = [
   {
     name: "a disk that answers EIO (FUSE)",
     needs: {
-      root: true,
+      mounts: true,
       programs: ["perl", "unshare"],
       kernel: fuseObstacle,
     },
@@ -148,7 +148,7 @@ const FAULTS: Fault[] = [
   },
   {
     name: "a FUSE file system whose daemon died",
-    needs: { root: true, programs: ["unshare"], kernel: fuseObstacle },
+    needs: { mounts: true, programs: ["unshare"], kernel: fuseObstacle },
     before: deadFuse,
     says: /base.*not connected/,
   },
@@ -182,7 +182,7 @@ for (const onError of ["accept", "defer"] as const) {
   e2e(`onError ${onError}: EIO where stderr is the client's (inetd)`, {
     ...inetd,
     programs: [...inetd.programs, "perl", "unshare"],
-    obstacle: inetd.obstacle,
+    mounts: true,
     kernel: fuseObstacle,
   }, async () => {
     empty();

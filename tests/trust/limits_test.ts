@@ -1,3 +1,5 @@
+// Runs alone: it takes memory away.
+
 import { assert, assertEquals } from "@std/assert";
 import { compile, entries } from "../harness/binary.ts";
 import {

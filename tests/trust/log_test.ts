@@ -32,7 +32,7 @@ const LOGS: [string, (path: string) => unknown, readonly string[]][] = [
 for (const [what, make, before] of LOGS) {
   e2e(`a log file ${what}: syslog is told, mail goes on`, {
     programs: ["tcpserver", "setpriv"],
-    root: true,
+    mounts: true,
   }, async () => {
     empty();
     Deno.chmodSync(BASE, 0o777);
@@ -91,7 +91,7 @@ interface Before {
 
 for (const [what, open] of Object.entries(SYSLOGS)) {
   bothWays(`/dev/log ${what}: mail goes on, with a fault besides too`, {
-    root: true,
+    mounts: true,
   }, async (way) => {
     empty();
     const log = { target: "syslog" } as const;

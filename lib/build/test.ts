@@ -1,0 +1,277 @@
+/**
+ * `deno task test`: checks the types once, then runs each test file in a `deno
+ * test` of its own, some of them at the same time, and adds up what they say.
+ *
+ * A file that measures time or memory, or that uses what a machine has once,
+ * says so in a comment, `Runs alone: REASON`, and runs when all others are over.
+ *
+ * @module
+ */
+
+import { walk } from "@std/fs/walk";
+import { fromFileUrl, relative, resolve } from "@std/path";
+import { EXIT } from "../exit.ts";
+import { deno } from "./deno.ts";
+import {
+  decodeSkipped,
+  describeSkipped,
+  matchesFilter,
+  SKIPPED_VARIABLE,
+} from "./skipped.ts";
+import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+import {
+  addCounts,
+  type Counts,
+  describeCounts,
+  NO_COUNTS,
+  readCounts,
+  withoutCounts,
+} from "./test_counts.ts";
+
+/** What the user has asked for. */
+interface Order {
+  /** Absolute paths of test files. */
+  readonly files: readonly string[];
+  /** Options of `deno test`. */
+  readonly options: readonly string[];
+  /** What the tests find in `Deno.args`. */
+  readonly args: readonly string[];
+  readonly filter: string | undefined;
+}
+
+/** An end with one line on stderr. */
+class Stop extends Error {
+  constructor(message: string, readonly code: number) {
+    super(message);
+  }
+}
+
+const TEST_FILE = /_test\.ts$/;
+
+/** The test files below a directory. */
+async function filesBelow(directory: string): Promise<string[]> {
+  const files: string[] = [];
+  for await (
+    const { path } of walk(directory, {
+      includeDirs: false,
+      match: [TEST_FILE],
+    })
+  ) files.push(path);
+  return files.sort();
+}
+
+/** Reads the command line: `[OPTION...] [FILE or DIRECTORY...] [-- ARG...]`. */
+async function parse(argv: readonly string[]): Promise<Order> {
+  const end = argv.indexOf("--");
+  const [own, args] = end < 0
+    ? [argv, []]
+    : [argv.slice(0, end), argv.slice(end + 1)];
+  const options: string[] = [];
+  const files: string[] = [];
+  let filter: string | undefined;
+  for (let i = 0; i < own.length; i++) {
+    let arg = own[i];
+    if (arg === "--filter") arg = `--filter=${own[++i] ?? ""}`;
+    if (arg.startsWith("--filter=")) filter = arg.slice("--filter=".length);
+    if (arg.startsWith("-")) {
+      options.push(arg);
+      continue;
+    }
+    const path = resolve(arg);
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.stat(path);
+    } catch {
+      throw new Stop(`${arg}: expected a test file or a directory`, EXIT.wrong);
+    }
+    if (info.isDirectory) files.push(...await filesBelow(path));
+    else files.push(path);
+  }
+  if (files.length === 0) {
+    files.push(...await filesBelow(fromFileUrl(new URL("tests", ROOT))));
+  }
+  return { files: [...new Set(files)], options, args, filter };
+}
+
+/** What has become of one test file. */
+interface Result {
+  readonly file: string;
+  readonly success: boolean;
+  readonly counts: Counts | undefined;
+}
+
+/** Runs the files of one order. */
+class Run {
+  readonly #children = new Set<Deno.ChildProcess>();
+  readonly results: Result[] = [];
+  /** The signal that ends the run. */
+  #signal: Deno.Signal | undefined;
+
+  constructor(
+    readonly order: Order,
+    readonly flags: readonly string[],
+    readonly skipped: string,
+  ) {}
+
+  /** Ends what runs, and starts nothing any more. */
+  end(signal: Deno.Signal): void {
+    this.#signal = signal;
+    for (const child of this.#children) {
+      try {
+        child.kill(signal);
+      } catch {
+        // It has ended already.
+      }
+    }
+  }
+
+  get signal(): Deno.Signal | undefined {
+    return this.#signal;
+  }
+
+  /** Takes files off a queue, as many at a time as there are workers. */
+  async all(files: readonly string[], workers: number): Promise<void> {
+    const queue = [...files];
+    const work = async () => {
+      while (this.#signal === undefined) {
+        const file = queue.shift();
+        if (file === undefined) return;
+        await this.#one(file);
+      }
+    };
+    await Promise.all(Array.from({ length: workers }, work));
+  }
+
+  async #one(file: string): Promise<void> {
+    const { options, args } = this.order;
+    const colour: Record<string, string> = Deno.stdout.isTerminal()
+      ? { FORCE_COLOR: "1" }
+      : { NO_COLOR: "1" };
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "test",
+        "--no-check",
+        // Datagram sockets, for the tests with a syslog daemon of their own.
+        ...["-A", "--unstable-net"],
+        ...this.flags,
+        ...options,
+        file,
+        ...args.length > 0 ? ["--", ...args] : [],
+      ],
+      cwd: fromFileUrl(ROOT),
+      env: { ...colour, [SKIPPED_VARIABLE]: this.skipped },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#children.add(child);
+    const chunks: Uint8Array[] = [];
+    const keep = async (stream: ReadableStream<Uint8Array>) => {
+      for await (const chunk of stream) chunks.push(chunk);
+    };
+    await Promise.all([keep(child.stdout), keep(child.stderr)]);
+    const { success } = await child.status;
+    this.#children.delete(child);
+    // All of it at once, so that no other file's output comes in between.
+    const text = new TextDecoder().decode(concat(chunks));
+    console.log(withoutCounts(text).trim() + "\n");
+    this.results.push({ file, success, counts: readCounts(text) });
+  }
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(chunks.reduce((n, { length }) => n + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}
+
+/** Why a file has to have the machine for itself, undefined if it need not. */
+export function aloneBecause(text: string): string | undefined {
+  return /^(?:\/\/| \*) Runs alone: (.+)$/m.exec(text)?.[1];
+}
+
+/**
+ * Whether a file starts compiled programs. These are begun with, since the last
+ * ones to run should be short.
+ */
+function isLong(text: string): boolean {
+  return /harness\/(\w+_suite|binary|serving|both_ways)\.ts"/.test(text);
+}
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * Runs one command line.
+ *
+ * @returns the exit code: 0, or 1 after a failed test
+ */
+async function main(argv: string[], scratch: string): Promise<number> {
+  const begin = Date.now();
+  const order = await parse(argv);
+  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
+  const flags = await stdFlags(std, scratch);
+  const skipped = `${scratch}/skipped`;
+  await Deno.writeTextFile(skipped, "");
+
+  const run = new Run(order, flags, skipped);
+  for (const signal of Object.keys(SIGNALS) as (keyof typeof SIGNALS)[]) {
+    Deno.addSignalListener(signal, () => run.end(signal));
+  }
+  const check = await deno(["check", ...flags, ...order.files]);
+  if (!check.success) {
+    console.error(check.output.trimEnd());
+    return 1;
+  }
+  const texts = new Map<string, string>();
+  for (const file of order.files) {
+    texts.set(file, await Deno.readTextFile(file));
+  }
+  const chosen = (is: (text: string) => boolean) =>
+    order.files.filter((file) => is(texts.get(file)!));
+  const together = (text: string) => aloneBecause(text) === undefined;
+  await run.all([
+    ...chosen((text) => together(text) && isLong(text)),
+    ...chosen((text) => together(text) && !isLong(text)),
+  ], navigator.hardwareConcurrency);
+  await run.all(chosen((text) => !together(text)), 1);
+
+  const failed = run.results.filter(({ success }) => !success);
+  for (const { file } of failed) {
+    console.log(`FAILED in ${relative(fromFileUrl(ROOT), file)}`);
+  }
+  const counts = run.results.reduce(
+    (sum, { counts }) => addCounts(sum, counts ?? NO_COUNTS),
+    NO_COUNTS,
+  );
+  const seconds = Math.round((Date.now() - begin) / 1000);
+  const success = failed.length === 0 && run.signal === undefined;
+  console.log(describeCounts(counts, success, seconds));
+  const tests = decodeSkipped(await Deno.readTextFile(skipped))
+    .filter(({ name }) => matchesFilter(name, order.filter));
+  const line = describeSkipped(tests);
+  if (line !== undefined) console.log(line);
+  if (run.signal !== undefined) {
+    return 128 + SIGNALS[run.signal as keyof typeof SIGNALS];
+  }
+  return success ? 0 : 1;
+}
+
+if (import.meta.main) {
+  let code: number;
+  let scratch: string | undefined;
+  try {
+    scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+    code = await main(Deno.args, scratch);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    console.error(`greylist test: ${error.message}`);
+    code = error instanceof Stop ? error.code : EXIT.temporary;
+  } finally {
+    if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
+  }
+  Deno.exit(code);
+}

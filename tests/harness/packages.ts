@@ -1,0 +1,71 @@
+/**
+ * The Debian packages of the programs that tests start. `.ci/run` installs all
+ * of them, and a skipped test names those that it lacks.
+ *
+ * Run as a program, it prints the packages for `.ci/run`, one a line: `install
+ * NAME`, or `unpack NAME` if Debian does not let the package be installed beside
+ * the others.
+ *
+ * @module
+ */
+
+/** What `apt-get install` can add to one machine together. */
+const INSTALLED: Readonly<Record<string, readonly string[]>> = {
+  "bsdutils": ["script"],
+  "chromium": ["chromium"],
+  "coreutils": ["env", "id", "timeout", "true"],
+  "dash": ["sh"],
+  "daemontools": ["multilog", "setuidgid", "softlimit", "tai64nlocal"],
+  "e2fsprogs": ["mkfs.ext2"],
+  "exim4-daemon-light": ["exim4"],
+  "faketime": ["faketime"],
+  "libc-bin": ["getent"],
+  "mount": ["losetup", "mount", "umount"],
+  // /etc/services, for the names of ports.
+  "netbase": [],
+  "netcat-openbsd": ["nc"],
+  "openbsd-inetd": ["inetd"],
+  "openssl": ["openssl"],
+  "perl-base": ["perl"],
+  "procps": ["ps"],
+  "strace": ["strace"],
+  "swaks": ["swaks"],
+  "systemd": ["systemd-socket-activate"],
+  "ucspi-tcp-ipv6": ["rblsmtpd", "tcprules", "tcpserver"],
+  "unbound": ["unbound"],
+  "util-linux": ["flock", "nsenter", "prlimit", "setpriv", "unshare"],
+};
+
+/** What conflicts with one of those, or with another of these. */
+const UNPACKED: Readonly<Record<string, readonly string[]>> = {
+  "opensmtpd": ["smtpctl"],
+  "postfix": ["postfix"],
+  "ucspi-tcp": ["tcpserver4"],
+  "xinetd": ["xinetd"],
+};
+
+/** Where a program can be had. */
+export interface Origin {
+  readonly package: string;
+  /** Whether the package is unpacked instead of being installed. */
+  readonly unpacked: boolean;
+}
+
+/**
+ * The package of a program.
+ *
+ * @throws {Error} if no package here has it
+ */
+export function packageOf(program: string): Origin {
+  for (const unpacked of [false, true]) {
+    const table = Object.entries(unpacked ? UNPACKED : INSTALLED);
+    const found = table.find(([, programs]) => programs.includes(program));
+    if (found !== undefined) return { package: found[0], unpacked };
+  }
+  throw new Error(`${program}: in no package of tests/harness/packages.ts`);
+}
+
+if (import.meta.main) {
+  for (const name of Object.keys(INSTALLED)) console.log(`install ${name}`);
+  for (const name of Object.keys(UNPACKED)) console.log(`unpack ${name}`);
+}
