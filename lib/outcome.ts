@@ -68,7 +68,7 @@ export function refusalOf(
  */
 export function warnOfOpenDirectory(dir: string, log: Logger): void {
   try {
-    const state = stateOf(dir, 0);
+    const state = stateOf(dir, "follow");
     if (state === undefined || (state.mode & 0o002) === 0) return;
   } catch {
     // The entry could be made: that counts, and the client is to hear the same.

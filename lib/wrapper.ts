@@ -17,9 +17,9 @@ import type { ResolvedConfig } from "./config.ts";
 import { isPruningDue } from "./store/bookmark.ts";
 import { variable } from "./system/environment.ts";
 import { EXIT } from "./exit.ts";
-import { handOver } from "./system/handover.ts";
 import { silence } from "./system/descriptor.ts";
-import { ignoreFileSizeSignal } from "./system/process.ts";
+import { exec } from "./system/process.ts";
+import { ignoreFileSizeSignal } from "./system/signals.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import { type Logger, openLog, reachesClient } from "./log/targets.ts";
 import { formatLine, quote } from "./log/line.ts";
@@ -232,7 +232,7 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
   // rblsmtpd runs no program where RBLSMTPD says something. If ever it did,
   // `false` would let no mail in.
   const seconds = String(Math.ceil(idleTimeout));
-  return handOver(["rblsmtpd", "-t", seconds, "false"], {
+  return exec(["rblsmtpd", "-t", seconds, "false"], {
     ...next.variables,
     // A hyphen in front would make it 553 (rblsmtpd(1)); the code stands there.
     RBLSMTPD: `${refusal.status} ${cutText(refusal.text)}`,
@@ -241,7 +241,7 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
 
 function become({ program, variables, restore }: Next, log: Logger): number {
   restore();
-  const error = handOver(program, variables);
+  const error = exec(program, variables);
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
   refuseInBanner(PROBLEM, LAST_REPLY);

@@ -5,24 +5,18 @@
  */
 
 import { FACILITIES, type ResolvedConfig } from "../config.ts";
-import { sendDatagram } from "../system/socket.ts";
+import { descriptorsFor } from "../serve/descriptors.ts";
+import { sendDatagram } from "../system/datagram.ts";
+import { readRegularFile } from "../system/file.ts";
+import { descriptorLimit, memoryLimits } from "../system/resource_limit.ts";
 import { Listing } from "../store/listing.ts";
 import { reachesClient, syslogMessage } from "../log/targets.ts";
 import { quote } from "../log/line.ts";
 import { greetingName } from "../smtp/refusal.ts";
-import { readRegularFile } from "../system/regular_file.ts";
 import { searchFile } from "../whitelist/file.ts";
-import {
-  F_OK,
-  findProgram,
-  mayAccess,
-  memoryLimits,
-  W_OK,
-  workAs,
-  X_OK,
-} from "./account.ts";
+import { findProgram, mayAccess } from "../system/access.ts";
+import { workAs } from "./account.ts";
 import type { ServeConfig } from "../serve/config.ts";
-import { descriptorLimit, descriptorsFor } from "../system/descriptor_limit.ts";
 import { findGroup, findUser, userId } from "../system/user.ts";
 import { encode } from "../system/utf8.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
@@ -105,7 +99,7 @@ function baseDirectory(dir: string): Finding[] {
   if (mode & 0o002) {
     return [{ fix: `${what}: anybody can write there: chmod 0700` }];
   }
-  if (!mayAccess(dir, W_OK | X_OK)) {
+  if (!mayAccess(dir, "write", "execute")) {
     return [{
       fix: `${what}: not writable for uid ${userId()}: chown it to the user ` +
         "that greylist runs as",
@@ -180,8 +174,11 @@ function log({ target, facility }: ResolvedConfig["log"]): Finding {
 
 function logFile(path: string): Finding {
   const dir = path.slice(0, path.lastIndexOf("/")) || "/";
-  const there = mayAccess(path, F_OK);
-  if (!mayAccess(there ? path : dir, there ? W_OK : W_OK | X_OK)) {
+  const there = mayAccess(path, "exist");
+  const writable = there
+    ? mayAccess(path, "write")
+    : mayAccess(dir, "write", "execute");
+  if (!writable) {
     return { fix: `log file ${path}: not writable for uid ${userId()}` };
   }
   if (there && !mayBeLog(Deno.statSync(path))) {

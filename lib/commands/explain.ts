@@ -13,7 +13,7 @@ import {
 import { isHostPattern, type ResolvedConfig } from "../config.ts";
 import { Listing } from "../store/listing.ts";
 import { type Entry, judge, type Verdict } from "../store/policy.ts";
-import { readRegularFile } from "../system/regular_file.ts";
+import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
 import { entryName, Store } from "../store/store.ts";
 import { findExemption } from "../whitelist/exemption.ts";

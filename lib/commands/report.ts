@@ -165,7 +165,7 @@ async function look(name: string): Promise<Log> {
   const { info, handle } = name === "-"
     ? { info: undefined, handle: standardInput }
     : openInput(name);
-  const regular = info?.kind === "file";
+  const regular = info?.isFile === true;
   const written = regular ? info.mtime : Date.now() / 1000;
 
   const buffer = new Uint8Array(PIECE / 4);
@@ -195,7 +195,6 @@ async function look(name: string): Promise<Log> {
 
 const standardInput: Handle = {
   read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
-  write() {},
   close() {},
 };
 

@@ -4,26 +4,21 @@
  * @module
  */
 
-import { ignoreFileSizeSignal } from "../system/process.ts";
-import { type SocketName } from "../system/socket.ts";
-import { openLog } from "../log/targets.ts";
-import { formatLine, quote } from "../log/line.ts";
-import { type Abi, abiOf } from "../system/abi.ts";
-import type { ServeConfig } from "../serve/config.ts";
+import { descriptorsFor, RESERVE } from "../serve/descriptors.ts";
+import { canWatchChildren } from "../system/child.ts";
+import { type Abi, abiOf } from "../system/constants.ts";
+import { Epoll } from "../system/epoll.ts";
+import { isNoSuchFamily, listenOn } from "../system/listener.ts";
 import {
   descriptorLimit,
-  descriptorsFor,
   raised,
-  RESERVE,
   setDescriptorLimit,
-} from "../system/descriptor_limit.ts";
-import { canWatch } from "../serve/end.ts";
-import {
-  formatSocketName,
-  isNoSuchFamily,
-  listenOn,
-  Poll,
-} from "../system/kernel.ts";
+} from "../system/resource_limit.ts";
+import { ignoreFileSizeSignal } from "../system/signals.ts";
+import { formatSocketName, type SocketName } from "../system/socket.ts";
+import { openLog } from "../log/targets.ts";
+import { formatLine, quote } from "../log/line.ts";
+import type { ServeConfig } from "../serve/config.ts";
 import { parsePlace, type Place } from "../serve/place.ts";
 import { Reception } from "../serve/reception.ts";
 import { Server } from "../serve/server.ts";
@@ -36,7 +31,7 @@ import {
   groupId,
   userId,
 } from "../system/user.ts";
-import { findProgram } from "./account.ts";
+import { findProgram } from "../system/access.ts";
 import {
   type Command,
   EXIT,
@@ -136,7 +131,7 @@ async function serve(
   setDescriptorLimit(limit);
   const found = findProgram(program[0]);
   spawner.found = found;
-  const poll = new Poll(abi);
+  const poll = new Epoll(abi);
   const reception = new Reception({
     config,
     serve,
@@ -155,7 +150,7 @@ async function serve(
   });
   // Before Linux 5.3, and where a container forbids the call, a signal has to
   // tell that programs have ended.
-  if (!canWatch()) Deno.addSignalListener("SIGCHLD", () => poll.wake());
+  if (!canWatchChildren()) Deno.addSignalListener("SIGCHLD", () => poll.wake());
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
   if (found === undefined) {

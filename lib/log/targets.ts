@@ -10,8 +10,8 @@ import { FileHandler } from "@std/log/file-handler";
 import { LogLevels } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
 import { FACILITIES, type ResolvedConfig } from "../config.ts";
+import { sendDatagram } from "../system/datagram.ts";
 import { poll, POLLOUT } from "../system/descriptor.ts";
-import { sendDatagram } from "../system/socket.ts";
 import { quote } from "./line.ts";
 import { encode } from "../system/utf8.ts";
 

@@ -6,11 +6,12 @@
  */
 
 import type { Dialogue } from "../smtp/dialogue.ts";
+import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
+import type { Epoll } from "../system/epoll.ts";
+import { receive, send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
-import { C } from "../system/abi.ts";
 import { Deadlines } from "./deadlines.ts";
-import { endSending, type Poll, receive, send } from "../system/kernel.ts";
 
 /** How long a client has to hang up after the last reply, in milliseconds. */
 const FAREWELL = 2000;
@@ -46,13 +47,13 @@ export interface Patience {
 
 /** All deferred clients, by their descriptor. Times are milliseconds. */
 export class Deferrals {
-  readonly #poll: Poll;
+  readonly #poll: Epoll;
   readonly #clients = new Map<number, Client>();
   readonly #idle: Deadlines;
   readonly #session: Deadlines;
   readonly #farewell = new Deadlines(FAREWELL);
 
-  constructor(poll: Poll, { idleTimeout, sessionTimeout }: Patience) {
+  constructor(poll: Epoll, { idleTimeout, sessionTimeout }: Patience) {
     this.#poll = poll;
     this.#idle = new Deadlines(idleTimeout * 1000);
     this.#session = new Deadlines(sessionTimeout * 1000);
@@ -182,7 +183,7 @@ export class Deferrals {
     client.leaving = true;
     client.unsent = NOTHING;
     client.said();
-    endSending(fd);
+    shutdownWriting(fd);
     this.#farewell.start(fd, now);
     this.#watch(client, C.EPOLLIN);
   }

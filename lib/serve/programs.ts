@@ -5,12 +5,16 @@
  * @module
  */
 
+import {
+  type ExitStatus,
+  takeExitStatus,
+  watchChild,
+} from "../system/child.ts";
+import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
+import type { Epoll } from "../system/epoll.ts";
 import { LibcError } from "../system/libc.ts";
-import { C } from "../system/abi.ts";
 import { Deadlines } from "./deadlines.ts";
-import { type Ended, endOf, watchProcess } from "./end.ts";
-import type { Poll } from "../system/kernel.ts";
 import type { Done, Variables } from "../system/spawn.ts";
 
 /** A client that is to get a program. */
@@ -23,7 +27,7 @@ export interface Job {
   /** It cannot be started; the connection is the caller's again. */
   failed(error: LibcError): void;
   /** Called when the program has ended. */
-  ended(how: Ended): void;
+  ended(how: ExitStatus): void;
   /** Waited in vain: the connection is the caller's again. */
   waited(): void;
   /** The client hung up while it waited; the connection is closed. */
@@ -53,7 +57,7 @@ const STARTS = 256;
 
 /** The programs that run and the clients that wait. Times are milliseconds. */
 export class Programs {
-  readonly #poll: Poll;
+  readonly #poll: Epoll;
   readonly #starter: Starter;
   readonly #limit: number;
   #starting = 0;
@@ -69,7 +73,7 @@ export class Programs {
    * @param limit how many run at once
    * @param patience how long a client waits for a place, in milliseconds
    */
-  constructor(poll: Poll, starter: Starter, limit: number, patience: number) {
+  constructor(poll: Epoll, starter: Starter, limit: number, patience: number) {
     this.#poll = poll;
     this.#starter = starter;
     this.#limit = limit;
@@ -136,7 +140,7 @@ export class Programs {
   /** @returns undefined where that is not possible: its end is noticed later */
   #watch(pid: number): number | undefined {
     try {
-      const fd = watchProcess(pid);
+      const fd = watchChild(pid);
       this.#watches.set(fd, pid);
       this.#poll.add(fd, C.EPOLLIN);
       return fd;
@@ -150,7 +154,7 @@ export class Programs {
   ready(fd: number): void {
     const pid = this.#watches.get(fd);
     if (pid !== undefined) {
-      this.#ended(endOf(pid));
+      this.#ended(takeExitStatus(pid));
       return;
     }
     const job = this.#take(fd);
@@ -159,7 +163,7 @@ export class Programs {
     job.left();
   }
 
-  #ended(how: Ended | undefined): void {
+  #ended(how: ExitStatus | undefined): void {
     const running = how && this.#running.get(how.pid);
     if (running === undefined) return;
     const { job, watch } = running;
@@ -208,8 +212,8 @@ export class Programs {
    * started: of those that fail the C library wants to know itself.
    */
   #collect(): void {
-    let how: Ended | undefined;
-    while (this.#starting === 0 && (how = endOf(-1)) !== undefined) {
+    let how: ExitStatus | undefined;
+    while (this.#starting === 0 && (how = takeExitStatus(-1)) !== undefined) {
       this.#ended(how);
     }
   }

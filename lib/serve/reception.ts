@@ -15,7 +15,11 @@ import {
 import type { ResolvedConfig } from "../config.ts";
 import { Dialogue } from "../smtp/dialogue.ts";
 import { variable } from "../system/environment.ts";
+import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
+import type { Epoll } from "../system/epoll.ts";
+import { readRegularFile } from "../system/file.ts";
+import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
 import type { Logger } from "../log/targets.ts";
 import { formatLine, quote } from "../log/line.ts";
@@ -36,14 +40,11 @@ import {
   type Refusal,
   toldIn,
 } from "../smtp/refusal.ts";
-import { readRegularFile } from "../system/regular_file.ts";
 import { Store } from "../store/store.ts";
 import { findExemption } from "../whitelist/exemption.ts";
 import type { ServeConfig } from "./config.ts";
 import { Announcement, Deferrals } from "./deferrals.ts";
-import type { Ended } from "./end.ts";
 import { tcpEnvironment } from "./environment.ts";
-import type { Accepted, Poll } from "../system/kernel.ts";
 import { hostOf } from "./names.ts";
 import { Programs, type Starter } from "./programs.ts";
 import { admit } from "./rules.ts";
@@ -53,7 +54,7 @@ import { Whitelists } from "./whitelists.ts";
 export interface Setup {
   readonly config: ResolvedConfig;
   readonly serve: ServeConfig;
-  readonly poll: Poll;
+  readonly poll: Epoll;
   /** What is started, as the log names it. */
   readonly program: string;
   readonly starter: Starter;
@@ -320,7 +321,7 @@ export class Reception {
         this.#log.error(formatLine("defer", line));
         this.#announce(fd, PROBLEM);
       },
-      ended: (how: Ended) => {
+      ended: (how: ExitStatus) => {
         ended();
         const { pid, code, signal } = how;
         this.#log.info(formatLine("end", { ...who, pid, code, signal }));

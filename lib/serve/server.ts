@@ -7,18 +7,19 @@
 
 import { isPruningDue } from "../store/bookmark.ts";
 import type { ResolvedConfig } from "../config.ts";
+import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
+import type { Epoll } from "../system/epoll.ts";
+import { accept } from "../system/listener.ts";
 import { formatLine, quote } from "../log/line.ts";
 import { trouble } from "../outcome.ts";
 import { pruneSome } from "../store/prune.ts";
-import { C } from "../system/abi.ts";
-import { accept, type Poll } from "../system/kernel.ts";
 import type { Reception } from "./reception.ts";
 
 /** What a server works with. */
 export interface Setup {
   readonly config: ResolvedConfig;
-  readonly poll: Poll;
+  readonly poll: Epoll;
   readonly reception: Reception;
   /** Descriptors of the sockets that listen. */
   readonly listeners: readonly number[];

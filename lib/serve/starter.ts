@@ -6,10 +6,7 @@
  */
 
 import type { LibcError } from "../system/libc.ts";
-import {
-  type DescriptorLimit,
-  setDescriptorLimit,
-} from "../system/descriptor_limit.ts";
+import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
 import type { Starter } from "./programs.ts";
 import type { Spawner } from "../system/spawn.ts";
 
@@ -23,8 +20,8 @@ import type { Spawner } from "../system/spawn.ts";
  */
 export function starterOf(
   spawner: Spawner,
-  before: DescriptorLimit,
-  now: DescriptorLimit,
+  before: Limit,
+  now: Limit,
 ): Starter {
   if (before.soft === now.soft) {
     return {

@@ -7,8 +7,8 @@
 
 import type { Dialogue } from "./dialogue.ts";
 import { poll, POLLIN, POLLOUT } from "../system/descriptor.ts";
-import { endAfter } from "../system/process.ts";
-import { shutdownWriting } from "../system/socket.ts";
+import { endAfter } from "../system/signals.ts";
+import { shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 
 /** What is said. */

@@ -10,7 +10,7 @@ import { Dialogue, type DialogueOptions } from "./dialogue.ts";
 import { cutText } from "./reply_text.ts";
 import { escapeValue } from "../log/line.ts";
 import type { Environment } from "../peer.ts";
-import { readRegularFile } from "../system/regular_file.ts";
+import { readRegularFile } from "../system/file.ts";
 
 /** What a client is told; the code is 451 where it may speak first, else 421. */
 export interface Refusal {

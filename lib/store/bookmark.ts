@@ -6,26 +6,18 @@
  * @module
  */
 
-import { close, openOrMake, touch, truncate } from "../system/descriptor.ts";
-import { lazily } from "../system/lazily.ts";
-import { check, isErrno, LIBC } from "../system/libc.ts";
-import { AT_SYMLINK_NOFOLLOW, stateOf } from "../system/statx.ts";
-import { StoreError } from "./store.ts";
+import { close } from "../system/descriptor.ts";
+import {
+  lock,
+  openOrCreate,
+  readStart,
+  rewrite,
+  touch,
+  truncate,
+} from "../system/file.ts";
+import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
-
-const LOCK_EX_NB = 2 | 4;
-const EWOULDBLOCK = 11;
-
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int flock(int fd, int operation);
-    flock: { parameters: ["i32", "i32"], result: "i32" },
-    // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
-    pread: { parameters: ["i32", "buffer", "u64", "i64"], result: "i64" },
-    // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
-    pwrite: { parameters: ["i32", "buffer", "u64", "i64"], result: "i64" },
-  }).symbols
-);
+import { StoreError } from "./store.ts";
 
 function pathIn(dir: string): string {
   return `${dir}/.prune`;
@@ -44,7 +36,7 @@ function failure(path: string, error: unknown): StoreError {
 export function isPruningDue(dir: string, every: number): boolean {
   if (every === 0) return false;
   try {
-    const state = stateOf(pathIn(dir), AT_SYMLINK_NOFOLLOW);
+    const state = stateOf(pathIn(dir), "keep");
     if (state === undefined) return true;
     const age = Date.now() / 1000 - state.mtime;
     // A clock that went back must not put it off for ever.
@@ -77,17 +69,16 @@ export class Bookmark {
     const path = pathIn(dir);
     let fd: number | undefined;
     try {
-      fd = openOrMake(path);
-      const { flock, pread } = libc();
-      check("flock", flock(fd, LOCK_EX_NB));
-      const bytes = new Uint8Array(32);
-      const length = Number(check("pread", pread(fd, bytes, 32n, 0n)));
-      const text = new TextDecoder().decode(bytes.subarray(0, length));
+      fd = openOrCreate(path);
+      if (!lock(fd)) {
+        close(fd);
+        return undefined;
+      }
+      const text = new TextDecoder().decode(readStart(fd, 32));
       const position = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
       return new Bookmark(path, fd, position);
     } catch (error) {
       if (fd !== undefined) close(fd);
-      if (isErrno(error, EWOULDBLOCK)) return undefined;
       throw failure(path, error);
     }
   }
@@ -100,13 +91,11 @@ export class Bookmark {
    */
   leave(position: bigint): void {
     try {
-      truncate(this.#fd, 0);
       if (position === 0n) {
+        truncate(this.#fd, 0);
         touch(this.#fd);
       } else {
-        const bytes = encode(`${position}`);
-        const length = BigInt(bytes.length);
-        check("pwrite", libc().pwrite(this.#fd, bytes, length, 0n));
+        rewrite(this.#fd, encode(`${position}`));
       }
     } catch (error) {
       throw failure(this.#path, error);

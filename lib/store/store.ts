@@ -12,16 +12,17 @@ import {
   parseNetwork,
   width,
 } from "../address.ts";
+import { close } from "../system/descriptor.ts";
 import {
-  close,
   openForWriting,
-  openOrMake,
+  openOrCreate,
   touch,
   truncate,
-} from "../system/descriptor.ts";
-import { EEXIST, EFBIG, isErrno } from "../system/libc.ts";
+} from "../system/file.ts";
+import { E } from "../system/constants.ts";
+import { isErrno } from "../system/libc.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
-import { AT_SYMLINK_NOFOLLOW, type State, stateOf } from "../system/statx.ts";
+import { type State, stateOf } from "../system/statx.ts";
 
 /** The database is not usable; the message is one line with the path. */
 export class StoreError extends Error {
@@ -78,7 +79,7 @@ export class Store {
     const path = this.#path(network);
     let state: State | undefined;
     try {
-      state = stateOf(path, AT_SYMLINK_NOFOLLOW);
+      state = stateOf(path, "keep");
     } catch (error) {
       throw wrap(path, error);
     }
@@ -112,7 +113,7 @@ export class Store {
       close(openForWriting(path, "new"));
       return true;
     } catch (error) {
-      if (isErrno(error, EEXIST)) return false;
+      if (isErrno(error, E.EEXIST)) return false;
       throw wrap(path, error);
     }
   }
@@ -123,7 +124,7 @@ export class Store {
     try {
       // Made where it is missing: an entry that `prune` took away between look
       // and write would make a client that has waited start again.
-      const fd = openOrMake(path);
+      const fd = openOrCreate(path);
       try {
         switch (verdict.write) {
           case "touch":
@@ -156,7 +157,7 @@ function grow(fd: number, accepted: number, entry: Entry | undefined): void {
     // At a file size limit the count stands still; a pass that is not written
     // down would make the client wait again.
     const known = (entry?.accepted ?? 0) > 0;
-    if (!known || !isErrno(error, EFBIG)) throw error;
+    if (!known || !isErrno(error, E.EFBIG)) throw error;
     touch(fd);
   }
 }

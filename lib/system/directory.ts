@@ -5,62 +5,44 @@
  * @module
  */
 
-import { lazily } from "./lazily.ts";
-import { check, cString, ENOENT, errno, LIBC, LibcError } from "./libc.ts";
+import { C, E } from "./constants.ts";
+import { close, open } from "./descriptor.ts";
+import { check, errno, fromLibc, LibcError } from "./libc.ts";
 import {
-  AT_SYMLINK_NOFOLLOW,
   BTIME,
   MASK,
   MODE,
   MTIME,
-  S_IFMT,
-  S_IFREG,
   SIZE,
-  STATX_BASIC_STATS,
-  STATX_BTIME,
+  STATX,
   STATX_WORDS,
   time,
   wide,
 } from "./statx.ts";
 
-const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
-const O_CLOEXEC = 0o2000000;
-const SEEK_SET = 0;
+const libc = fromLibc({
+  // off_t lseek(int fd, off_t offset, int whence);
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  // ssize_t getdents64(int fd, void *dirp, size_t count);
+  getdents64: { parameters: ["i32", "buffer", "u64"], result: "i64" },
+  // int unlinkat(int dirfd, const char *pathname, int flags);
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  ...STATX,
+});
 
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int open(const char *pathname, int flags);
-    open: { parameters: ["buffer", "i32"], result: "i32" },
-    // int close(int fd);
-    close: { parameters: ["i32"], result: "i32" },
-    // off_t lseek(int fd, off_t offset, int whence);
-    lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
-    // ssize_t getdents64(int fd, void *dirp, size_t count);
-    getdents64: { parameters: ["i32", "buffer", "u64"], result: "i64" },
-    // int statx(int dirfd, const char *pathname, int flags, unsigned int mask,
-    //           struct statx *statxbuf);
-    statx: {
-      parameters: ["i32", "buffer", "i32", "u32", "buffer"],
-      result: "i32",
-    },
-    // int unlinkat(int dirfd, const char *pathname, int flags);
-    unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-  }).symbols
-);
-
-/** What is told of the names in a directory. */
+/** What {@linkcode Directory.visit} calls for the names in a directory. */
 export interface Visitor {
   /**
-   * Whether a name is to be looked at. Its characters are the name's bytes,
-   * where these are ASCII.
+   * Decides whether the file of a name is looked at. In the name, each character
+   * stands for one byte.
    */
   wanted(name: string): boolean;
   /**
-   * There is a regular file.
+   * Called for a regular file.
    *
    * @param mtime seconds since 1970
-   * @param birth the same, undefined where the file system does not keep it
-   * @returns whether to stop here
+   * @param birth the same, undefined if the file system does not keep it
+   * @returns true to stop here
    */
   file(
     name: string,
@@ -68,13 +50,13 @@ export interface Visitor {
     mtime: number,
     birth: number | undefined,
   ): boolean;
-  /** There is something else; a symbolic link is not followed. */
+  /** Called for anything else; a symbolic link is not followed. */
   other(): void;
-  /** It cannot be looked at. What this throws is thrown. */
+  /** Called for a file that cannot be looked at. What this throws is thrown. */
   failed(error: LibcError): void;
 }
 
-/** An open directory, and a place in it. */
+/** An open directory, and a position in it. */
 export class Directory {
   readonly #fd: number;
   readonly #libc = libc();
@@ -84,40 +66,39 @@ export class Directory {
   readonly #lengths = new Uint16Array(this.#records.buffer);
   #text = "";
   #filled = 0;
-  /** Where the record of the current name is, and that of the next one. */
+  /** The offsets of the current name's record and of the next one. */
   #at = 0;
   #after = 0;
   readonly #state = new Uint32Array(STATX_WORDS);
   readonly #stateBytes = new Uint8Array(this.#state.buffer);
 
-  /** @throws {LibcError} where it cannot be opened */
+  /** @throws {LibcError} if it cannot be opened */
   constructor(path: string) {
-    const flags = O_DIRECTORY | O_CLOEXEC;
-    this.#fd = check("open", libc().open(cString(path), flags));
+    this.#fd = open(path, C.O_DIRECTORY);
   }
 
-  /** Closes it. */
+  /** Closes the directory. */
   close(): void {
-    this.#libc.close(this.#fd);
+    close(this.#fd);
   }
 
   /**
-   * Goes to a place in it.
+   * Goes to a position.
    *
    * @param position 0 for the beginning, or a {@linkcode position} from before
    * @throws {LibcError}
    */
   seek(position: bigint): void {
-    check("lseek", this.#libc.lseek(this.#fd, position, SEEK_SET));
+    check("lseek", this.#libc.lseek(this.#fd, position, C.SEEK_SET));
     this.#filled = this.#after = 0;
   }
 
-  /** Where the name behind the current one is. */
+  /** The position behind the current name. */
   get position(): bigint {
     return new DataView(this.#records.buffer).getBigInt64(this.#at + 8, true);
   }
 
-  /** The current name, whatever it is made of. */
+  /** The current name; bytes that are not UTF-8 become U+FFFD. */
   get name(): string {
     const start = this.#at + 19;
     const end = this.#records.indexOf(0, start);
@@ -126,19 +107,21 @@ export class Directory {
 
   /**
    * Goes through the names from here on, in the directory's own order; `.` and
-   * `..` are among them. The one that is told of is the current one. Names may
-   * be removed meanwhile.
+   * `..` are among them. The current name is the one that the visitor is called
+   * for. Names may be removed meanwhile.
    *
-   * A million go through here under an interpreter (V8's --lite-mode), so there
-   * is no object and no call that a name could do without.
+   * A million names pass here under an interpreter (V8's --lite-mode), so the
+   * loop makes no object and no call that is not needed.
    *
-   * @throws {LibcError} where the directory cannot be read
+   * @throws {LibcError} if the directory cannot be read
    */
   visit({ wanted, file, other, failed }: Visitor): void {
     const { statx } = this.#libc;
     const fd = this.#fd, records = this.#records, lengths = this.#lengths;
     const state = this.#state, bytes = this.#stateBytes;
-    const flags = AT_SYMLINK_NOFOLLOW, mask = STATX_BASIC_STATS | STATX_BTIME;
+    const flags = C.AT_SYMLINK_NOFOLLOW, withBirth = C.STATX_BTIME;
+    const mask = C.STATX_BASIC_STATS | withBirth;
+    const typeMask = C.S_IFMT, regular = C.S_IFREG;
     while (this.#after < this.#filled || this.#read()) {
       const text = this.#text, filled = this.#filled;
       let next = this.#after;
@@ -152,14 +135,14 @@ export class Directory {
         if (statx(fd, path, flags, mask, bytes) === -1) {
           const error = missingOr("statx");
           if (error !== undefined) failed(error);
-        } else if ((state[MODE] & S_IFMT) !== S_IFREG) {
+        } else if ((state[MODE] & typeMask) !== regular) {
           other();
         } else {
           const size = state[SIZE + 1] === 0 ? state[SIZE] : wide(state, SIZE);
           const mtime = state[MTIME + 1] === 0
             ? state[MTIME] + state[MTIME + 2] / 1e9
             : time(state, MTIME);
-          const birth = (state[MASK] & STATX_BTIME) === 0
+          const birth = (state[MASK] & withBirth) === 0
             ? undefined
             : state[BTIME + 1] === 0
             ? state[BTIME] + state[BTIME + 2] / 1e9
@@ -175,7 +158,7 @@ export class Directory {
     const filled = this.#libc.getdents64(this.#fd, this.#records, length);
     this.#filled = Number(check("getdents64", filled));
     this.#after = 0;
-    // A byte a character, so that places in the text are places in the buffer.
+    // One character a byte, so that offsets in the text hold in the buffer.
     this.#text = new TextDecoder("latin1").decode(
       this.#records.subarray(0, this.#filled),
     );
@@ -185,7 +168,7 @@ export class Directory {
   /**
    * Removes the file under the current name.
    *
-   * @returns false where somebody else was faster
+   * @returns false if another process was faster
    * @throws {LibcError}
    */
   remove(): boolean {
@@ -197,8 +180,8 @@ export class Directory {
   }
 }
 
-/** Why a call failed, undefined where there is nothing of that name. */
+/** Why a call failed, undefined if there is no file of that name. */
 function missingOr(call: string): LibcError | undefined {
   const code = errno();
-  return code === ENOENT ? undefined : new LibcError(call, code);
+  return code === E.ENOENT ? undefined : new LibcError(call, code);
 }

@@ -1,11 +1,12 @@
 /**
- * The C library, for what Deno has no function for: how its functions are found
- * and called, and how their errors are told.
+ * The one way into the C library, for what Deno has no function for: how its
+ * functions are opened, how text and pointers are passed, how errors are
+ * reported.
  *
  * @module
  */
 
-import { lazily } from "./lazily.ts";
+import { E } from "./constants.ts";
 import { encode } from "./utf8.ts";
 
 /** The C library as dlopen(3) finds it. */
@@ -20,97 +21,99 @@ export class LibcError extends Error {
   }
 }
 
-/** The errno values that somebody decides by. */
-export const ENOENT = 2;
-
-/** See {@linkcode ENOENT}. */
-export const EEXIST = 17;
-
-/** See {@linkcode ENOENT}. */
-export const EFBIG = 27;
-
-/** A string as C has it. */
+/** A text as a C string. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encode(text + "\0");
 }
 
-/** Where a buffer lies. V8 moves one of less than 128 bytes. */
+/** The address of a buffer. V8 moves a buffer of less than 128 bytes. */
 export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
 /**
- * Strings one behind the other, and where each begins. Never so small that V8
- * would move them; they last as long as `block` is referred to.
+ * C strings in one block of memory, and the address of each. The block is large
+ * enough for V8 not to move it. The addresses hold as long as `block` is
+ * referred to.
  */
 export function cStrings(
   texts: readonly string[],
-): { block: Uint8Array<ArrayBuffer>; places: bigint[] } {
+): { block: Uint8Array<ArrayBuffer>; addresses: bigint[] } {
   const block = cString(texts.join("\0") + "\0".repeat(128));
   const start = addressOf(block);
-  const places: bigint[] = [];
+  const addresses: bigint[] = [];
   let offset = 0;
   for (let i = 0; i < texts.length; i++) {
-    places.push(start + BigInt(offset));
+    addresses.push(start + BigInt(offset));
     offset = block.indexOf(0, offset) + 1;
   }
-  return { block, places };
+  return { block, addresses };
 }
 
-/** Pointers with a null behind them, as argv and envp are. */
+/** Pointers with a null pointer behind them, as argv and envp are. */
 export function pointerTable(
-  places: readonly bigint[],
+  addresses: readonly bigint[],
 ): Uint8Array<ArrayBuffer> {
-  const pointers = BigUint64Array.from([...places, 0n]);
+  const pointers = BigUint64Array.from([...addresses, 0n]);
   return new Uint8Array(pointers.buffer);
 }
 
-/**
- * A last argument that no function looks for. The calling conventions of x86_64
- * and aarch64 put it behind the others, and it is the caller who clears it away.
- *
- * Deno.dlopen has a fast way in compiled for each symbol, which takes a start
- * 0.2 ms, and which the interpreter never uses. For one with a structure among
- * its parameters there is none.
- */
-const UNSEEN = new Uint8Array(1);
-
 type Functions = Readonly<Record<string, Deno.ForeignFunction>>;
 
-function open(functions: Functions) {
-  const symbols: Record<string, Deno.ForeignFunction> = {};
-  for (const name in functions) {
-    const { parameters, result } = functions[name];
-    symbols[name] = { parameters: [...parameters, { struct: ["u8"] }], result };
-  }
-  return Deno.dlopen(LIBC, symbols).symbols;
+/**
+ * Opens functions of the C library when the first of them is called.
+ *
+ * @returns a function that gives them
+ */
+export function fromLibc<const T extends Deno.ForeignLibraryInterface>(
+  types: T,
+): () => Deno.DynamicLibrary<T>["symbols"] {
+  let symbols: Deno.DynamicLibrary<T>["symbols"] | undefined;
+  return () => {
+    if (symbols === undefined) {
+      errnoView();
+      symbols = Deno.dlopen(LIBC, types).symbols;
+    }
+    return symbols;
+  };
 }
 
-type Symbols = ReturnType<typeof open>;
+/**
+ * A last argument that no function reads. The calling conventions of x86_64 and
+ * aarch64 put it behind the others, and the caller removes it.
+ *
+ * For each symbol Deno.dlopen compiles a fast path, which takes 0.2 ms: 2.2 ms
+ * for the eleven functions of a start of 27 ms, and the interpreter never uses
+ * it. A function with a structure among its parameters gets none.
+ */
+const UNREAD = new Uint8Array(1);
 
-/** What is opened when the first of it is called. */
-let waiting: Record<string, Deno.ForeignFunction> = {
-  // int *__errno_location(void);
-  __errno_location: { parameters: [], result: "pointer" },
-};
+type StartSymbols = Deno.DynamicLibrary<Functions>["symbols"];
 
-/** What is open. */
-const opened: Record<string, Symbols[string]> = {};
+/** Functions of {@linkcode fromLibcAtStart} that are not open yet. */
+let declared: Record<string, Deno.ForeignFunction> = {};
 
-function symbol(name: string): Symbols[string] {
+const opened: Record<string, StartSymbols[string]> = {};
+
+function declare(types: Functions): void {
+  for (const name in types) {
+    const { parameters, result } = types[name];
+    declared[name] = {
+      parameters: [...parameters, { struct: ["u8"] }],
+      result,
+    };
+  }
+}
+
+function symbol(name: string): StartSymbols[string] {
   if (!(name in opened)) {
-    Object.assign(opened, open(waiting));
-    waiting = {};
-    errnoPlace();
+    Object.assign(opened, Deno.dlopen(LIBC, declared).symbols);
+    declared = {};
+    // Not behind a call that fails: looking for errno may change it.
+    errnoView();
   }
   return opened[name];
 }
-
-/** Where errno is. Looking for it must not change it. */
-const errnoPlace = lazily(() => {
-  const place = symbol("__errno_location")(UNSEEN);
-  return new Deno.UnsafePointerView(place as Deno.PointerObject);
-});
 
 /** Functions with the types that Deno passes. */
 type Callables<T extends Functions> = {
@@ -118,66 +121,81 @@ type Callables<T extends Functions> = {
 };
 
 /**
- * Functions of the C library that nearly every start calls, a few times each:
- * opening them takes less than Deno.dlopen does, each call more. The first call
- * opens those of all modules, since each opening has its price, and so has each
- * function in it. So one function is one module's.
+ * Functions of the C library that the check of a connection calls, a few times
+ * each. The first call opens those of all modules at once, which takes a start
+ * 0.2 to 0.4 ms less than one Deno.dlopen for each module. A call takes 0.2 us
+ * more than one of a function of {@linkcode fromLibc}.
  */
-export function fromLibc<const T extends Functions>(types: T): Callables<T> {
-  Object.assign(waiting, types);
-  return callables(types, symbol);
-}
-
-/** The same for what few starts call: the first call opens these alone. */
-export function seldomFromLibc<const T extends Functions>(
+export function fromLibcAtStart<const T extends Functions>(
   types: T,
 ): Callables<T> {
-  const symbols = lazily(() => {
-    errnoPlace();
-    return open(types);
-  });
-  return callables(types, (name) => symbols()[name]);
-}
-
-function callables<T extends Functions>(
-  types: T,
-  find: (name: string) => Symbols[string],
-): Callables<T> {
+  declare(types);
   const functions: Record<string, unknown> = {};
   for (const name in types) {
-    functions[name] = (...args: never[]) => find(name)(...args, UNSEEN);
+    functions[name] = (...args: never[]) => symbol(name)(...args, UNREAD);
   }
   return functions as Callables<T>;
 }
 
-const libc = seldomFromLibc({
+declare({
+  // int *__errno_location(void);
+  __errno_location: { parameters: [], result: "pointer" },
+});
+
+let errnoMemory: Deno.UnsafePointerView | undefined;
+
+/** The memory that errno is in. */
+function errnoView(): Deno.UnsafePointerView {
+  if (errnoMemory === undefined) {
+    const location = symbol("__errno_location")(UNREAD);
+    errnoMemory = new Deno.UnsafePointerView(location as Deno.PointerObject);
+  }
+  return errnoMemory;
+}
+
+const libc = fromLibc({
   // char *strerror(int errnum);
   strerror: { parameters: ["i32"], result: "pointer" },
 });
 
 function describe(code: number): string {
-  const text = libc.strerror(code);
+  const text = libc().strerror(code);
   return text === null
     ? `error ${code}`
     : Deno.UnsafePointerView.getCString(text);
 }
 
-/** Whether something failed with this errno. */
+/** Whether an error is a call that failed with this errno. */
 export function isErrno(error: unknown, code: number): boolean {
   return error instanceof LibcError && error.code === code;
 }
 
-/** Why the last call failed; only right after one that did. */
+/** The errno of the last call; it means something only if that call failed. */
 export function errno(): number {
-  return errnoPlace().getInt32();
+  return errnoView().getInt32();
 }
 
 /**
- * The result of a call, which is -1 where it fails.
+ * Gives the result of a call.
  *
- * @throws {LibcError}
+ * @throws {LibcError} if the result is -1
  */
 export function check<T extends number | bigint>(call: string, result: T): T {
   if (result == -1) throw new LibcError(call, errno());
   return result;
+}
+
+const PASSING: readonly number[] = [
+  E.EINTR,
+  E.EIO,
+  E.ENOMEM,
+  E.ENFILE,
+  E.EMFILE,
+  E.ENOSPC,
+  E.EDQUOT,
+];
+
+/** Whether the same call may succeed later without anybody changing anything. */
+export function isPassing({ code }: LibcError): boolean {
+  return PASSING.includes(code);
 }

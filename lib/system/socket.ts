@@ -1,49 +1,32 @@
 /**
- * Who is at the ends of a socket, and what is sent over one.
+ * Sockets, and the addresses and ports of their two ends.
  *
  * @module
  */
 
-import type { Address } from "../address.ts";
-import { close } from "./descriptor.ts";
-import {
-  check,
-  cString,
-  errno,
-  fromLibc,
-  LibcError,
-  seldomFromLibc,
-} from "./libc.ts";
+import { type Address, formatAddress } from "../address.ts";
+import { C } from "./constants.ts";
+import { check, fromLibcAtStart } from "./libc.ts";
 
-// Linux, the same on x86_64 and aarch64 except where it says otherwise.
-const AF_UNIX = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_DGRAM = 2;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
-const SHUT_WR = 1;
-const SOCK_CLOEXEC = 0o2000000;
-
-const libc = fromLibc({
-  // int shutdown(int sockfd, int how);
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
-});
-
-const seldom = seldomFromLibc({
+const libc = fromLibcAtStart({
+  // int socket(int domain, int type, int protocol);
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int getpeername(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  // int socket(int domain, int type, int protocol);
-  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-  // ssize_t sendto(int sockfd, const void *buf, size_t len, int flags,
-  //                const struct sockaddr *dest_addr, socklen_t addrlen);
-  sendto: {
-    parameters: ["i32", "buffer", "u64", "i32", "buffer", "u32"],
-    result: "i64",
-  },
 });
+
+/**
+ * Opens a socket, which is closed on exec.
+ *
+ * @param family C.AF_INET and so on
+ * @param type C.SOCK_STREAM and so on, with C.SOCK_NONBLOCK
+ * @throws {LibcError}
+ */
+export function openSocket(family: number, type: number): number {
+  return check("socket", libc.socket(family, type | C.SOCK_CLOEXEC, 0));
+}
 
 /** One end of a TCP connection. */
 export interface SocketName {
@@ -51,14 +34,14 @@ export interface SocketName {
   readonly port: number;
 }
 
-/** The address and port of a socket's other end, undefined where it has none. */
+/** The remote end of a connected socket, undefined for anything else. */
 export function peerOf(fd: number): SocketName | undefined {
-  return nameOf(seldom.getpeername, fd);
+  return nameOf(libc.getpeername, fd);
 }
 
-/** The address and port of a socket's own end, undefined where it has none. */
+/** The local end of a TCP socket, undefined for anything else. */
 export function localOf(fd: number): SocketName | undefined {
-  return nameOf(seldom.getsockname, fd);
+  return nameOf(libc.getsockname, fd);
 }
 
 type NameCall = (
@@ -78,16 +61,16 @@ function nameOf(call: NameCall, fd: number): SocketName | undefined {
   return readSocketName(new DataView(bytes.buffer));
 }
 
-/** Reads a struct sockaddr_in or sockaddr_in6; undefined where it is neither. */
+/** Reads a struct sockaddr_in or sockaddr_in6; undefined if it is neither. */
 export function readSocketName(view: DataView): SocketName | undefined {
-  // The port and the address are in network order behind a family in host order.
+  // The family is in host order, the port and the address are in network order.
   const family = view.getUint16(0, true);
   const port = view.getUint16(2);
-  if (family === AF_INET) {
+  if (family === C.AF_INET) {
     const value = BigInt(view.getUint32(4));
     return { address: { family: 4, value }, port };
   }
-  if (family !== AF_INET6) return undefined;
+  if (family !== C.AF_INET6) return undefined;
   const high = view.getBigUint64(8);
   const low = view.getBigUint64(16);
   // ::ffff:0:0/96 is IPv4.
@@ -98,35 +81,25 @@ export function readSocketName(view: DataView): SocketName | undefined {
   return { address, port };
 }
 
-/**
- * Says that nothing more will be written to a socket.
- *
- * @returns false where the descriptor is no connected socket
- */
-export function shutdownWriting(fd: number): boolean {
-  return libc.shutdown(fd, SHUT_WR) === 0;
+/** Makes a struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). */
+export function makeSocketName(
+  { address, port }: SocketName,
+): Uint8Array<ArrayBuffer> {
+  const six = address.family === 6;
+  const view = new DataView(new ArrayBuffer(six ? 28 : 16));
+  view.setUint16(0, six ? C.AF_INET6 : C.AF_INET, true);
+  view.setUint16(2, port);
+  if (six) {
+    view.setBigUint64(8, address.value >> 64n);
+    view.setBigUint64(16, address.value & 0xffff_ffff_ffff_ffffn);
+  } else {
+    view.setUint32(4, Number(address.value));
+  }
+  return new Uint8Array(view.buffer);
 }
 
-/**
- * Sends one datagram to a Unix socket, without ever waiting.
- *
- * @throws {LibcError}
- */
-export function sendDatagram(
-  path: string,
-  bytes: Uint8Array<ArrayBuffer>,
-): void {
-  // struct sockaddr_un: the family, then up to 108 bytes of path.
-  const name = cString(path);
-  const address = new Uint8Array(110);
-  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-  address.set(name, 2);
-  const { socket, sendto } = seldom;
-  const fd = check("socket", socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  const length = BigInt(bytes.length);
-  const sent = sendto(fd, bytes, length, flags, address, 2 + name.length);
-  const failed = sent === -1n ? errno() : 0;
-  close(fd);
-  if (failed !== 0) throw new LibcError(`send to ${path}`, failed);
+/** `192.0.2.1:25`, `[2001:db8::1]:25` */
+export function formatSocketName({ address, port }: SocketName): string {
+  const text = formatAddress(address);
+  return address.family === 6 ? `[${text}]:${port}` : `${text}:${port}`;
 }

@@ -1,108 +1,24 @@
 /**
- * Starts PROGRAM on a connection: posix_spawn(3) with the socket as standard
+ * Starts a program on a connection: posix_spawn(3) with the socket as standard
  * input and output, which no function of Deno's can do.
  *
  * @module
  */
 
-import { lazily } from "./lazily.ts";
+import { type Abi, C, E } from "./constants.ts";
+import { type EnvironmentString, environmentStrings } from "./environment.ts";
 import {
   addressOf,
   cString,
   cStrings,
-  ENOENT,
-  LIBC,
   LibcError,
   pointerTable,
 } from "./libc.ts";
-import { type Abi, C } from "./abi.ts";
-
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // extern char **environ;
-    environ: { type: "pointer" },
-    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions);
-    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
-    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
-    //                                      int fd, int newfd);
-    posix_spawn_file_actions_adddup2: {
-      parameters: ["buffer", "i32", "i32"],
-      result: "i32",
-    },
-    // int posix_spawnattr_init(posix_spawnattr_t *attr);
-    posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
-    // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
-    posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" },
-    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *attr,
-    //                                   const sigset_t *sigdefault);
-    posix_spawnattr_setsigdefault: {
-      parameters: ["buffer", "buffer"],
-      result: "i32",
-    },
-    // int posix_spawnp(pid_t *pid, const char *file,
-    //                  const posix_spawn_file_actions_t *file_actions,
-    //                  const posix_spawnattr_t *attrp,
-    //                  char *const argv[], char *const envp[]);
-    posix_spawnp: {
-      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "u64"],
-      result: "i32",
-    },
-    // The same in another thread.
-    beside: {
-      name: "posix_spawnp",
-      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "u64"],
-      result: "i32",
-      nonblocking: true,
-    },
-    // int sigaction(int signum, const struct sigaction *act,
-    //               struct sigaction *oldact);
-    sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-    // long syscall(long number, ...);
-    // int rt_sigaction(int signum, const struct kernel_sigaction *act,
-    //                  struct kernel_sigaction *oldact, size_t sigsetsize);
-    rt_sigaction: {
-      name: "syscall",
-      parameters: ["isize", "i32", "buffer", "buffer", "usize"],
-      result: "isize",
-    },
-  }).symbols
-);
+import { posixSpawn } from "./posix_spawn.ts";
+import { keepExitStatuses, signalsToReset } from "./signals.ts";
 
 /** An environment besides this process's own; undefined takes one away. */
 export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** A string of this process's own environment, where the C library has it. */
-interface Inherited {
-  readonly name: string;
-  readonly at: bigint;
-}
-
-/** The environment as it is, whatever bytes are in it. */
-function inherited(): Inherited[] {
-  const found: Inherited[] = [];
-  // Where the variable is, which holds where the table is.
-  const variable = new Deno.UnsafePointerView(libc().environ!);
-  const table = Deno.UnsafePointer.create(variable.getBigUint64());
-  if (table === null) return found;
-  const view = new Deno.UnsafePointerView(table);
-  for (let i = 0;; i++) {
-    const at = view.getBigUint64(8 * i);
-    const string = Deno.UnsafePointer.create(at);
-    if (string === null) return found;
-    found.push({ name: nameAt(string), at });
-  }
-}
-
-/** What stands before the `=`. */
-function nameAt(string: Deno.PointerObject): string {
-  const view = new Deno.UnsafePointerView(string);
-  let name = "";
-  for (let i = 0;; i++) {
-    const byte = view.getUint8(i);
-    if (byte === 0 || byte === 0x3d) return name;
-    name += String.fromCharCode(byte);
-  }
-}
 
 /** A program that is being started in another thread. */
 interface Starting {
@@ -126,7 +42,7 @@ export class Spawner {
   readonly #arguments: Uint8Array;
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
-  readonly #inherited: readonly Inherited[];
+  readonly #inherited: readonly EnvironmentString[];
   /** The pointers to what is inherited, by the names that are given anew. */
   readonly #others = new Map<string, BigUint64Array>();
   /** What makes a descriptor standard input and output; each comes again. */
@@ -143,12 +59,12 @@ export class Spawner {
   constructor(abi: Abi, program: readonly string[]) {
     this.#abi = abi;
     this.#file = cString(program[0]);
-    const { block, places } = cStrings(program);
+    const { block, addresses } = cStrings(program);
     this.#arguments = block;
-    this.#argv = pointerTable(places);
-    this.#inherited = inherited();
-    this.#attributes = attributes(abi);
-    expectChildren();
+    this.#argv = pointerTable(addresses);
+    this.#inherited = environmentStrings();
+    this.#attributes = attributesOf(abi);
+    keepExitStatuses();
   }
 
   /** Where the program is: PATH is not looked through at each start then. */
@@ -175,7 +91,7 @@ export class Spawner {
     const { memory, environment } = this.#environment(variables);
     const actions = this.#actionsOn(socket);
     const start = (file: Uint8Array<ArrayBuffer>) =>
-      libc().posix_spawnp(
+      posixSpawn().posix_spawnp(
         memory,
         file,
         actions,
@@ -206,7 +122,7 @@ export class Spawner {
     const kept = { memory, actions, found: this.#found };
     const starting: Starting = { pid, done, kept };
     this.#starting.add(starting);
-    libc().beside(
+    posixSpawn().posix_spawnp_beside(
       memory,
       this.#found ?? this.#file,
       actions,
@@ -242,7 +158,7 @@ export class Spawner {
 
   /** Whether the program is not where it was; then it is looked for. */
   #isElsewhere(code: number): boolean {
-    if (code !== ENOENT || this.#found === undefined) return false;
+    if (code !== E.ENOENT || this.#found === undefined) return false;
     this.#found = undefined;
     return true;
   }
@@ -286,7 +202,7 @@ export class Spawner {
       const gone = new Set(names);
       others = BigUint64Array.from(
         this.#inherited.filter(({ name }) => !gone.has(name)),
-        ({ at }) => at,
+        ({ address }) => address,
       );
       this.#others.set(key, others);
     }
@@ -297,7 +213,7 @@ export class Spawner {
   #actionsOn(socket: number): Uint8Array<ArrayBuffer> {
     let actions = this.#actions.get(socket);
     if (actions === undefined) {
-      const calls = libc();
+      const calls = posixSpawn();
       actions = new Uint8Array(this.#abi.spawnFileActionsSize);
       must(calls.posix_spawn_file_actions_init(actions));
       must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
@@ -308,51 +224,17 @@ export class Spawner {
   }
 }
 
-/**
- * A struct sigaction in words of 64 bits; the handler comes first. The kernel's
- * own is smaller.
- */
-const ACTION = 19;
-
-/** What is not handed on, where it is ignored here. */
-const OWN: readonly number[] = [C.SIGPIPE, C.SIGXFSZ, C.SIGCHLD];
-
-/**
- * Signals as the program expects them, none of them blocked. What is ignored
- * stays ignored, but not what the Rust runtime (SIGPIPE) and this program
- * (SIGXFSZ) ignore, nor SIGCHLD, as tcpserver has it. All others are named, since
- * the C library takes longer over each that is not.
- */
-function attributes(abi: Abi): Uint8Array<ArrayBuffer> {
-  const calls = libc();
+function attributesOf(abi: Abi): Uint8Array<ArrayBuffer> {
+  const calls = posixSpawn();
   const attributes = new Uint8Array(abi.spawnAttributesSize);
-  const signals = new Uint8Array(abi.signalSetSize);
-  const action = new BigUint64Array(ACTION);
-  const bytes = new Uint8Array(action.buffer);
-  const sigaction = BigInt(abi.sysSigaction);
-  for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
-    // The C library's function tells nothing of its own signals, 32 and 33.
-    calls.rt_sigaction(sigaction, signal, null, bytes, 8n);
-    const ignored = action[0] === C.SIG_IGN;
-    if (ignored && !OWN.includes(signal)) continue;
-    signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
-  }
   must(calls.posix_spawnattr_init(attributes));
-  must(calls.posix_spawnattr_setsigdefault(attributes, signals));
+  must(calls.posix_spawnattr_setsigdefault(attributes, signalsToReset(abi)));
   must(calls.posix_spawnattr_setflags(
     attributes,
+    // With an empty mask no signal is blocked.
     C.POSIX_SPAWN_SETSIGDEF | C.POSIX_SPAWN_SETSIGMASK,
   ));
   return attributes;
-}
-
-/**
- * Has the kernel keep how children end until it is asked. It does not where
- * whoever started this process ignores SIGCHLD (wait(2)).
- */
-function expectChildren(): void {
-  const byDefault = new Uint8Array(8 * ACTION);
-  libc().sigaction(C.SIGCHLD, byDefault, null);
 }
 
 function must(code: number): void {

@@ -1,32 +1,22 @@
 /**
  * What the kernel knows about a file: statx(2). Deno's own functions for that
- * take a start of this program longer, most of all where there is no such file.
+ * take longer: for a file that does not exist 0.6 ms of a start of 27 ms.
  *
  * @module
  */
 
-import { cString, ENOENT, errno, fromLibc, LibcError } from "./libc.ts";
+import { C, E } from "./constants.ts";
+import { cString, errno, fromLibcAtStart, LibcError } from "./libc.ts";
 
-const AT_FDCWD = -100;
-
-/** The last symbolic link of a path is looked at itself. */
-export const AT_SYMLINK_NOFOLLOW = 0x100;
-
-/** All but the time of birth. */
-export const STATX_BASIC_STATS = 0x7ff;
-
-/** The time of birth, where the file system keeps it. */
-export const STATX_BTIME = 0x800;
-
-/** How long a struct statx is, in words of 32 bits. */
+/** The length of a struct statx in words of 32 bits. */
 export const STATX_WORDS = 64;
 
-// Where things are in a struct statx, in words; it is the same on every Linux.
+// Offsets in a struct statx, in words. They are the same on every Linux.
 
 /** Which of the fields mean something. */
 export const MASK = 0;
 
-/** What a file is, and its permissions. */
+/** The type of a file, and its permissions. */
 export const MODE = 7;
 
 /** In two words; see {@linkcode wide}. */
@@ -38,38 +28,35 @@ export const BTIME = 20;
 /** See {@linkcode BTIME}. */
 export const MTIME = 28;
 
-/** The part of {@linkcode MODE} that says what a file is. */
-export const S_IFMT = 0o170000;
+const KINDS = {
+  [C.S_IFREG]: "a regular file",
+  [C.S_IFDIR]: "a directory",
+  [C.S_IFLNK]: "a symbolic link",
+  [C.S_IFIFO]: "a FIFO",
+  [C.S_IFSOCK]: "a socket",
+} as const;
 
-/** A regular file. */
-export const S_IFREG = 0o100000;
-
-const KINDS: Readonly<Record<number, string>> = {
-  [S_IFREG]: "a regular file",
-  0o040000: "a directory",
-  0o120000: "a symbolic link",
-  0o010000: "a FIFO",
-  0o140000: "a socket",
-};
-
-const libc = fromLibc({
+/** The declaration of statx(2). */
+export const STATX = {
   // int statx(int dirfd, const char *pathname, int flags, unsigned int mask,
   //           struct statx *statxbuf);
   statx: {
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
     result: "i32",
   },
-});
+} as const;
 
-// One for all: a struct statx is too large to lie among V8's small objects.
+const libc = fromLibcAtStart(STATX);
+
+// One for all calls: a struct statx is too large to lie among V8's small
+// objects, and the garbage collector would have to free each.
 const words = new Uint32Array(STATX_WORDS);
 const bytes = new Uint8Array(words.buffer);
 
 /** What is known about a file. */
 export interface State {
   readonly isFile: boolean;
-  /** Such as `a directory`. */
-  readonly kind: string;
+  readonly kind: typeof KINDS[keyof typeof KINDS] | "a device";
   /** The permissions. */
   readonly mode: number;
   /** In bytes. */
@@ -81,24 +68,31 @@ export interface State {
 /**
  * Looks at a file.
  *
- * @param flags {@linkcode AT_SYMLINK_NOFOLLOW}, or 0
- * @returns undefined where there is none
+ * @param links `follow`: a symbolic link stands for the file that it names;
+ * `keep`: it is looked at itself
+ * @returns undefined if there is no such file
  * @throws {LibcError}
  */
-export function stateOf(path: string, flags: number): State | undefined {
+export function stateOf(
+  path: string,
+  links: "follow" | "keep",
+): State | undefined {
   const name = cString(path);
-  if (libc.statx(AT_FDCWD, name, flags, STATX_BASIC_STATS, bytes) === -1) {
+  const flags = links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0;
+  const mask = C.STATX_BASIC_STATS;
+  if (libc.statx(C.AT_FDCWD, name, flags, mask, bytes) === -1) {
     const code = errno();
-    if (code === ENOENT) return undefined;
+    if (code === E.ENOENT) return undefined;
     throw new LibcError("statx", code);
   }
   // As Date.now() has it, so that what was just written is not in the future.
   words[MTIME + 2] -= words[MTIME + 2] % 1e6;
   // Two of the mode's four bytes: the others are spare.
   const mode = words[MODE] & 0xffff;
+  const type = mode & C.S_IFMT;
   return {
-    isFile: (mode & S_IFMT) === S_IFREG,
-    kind: KINDS[mode & S_IFMT] ?? "a device",
+    isFile: type === C.S_IFREG,
+    kind: KINDS[type as keyof typeof KINDS] ?? "a device",
     mode: mode & 0o7777,
     size: wide(words, SIZE),
     mtime: time(words, MTIME),

@@ -4,37 +4,34 @@
  * @module
  */
 
-import { lazily } from "./lazily.ts";
-import { check, cString, LIBC } from "./libc.ts";
+import { check, cString, fromLibc } from "./libc.ts";
 
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // struct passwd *getpwnam(const char *name);
-    getpwnam: { parameters: ["buffer"], result: "pointer" },
-    // struct group *getgrnam(const char *name);
-    getgrnam: { parameters: ["buffer"], result: "pointer" },
-    // uid_t geteuid(void);
-    geteuid: { parameters: [], result: "u32" },
-    // gid_t getegid(void);
-    getegid: { parameters: [], result: "u32" },
-    // int initgroups(const char *user, gid_t group);
-    initgroups: { parameters: ["buffer", "u32"], result: "i32" },
-    // int setgid(gid_t gid);
-    setgid: { parameters: ["u32"], result: "i32" },
-    // int setuid(uid_t uid);
-    setuid: { parameters: ["u32"], result: "i32" },
-  }).symbols
-);
+const libc = fromLibc({
+  // struct passwd *getpwnam(const char *name);
+  getpwnam: { parameters: ["buffer"], result: "pointer" },
+  // struct group *getgrnam(const char *name);
+  getgrnam: { parameters: ["buffer"], result: "pointer" },
+  // uid_t geteuid(void);
+  geteuid: { parameters: [], result: "u32" },
+  // gid_t getegid(void);
+  getegid: { parameters: [], result: "u32" },
+  // int initgroups(const char *user, gid_t group);
+  initgroups: { parameters: ["buffer", "u32"], result: "i32" },
+  // int setgid(gid_t gid);
+  setgid: { parameters: ["u32"], result: "i32" },
+  // int setuid(uid_t uid);
+  setuid: { parameters: ["u32"], result: "i32" },
+});
 
 /** A user of this machine. */
 export interface User {
   readonly name: string;
   readonly uid: number;
-  /** The group that it belongs to by itself. */
+  /** Its primary group. */
   readonly gid: number;
 }
 
-/** The user of a name, undefined where there is none. */
+/** Finds a user by name; undefined if there is none. */
 export function findUser(name: string): User | undefined {
   const entry = libc().getpwnam(cString(name));
   if (entry === null) return undefined;
@@ -43,7 +40,7 @@ export function findUser(name: string): User | undefined {
   return { name, uid: view.getUint32(16), gid: view.getUint32(20) };
 }
 
-/** The group id of a name, undefined where there is none. */
+/** Finds a group's id by name; undefined if there is none. */
 export function findGroup(name: string): number | undefined {
   const entry = libc().getgrnam(cString(name));
   if (entry === null) return undefined;
@@ -51,18 +48,18 @@ export function findGroup(name: string): number | undefined {
   return new Deno.UnsafePointerView(entry).getUint32(16);
 }
 
-/** The user that this process has the rights of. */
+/** The effective user id of this process. */
 export function userId(): number {
   return libc().geteuid();
 }
 
-/** The group that this process has the rights of, besides others. */
+/** The effective group id of this process. */
 export function groupId(): number {
   return libc().getegid();
 }
 
 /**
- * Becomes a user for good, with the groups that it is in; only root may.
+ * Becomes a user for good, with the groups that the user is in; only root may.
  *
  * @throws {LibcError}
  */

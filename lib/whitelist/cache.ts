@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readRegularFile } from "../system/regular_file.ts";
+import { readRegularFile } from "../system/file.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
 import { buildIndex, type Reader, searchIndex } from "./index.ts";
 

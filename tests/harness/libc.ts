@@ -5,14 +5,18 @@
  * @module
  */
 
-import { close, touch } from "../../lib/system/descriptor.ts";
+import { mayAccess } from "../../lib/system/access.ts";
+import { canWatchChildren } from "../../lib/system/child.ts";
+import { abiOf } from "../../lib/system/constants.ts";
+import { close } from "../../lib/system/descriptor.ts";
+import { Directory } from "../../lib/system/directory.ts";
+import { Epoll } from "../../lib/system/epoll.ts";
+import { touch } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { abiOf } from "../../lib/system/abi.ts";
-import { descriptorLimit } from "../../lib/system/descriptor_limit.ts";
-import { canWatch } from "../../lib/serve/end.ts";
-import { endSending } from "../../lib/system/kernel.ts";
+import { accept } from "../../lib/system/listener.ts";
+import { descriptorLimit } from "../../lib/system/resource_limit.ts";
 import { Spawner } from "../../lib/system/spawn.ts";
-import { peerOf } from "../../lib/system/socket.ts";
+import { receive } from "../../lib/system/transfer.ts";
 import { userId } from "../../lib/system/user.ts";
 
 close(-1);
@@ -22,9 +26,12 @@ try {
   // It is open now.
 }
 new LibcError("none", 0);
-peerOf(-1);
-endSending(-1);
+new Directory("/").close();
+new Epoll(abiOf(Deno.build)!);
+accept(-1);
+receive(-1);
+mayAccess("/", "exist");
 descriptorLimit();
-canWatch();
+canWatchChildren();
 new Spawner(abiOf(Deno.build)!, ["true"]);
 userId();

@@ -6,10 +6,10 @@
  */
 
 import { parseAddress } from "../../lib/address.ts";
+import { abiOf } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
+import { accept, type Accepted, listenOn } from "../../lib/system/listener.ts";
 import { localOf } from "../../lib/system/socket.ts";
-import { abiOf } from "../../lib/system/abi.ts";
-import { accept, type Accepted, listenOn } from "../../lib/system/kernel.ts";
 import "./libc.ts";
 import { waitFor } from "./process.ts";
 

@@ -7,24 +7,11 @@
 
 import "./libc.ts";
 import { close, poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
-import { check, isErrno, LIBC, LibcError } from "../../lib/system/libc.ts";
-
-// Linux, the same on x86_64 and aarch64.
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_ERROR = 4;
-const SO_RCVBUF = 8;
-const SO_LINGER = 13;
-const SHUT_WR = 1;
-const MSG_OOB = 1;
-const MSG_NOSIGNAL = 0x4000;
-const ECONNRESET = 104;
+import { C, E } from "../../lib/system/constants.ts";
+import { check, fromLibc, isErrno, LibcError } from "../../lib/system/libc.ts";
 
 // Opened before any test begins: see libc.ts.
-const libc = Deno.dlopen(LIBC, {
+const libc = fromLibc({
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
@@ -49,7 +36,7 @@ const libc = Deno.dlopen(LIBC, {
   send: { parameters: ["i32", "buffer", "u64", "i32"], result: "i64" },
   // int shutdown(int sockfd, int how);
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
-}).symbols;
+})();
 
 /** One end of a connection; Deno's own are such ends as well. */
 export type Connection = Pick<
@@ -87,14 +74,14 @@ export class Socket implements Connection {
     { from, receiveBuffer }: SocketOptions,
   ): Promise<Socket> {
     const { socket, bind, connect, setsockopt, getsockopt } = libc;
-    const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const fd = check("socket", socket(AF_INET, type, 0));
+    const type = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
+    const fd = check("socket", socket(C.AF_INET, type, 0));
     const made = new Socket(fd);
     try {
       if (from !== undefined) check("bind", bind(fd, name(from, 0), 16));
       if (receiveBuffer !== undefined) {
         const value = numbers(receiveBuffer);
-        check("rcvbuf", setsockopt(fd, SOL_SOCKET, SO_RCVBUF, value, 4));
+        check("rcvbuf", setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUF, value, 4));
       }
       const to = name(hostname, port);
       // The socket tells how this ends. errno is not asked, for V8 may have
@@ -103,7 +90,7 @@ export class Socket implements Connection {
       await made.#ready(POLLOUT);
       const failed = new Uint8Array(4);
       const size = numbers(4);
-      check("connect", getsockopt(fd, SOL_SOCKET, SO_ERROR, failed, size));
+      check("connect", getsockopt(fd, C.SOL_SOCKET, C.SO_ERROR, failed, size));
       const code = new DataView(failed.buffer).getInt32(0, true);
       if (code !== 0) throw new LibcError("connect", code);
       return made;
@@ -145,21 +132,21 @@ export class Socket implements Connection {
     const size = BigInt(bytes.length);
     return call(
       "send",
-      () => libc.send(this.#own(), bytes, size, MSG_NOSIGNAL),
+      () => libc.send(this.#own(), bytes, size, C.MSG_NOSIGNAL),
     );
   }
 
   /** Sends a byte as urgent data, which is not part of the stream (tcp(7)). */
   urgent(byte: number): void {
     const bytes = Uint8Array.of(byte);
-    const flags = MSG_OOB | MSG_NOSIGNAL;
+    const flags = C.MSG_OOB | C.MSG_NOSIGNAL;
     call("send", () => libc.send(this.#own(), bytes, 1n, flags));
   }
 
   /** Says that nothing more will be sent. */
   // deno-lint-ignore require-await
   async closeWrite(): Promise<void> {
-    check("shutdown", libc.shutdown(this.#own(), SHUT_WR));
+    check("shutdown", libc.shutdown(this.#own(), C.SHUT_WR));
   }
 
   /** Closes it; what is not sent yet still goes out. */
@@ -174,7 +161,7 @@ export class Socket implements Connection {
     const linger = numbers(1, 0);
     check(
       "linger",
-      libc.setsockopt(this.#own(), SOL_SOCKET, SO_LINGER, linger, 8),
+      libc.setsockopt(this.#own(), C.SOL_SOCKET, C.SO_LINGER, linger, 8),
     );
     this.close();
   }
@@ -184,7 +171,7 @@ function call(what: string, make: () => bigint): number {
   try {
     return Number(check(what, make()));
   } catch (error) {
-    if (!isErrno(error, ECONNRESET)) throw error;
+    if (!isErrno(error, E.ECONNRESET)) throw error;
     throw new Deno.errors.ConnectionReset(what);
   }
 }
@@ -192,7 +179,7 @@ function call(what: string, make: () => bigint): number {
 /** A struct sockaddr_in. */
 function name(address: string, port: number): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(16));
-  view.setUint16(0, AF_INET, true);
+  view.setUint16(0, C.AF_INET, true);
   view.setUint16(2, port);
   address.split(".").forEach((part, i) => view.setUint8(4 + i, Number(part)));
   return new Uint8Array(view.buffer);

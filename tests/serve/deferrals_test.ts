@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { close } from "../../lib/system/descriptor.ts";
+import { Epoll } from "../../lib/system/epoll.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import {
   Announcement,
   Deferrals,
   type Speaker,
 } from "../../lib/serve/deferrals.ts";
-import { Poll } from "../../lib/system/kernel.ts";
 import { DEADLINE } from "../harness/process.ts";
 import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
 
@@ -46,7 +46,7 @@ class Parrot implements Speaker {
 
 /** Deferrals, whose time is what a test says it is. */
 class Desk {
-  readonly poll = new Poll(ABI);
+  readonly poll = new Epoll(ABI);
   readonly deferrals: Deferrals;
   now = 1000;
   /** What was called, by whom. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { descriptorsFor, raised } from "../../lib/system/descriptor_limit.ts";
+import { descriptorsFor } from "../../lib/serve/descriptors.ts";
+import { raised } from "../../lib/system/resource_limit.ts";
 import { compile, logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { formatSocketName } from "../../lib/system/kernel.ts";
+import { formatSocketName } from "../../lib/system/socket.ts";
 import { parsePlace } from "../../lib/serve/place.ts";
 
 /** A place as the log has it; `*` is everywhere. */

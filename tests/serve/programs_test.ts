@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { close, poll, POLLIN } from "../../lib/system/descriptor.ts";
-import { LibcError } from "../../lib/system/libc.ts";
+import { Epoll } from "../../lib/system/epoll.ts";
 import { localOf } from "../../lib/system/socket.ts";
-import { Poll } from "../../lib/system/kernel.ts";
+import { LibcError } from "../../lib/system/libc.ts";
 import { Programs, type Starter } from "../../lib/serve/programs.ts";
 import { Spawner } from "../../lib/system/spawn.ts";
 import { childrenOf, DEADLINE, waitFor } from "../harness/process.ts";
@@ -13,7 +13,7 @@ const EAGAIN = 11;
 
 /** Programs that end when their clients hang up. */
 class House {
-  readonly poll = new Poll(ABI);
+  readonly poll = new Epoll(ABI);
   readonly programs: Programs;
   /** What was called, by whom. */
   readonly events: string[] = [];

@@ -514,7 +514,7 @@ function evaluateLimited(place: Place, code: string) {
   return evaluate(`
     import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
     import { ignoreFileSizeSignal } from ${
-    JSON.stringify(moduleUrl("lib/system/process.ts"))
+    JSON.stringify(moduleUrl("lib/system/signals.ts"))
   };
     const store = new Store(${JSON.stringify(place.dir)});
     const network = { family: 4, value: ${NETWORK.value}n, prefix: 24 };

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { openForWriting } from "../../lib/system/descriptor.ts";
-import { ENOENT, LibcError } from "../../lib/system/libc.ts";
+import { E } from "../../lib/system/constants.ts";
+import { openForWriting } from "../../lib/system/file.ts";
+import { LibcError } from "../../lib/system/libc.ts";
 import "../harness/libc.ts";
 
 Deno.test("libc: an error says which call, and why", () => {
@@ -9,5 +10,5 @@ Deno.test("libc: an error says which call, and why", () => {
     LibcError,
   );
   assertEquals(error.message, "open: No such file or directory");
-  assertEquals([error.name, error.code], ["LibcError", ENOENT]);
+  assertEquals([error.name, error.code], ["LibcError", E.ENOENT]);
 });

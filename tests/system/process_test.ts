@@ -1,13 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { ENOENT } from "../../lib/system/libc.ts";
+import { E } from "../../lib/system/constants.ts";
 import "../harness/libc.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import { run } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
 
-const EACCES = 13;
-const ENOTDIR = 20;
-const DESCRIPTOR = JSON.stringify(moduleUrl("lib/system/descriptor.ts"));
+const FILE = JSON.stringify(moduleUrl("lib/system/file.ts"));
 const MODULE = JSON.stringify(moduleUrl("lib/system/process.ts"));
 
 Deno.test("process: exec is the same process with other code", async () => {
@@ -47,7 +45,7 @@ function signalSet(line: string): string {
 Deno.test("process: exec leaves no descriptor of ours open", async () => {
   const { stdout } = await evaluate(`
     import { exec } from ${MODULE};
-    import { openForWriting } from ${DESCRIPTOR};
+    import { openForWriting } from ${FILE};
     openForWriting("/dev/null", "existing");
     exec(["ls", "/proc/self/fd"]);
   `);
@@ -59,12 +57,12 @@ Deno.test("process: a program that cannot be started", async () => {
   using dir = temporary();
   Deno.writeTextFileSync(`${dir.path}/file`, "#!/bin/sh\n", { mode: 0o644 });
   const cases: [string, number, string][] = [
-    ["/nonexistent/program", ENOENT, "exec: No such file or directory"],
-    ["greylist-no-such-program", ENOENT, "exec: No such file or directory"],
-    ["", ENOENT, "exec: No such file or directory"],
-    [`${dir.path}/file`, EACCES, "exec: Permission denied"],
-    [dir.path, EACCES, "exec: Permission denied"],
-    [`${dir.path}/file/x`, ENOTDIR, "exec: Not a directory"],
+    ["/nonexistent/program", E.ENOENT, "exec: No such file or directory"],
+    ["greylist-no-such-program", E.ENOENT, "exec: No such file or directory"],
+    ["", E.ENOENT, "exec: No such file or directory"],
+    [`${dir.path}/file`, E.EACCES, "exec: Permission denied"],
+    [dir.path, E.EACCES, "exec: Permission denied"],
+    [`${dir.path}/file/x`, E.ENOTDIR, "exec: Not a directory"],
   ];
   // In a process of its own, since it changes what is done about signals.
   const { stdout, stderr } = await evaluate(`
@@ -80,4 +78,41 @@ Deno.test("process: a program that cannot be started", async () => {
     console.log((BigInt("0x" + status()) & SIGPIPE) !== 0n);`);
   const lines = cases.map((line) => JSON.stringify(line));
   assertEquals([stdout, stderr], [[...lines, "true", ""].join("\n"), ""]);
+});
+
+Deno.test("process: variables beside those that are there", async () => {
+  const { code, stdout, stderr } = await evaluate(`
+    import { exec } from ${MODULE};
+    Deno.env.set("GREYLIST_KEPT", "old");
+    Deno.env.set("GREYLIST_SET", "old");
+    const script = 'printf "%s|" "$GREYLIST_KEPT" "$GREYLIST_SET" "$GREYLIST_EMPTY" "\${GREYLIST_EMPTY+set}" "$1"; exit 9';
+    const program = Object.freeze(["sh", "-c", script, "sh", "a  b"]);
+    exec(program, { GREYLIST_SET: "ne w", GREYLIST_EMPTY: "" });`);
+  assertEquals([code, stdout, stderr], [9, "old|ne w||set|a  b|", ""]);
+});
+
+Deno.test("process: the first on PATH, as execvp has it", async () => {
+  const dir = Deno.makeTempDirSync({ prefix: "greylist-path-" });
+  try {
+    for (const name of ["one", "two"]) {
+      Deno.mkdirSync(`${dir}/${name}`);
+      const script = `#!/bin/sh\necho ${name}\n`;
+      const path = `${dir}/${name}/greylist-test-program`;
+      Deno.writeTextFileSync(path, script, { mode: 0o755 });
+    }
+    const first = (path: string) =>
+      evaluate(`
+        import { exec } from ${MODULE};
+        Deno.env.set("PATH", ${JSON.stringify(path)} + ":/bin:/usr/bin");
+        const { message } = exec(["greylist-test-program"]);
+        console.log(message);`);
+    const { stdout: two } = await first(`${dir}/none:${dir}/two:${dir}/one`);
+    assertEquals(two, "two\n");
+    // One that may not be run is passed over.
+    Deno.chmodSync(`${dir}/two/greylist-test-program`, 0o644);
+    const { stdout: one } = await first(`${dir}/two:${dir}/one`);
+    assertEquals(one, "one\n");
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
 });

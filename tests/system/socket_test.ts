@@ -1,21 +1,13 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Address, formatAddress } from "../../lib/address.ts";
-import { ENOENT, LibcError } from "../../lib/system/libc.ts";
+import { assert, assertEquals } from "@std/assert";
 import {
-  localOf,
-  peerOf,
-  sendDatagram,
-  shutdownWriting,
-} from "../../lib/system/socket.ts";
+  type Address,
+  formatAddress,
+  parseAddress,
+} from "../../lib/address.ts";
+import { formatSocketName, localOf, peerOf } from "../../lib/system/socket.ts";
+import { shutdownWriting } from "../../lib/system/transfer.ts";
 import "../harness/libc.ts";
-import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
-
-function errno(work: () => unknown): number {
-  return assertThrows(work, LibcError).code;
-}
-
-const MODULE = JSON.stringify(moduleUrl("lib/system/socket.ts"));
 
 function shown(end: { address: Address; port: number } | undefined) {
   return end && `${formatAddress(end.address)} ${end.port}`;
@@ -67,40 +59,13 @@ Deno.test("socket: what has no other end", () => {
   }
 });
 
-Deno.test("socket: a datagram arrives as it was sent", async () => {
-  using dir = temporary();
-  const path = JSON.stringify(`${dir.path}/log`);
-  const { stdout, stderr } = await evaluate(`
-    import { sendDatagram } from ${MODULE};
-    const socket = Deno.listenDatagram({ transport: "unixpacket", path: ${path} });
-    const fds = () => [...Deno.readDirSync("/proc/self/fd")].length;
-    sendDatagram(${path}, new TextEncoder().encode("0"));
-    const before = fds();
-    for (const text of ["é\\0\\n", "x".repeat(8000)]) {
-      sendDatagram(${path}, new TextEncoder().encode(text));
-    }
-    console.log(fds() - before);
-    for (let i = 0; i < 3; i++) {
-      const [bytes] = await socket.receive();
-      console.log(bytes.length, JSON.stringify(new TextDecoder().decode(bytes.subarray(0, 4))));
-    }
-    // Nobody reads: it is dropped, and nothing waits.
-    let sent = 0;
-    try {
-      for (; sent < 100_000; sent++) {
-        sendDatagram(${path}, new Uint8Array(4000));
-      }
-    } catch (error) {
-      console.log(error.name, error.code);
-    }
-    socket.close();`);
-  const lines = ["0", '1 "0"', '4 "é\\u0000\\n"', '8000 "xxxx"'];
-  const full = "LibcError 11";
-  assertEquals([stdout, stderr], [[...lines, full, ""].join("\n"), ""]);
-  const bytes = new Uint8Array(1);
-  assertEquals(errno(() => sendDatagram(`${dir.path}/none`, bytes)), ENOENT);
-  const file = `${dir.path}/file`;
-  Deno.writeTextFileSync(file, "");
-  // ECONNREFUSED.
-  assertEquals(errno(() => sendDatagram(file, bytes)), 111);
+Deno.test("socket: an address and a port as text", () => {
+  for (const expected of ["192.0.2.1:25", "[2001:db8::1]:587"]) {
+    const [host] = expected.replace("[", "").split(/\]?:\d+$/);
+    const port = Number(expected.split(":").pop());
+    assertEquals(
+      formatSocketName({ address: parseAddress(host)!, port }),
+      expected,
+    );
+  }
 });

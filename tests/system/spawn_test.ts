@@ -1,20 +1,19 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type ExitStatus, takeExitStatus } from "../../lib/system/child.ts";
+import { E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
-import { ENOENT, LibcError } from "../../lib/system/libc.ts";
-import { type Ended, endOf } from "../../lib/serve/end.ts";
+import { LibcError } from "../../lib/system/libc.ts";
 import { Spawner } from "../../lib/system/spawn.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import { waitFor } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
 import { ABI, pair } from "../harness/pair.ts";
 
-const EACCES = 13;
-
 /** How a program has ended. */
-async function end(pid: number): Promise<Ended> {
-  const ended = await waitFor("the end", () => endOf(pid));
+async function end(pid: number): Promise<ExitStatus> {
+  const ended = await waitFor("the end", () => takeExitStatus(pid));
   // It is told once.
-  assertEquals(endOf(pid), undefined);
+  assertEquals(takeExitStatus(pid), undefined);
   return ended;
 }
 
@@ -36,7 +35,7 @@ async function start(
   return { text, ended };
 }
 
-Deno.test("serve spawn: the connection is standard input and output", async () => {
+Deno.test("spawn: the connection is standard input and output", async () => {
   const { text, ended } = await start(["cat"], {}, "a\0b\xff\n");
   assertEquals(
     Uint8Array.from(text, (c) => c.charCodeAt(0)),
@@ -46,7 +45,7 @@ Deno.test("serve spawn: the connection is standard input and output", async () =
   assertEquals(ended.signal, undefined);
 });
 
-Deno.test("serve spawn: arguments as they are", async () => {
+Deno.test("spawn: arguments as they are", async () => {
   const args = ["", " a  b ", "ü", "$HOME", "'\"\\", "-n", "x".repeat(5000)];
   const { text } = await start(["printf", "<%s>", ...args]);
   const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -64,7 +63,7 @@ async function environment(variables: Record<string, string | undefined>) {
     .filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(line));
 }
 
-Deno.test("serve spawn: this process's environment, and what differs", async () => {
+Deno.test("spawn: this process's environment, and what differs", async () => {
   const before = await environment({});
   assert(before.some((line) => line.startsWith("PATH=")));
   const own = before.filter((line) => !line.startsWith("HOME="));
@@ -87,7 +86,7 @@ Deno.test("serve spawn: this process's environment, and what differs", async () 
   );
 });
 
-Deno.test("serve spawn: how it ended", async () => {
+Deno.test("spawn: how it ended", async () => {
   for (
     const [script, how] of [
       ["exit 0", { code: 0 }],
@@ -101,18 +100,18 @@ Deno.test("serve spawn: how it ended", async () => {
     const { pid: _, ...rest } = ended;
     assertEquals(rest, how, script);
   }
-  assertEquals(endOf(-1), undefined);
+  assertEquals(takeExitStatus(-1), undefined);
 });
 
-Deno.test("serve spawn: what cannot be started", async () => {
+Deno.test("spawn: what cannot be started", async () => {
   using connection = await pair();
   const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
   for (
     const [program, code] of [
-      [`${ROOT}/spawn/none`, ENOENT],
-      ["no-such-program-on-path", ENOENT],
-      [plain, EACCES],
-      [`${ROOT}/spawn`, EACCES],
+      [`${ROOT}/spawn/none`, E.ENOENT],
+      ["no-such-program-on-path", E.ENOENT],
+      [plain, E.EACCES],
+      [`${ROOT}/spawn`, E.EACCES],
     ] as const
   ) {
     const spawner = new Spawner(ABI, [program]);
@@ -123,12 +122,12 @@ Deno.test("serve spawn: what cannot be started", async () => {
     );
     assertEquals(error.code, code, program);
     // No process is left behind.
-    assertEquals(endOf(-1), undefined);
+    assertEquals(takeExitStatus(-1), undefined);
   }
   close(connection.fd);
 });
 
-Deno.test("serve spawn: a program that is not where it was", async () => {
+Deno.test("spawn: a program that is not where it was", async () => {
   using connection = await pair();
   const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
   const spawner = new Spawner(ABI, ["echo", "found"]);
@@ -142,10 +141,10 @@ Deno.test("serve spawn: a program that is not where it was", async () => {
   const gone = new Spawner(ABI, [found]);
   gone.found = found;
   const error = assertThrows(() => gone.spawn(1, {}), LibcError);
-  assertEquals(error.code, ENOENT);
+  assertEquals(error.code, E.ENOENT);
 });
 
-Deno.test("serve spawn: beside everything else, and several at once", async () => {
+Deno.test("spawn: beside everything else, and several at once", async () => {
   const pairs = await Promise.all(Array.from({ length: 20 }, pair));
   const spawner = new Spawner(ABI, ["/bin/sh", "-c", "echo $NUMBER; exit 3"]);
   const results: (number | LibcError)[] = [];
@@ -170,7 +169,7 @@ Deno.test("serve spawn: beside everything else, and several at once", async () =
   }
 });
 
-Deno.test("serve spawn: beside, and the promise tells", async () => {
+Deno.test("spawn: beside, and the promise tells", async () => {
   using connection = await pair();
   const spawner = new Spawner(ABI, ["true"]);
   const pid = await new Promise<number | LibcError>((done) =>
@@ -182,7 +181,7 @@ Deno.test("serve spawn: beside, and the promise tells", async () => {
   assertEquals(await end(pid), { pid, code: 0 });
 });
 
-Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async () => {
+Deno.test("spawn: beside, what cannot be started or is elsewhere", async () => {
   using connection = await pair();
   const { fd } = connection;
   const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
@@ -195,8 +194,8 @@ Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async (
     });
   for (
     const [result, code] of [
-      [await start([found], found), ENOENT],
-      [await start([plain]), EACCES],
+      [await start([found], found), E.ENOENT],
+      [await start([plain]), E.EACCES],
     ] as const
   ) {
     assert(result instanceof LibcError, `${result}`);
@@ -205,7 +204,7 @@ Deno.test("serve spawn: beside, what cannot be started or is elsewhere", async (
   const pid = await start(["true"], found);
   close(fd);
   await end(pid as number);
-  assertEquals(endOf(-1), undefined);
+  assertEquals(takeExitStatus(-1), undefined);
 });
 
 /**
@@ -220,19 +219,19 @@ async function find(before: string, script: string, shell?: string) {
   writeFile("spawn-found", "");
   const url = (name: string) => JSON.stringify(moduleUrl(name));
   const code = `
-    import { openForWriting } from ${url("lib/system/descriptor.ts")};
-    import { ignoreFileSizeSignal } from ${url("lib/system/process.ts")};
+    import { openForWriting } from ${url("lib/system/file.ts")};
+    import { ignoreFileSizeSignal } from ${url("lib/system/signals.ts")};
     import { becomeUser } from ${url("lib/system/user.ts")};
-    import { abiOf } from ${url("lib/system/abi.ts")};
-    import * as limits from ${url("lib/system/descriptor_limit.ts")};
-    import { endOf } from ${url("lib/serve/end.ts")};
+    import { abiOf } from ${url("lib/system/constants.ts")};
+    import * as limits from ${url("lib/system/resource_limit.ts")};
+    import { takeExitStatus } from ${url("lib/system/child.ts")};
     import { Spawner } from ${url("lib/system/spawn.ts")};
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
     const fd = openForWriting(${JSON.stringify(path)}, "existing");
     const pid = new Spawner(abiOf(Deno.build), program)
       .spawn(fd, { GIVEN: "1", GONE: undefined });
-    while (endOf(pid) === undefined) {
+    while (takeExitStatus(pid) === undefined) {
       await new Promise((done) => setTimeout(done, 10));
     }`;
   const { code: exit, stderr } = await evaluate(code, shell);
@@ -240,7 +239,7 @@ async function find(before: string, script: string, shell?: string) {
   return new TextDecoder("latin1").decode(Deno.readFileSync(path));
 }
 
-Deno.test("serve spawn: variables that are no UTF-8 reach it as they are", async () => {
+Deno.test("spawn: variables that are no UTF-8 reach it as they are", async () => {
   const shell = `BYTES=$(printf '\\377=\\n\\300x') GONE=1
     export BYTES GONE
     exec "$@"`;
@@ -260,7 +259,7 @@ function signals(status: string, line: string): number[] {
     .filter((signal) => mask >> BigInt(signal - 1) & 1n);
 }
 
-Deno.test("serve spawn: signals are what a program expects", async () => {
+Deno.test("spawn: signals are what a program expects", async () => {
   const SIGPIPE = 13;
   const SIGXFSZ = 25;
   // One that no version of the runtime has a use for.
@@ -290,7 +289,7 @@ Deno.test("serve spawn: signals are what a program expects", async () => {
   }
 });
 
-Deno.test("serve spawn: nothing else that is open here is open there", async () => {
+Deno.test("spawn: nothing else that is open here is open there", async () => {
   // Files and sockets of this process that the program is not to have.
   const before = `
     const kept = [Deno.openSync("/etc/passwd"), Deno.listen({ port: 0 })];
@@ -306,7 +305,7 @@ Deno.test("serve spawn: nothing else that is open here is open there", async () 
   );
 });
 
-Deno.test("serve spawn: the limit of descriptors", async () => {
+Deno.test("spawn: the limit of descriptors", async () => {
   const before = `
     const { soft, hard } = limits.descriptorLimit();
     if (soft > hard || hard !== 200n) throw new Error(soft + " " + hard);

@@ -1,10 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { E } from "../../lib/system/constants.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { AT_SYMLINK_NOFOLLOW, stateOf } from "../../lib/system/statx.ts";
+import { stateOf } from "../../lib/system/statx.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
-
-const ENOTDIR = 20;
 
 Deno.test("statx: a file, as Deno sees it", () => {
   using dir = temporary();
@@ -15,7 +14,7 @@ Deno.test("statx: a file, as Deno sees it", () => {
       Deno.chmodSync(path, 0o642);
       Deno.truncateSync(path, size);
       Deno.utimeSync(path, seconds, seconds);
-      assertEquals(stateOf(path, 0), {
+      assertEquals(stateOf(path, "follow"), {
         isFile: true,
         kind: "a regular file",
         mode: 0o642,
@@ -31,26 +30,27 @@ Deno.test("statx: before 1970", () => {
   const path = `${dir.path}/old`;
   Deno.writeTextFileSync(path, "");
   Deno.utimeSync(path, -86400, -86400);
-  assertEquals(stateOf(path, 0)?.mtime, -86400);
+  assertEquals(stateOf(path, "follow")?.mtime, -86400);
 });
 
 Deno.test("statx: what is no file, and whether links are followed", () => {
   using dir = temporary();
   const link = `${dir.path}/link`;
   Deno.symlinkSync(dir.path, link);
-  const kind = (path: string, flags: number) => stateOf(path, flags)?.kind;
-  assertEquals(kind(dir.path, AT_SYMLINK_NOFOLLOW), "a directory");
-  assertEquals(kind(link, AT_SYMLINK_NOFOLLOW), "a symbolic link");
-  assertEquals(kind(link, 0), "a directory");
-  assertEquals(kind("/dev/null", 0), "a device");
-  assertEquals(stateOf("/dev/null", 0)?.isFile, false);
+  const kind = (path: string, links: "follow" | "keep") =>
+    stateOf(path, links)?.kind;
+  assertEquals(kind(dir.path, "keep"), "a directory");
+  assertEquals(kind(link, "keep"), "a symbolic link");
+  assertEquals(kind(link, "follow"), "a directory");
+  assertEquals(kind("/dev/null", "follow"), "a device");
+  assertEquals(stateOf("/dev/null", "follow")?.isFile, false);
 });
 
 Deno.test("statx: what is not there, and what cannot be asked about", () => {
   using dir = temporary();
-  assertEquals(stateOf(`${dir.path}/none`, 0), undefined);
-  assertEquals(stateOf(`${dir.path}/none/either`, 0), undefined);
-  const error = assertThrows(() => stateOf("/dev/null/x", 0), LibcError);
+  assertEquals(stateOf(`${dir.path}/none`, "follow"), undefined);
+  assertEquals(stateOf(`${dir.path}/none/either`, "follow"), undefined);
+  const error = assertThrows(() => stateOf("/dev/null/x", "follow"), LibcError);
   assertEquals(error.message, "statx: Not a directory");
-  assertEquals(error.code, ENOTDIR);
+  assertEquals(error.code, E.ENOTDIR);
 });

@@ -5,13 +5,14 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
+import { abiOf, C } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
-import { abiOf, C } from "../../system/abi.ts";
-import { Poll, receive, send } from "../../system/kernel.ts";
+import { Epoll } from "../../system/epoll.ts";
 import {
   descriptorLimit,
   setDescriptorLimit,
-} from "../../system/descriptor_limit.ts";
+} from "../../system/resource_limit.ts";
+import { receive, send } from "../../system/transfer.ts";
 import type { Binaries } from "./binaries.ts";
 import { Dialer, resentOn } from "./dial.ts";
 import { memoryOf, UNFINISHED } from "./memory.ts";
@@ -71,7 +72,7 @@ interface Client {
 }
 
 async function crowdAt(bench: Bench, { process, port }: Server) {
-  const poll = new Poll(abiOf(Deno.build)!);
+  const poll = new Epoll(abiOf(Deno.build)!);
   const dialer = new Dialer(port);
   const open = new Map<number, Client>();
   const gone = new Set<number>();

@@ -5,44 +5,34 @@
  * @module
  */
 
-import { lazily } from "../../system/lazily.ts";
-import { check, ENOENT, errno, LIBC, LibcError } from "../../system/libc.ts";
-import { C } from "../../system/abi.ts";
+import { check, errno, fromLibc, LibcError } from "../../system/libc.ts";
+import { makeSocketName, openSocket } from "../../system/socket.ts";
+import { C, E } from "../../system/constants.ts";
 
-// Linux, the same on x86_64 and aarch64.
-const EINPROGRESS = 115;
-const IPPROTO_TCP = 6;
-const TCP_INFO = 11;
 /** Where `tcpi_total_retrans` lies in struct tcp_info: uapi/linux/tcp.h. */
 const TOTAL_RETRANS = 100;
 
 /** 127.0.0.1 as a number. */
 const LOCALHOST = 0x7f000001;
 
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int socket(int domain, int type, int protocol);
-    socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
-    // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
-    bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-    // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
-    connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-    // int getsockopt(int sockfd, int level, int optname, void *optval,
-    //                socklen_t *optlen);
-    getsockopt: {
-      parameters: ["i32", "i32", "i32", "buffer", "buffer"],
-      result: "i32",
-    },
-  }).symbols
-);
+const libc = fromLibc({
+  // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int getsockopt(int sockfd, int level, int optname, void *optval,
+  //                socklen_t *optlen);
+  getsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+});
 
-/** A struct sockaddr_in. */
-function socketName(address: number, port: number): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(16));
-  view.setUint16(0, C.AF_INET, true);
-  view.setUint16(2, port);
-  view.setUint32(4, address);
-  return new Uint8Array(view.buffer);
+function socketName(address: number, port: number) {
+  return makeSocketName({
+    address: { family: 4, value: BigInt(address) },
+    port,
+  });
 }
 
 /** Begins connections to one port of this machine. */
@@ -68,9 +58,8 @@ export class Dialer {
    * @throws {LibcError}
    */
   dial(from?: "new"): number {
-    const { socket, bind, connect } = libc();
-    const type = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
-    const fd = check("socket", socket(C.AF_INET, type, 0));
+    const { bind, connect } = libc();
+    const fd = openSocket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK);
     if (from === "new") {
       this.#network = this.#network % 0xffff + 1;
       const own = socketName(LOCALHOST + this.#network * 0x100, 0);
@@ -81,7 +70,7 @@ export class Dialer {
       // Sockets know no ENOENT: that is of a file that V8 looks for once in a
       // process's life, and in its place was EINPROGRESS most likely.
       const code = errno();
-      if (code !== EINPROGRESS && code !== ENOENT) {
+      if (code !== E.EINPROGRESS && code !== E.ENOENT) {
         throw new LibcError("connect", code);
       }
     }
@@ -98,7 +87,7 @@ export class Dialer {
 export function resentOn(fd: number): number {
   const info = new Uint8Array(256);
   const length = new Uint8Array(Uint32Array.of(info.length).buffer);
-  const result = libc().getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length);
+  const result = libc().getsockopt(fd, C.IPPROTO_TCP, C.TCP_INFO, info, length);
   check("getsockopt", result);
   return new DataView(info.buffer).getUint32(TOTAL_RETRANS, true);
 }

@@ -4,29 +4,18 @@
  * @module
  */
 
-import { close } from "../../system/descriptor.ts";
-import { lazily } from "../../system/lazily.ts";
-import { check, cString, LIBC } from "../../system/libc.ts";
-
-// Linux, the same on x86_64 and aarch64.
-const O_WRONLY = 0o1;
-const O_CREAT = 0o100;
-const O_EXCL = 0o200;
-const O_CLOEXEC = 0o2000000;
+import { C } from "../../system/constants.ts";
+import { close, open } from "../../system/descriptor.ts";
+import { truncate } from "../../system/file.ts";
+import { check, fromLibc } from "../../system/libc.ts";
 
 /** How many entries are made before anything else has its turn. */
 const BATCH = 5000;
 
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int open(const char *pathname, int flags, mode_t mode);
-    open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
-    // int ftruncate(int fd, off_t length);
-    ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-    // int futimens(int fd, const struct timespec times[2]);
-    futimens: { parameters: ["i32", "buffer"], result: "i32" },
-  }).symbols
-);
+const libc = fromLibc({
+  // int futimens(int fd, const struct timespec times[2]);
+  futimens: { parameters: ["i32", "buffer"], result: "i32" },
+});
 
 /** The network of an entry, up to 1.0.0.0/24 plus fourteen million. */
 function network(i: number): string {
@@ -49,18 +38,17 @@ export async function makeEntries(
   seconds: number,
   made: (count: number) => void,
 ): Promise<boolean> {
-  const { open, ftruncate, futimens } = libc();
+  const { futimens } = libc();
   const start = performance.now();
-  const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL;
   // struct timespec[2]: seconds and nanoseconds, of last access and change.
   const times = new Uint8Array(
     new BigInt64Array([10n ** 9n, 0n, 10n ** 9n, 0n])
       .buffer,
   );
   for (let i = 0; i < count; i++) {
-    const path = cString(`${dir}/${network(i)}_24`);
-    const fd = check("open", open(path, flags, 0o600));
-    check("ftruncate", ftruncate(fd, BigInt(1 + i % 9)));
+    const fd = open(`${dir}/${network(i)}_24`, flags, 0o600);
+    truncate(fd, 1 + i % 9);
     check("futimens", futimens(fd, times));
     close(fd);
     if ((i + 1) % BATCH !== 0) continue;

@@ -7,9 +7,10 @@
  * @module
  */
 
+import { abiOf, C } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
-import { abiOf, C } from "../../system/abi.ts";
-import { Poll, receive, send } from "../../system/kernel.ts";
+import { Epoll } from "../../system/epoll.ts";
+import { receive, send } from "../../system/transfer.ts";
 import { Dialer } from "./dial.ts";
 import { processorTime } from "./processor_time.ts";
 
@@ -55,7 +56,7 @@ interface Client {
 async function flood(order: Order): Promise<Flood> {
   const abi = abiOf(Deno.build);
   if (abi === undefined) throw new Error("not supported on this machine");
-  const poll = new Poll(abi);
+  const poll = new Epoll(abi);
   const dialer = new Dialer(order.port, order.strangers);
   const from = order.strangers === undefined ? undefined : "new";
   const script = new TextEncoder().encode(order.script);

@@ -6,62 +6,25 @@
  * @module
  */
 
-import { lazily } from "../../system/lazily.ts";
-import { cString, cStrings, LIBC, pointerTable } from "../../system/libc.ts";
+import { C } from "../../system/constants.ts";
+import {
+  addressOf,
+  cString,
+  cStrings,
+  fromLibc,
+  pointerTable,
+} from "../../system/libc.ts";
+import { posixSpawn } from "../../system/posix_spawn.ts";
 import type { Sample } from "./statistics.ts";
 
-// Linux, the same on x86_64 and aarch64.
-const O_WRONLY = 0o1;
-const O_CREAT = 0o100;
-const O_APPEND = 0o2000;
-const SPAWN_SETPGROUP = 2;
-const SPAWN_SETSIGDEF = 4;
-const SIGPIPE = 13;
-
-const libc = lazily(() =>
-  Deno.dlopen(LIBC, {
-    // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions);
-    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
-    // int posix_spawn_file_actions_adddup2(posix_spawn_file_actions_t *actions,
-    //                                      int fd, int newfd);
-    posix_spawn_file_actions_adddup2: {
-      parameters: ["buffer", "i32", "i32"],
-      result: "i32",
-    },
-    // int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions,
-    //          int fd, const char *path, int oflag, mode_t mode);
-    posix_spawn_file_actions_addopen: {
-      parameters: ["buffer", "i32", "buffer", "i32", "u32"],
-      result: "i32",
-    },
-    // int posix_spawn_file_actions_destroy(posix_spawn_file_actions_t *actions);
-    posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
-    // int posix_spawnattr_init(posix_spawnattr_t *attr);
-    posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
-    // int posix_spawnattr_setflags(posix_spawnattr_t *attr, short flags);
-    posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" },
-    // int posix_spawnattr_setsigdefault(posix_spawnattr_t *attr,
-    //                                   const sigset_t *sigdefault);
-    posix_spawnattr_setsigdefault: {
-      parameters: ["buffer", "buffer"],
-      result: "i32",
-    },
-    // int posix_spawn(pid_t *pid, const char *path,
-    //                 const posix_spawn_file_actions_t *file_actions,
-    //                 const posix_spawnattr_t *attrp,
-    //                 char *const argv[], char *const envp[]);
-    posix_spawn: {
-      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
-      result: "i32",
-    },
-    // pid_t wait4(pid_t pid, int *wstatus, int options, struct rusage *rusage);
-    wait4: {
-      parameters: ["i32", "buffer", "i32", "buffer"],
-      result: "i32",
-      nonblocking: true,
-    },
-  }).symbols
-);
+const libc = fromLibc({
+  // pid_t wait4(pid_t pid, int *wstatus, int options, struct rusage *rusage);
+  wait4: {
+    parameters: ["i32", "buffer", "i32", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
+});
 
 const DIRS = (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":")
   .concat("/usr/local/sbin", "/usr/sbin", "/sbin");
@@ -176,15 +139,15 @@ export class Process {
 
 function spawn(path: string, start: Start): number {
   const { argv, env = {}, socket, output = "/dev/null", errors } = start;
-  const calls = libc();
+  const calls = posixSpawn();
   const pid = new Uint8Array(4);
   // posix_spawn_file_actions_t has 80 bytes in glibc on 64 bits,
   // posix_spawnattr_t 336, sigset_t 128.
   const actions = new Uint8Array(128);
   const attributes = new Uint8Array(512);
   const signals = new Uint8Array(128);
-  signals[(SIGPIPE - 1) >> 3] = 1 << ((SIGPIPE - 1) & 7);
-  const flags = O_WRONLY | O_CREAT | O_APPEND;
+  signals[(C.SIGPIPE - 1) >> 3] = 1 << ((C.SIGPIPE - 1) & 7);
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_APPEND;
   const open = (fd: number, path: string, flags: number) =>
     calls.posix_spawn_file_actions_addopen(
       actions,
@@ -206,18 +169,19 @@ function spawn(path: string, start: Start): number {
     calls.posix_spawnattr_setsigdefault(attributes, signals) ||
     calls.posix_spawnattr_setflags(
       attributes,
-      SPAWN_SETPGROUP | SPAWN_SETSIGDEF,
+      C.POSIX_SPAWN_SETPGROUP | C.POSIX_SPAWN_SETSIGDEF,
     );
   const variables = Object.entries({ PATH: DIRS.join(":"), ...env });
   const arguments_ = cStrings(argv);
   const environment = cStrings(variables.map((pair) => pair.join("=")));
-  error ||= calls.posix_spawn(
+  const envp = pointerTable(environment.addresses);
+  error ||= calls.posix_spawnp(
     pid,
     cString(path),
     actions,
     attributes,
-    pointerTable(arguments_.places),
-    pointerTable(environment.places),
+    pointerTable(arguments_.addresses),
+    addressOf(envp),
   );
   calls.posix_spawn_file_actions_destroy(actions);
   if (error !== 0) throw new Error(`${path}: cannot start (error ${error})`);

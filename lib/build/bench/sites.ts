@@ -8,6 +8,7 @@
  */
 
 import { join } from "@std/path";
+import { E } from "../../system/constants.ts";
 import { isErrno } from "../../system/libc.ts";
 import { siteOf } from "./binaries.ts";
 import { makeEntries, whitelistText } from "./entries.ts";
@@ -20,8 +21,6 @@ const MAKING = 60;
 const IN_MEMORY = "/dev/shm";
 /** What an entry takes there, in bytes, generously. */
 const BYTES = 2000;
-
-const ENOSPC = 28;
 
 /** Where a base directory is, as far as that is worth saying. */
 export function placeOf(database: string): string {
@@ -82,7 +81,7 @@ export class Sites {
         this.#bench.signal.throwIfAborted();
       });
     } catch (error) {
-      if (isErrno(error, ENOSPC)) return false;
+      if (isErrno(error, E.ENOSPC)) return false;
       throw error;
     }
   }

@@ -6,13 +6,13 @@
  */
 
 import { parseAddress } from "../../address.ts";
+import { takeExitStatus } from "../../system/child.ts";
+import { type Abi, abiOf } from "../../system/constants.ts";
 import { close, poll, POLLIN } from "../../system/descriptor.ts";
-import { type Abi, abiOf } from "../../system/abi.ts";
-import { endOf } from "../../serve/end.ts";
-import { tcpEnvironment } from "../../serve/environment.ts";
-import { accept, listenOn } from "../../system/kernel.ts";
-import { Spawner } from "../../system/spawn.ts";
+import { accept, listenOn } from "../../system/listener.ts";
 import { localOf } from "../../system/socket.ts";
+import { tcpEnvironment } from "../../serve/environment.ts";
+import { Spawner } from "../../system/spawn.ts";
 
 /** How long a connection or a program's end is waited for, in milliseconds. */
 const PATIENCE = 10_000;
@@ -83,7 +83,7 @@ export class Listener implements Disposable {
 export async function ended(pid: number): Promise<number | undefined> {
   const deadline = Date.now() + PATIENCE;
   while (Date.now() < deadline) {
-    const how = endOf(pid);
+    const how = takeExitStatus(pid);
     if (how !== undefined) return how.code ?? 128 + (how.signal ?? 0);
     await new Promise((done) => setTimeout(done, 5));
   }

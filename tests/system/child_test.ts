@@ -1,12 +1,16 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import {
+  type ExitStatus,
+  takeExitStatus,
+  watchChild,
+} from "../../lib/system/child.ts";
 import { close, poll, POLLIN } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { type Ended, endOf, watchProcess } from "../../lib/serve/end.ts";
 import { Spawner } from "../../lib/system/spawn.ts";
 import { waitFor } from "../harness/process.ts";
 import { ABI, pair } from "../harness/pair.ts";
 
-Deno.test("serve end: several that have ended are given once each", async () => {
+Deno.test("child: several that have ended are given once each", async () => {
   using connection = await pair();
   const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
   const pids = Array.from(
@@ -14,31 +18,34 @@ Deno.test("serve end: several that have ended are given once each", async () => 
     (_, i) => spawner.spawn(connection.fd, { NUMBER: `${i}`, [`V${i}`]: "" }),
   );
   close(connection.fd);
-  assertEquals(endOf(-1), undefined);
+  assertEquals(takeExitStatus(-1), undefined);
   connection.client.close();
-  const ended: Ended[] = [];
+  const ended: ExitStatus[] = [];
   await waitFor("all of them", () => {
-    let how: Ended | undefined;
-    while ((how = endOf(-1)) !== undefined) ended.push(how);
+    let how: ExitStatus | undefined;
+    while ((how = takeExitStatus(-1)) !== undefined) ended.push(how);
     return ended.length >= pids.length;
   });
   assertEquals(ended.map(({ pid }) => pid).sort(), pids.sort());
   assertEquals(new Set(ended.map(({ code }) => code)), new Set([3]));
 });
 
-Deno.test("serve end: a descriptor tells of the end, also of one that is over", async () => {
+Deno.test("child: a descriptor tells of the end, also of one that is over", async () => {
   using connection = await pair();
   const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line"]);
   const pid = spawner.spawn(connection.fd, {});
   close(connection.fd);
-  const watch = watchProcess(pid);
+  const watch = watchChild(pid);
   assertEquals(poll(watch, POLLIN, 0), false);
   connection.client.close();
   await waitFor("the end", () => poll(watch, POLLIN, 0));
-  const again = watchProcess(pid);
+  const again = watchChild(pid);
   assertEquals(poll(again, POLLIN, 0), true);
   close(watch);
   close(again);
-  assertEquals(await waitFor("how", () => endOf(pid)), { pid, code: 1 });
-  assertThrows(() => watchProcess(pid), LibcError, "pidfd_open: ");
+  assertEquals(await waitFor("how", () => takeExitStatus(pid)), {
+    pid,
+    code: 1,
+  });
+  assertThrows(() => watchChild(pid), LibcError, "pidfd_open: ");
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { abiOf } from "../../lib/system/abi.ts";
+import { abiOf } from "../../lib/system/constants.ts";
 
 Deno.test("serve abi: an event is packed on x86_64 only", () => {
   const x86 = abiOf({ os: "linux", arch: "x86_64" })!;

@@ -1,0 +1,21 @@
+/**
+ * How many descriptors `serve` needs: at least one for each client.
+ *
+ * @module
+ */
+
+import type { ServeConfig } from "./config.ts";
+
+/** Descriptors that are not for clients: the log, the store, Deno's own. */
+export const RESERVE = 64;
+
+/**
+ * How many descriptors are wanted: one for each client that may be deferred at
+ * once, one for each child process, as many again for clients that wait for a
+ * child process, and the reserve.
+ */
+export function descriptorsFor(
+  { limit, deferredLimit }: Pick<ServeConfig, "limit" | "deferredLimit">,
+): bigint {
+  return BigInt(2 * limit + deferredLimit + 2 * RESERVE);
+}

@@ -1,0 +1,50 @@
+/**
+ * What this process may do with a file, and where a program is.
+ *
+ * @module
+ */
+
+import { C } from "./constants.ts";
+import { cString, fromLibc } from "./libc.ts";
+
+const libc = fromLibc({
+  // int access(const char *pathname, int mode);
+  access: { parameters: ["buffer", "i32"], result: "i32" },
+  // char *getenv(const char *name);
+  getenv: { parameters: ["buffer"], result: "pointer" },
+});
+
+const MODES = { exist: C.F_OK, execute: C.X_OK, write: C.W_OK };
+
+/**
+ * Whether this user may do something with a file (access(2)).
+ *
+ * @param how all that is to be done; `exist` is only whether the file is there
+ */
+export function mayAccess(
+  path: string,
+  ...how: readonly (keyof typeof MODES)[]
+): boolean {
+  const mode = how.reduce((bits, name) => bits | MODES[name], 0);
+  return libc().access(cString(path), mode) === 0;
+}
+
+/**
+ * Finds a program as execvp(3) does.
+ *
+ * @returns its path, undefined if there is none that can be executed
+ */
+export function findProgram(name: string): string | undefined {
+  if (name.includes("/")) return isExecutable(name) ? name : undefined;
+  const value = libc().getenv(cString("PATH"));
+  const path = value === null
+    ? "/bin:/usr/bin"
+    : Deno.UnsafePointerView.getCString(value);
+  return path.split(":").map((dir) => `${dir || "."}/${name}`)
+    .find(isExecutable);
+}
+
+/** A directory may be "executed" too, and only a directory has a `.` in it. */
+function isExecutable(path: string): boolean {
+  return mayAccess(path, "execute") && !mayAccess(`${path}/.`, "exist");
+}

@@ -1,0 +1,70 @@
+/**
+ * The end of a child process.
+ *
+ * @module
+ */
+
+import { C } from "./constants.ts";
+import { close } from "./descriptor.ts";
+import { check, fromLibc } from "./libc.ts";
+
+const libc = fromLibc({
+  // pid_t waitpid(pid_t pid, int *wstatus, int options);
+  waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  // long syscall(long number, ...); glibc has no pidfd_open before 2.36.
+  // int pidfd_open(pid_t pid, unsigned int flags);
+  pidfd_open: {
+    name: "syscall",
+    parameters: ["isize", "i32", "u32"],
+    result: "isize",
+  },
+});
+
+/**
+ * Opens a descriptor that can be read when a child has ended: pidfd_open(2),
+ * Linux 5.3. SIGCHLD would say the same, but it costs more, comes late, and
+ * interrupts the call that is under way.
+ *
+ * @throws {LibcError}
+ */
+export function watchChild(pid: number): number {
+  const { pidfd_open } = libc();
+  const number = BigInt(C.SYS_PIDFD_OPEN);
+  return Number(check("pidfd_open", pidfd_open(number, pid, 0)));
+}
+
+/** Whether {@linkcode watchChild} works here. */
+export function canWatchChildren(): boolean {
+  try {
+    close(watchChild(Deno.pid));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** How a child ended. */
+export interface ExitStatus {
+  readonly pid: number;
+  /** Its exit code; undefined if a signal ended it. */
+  readonly code?: number;
+  /** The number of the signal that ended it. */
+  readonly signal?: number;
+}
+
+/**
+ * Takes the exit status of a child that has ended.
+ *
+ * @param pid its process id; -1 is any child
+ * @returns undefined if it runs on, or its status was taken before
+ */
+export function takeExitStatus(pid: number): ExitStatus | undefined {
+  const status = new Uint8Array(4);
+  const found = libc().waitpid(pid, status, C.WNOHANG);
+  if (found <= 0) return undefined;
+  // wait(2): the signal in the low 7 bits, the exit code above 8.
+  const signal = status[0] & 0x7f;
+  return signal === 0
+    ? { pid: found, code: status[1] }
+    : { pid: found, signal };
+}

@@ -1,0 +1,192 @@
+/**
+ * The numbers that a C header tells a C program: constants, and the sizes of
+ * structures. This is the only table of them; tests/system/constants_test.ts
+ * compares it with the machine's own headers.
+ *
+ * @module
+ */
+
+/** Sizes and offsets that `serve` depends on, in bytes, by architecture. */
+export interface Abi {
+  /** `struct epoll_event`, which is packed on x86_64 only. */
+  readonly epollEventSize: number;
+  /** The offset of its `data`. */
+  readonly epollDataOffset: number;
+  /** `posix_spawn_file_actions_t` */
+  readonly spawnFileActionsSize: number;
+  /** `posix_spawnattr_t` */
+  readonly spawnAttributesSize: number;
+  /** `sigset_t` */
+  readonly signalSetSize: number;
+  /** The number of rt_sigaction(2). */
+  readonly sysSigaction: number;
+}
+
+/**
+ * From Linux's uapi/linux/eventpoll.h (EPOLL_PACKED), uapi/asm/unistd_64.h and
+ * uapi/asm-generic/unistd.h, and glibc's posix/spawn.h and
+ * bits/types/__sigset_t.h.
+ */
+const ABIS: Readonly<Record<string, Abi>> = {
+  x86_64: {
+    epollEventSize: 12,
+    epollDataOffset: 4,
+    spawnFileActionsSize: 80,
+    spawnAttributesSize: 336,
+    signalSetSize: 128,
+    sysSigaction: 13,
+  },
+  aarch64: {
+    epollEventSize: 16,
+    epollDataOffset: 8,
+    spawnFileActionsSize: 80,
+    spawnAttributesSize: 336,
+    signalSetSize: 128,
+    sysSigaction: 134,
+  },
+};
+
+/**
+ * The sizes of a machine's architecture.
+ *
+ * @param build an operating system and an architecture, as in `Deno.build`
+ * @returns undefined if they are not known
+ */
+export function abiOf(build: { os: string; arch: string }): Abi | undefined {
+  return build.os === "linux" ? ABIS[build.arch] : undefined;
+}
+
+/**
+ * The two flags of open(2) that differ between architectures: Linux's
+ * uapi/asm-generic/fcntl.h and arm64's asm/fcntl.h.
+ */
+export function openFlags(arch: string) {
+  return arch === "aarch64"
+    ? { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 }
+    : { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 };
+}
+
+/**
+ * Constants that x86_64 and aarch64 share, besides those of
+ * {@linkcode openFlags}. The comment in front of each group names its header.
+ */
+export const C = {
+  // fcntl.h
+  O_RDONLY: 0,
+  O_WRONLY: 0o1,
+  O_RDWR: 0o2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_APPEND: 0o2000,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+  ...openFlags(Deno.build.arch),
+  F_DUPFD_CLOEXEC: 1030,
+  AT_FDCWD: -100,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  // unistd.h
+  SEEK_SET: 0,
+  F_OK: 0,
+  X_OK: 1,
+  W_OK: 2,
+  // sys/file.h
+  LOCK_EX: 2,
+  LOCK_NB: 4,
+  // sys/stat.h
+  STATX_BASIC_STATS: 0x7ff,
+  STATX_BTIME: 0x800,
+  S_IFMT: 0o170000,
+  S_IFREG: 0o100000,
+  S_IFDIR: 0o040000,
+  S_IFLNK: 0o120000,
+  S_IFIFO: 0o010000,
+  S_IFSOCK: 0o140000,
+  // poll.h
+  POLLIN: 1,
+  POLLOUT: 4,
+  // sys/epoll.h
+  EPOLL_CTL_ADD: 1,
+  EPOLL_CTL_DEL: 2,
+  EPOLL_CTL_MOD: 3,
+  EPOLLIN: 1,
+  EPOLLOUT: 4,
+  EPOLLERR: 8,
+  EPOLLHUP: 0x10,
+  EPOLLRDHUP: 0x2000,
+  EPOLL_CLOEXEC: 0o2000000,
+  // sys/eventfd.h
+  EFD_NONBLOCK: 0o4000,
+  EFD_CLOEXEC: 0o2000000,
+  // sys/socket.h
+  AF_UNIX: 1,
+  AF_INET: 2,
+  AF_INET6: 10,
+  SOCK_STREAM: 1,
+  SOCK_DGRAM: 2,
+  SOCK_NONBLOCK: 0o4000,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_ERROR: 4,
+  SO_RCVBUF: 8,
+  SO_LINGER: 13,
+  SHUT_WR: 1,
+  MSG_OOB: 1,
+  MSG_DONTWAIT: 0x40,
+  MSG_NOSIGNAL: 0x4000,
+  // netinet/in.h
+  IPPROTO_TCP: 6,
+  IPPROTO_IPV6: 41,
+  IPV6_V6ONLY: 26,
+  // netinet/tcp.h
+  TCP_INFO: 11,
+  // sys/resource.h
+  RLIMIT_DATA: 2,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_AS: 9,
+  // spawn.h
+  POSIX_SPAWN_SETPGROUP: 2,
+  POSIX_SPAWN_SETSIGDEF: 4,
+  POSIX_SPAWN_SETSIGMASK: 8,
+  // signal.h
+  SIGPIPE: 13,
+  SIGCHLD: 17,
+  SIGXFSZ: 25,
+  SIGRTMAX: 64,
+  SIG_DFL: 0n,
+  SIG_IGN: 1n,
+  // sys/wait.h
+  WNOHANG: 1,
+  // sys/syscall.h
+  SYS_PIDFD_OPEN: 434,
+} as const;
+
+/** Values of errno, from errno.h. */
+export const E = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EEXIST: 17,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  EFBIG: 27,
+  ENOSPC: 28,
+  ELOOP: 40,
+  EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ECONNREFUSED: 111,
+  EINPROGRESS: 115,
+  EDQUOT: 122,
+} as const;

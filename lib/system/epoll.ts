@@ -1,0 +1,152 @@
+/**
+ * Waiting for many descriptors at once, as `serve` does.
+ *
+ * @module
+ */
+
+import { type Abi, C } from "./constants.ts";
+import { check, fromLibc } from "./libc.ts";
+
+const libc = fromLibc({
+  // int epoll_create1(int flags);
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "pointer"], result: "i32" },
+  // int epoll_wait(int epfd, struct epoll_event *events, int maxevents,
+  //                int timeout);
+  epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
+  // The same in another thread.
+  wait: {
+    name: "epoll_wait",
+    parameters: ["i32", "pointer", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  // int eventfd(unsigned int initval, int flags);
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  // int eventfd_write(int fd, eventfd_t value);
+  eventfd_write: { parameters: ["i32", "u64"], result: "i32" },
+  // int eventfd_read(int fd, eventfd_t *value);
+  eventfd_read: { parameters: ["i32", "buffer"], result: "i32" },
+});
+
+/** The most events that one wait gives. */
+const MAX_EVENTS = 256;
+
+/** A set of descriptors that are waited for: epoll(7). */
+export class Epoll {
+  readonly #abi: Abi;
+  readonly #fd: number;
+  readonly #wakeup: number;
+  readonly #events: DataView;
+  readonly #eventsAt: Deno.PointerValue;
+  readonly #change = new DataView(new ArrayBuffer(128));
+  readonly #changeAt: Deno.PointerValue;
+
+  /** @throws {LibcError} */
+  constructor(abi: Abi) {
+    this.#abi = abi;
+    const events = new Uint8Array(MAX_EVENTS * abi.epollEventSize);
+    this.#events = new DataView(events.buffer);
+    this.#eventsAt = Deno.UnsafePointer.of(events);
+    const change = new Uint8Array(this.#change.buffer);
+    this.#changeAt = Deno.UnsafePointer.of(change);
+    const { epoll_create1, eventfd } = libc();
+    this.#fd = check("epoll_create", epoll_create1(C.EPOLL_CLOEXEC));
+    const flags = C.EFD_NONBLOCK | C.EFD_CLOEXEC;
+    this.#wakeup = check("eventfd", eventfd(0, flags));
+    this.add(this.#wakeup, C.EPOLLIN);
+  }
+
+  /**
+   * Adds a descriptor. Closing the last descriptor of its open file removes it.
+   *
+   * @param events C.EPOLLIN, C.EPOLLOUT and so on
+   * @throws {LibcError}
+   */
+  add(fd: number, events: number): void {
+    this.#control(C.EPOLL_CTL_ADD, fd, events);
+  }
+
+  /**
+   * Changes the events that a descriptor is watched for; 0 is none.
+   *
+   * @throws {LibcError}
+   */
+  change(fd: number, events: number): void {
+    this.#control(C.EPOLL_CTL_MOD, fd, events);
+  }
+
+  /**
+   * Removes a descriptor that stays open.
+   *
+   * @throws {LibcError}
+   */
+  remove(fd: number): void {
+    this.#control(C.EPOLL_CTL_DEL, fd, 0);
+  }
+
+  #control(operation: number, fd: number, events: number): void {
+    this.#change.setUint32(0, events, true);
+    this.#change.setInt32(this.#abi.epollDataOffset, fd, true);
+    const { epoll_ctl } = libc();
+    check("epoll_ctl", epoll_ctl(this.#fd, operation, fd, this.#changeAt));
+  }
+
+  /**
+   * Looks for events without leaving the event loop, which stands still
+   * meanwhile.
+   *
+   * @param timeout how long to wait for the first one, in milliseconds
+   * @returns the number of events; see {@linkcode event}
+   */
+  look(timeout = 0): number {
+    const { epoll_wait } = libc();
+    const ready = epoll_wait(this.#fd, this.#eventsAt, MAX_EVENTS, timeout);
+    if (ready >= 0) return ready;
+    // A signal interrupted the call.
+    return this.#count(
+      epoll_wait(this.#fd, this.#eventsAt, MAX_EVENTS, timeout),
+    );
+  }
+
+  /**
+   * Waits in another thread until there is an event. Only one wait may be under
+   * way.
+   *
+   * @param timeout milliseconds
+   * @returns the number of events; see {@linkcode event}
+   */
+  async wait(timeout: number): Promise<number> {
+    const milliseconds = Math.min(Math.ceil(timeout), 0x7fffffff);
+    return this.#count(
+      await libc().wait(this.#fd, this.#eventsAt, MAX_EVENTS, milliseconds),
+    );
+  }
+
+  /** -1 is an interrupted wait: the caller waits again. */
+  #count(ready: number): number {
+    return Math.max(0, ready);
+  }
+
+  /** Ends the wait that is under way. */
+  wake(): void {
+    libc().eventfd_write(this.#wakeup, 1n);
+  }
+
+  /**
+   * Gives one of the events of the last look or wait.
+   *
+   * @returns the descriptor and what it is ready for; undefined for an event
+   * that only {@linkcode wake} has caused
+   */
+  event(index: number): { fd: number; events: number } | undefined {
+    const start = index * this.#abi.epollEventSize;
+    const fd = this.#events.getInt32(start + this.#abi.epollDataOffset, true);
+    if (fd === this.#wakeup) {
+      libc().eventfd_read(fd, new Uint8Array(8));
+      return undefined;
+    }
+    return { fd, events: this.#events.getUint32(start, true) };
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Regular files: opening, reading, changing and replacing them.
+ *
+ * @module
+ */
+
+import { C, E } from "./constants.ts";
+import { close, open } from "./descriptor.ts";
+import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
+
+const atStart = fromLibcAtStart({
+  // int ftruncate(int fd, off_t length);
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  // int fchmod(int fd, mode_t mode);
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+});
+
+const libc = fromLibc({
+  // int futimens(int fd, const struct timespec times[2]);
+  futimens: { parameters: ["i32", "pointer"], result: "i32" },
+  // int flock(int fd, int operation);
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+  // ssize_t read(int fd, void *buf, size_t count);
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t write(int fd, const void *buf, size_t count);
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t pread(int fd, void *buf, size_t count, off_t offset);
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
+  pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  // int fdatasync(int fd);
+  fdatasync: { parameters: ["i32"], result: "i32" },
+  // int rename(const char *oldpath, const char *newpath);
+  rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  // int unlink(const char *pathname);
+  unlink: { parameters: ["buffer"], result: "i32" },
+});
+
+/**
+ * Opens a file for reading and writing, never through a symbolic link and never
+ * waiting for the other end of a FIFO.
+ *
+ * @param how `new`: the file must not exist yet, and is created with mode 0600
+ * whatever the umask
+ * @throws {LibcError}
+ */
+export function openForWriting(path: string, how: "existing" | "new"): number {
+  const flags = C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  if (how === "existing") return open(path, flags);
+  const fd = open(path, flags | C.O_CREAT | C.O_EXCL, 0o600);
+  check("fchmod", atStart.fchmod(fd, 0o600));
+  return fd;
+}
+
+/**
+ * Opens a file as {@linkcode openForWriting} does, and creates it if it is
+ * missing. A file that only another user may write is removed first: root may
+ * have created it by trying the program by hand.
+ *
+ * @throws {LibcError | Error}
+ */
+export function openOrCreate(path: string): number {
+  try {
+    return openForWriting(path, "existing");
+  } catch (error) {
+    if (isErrno(error, E.EACCES)) Deno.removeSync(path);
+    else if (!isErrno(error, E.ENOENT)) throw error;
+  }
+  try {
+    return openForWriting(path, "new");
+  } catch (error) {
+    // Another process has created it in between.
+    if (!isErrno(error, E.EEXIST)) throw error;
+    return openForWriting(path, "existing");
+  }
+}
+
+/**
+ * Sets a file's size, which also sets its mtime if the size changes.
+ *
+ * @throws {LibcError}
+ */
+export function truncate(fd: number, size: number): void {
+  check("ftruncate", atStart.ftruncate(fd, BigInt(size)));
+}
+
+/**
+ * Sets a file's mtime to now.
+ *
+ * @throws {LibcError}
+ */
+export function touch(fd: number): void {
+  check("futimens", libc().futimens(fd, null));
+}
+
+/**
+ * Locks a file for this descriptor alone: flock(2). Closing it ends that.
+ *
+ * @returns false if another process has the lock
+ * @throws {LibcError}
+ */
+export function lock(fd: number): boolean {
+  try {
+    check("flock", libc().flock(fd, C.LOCK_EX | C.LOCK_NB));
+    return true;
+  } catch (error) {
+    // EWOULDBLOCK is the same.
+    if (isErrno(error, E.EAGAIN)) return false;
+    throw error;
+  }
+}
+
+/**
+ * Reads from where the descriptor stands.
+ *
+ * @returns the number of bytes, 0 at the end
+ * @throws {LibcError}
+ */
+export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  const size = BigInt(buffer.length);
+  return Number(check("read", libc().read(fd, buffer, size)));
+}
+
+/**
+ * Writes all bytes to where the descriptor stands.
+ *
+ * @throws {LibcError}
+ */
+export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
+  while (bytes.length > 0) {
+    const size = BigInt(bytes.length);
+    const written = Number(check("write", libc().write(fd, bytes, size)));
+    bytes = bytes.subarray(written);
+  }
+}
+
+/**
+ * Reads the beginning of a file, wherever the descriptor stands.
+ *
+ * @returns at most `size` bytes
+ * @throws {LibcError}
+ */
+export function readStart(fd: number, size: number): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(size);
+  const length = libc().pread(fd, buffer, BigInt(size), 0n);
+  return buffer.subarray(0, Number(check("pread", length)));
+}
+
+/**
+ * Replaces what an open file holds by a few bytes.
+ *
+ * @throws {LibcError}
+ */
+export function rewrite(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
+  truncate(fd, 0);
+  check("pwrite", libc().pwrite(fd, bytes, BigInt(bytes.length), 0n));
+}
+
+/**
+ * Reads a file that has an end: a FIFO or a device in its place would hold every
+ * client up.
+ *
+ * @throws {Error} if it cannot be read or is no regular file
+ */
+export function readRegularFile(path: string): string {
+  if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
+  return Deno.readTextFileSync(path);
+}
+
+/**
+ * Writes a file whole or not at all: the old one stays until the new one is
+ * complete and on the disk.
+ *
+ * @param temporary a path in the same directory, which must not exist yet; it is
+ * created before `content` is called
+ * @param mode the permissions of the new file, less the umask
+ * @throws {LibcError} EEXIST if `temporary` exists, which then stays
+ */
+export function replaceFile(
+  path: string,
+  temporary: string,
+  mode: number,
+  content: () => Uint8Array<ArrayBuffer>,
+): void {
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOCTTY;
+  const fd = open(temporary, flags, mode);
+  try {
+    try {
+      write(fd, content());
+      // After a power failure the name might stand for half a file otherwise.
+      check("fdatasync", libc().fdatasync(fd));
+    } finally {
+      close(fd);
+    }
+    check("rename", libc().rename(cString(temporary), cString(path)));
+  } catch (error) {
+    libc().unlink(cString(temporary));
+    throw error;
+  }
+}

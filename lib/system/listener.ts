@@ -1,0 +1,123 @@
+/**
+ * Listening sockets. Deno's own listener shuts down a connection that a child
+ * process still uses, and its backlog is fixed at 128.
+ *
+ * @module
+ */
+
+import { C, E } from "./constants.ts";
+import { close } from "./descriptor.ts";
+import { check, errno, fromLibc, isErrno } from "./libc.ts";
+import {
+  makeSocketName,
+  openSocket,
+  readSocketName,
+  SOCKADDR_SIZE,
+  type SocketName,
+} from "./socket.ts";
+
+const libc = fromLibc({
+  // int setsockopt(int sockfd, int level, int optname, const void *optval,
+  //                socklen_t optlen);
+  setsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "u32"],
+    result: "i32",
+  },
+  // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  // int listen(int sockfd, int backlog);
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen,
+  //             int flags);
+  accept4: {
+    parameters: ["i32", "pointer", "pointer", "i32"],
+    result: "i32",
+  },
+});
+
+/**
+ * Opens a socket that accepts connections. On `::` it accepts those over IPv4
+ * too.
+ *
+ * @param backlog how many connections may wait to be accepted; the system has a
+ * limit of its own (net.core.somaxconn)
+ * @throws {LibcError}
+ */
+export function listenOn(socketName: SocketName, backlog: number): number {
+  const { setsockopt, bind, listen } = libc();
+  const six = socketName.address.family === 6;
+  const family = six ? C.AF_INET6 : C.AF_INET;
+  const fd = openSocket(family, C.SOCK_STREAM | C.SOCK_NONBLOCK);
+  try {
+    const option = (level: number, name: number, value: number) => {
+      const bytes = new Uint8Array(Int32Array.of(value).buffer);
+      check("setsockopt", setsockopt(fd, level, name, bytes, 4));
+    };
+    option(C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    if (six) option(C.IPPROTO_IPV6, C.IPV6_V6ONLY, 0);
+    const name = makeSocketName(socketName);
+    check("bind", bind(fd, name, name.length));
+    check("listen", listen(fd, backlog));
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+/** Whether an error means that this machine has no IPv6. */
+export function isNoSuchFamily(error: unknown): boolean {
+  return isErrno(error, E.EAFNOSUPPORT);
+}
+
+// V8 does not move what has 128 bytes or more.
+const peerBytes = new Uint8Array(SOCKADDR_SIZE);
+const peerView = new DataView(peerBytes.buffer);
+const peerLength = new Uint32Array(32);
+let peerPointers:
+  | { name: Deno.PointerValue; length: Deno.PointerValue }
+  | undefined;
+
+/** A connection that was just accepted. */
+export interface Accepted {
+  readonly fd: number;
+  readonly peer: SocketName;
+}
+
+/** Why no connection was accepted. */
+export type NotAccepted = "none" | "gone" | "exhausted";
+
+/**
+ * Accepts a connection. The program that it is handed to finds a blocking
+ * descriptor, as under any super-server.
+ *
+ * @returns `none` if no connection is waiting, `gone` if the client has left
+ * meanwhile, `exhausted` if descriptors or memory have run out
+ */
+export function accept(listener: number): Accepted | NotAccepted {
+  peerLength[0] = SOCKADDR_SIZE;
+  peerPointers ??= {
+    name: Deno.UnsafePointer.of(peerBytes),
+    length: Deno.UnsafePointer.of(peerLength),
+  };
+  const { name, length } = peerPointers;
+  const fd = libc().accept4(listener, name, length, C.SOCK_CLOEXEC);
+  if (fd === -1) {
+    switch (errno()) {
+      case E.EAGAIN:
+        return "none";
+      case E.EMFILE:
+      case E.ENFILE:
+      case E.ENOBUFS:
+      case E.ENOMEM:
+        return "exhausted";
+      default:
+        // Network errors of the connection itself, and EINTR (accept(2)).
+        return "gone";
+    }
+  }
+  const peer = readSocketName(peerView);
+  if (peer !== undefined) return { fd, peer };
+  close(fd);
+  return "gone";
+}

@@ -1,0 +1,105 @@
+/**
+ * What signals do to this process, and to the programs that it becomes or starts.
+ *
+ * @module
+ */
+
+import { type Abi, C } from "./constants.ts";
+import { fromLibc, fromLibcAtStart } from "./libc.ts";
+
+const atStart = fromLibcAtStart({
+  // sighandler_t signal(int signum, sighandler_t handler);
+  signal: { parameters: ["i32", "u64"], result: "u64" },
+  // unsigned int alarm(unsigned int seconds);
+  alarm: { parameters: ["u32"], result: "u32" },
+});
+
+const libc = fromLibc({
+  // int sigaction(int signum, const struct sigaction *act,
+  //               struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // long syscall(long number, ...);
+  // int rt_sigaction(int signum, const struct kernel_sigaction *act,
+  //                  struct kernel_sigaction *oldact, size_t sigsetsize);
+  rt_sigaction: {
+    name: "syscall",
+    parameters: ["isize", "i32", "buffer", "buffer", "usize"],
+    result: "isize",
+  },
+});
+
+/** What SIGXFSZ did at the start; undefined if it still does that. */
+let fileSizeSignal: bigint | undefined;
+
+/**
+ * Makes a file size limit (`ulimit -f`, `softlimit -f`) the error EFBIG instead
+ * of the end of the process, until {@linkcode restoreSignals}.
+ */
+export function ignoreFileSizeSignal(): void {
+  fileSizeSignal = atStart.signal(C.SIGXFSZ, C.SIG_IGN);
+}
+
+/**
+ * Makes signals do what they did at the start, and SIGPIPE, which the Rust
+ * runtime ignores, what it does by default.
+ *
+ * @returns a function that undoes this
+ */
+export function restoreSignals(): () => void {
+  const { signal } = atStart;
+  signal(C.SIGPIPE, C.SIG_DFL);
+  if (fileSizeSignal !== undefined) signal(C.SIGXFSZ, fileSizeSignal);
+  return () => {
+    signal(C.SIGPIPE, C.SIG_IGN);
+    if (fileSizeSignal !== undefined) signal(C.SIGXFSZ, C.SIG_IGN);
+  };
+}
+
+/**
+ * Ends this process after so many seconds, whatever it is waiting for then
+ * (alarm(2)).
+ */
+export function endAfter(seconds: number): void {
+  atStart.alarm(Math.ceil(seconds));
+}
+
+/**
+ * A struct sigaction in words of 64 bits; the handler comes first. The kernel's
+ * own is smaller.
+ */
+const SIGACTION_WORDS = 19;
+
+/** Signals that programs do not find ignored though this process ignores them. */
+const OWN: readonly number[] = [C.SIGPIPE, C.SIGXFSZ, C.SIGCHLD];
+
+/**
+ * The signals that a program is to find at their defaults, as a sigset_t. What
+ * is ignored stays ignored, except SIGPIPE, which the Rust runtime ignores,
+ * SIGXFSZ, which this program ignores, and SIGCHLD, as tcpserver does it.
+ *
+ * The set has every other signal, also those at their defaults already: the C
+ * library takes longer over a signal that is not in it.
+ */
+export function signalsToReset(abi: Abi): Uint8Array<ArrayBuffer> {
+  const signals = new Uint8Array(abi.signalSetSize);
+  const action = new BigUint64Array(SIGACTION_WORDS);
+  const bytes = new Uint8Array(action.buffer);
+  const call = BigInt(abi.sysSigaction);
+  for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
+    // The C library's function refuses its own signals, 32 and 33.
+    libc().rt_sigaction(call, signal, null, bytes, 8n);
+    const ignored = action[0] === C.SIG_IGN;
+    if (ignored && !OWN.includes(signal)) continue;
+    signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
+  }
+  return signals;
+}
+
+/**
+ * Makes the kernel keep the exit status of a child until it is asked for. It
+ * does not if this process was started with SIGCHLD ignored (wait(2)).
+ */
+export function keepExitStatuses(): void {
+  const byDefault = new Uint8Array(8 * SIGACTION_WORDS);
+  libc().sigaction(C.SIGCHLD, byDefault, null);
+}

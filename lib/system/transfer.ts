@@ -1,0 +1,73 @@
+/**
+ * Bytes over a TCP connection, without waiting.
+ *
+ * @module
+ */
+
+import { C, E } from "./constants.ts";
+import { errno, fromLibc, fromLibcAtStart } from "./libc.ts";
+
+const atStart = fromLibcAtStart({
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+});
+
+const libc = fromLibc({
+  // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
+  recv: { parameters: ["i32", "pointer", "usize", "i32"], result: "isize" },
+  // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+});
+
+// V8 does not move what has 128 bytes or more.
+const received = new Uint8Array(4096);
+let receivedPointer: Deno.PointerValue | undefined;
+
+function receivedAt(): Deno.PointerValue {
+  return receivedPointer ??= Deno.UnsafePointer.of(received);
+}
+
+/**
+ * Reads what a client has sent, without waiting.
+ *
+ * @returns the bytes, which the next call overwrites; undefined if there are
+ * none now; `gone` if there will be none
+ */
+export function receive(fd: number): Uint8Array | undefined | "gone" {
+  const size = BigInt(received.length);
+  const flags = C.MSG_DONTWAIT;
+  const length = Number(libc().recv(fd, receivedAt(), size, flags));
+  if (length > 0) return received.subarray(0, length);
+  if (length === 0) return "gone";
+  return isWorthARetry() ? undefined : "gone";
+}
+
+/**
+ * Sends what a client's connection takes now.
+ *
+ * @returns the number of bytes, or `gone`
+ */
+export function send(fd: number, bytes: Uint8Array): number | "gone" {
+  const flags = C.MSG_DONTWAIT | C.MSG_NOSIGNAL;
+  const size = BigInt(bytes.length);
+  const whole = bytes as Uint8Array<ArrayBuffer>;
+  const sent = Number(libc().send(fd, whole, size, flags));
+  if (sent >= 0) return sent;
+  return isWorthARetry() ? 0 : "gone";
+}
+
+function isWorthARetry(): boolean {
+  const code = errno();
+  // Sockets know no ENOENT: once in a process's life V8 looks in vain for a file
+  // of its own. The next call gives the connection's real error.
+  return code === E.EAGAIN || code === E.EINTR || code === E.ENOENT;
+}
+
+/**
+ * Ends this side of a connection: the peer reads the end of the stream.
+ *
+ * @returns false if the descriptor is no connected socket
+ */
+export function shutdownWriting(fd: number): boolean {
+  return atStart.shutdown(fd, C.SHUT_WR) === 0;
+}

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { C, E } from "../../lib/system/constants.ts";
+import { close } from "../../lib/system/descriptor.ts";
+import {
+  openForWriting,
+  replaceFile,
+  touch,
+  truncate,
+} from "../../lib/system/file.ts";
+import { isErrno, LibcError } from "../../lib/system/libc.ts";
+import { encode } from "../../lib/system/utf8.ts";
+import "../harness/libc.ts";
+import { run } from "../harness/process.ts";
+import { temporary } from "../harness/temporary.ts";
+
+function errno(work: () => unknown): number {
+  return assertThrows(work, LibcError).code;
+}
+
+Deno.test("file: opening, size, time, mode", () => {
+  using dir = temporary();
+  const path = `${dir.path}/é 1`;
+  const before = Deno.umask(0o777);
+  const fd = openForWriting(path, "new");
+  Deno.umask(before);
+  assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
+  truncate(fd, 5);
+  assertEquals(Deno.statSync(path).size, 5);
+  truncate(fd, 2 ** 40);
+  assertEquals(Deno.statSync(path).size, 2 ** 40);
+  assertEquals(Deno.statSync(path).blocks, 0);
+  truncate(fd, 0);
+  assertEquals(Deno.statSync(path).size, 0);
+
+  Deno.utimeSync(path, 1000, 1000);
+  touch(fd);
+  assert(Math.abs(Date.now() - Deno.statSync(path).mtime!.getTime()) < 60_000);
+  Deno.utimeSync(path, 1000, 1000);
+  // Setting the size that it has sets the time as well.
+  truncate(fd, 0);
+  assert(Deno.statSync(path).mtime!.getTime() > 1_000_000);
+
+  // It is no child's.
+  const flags = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
+  const value = parseInt(/flags:\s*(\d+)/.exec(flags)![1], 8);
+  assertEquals(value & C.O_CLOEXEC, C.O_CLOEXEC);
+  close(fd);
+  assertEquals(errno(() => truncate(fd, 0)), E.EBADF);
+});
+
+Deno.test("file: what is not opened", async () => {
+  using dir = temporary();
+  const { path } = dir;
+  Deno.writeTextFileSync(`${path}/file`, "content");
+  Deno.symlinkSync(`${path}/file`, `${path}/link`);
+  Deno.symlinkSync(`${path}/new`, `${path}/dangling`);
+  Deno.mkdirSync(`${path}/dir`);
+  await run(["mkfifo", `${path}/fifo`]);
+  const cases: [string, "existing" | "new", number][] = [
+    ["file", "new", E.EEXIST],
+    ["link", "new", E.EEXIST],
+    ["link", "existing", E.ELOOP],
+    ["dangling", "new", E.EEXIST],
+    ["dangling", "existing", E.ELOOP],
+    ["dir", "new", E.EEXIST],
+    ["dir", "existing", E.EISDIR],
+    ["fifo", "new", E.EEXIST],
+    ["none", "existing", E.ENOENT],
+    ["none/file", "existing", E.ENOENT],
+    ["none/file", "new", E.ENOENT],
+    ["file/file", "existing", E.ENOTDIR],
+    ["file/file", "new", E.ENOTDIR],
+  ];
+  for (const [name, how, code] of cases) {
+    assertEquals(
+      errno(() => openForWriting(`${path}/${name}`, how)),
+      code,
+      name,
+    );
+  }
+  assertEquals(Deno.readTextFileSync(`${path}/file`), "content");
+  assertThrows(() => Deno.lstatSync(`${path}/new`), Deno.errors.NotFound);
+  // Nobody is waited for at a FIFO, and it has no size.
+  const fifo = openForWriting(`${path}/fifo`, "existing");
+  assertEquals(errno(() => truncate(fifo, 1)), E.EINVAL);
+  close(fifo);
+  // What is there is neither emptied nor changed.
+  close(openForWriting(`${path}/file`, "existing"));
+  assertEquals(Deno.readTextFileSync(`${path}/file`), "content");
+});
+
+Deno.test("file: replaced whole or not at all", () => {
+  using dir = temporary();
+  const path = `${dir.path}/file`, temporaryPath = `${path}.new`;
+  const names = () => [...Deno.readDirSync(dir.path)].map(({ name }) => name);
+  const replace = (content: () => Uint8Array<ArrayBuffer>) =>
+    replaceFile(path, temporaryPath, 0o640, content);
+  replace(() => encode("one"));
+  assertEquals(Deno.readTextFileSync(path), "one");
+  assertEquals(Deno.statSync(path).mode! & 0o7777, 0o640 & ~Deno.umask());
+  // The old one stays until the new one is complete.
+  replace(() => {
+    assertEquals(Deno.readTextFileSync(path), "one");
+    assertEquals(Deno.statSync(temporaryPath).size, 0);
+    return encode("x".repeat(1_000_000));
+  });
+  assertEquals(Deno.statSync(path).size, 1_000_000);
+  assertThrows(
+    () =>
+      replace(() => {
+        throw new Error("no content");
+      }),
+    Error,
+    "no content",
+  );
+  assertEquals(Deno.statSync(path).size, 1_000_000);
+  assertEquals(names(), ["file"]);
+  // Another process is replacing it: what that has made stays.
+  Deno.writeTextFileSync(temporaryPath, "other");
+  const error = assertThrows(() => replace(() => encode("two")));
+  assert(isErrno(error, E.EEXIST));
+  assertEquals(Deno.readTextFileSync(temporaryPath), "other");
+  assertEquals(Deno.statSync(path).size, 1_000_000);
+  // A directory cannot be replaced by a file.
+  Deno.removeSync(temporaryPath);
+  Deno.removeSync(path);
+  Deno.mkdirSync(path);
+  assertEquals(errno(() => replace(() => encode("two"))), E.EISDIR);
+  assertEquals(names(), ["file"]);
+});

@@ -1,0 +1,61 @@
+import { assert, assertEquals } from "@std/assert";
+import { close } from "../../lib/system/descriptor.ts";
+import { receive, send, shutdownWriting } from "../../lib/system/transfer.ts";
+import { pair } from "../harness/pair.ts";
+import { waitFor } from "../harness/process.ts";
+
+function text(bytes: Uint8Array | undefined | "gone"): string | undefined {
+  return bytes instanceof Uint8Array ? new TextDecoder().decode(bytes) : bytes;
+}
+
+function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+/** What arrives, which takes a moment even here. */
+function arrival(fd: number): Promise<string> {
+  return waitFor("bytes", () => text(receive(fd)));
+}
+
+Deno.test("transfer: receiving never waits", async () => {
+  using connection = await pair();
+  const { fd, client } = connection;
+  assertEquals(receive(fd), undefined);
+  await client.write(bytes("one"));
+  assertEquals(await arrival(fd), "one");
+  assertEquals(receive(fd), undefined);
+  await client.closeWrite();
+  assertEquals(await arrival(fd), "gone");
+  assertEquals(receive(fd), "gone");
+  // The other direction is open still.
+  assertEquals(send(fd, bytes("bye")), 3);
+  close(fd);
+  assertEquals(await connection.rest(), "bye");
+  assertEquals(receive(fd), "gone");
+});
+
+Deno.test("transfer: sending never waits, and loses nothing", async () => {
+  using connection = await pair();
+  const { fd } = connection;
+  const piece = bytes("0123456789".repeat(10_000));
+  let sent = 0;
+  let count: number | "gone";
+  // Until it would have to wait.
+  while ((count = send(fd, piece)) !== 0) {
+    assert(count !== "gone");
+    sent += count;
+  }
+  shutdownWriting(fd);
+  const got = await connection.rest();
+  assertEquals(got.length, sent);
+  close(fd);
+});
+
+Deno.test("transfer: sending to who has gone is no signal", async () => {
+  using connection = await pair();
+  const { fd } = connection;
+  connection.client.close();
+  await waitFor("the reset", () => send(fd, bytes("anybody?")) === "gone");
+  assertEquals(receive(fd), "gone");
+  close(fd);
+});
