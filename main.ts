@@ -33,6 +33,12 @@ export async function main(
         async () => (await load()).default,
       );
     }
+    // No client connects through a terminal.
+    if (name !== "--" && Deno.stdin.isTerminal()) {
+      const { refuseUnknown } = await import("./lib/commands/mod.ts");
+      const code = refuseUnknown(name);
+      if (code !== undefined) return code;
+    }
     return await wrap(name === "--" ? args.slice(1) : args, load);
   } catch (error) {
     // Not even the C library can be used. A stack trace is for nobody.

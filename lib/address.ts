@@ -147,6 +147,24 @@ export function parseNetwork(text: string): Network | undefined {
 }
 
 /**
+ * Parses a network as {@linkcode parseNetwork} does, or the first numbers of an
+ * IPv4 address as tcprules(1) and postgrey write a network: `192.0.2` and
+ * `192.0.2.` are 192.0.2.0/24, `10.9` and `10.9.` are 10.9.0.0/16, and `10.` is
+ * 10.0.0.0/8. A number without a dot is no network.
+ *
+ * @returns the network, or undefined if the text is not one
+ */
+export function parseNetworkRule(text: string): Network | undefined {
+  const short = /^(\d{1,3}\.|\d{1,3}(?:\.\d{1,3}){1,2}\.?)$/.test(text);
+  if (!short) return parseNetwork(text);
+  const octets = text.split(".").filter((octet) => octet !== "");
+  const zeros = Array(4 - octets.length).fill("0");
+  return parseNetwork(
+    [...octets, ...zeros].join(".") + `/${octets.length * 8}`,
+  );
+}
+
+/**
  * The network of the given prefix length that an address belongs to.
  *
  * @throws {RangeError} where the prefix length does not fit the family

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Network, parseNetwork } from "./address.ts";
+import { type Network, parseNetworkRule } from "./address.ts";
 import {
   asPath,
   ConfigError,
@@ -65,9 +65,12 @@ export interface Config {
   };
   /** Who is never deferred. */
   whitelist?: {
-    /** Addresses and CIDR networks. */
+    /** Addresses and networks: `192.0.2.0/24`, `192.0.2`, `10.`, `2001:db8::/32`. */
     networks?: string[];
-    /** Names in TCPREMOTEHOST; `.example.org` is any name below example.org. */
+    /**
+     * Names in TCPREMOTEHOST: `example.org` is that name and every name below it,
+     * `.example.org` only the names below.
+     */
     hosts?: string[];
     /** Files with one network, address, host, `.suffix` or `/regex/` a line. */
     files?: Path[];
@@ -284,8 +287,8 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
 
 export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
-const HOST = 'a host name such as "mx.example.com", or ".example.org" for ' +
-  "all names below";
+const HOST = 'a host name such as "mx.example.com", which counts with all ' +
+  'names below it, or ".example.org" for only the names below';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 
@@ -294,7 +297,7 @@ export function asNetwork(
   value: unknown,
 ): { text: string; network: Network } | undefined {
   if (typeof value !== "string") return undefined;
-  const network = parseNetwork(value);
+  const network = parseNetworkRule(value);
   return network && { text: value, network };
 }
 

@@ -8,6 +8,7 @@
 import { defaultMessage, type ResolvedConfig } from "./config.ts";
 import type { Logger } from "./log/targets.ts";
 import { escapeValue, formatLine, quote } from "./log/line.ts";
+import { reasonOf } from "./reason.ts";
 import type { Defer, Pass } from "./store/policy.ts";
 import type { Refusal } from "./smtp/refusal.ts";
 import { stateOf } from "./system/statx.ts";
@@ -34,8 +35,7 @@ export function fieldsOf(verdict: Pass | Exempt) {
 
 /** The fields of a line about something that failed. */
 export function trouble(error: unknown) {
-  const what = error instanceof Error ? error.message : String(error);
-  return { reason: "error", what: quote(what) };
+  return { reason: "error", what: quote(reasonOf(error)) };
 }
 
 /** What a client is told where the check itself failed. */

@@ -7,6 +7,7 @@ import {
   networkOf,
   parseAddress,
   parseNetwork,
+  parseNetworkRule,
   width,
 } from "../lib/address.ts";
 
@@ -432,5 +433,36 @@ Deno.test("network: the families never mix", () => {
   for (const [network, address, expected] of cases) {
     const actual = contains(parseNetwork(network)!, ip(address));
     assertEquals(actual, expected, `${network} ${address}`);
+  }
+});
+
+Deno.test("network rule: the first numbers of an IPv4 address", () => {
+  const cases: [string, string | undefined][] = [
+    ["10.", "10.0.0.0/8"],
+    ["10.9", "10.9.0.0/16"],
+    ["10.9.", "10.9.0.0/16"],
+    ["10.9.8", "10.9.8.0/24"],
+    ["10.9.8.", "10.9.8.0/24"],
+    ["0.", "0.0.0.0/8"],
+    // Anything else is what it is without this form.
+    ["10.9.8.7", "10.9.8.7/32"],
+    ["10.0.0.0/8", "10.0.0.0/8"],
+    ["2001:db8::/32", "2001:db8::/32"],
+    ["10", undefined],
+    ["10.9.8.7.", undefined],
+    ["10.9/16", undefined],
+    ["010.", undefined],
+    ["256.", undefined],
+    ["10..", undefined],
+    [".10.", undefined],
+    ["10.9.8.0/8", undefined],
+    [" 10.", undefined],
+    ["10.\n", undefined],
+    ["", undefined],
+    [".", undefined],
+  ];
+  for (const [text, expected] of cases) {
+    const network = parseNetworkRule(text);
+    assertEquals(network && formatNetwork(network), expected, text);
   }
 });

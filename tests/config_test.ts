@@ -21,8 +21,9 @@ function fault(raw: unknown): string {
 
 const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
-const HOST = 'a host name such as "mx.example.com", or ".example.org" for ' +
-  "all names below";
+const HOST =
+  'a host name such as "mx.example.com", which counts with all names below ' +
+  'it, or ".example.org" for only the names below';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 const PATH = 'an absolute path such as "/var/qmail/greylist"';

@@ -43,8 +43,9 @@ async function build(
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
   const { raw, config, needs } = await loadConfig(file, shown);
   const { permissions, v8Flags } = needs;
-  await checkTypes(file, shown, await stdFlags(std, scratch));
+  // A module of Node's takes its types from npm: what it may not do comes first.
   await rehearse(file, shown, permissions, await stdFlags(std, scratch));
+  await checkTypes(file, shown, await stdFlags(std, scratch));
 
   const baked = join(scratch, "baked.ts");
   await Deno.writeTextFile(baked, bakedModule(file, raw, config));

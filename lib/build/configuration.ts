@@ -71,6 +71,12 @@ export async function checkTypes(
   const { success, output } = await deno(["check", ...flags, file.href]);
   if (success) return;
   const fault = readTypeError(output);
+  if (/lockfile is out of date/i.test(output)) {
+    throw new BadConfig(
+      `${name}: imports a package, or a module of Node's whose types are one: ` +
+        "expected a module without packages, which the lock file does not know",
+    );
+  }
   if (fault === undefined) {
     throw new TemporaryError(`deno check failed:\n${output.trimEnd()}`);
   }
@@ -113,7 +119,7 @@ export async function rehearse(
       .exec(text)?.[1].replace(/, run again with .*/, "") ?? text;
     throw new BadConfig(
       `${name}: ${reason}: expected a module that needs no more than the ` +
-        "compiled program may do",
+        "compiled program may do: no files but its own, no network, no programs",
     );
   }
   const [printed] = decoder.decode(stdout).split("\n");

@@ -12,7 +12,9 @@ import { descriptorLimit, memoryLimits } from "../system/resource_limit.ts";
 import { Listing } from "../store/listing.ts";
 import { reachesClient, syslogMessage } from "../log/targets.ts";
 import { quote } from "../log/line.ts";
+import { reasonOf } from "../reason.ts";
 import { greetingName } from "../smtp/refusal.ts";
+import { unreadable } from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
 import { findProgram, mayAccess } from "../system/access.ts";
 import { workAs } from "./account.ts";
@@ -48,10 +50,10 @@ OPTIONS
   --user=NAME  look with the rights of this user, such as qmaild; only root can
 `,
   run(args, { config, serve }) {
-    // What stands behind PROGRAM is for PROGRAM.
-    const operand = args.findIndex((arg) => !arg.startsWith("--"));
-    const own = operand < 0 ? args : args.slice(0, operand + 1);
-    const { options, operands } = parseOptions(own, { string: ["user"] });
+    const { options, operands } = parseOptions(args, {
+      string: ["user"],
+      stopEarly: true,
+    });
     if (options.user !== undefined) workAs(String(options.user));
     const findings = [
       { ok: "greylist.config.ts is valid" },
@@ -83,7 +85,7 @@ function baseDirectory(dir: string): Finding[] {
     info = Deno.statSync(dir);
   } catch (error) {
     const missing = error instanceof Deno.errors.NotFound;
-    const problem = missing ? "does not exist" : reason(error);
+    const problem = missing ? "does not exist" : reasonOf(error);
     return [{
       fix:
         `baseDir ${dir}: ${problem}: make it, mode 0700, owned by the user ` +
@@ -126,7 +128,7 @@ function names(dir: string): Finding {
         `such as ${quote(example)}: move them away`,
     };
   } catch (error) {
-    return { fix: reason(error) };
+    return { fix: reasonOf(error) };
   }
 }
 
@@ -143,7 +145,7 @@ function whitelistFile(path: string): Finding {
         `(${count(bad.length, "bad line", "bad lines")} in all)`,
     };
   } catch (error) {
-    return { fix: `whitelist file ${path}: ${reason(error)}` };
+    return { fix: unreadable(path, error) };
   }
 }
 
@@ -167,7 +169,7 @@ function log({ target, facility }: ResolvedConfig["log"]): Finding {
     return { ok: "log to syslog: /dev/log takes messages" };
   } catch (error) {
     return {
-      fix: `log to syslog: ${reason(error)}: is a syslog daemon running?`,
+      fix: `log to syslog: ${reasonOf(error)}: is a syslog daemon running?`,
     };
   }
 }
@@ -261,8 +263,4 @@ function program(name: string): Finding {
   return path === undefined
     ? { fix: `${name}: no program that uid ${userId()} can execute` }
     : { ok: `PROGRAM is ${path}` };
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -48,30 +48,44 @@ export interface Parsed {
   readonly operands: string[];
 }
 
+/** The options that a command has. */
+export interface KnownOptions {
+  /** Names of the options that take a value. */
+  readonly string?: string[];
+  /** Names of the options that take none. */
+  readonly boolean?: string[];
+  /** The first operand ends the options: what follows is for another program. */
+  readonly stopEarly?: boolean;
+}
+
 /**
- * Parses a command line. Every option is `--name` or `--name=value`.
+ * Parses a command line. An option is `--name`, `--name=value` or `--name value`;
+ * a value that begins with a hyphen needs the equals sign.
  *
- * @param known the names of the options that take a value, and of those that
- * take none
  * @throws {UsageError} on an unknown option, a missing value or one too many
  */
-export function parseOptions(
-  args: string[],
-  known: { string?: string[]; boolean?: string[] },
-): Parsed {
-  const { string = [], boolean = [] } = known;
+export function parseOptions(args: string[], known: KnownOptions): Parsed {
+  const { string = [], boolean = [], stopEarly = false } = known;
   const seen = new Set<string>();
-  const end = args.indexOf("--");
-  for (const arg of end < 0 ? args : args.slice(0, end)) {
-    if (arg === "-" || !arg.startsWith("-")) continue;
+  let end = args.length;
+  for (let i = 0; i < args.length && args[i] !== "--"; i++) {
+    const arg = args[i];
+    if (arg === "-" || !arg.startsWith("-")) {
+      if (!stopEarly) continue;
+      end = i;
+      break;
+    }
     const equals = arg.indexOf("=");
     const flag = equals < 0 ? arg : arg.slice(0, equals);
     const name = flag.slice(2);
     if (!flag.startsWith("--") || ![...string, ...boolean].includes(name)) {
       throw new UsageError(`${flag}: unknown option`);
     }
-    if (string.includes(name) && (equals < 0 || equals === arg.length - 1)) {
-      throw new UsageError(`${flag}: expected ${flag}=VALUE`);
+    if (string.includes(name)) {
+      const value = equals < 0 ? args[++i] ?? "" : arg.slice(equals + 1);
+      if (value === "" || equals < 0 && value.startsWith("-")) {
+        throw new UsageError(`${flag}: expected ${flag}=VALUE`);
+      }
     }
     if (boolean.includes(name) && equals >= 0) {
       throw new UsageError(`${flag}: takes no value`);
@@ -79,10 +93,13 @@ export function parseOptions(
     if (seen.has(name)) throw new UsageError(`${flag}: given twice`);
     seen.add(name);
   }
-  const parsed = parseArgs(args, { string: [...string, "_"], boolean });
+  const parsed = parseArgs(args.slice(0, end), {
+    string: [...string, "_"],
+    boolean,
+  });
   const options: Parsed["options"] = {};
   for (const name of seen) options[name] = parsed[name];
-  return { options, operands: parsed._.map(String) };
+  return { options, operands: [...parsed._.map(String), ...args.slice(end)] };
 }
 
 /**

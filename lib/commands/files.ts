@@ -12,6 +12,7 @@ import { close, open } from "../system/descriptor.ts";
 import { read, replaceFile as replace } from "../system/file.ts";
 import { isPassing, LibcError } from "../system/libc.ts";
 import { type State, stateOf } from "../system/statx.ts";
+import { reasonOf } from "../reason.ts";
 import { encode } from "../system/utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
 
@@ -98,7 +99,7 @@ function told<T>(path: string, work: () => T): T {
 export function fileError(path: string, error: unknown): Error {
   const { message } = error as Error;
   if (!(error instanceof LibcError)) {
-    return new UsageError(`${path}: ${message.replace(/ \(os error .*/s, "")}`);
+    return new UsageError(`${path}: ${reasonOf(error)}`);
   }
   // The name of the call is nothing to an administrator.
   const reason = message.slice(message.indexOf(": ") + 2);

@@ -6,6 +6,7 @@
 
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../config/fields.ts";
+import { reasonOf } from "../reason.ts";
 import { resolveServe } from "../serve/config.ts";
 import { StoreError } from "../store/store.ts";
 import {
@@ -15,6 +16,7 @@ import {
   TemporaryError,
   UsageError,
 } from "./command.ts";
+import { findProgram } from "./account.ts";
 import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
 import { help, version } from "./help.ts";
@@ -52,7 +54,7 @@ export async function runCommand(
       return print(version());
     }
     if (name === "help") return print(help(args, COMMANDS));
-    if (args[0] === "--help") return print(COMMANDS[name].help);
+    if (asksForHelp(args)) return print(COMMANDS[name].help);
     const raw = await load();
     let config: ResolvedConfig | undefined;
     return await COMMANDS[name].run(args, {
@@ -74,9 +76,21 @@ export async function runCommand(
     if (error instanceof ConfigError) {
       return complain(`greylist.config.ts: ${error.message}`);
     }
-    const message = error instanceof Error ? error.message : String(error);
-    return complain(`${name}: ${message}`, EXIT.temporary);
+    return complain(`${name}: ${reasonOf(error)}`, EXIT.temporary);
   }
+}
+
+/**
+ * Refuses a first argument that was typed on a terminal and is neither a command
+ * nor a program: the wrapper would answer it with an SMTP dialogue.
+ *
+ * @returns the exit code, undefined if there is such a program
+ */
+export function refuseUnknown(name: string): number | undefined {
+  if (!name.startsWith("-") && findProgram(name) !== undefined) {
+    return undefined;
+  }
+  return complain(`${name}: no such command: see "greylist help"`);
 }
 
 /** One line on stderr, whatever stands in an argument. */
@@ -87,6 +101,13 @@ function complain(line: string, code: number = EXIT.wrong): number {
   );
   console.error(`greylist ${safe}`);
   return code;
+}
+
+/** `greylist NAME help`, or `--help` among the options before any operand. */
+function asksForHelp(args: string[]): boolean {
+  if (args.length === 1 && args[0] === "help") return true;
+  const end = args.findIndex((arg) => arg === "--" || !arg.startsWith("-"));
+  return (end < 0 ? args : args.slice(0, end)).includes("--help");
 }
 
 function print(text: string): number {

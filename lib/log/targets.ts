@@ -10,6 +10,7 @@ import { FileHandler } from "@std/log/file-handler";
 import { LogLevels } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
 import { FACILITIES, type ResolvedConfig } from "../config.ts";
+import { reasonOf } from "../reason.ts";
 import { sendDatagram } from "../system/datagram.ts";
 import { poll, POLLOUT } from "../system/descriptor.ts";
 import { quote } from "./line.ts";
@@ -150,7 +151,7 @@ export function openLog(
   }
   if (toStderr || target === "syslog") return logger(level, syslog());
   try {
-    refuseFifo(target);
+    prepare(target);
     const handler = new LogFile(level, {
       filename: target,
       formatter: (record) =>
@@ -160,21 +161,28 @@ export function openLog(
     return logger(level, handler, () => handler.flush());
   } catch (error) {
     const fallback = logger(level, syslog());
-    const { message } = error as Error;
-    fallback.error(`what=${quote(`log file ${target}: ${message}`)}`);
+    fallback.error(`what=${quote(`log file ${target}: ${reasonOf(error)}`)}`);
     return fallback;
   }
 }
 
-/** @throws {Error} where opening the file would wait for a reader */
-function refuseFifo(path: string): void {
+/**
+ * Creates a log file that does not exist yet with mode 0640: senders and
+ * recipients stand in it, and `FileHandler` would let everybody read them.
+ *
+ * @throws {Error} if it cannot be created, or if opening it would wait for a
+ * reader
+ */
+function prepare(path: string): void {
+  let info: Deno.FileInfo;
   try {
-    if (!Deno.statSync(path).isFifo) return;
-  } catch {
-    // It is made, or cannot be, when it is opened.
+    info = Deno.statSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    Deno.openSync(path, { append: true, create: true, mode: 0o640 }).close();
     return;
   }
-  throw new Error("a FIFO: expected a regular file");
+  if (info.isFifo) throw new Error("a FIFO: expected a regular file");
 }
 
 /** A logger that never throws, and whose lines are out when it returns. */

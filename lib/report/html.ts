@@ -145,11 +145,11 @@ function delayChart(delay: Report["delay"]): Markup | string {
   return barChart({
     id: "delay",
     title: "Delay from first deferral to acceptance",
-    note: `${amount(delay.count)} waits: half took up to ${
-      duration(delay.median)
-    }, 90 % up to ${duration(delay.p90)}, the longest ${
-      duration(delay.worst)
-    }. Exact to the second.`,
+    note: `${amount(delay.count)} ${
+      delay.count === 1 ? "wait" : "waits"
+    }: half took up to ${duration(delay.median)}, 90 % up to ${
+      duration(delay.p90)
+    }, the longest ${duration(delay.worst)}. Exact to the second.`,
     first: "delay",
     series: [{ name: "accepted", style: "p" }],
     bars: delay.histogram.map(({ below, count }, i) => ({

@@ -82,7 +82,9 @@ export function textReport(report: Report, retryWindow: number): string[] {
   if (delay.count === 0) lines.push("  nobody was accepted after a deferral");
   else {
     lines.push(
-      `  ${amount(delay.count)} waits: half took up to ` +
+      `  ${amount(delay.count)} ${
+        delay.count === 1 ? "wait" : "waits"
+      }: half took up to ` +
         `${duration(delay.median)}, 90 % up to ${duration(delay.p90)},`,
       `  the longest ${duration(delay.worst)}`,
     );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { tellBadLines } from "../whitelist/exemption.ts";
+import { tellBadLines, unreadable } from "../whitelist/exemption.ts";
 import type { Client, Found } from "../whitelist/file.ts";
 import { buildIndex, type Reader, searchIndex } from "../whitelist/index.ts";
 
@@ -40,7 +40,10 @@ export class Whitelists {
         const { bad = [] } = searchIndex(reader, path, NOBODY) ?? {};
         tellBadLines(path, bad, warn);
       } catch (error) {
-        warn(`whitelist file ${path}: ${(error as Error).message}`);
+        const kept = this.#files.has(path)
+          ? "; until then the rules read before stay in force"
+          : "";
+        warn(unreadable(path, error) + kept);
       }
     }
   }

@@ -6,7 +6,8 @@
 
 import { contains } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
-import type { Client, Found } from "./file.ts";
+import { reasonOf } from "../reason.ts";
+import { type Client, type Found, matchesName } from "./file.ts";
 
 /** What rules are matched against. A part is looked up when a rule needs it. */
 export interface Caller extends Client {
@@ -55,7 +56,7 @@ export function findExemption(
   }
 
   if (host !== undefined) {
-    const name = whitelist.hosts.find((pattern) => matchesHost(pattern, host));
+    const name = whitelist.hosts.find((pattern) => matchesName(pattern, host));
     if (name !== undefined) return `hosts:${name}`;
   }
 
@@ -64,11 +65,6 @@ export function findExemption(
     if (line !== undefined) return `${path}:${line}`;
   }
   return undefined;
-}
-
-/** `mx.example.com` is that name; `.example.com` is any name below. */
-function matchesHost(pattern: string, host: string): boolean {
-  return pattern.startsWith(".") ? host.endsWith(pattern) : host === pattern;
 }
 
 function findInFile(
@@ -80,11 +76,22 @@ function findInFile(
   try {
     found = files.search(path, caller);
   } catch (error) {
-    files.warn(`whitelist file ${path}: ${(error as Error).message}`);
+    files.warn(unreadable(path, error));
     return undefined;
   }
   tellBadLines(path, found.bad, files.warn);
   return found.line;
+}
+
+/** Says that a whitelist file cannot be read, why, and what to do. */
+export function unreadable(path: string, error: unknown): string {
+  const reason = reasonOf(error);
+  const advice = /no such file/i.test(reason)
+    ? ": create it, or take it out of whitelist.files"
+    : /permission denied/i.test(reason)
+    ? ": let the user that greylist runs as read it"
+    : "";
+  return `whitelist file ${path}: ${reason}${advice}`;
 }
 
 /** Tells of the lines of a whitelist file that mean nothing. */

@@ -9,7 +9,7 @@ import {
   type Address,
   contains,
   type Network,
-  parseNetwork,
+  parseNetworkRule,
 } from "../address.ts";
 import { isHostPattern } from "../config.ts";
 
@@ -32,18 +32,12 @@ export interface Client {
  *
  * A host exempts itself and, as in postgrey, every name below; a `.suffix`, which
  * may be written `*.suffix`, only the names below; a `/regex/` any host name that
- * it matches, in either case. Two or three numbers of an IPv4 address are its
- * network.
+ * it matches, in either case.
  *
  * @returns undefined where the line means nothing
  */
 export function parseRule(text: string): Rule | undefined {
-  const partial = /^(\d{1,3}\.\d{1,3})(\.\d{1,3})?\.?$/.exec(text);
-  const network = parseNetwork(
-    partial === null
-      ? text
-      : partial[1] + (partial[2] ? `${partial[2]}.0/24` : ".0.0/16"),
-  );
+  const network = parseNetworkRule(text);
   if (network !== undefined) return { network };
   if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
     try {
@@ -64,9 +58,16 @@ export function exempts(rule: Rule, { address, host }: Client): boolean {
   }
   if (host === undefined) return false;
   if ("regex" in rule) return rule.regex.test(host);
-  const { name } = rule;
-  return host === name ||
-    host.endsWith(name.startsWith(".") ? name : `.${name}`);
+  return matchesName(rule.name, host);
+}
+
+/**
+ * Whether a host name is what a whitelist means: `example.org` is that name and
+ * every name below it, `.example.org` only the names below. Both in lower case.
+ */
+export function matchesName(pattern: string, host: string): boolean {
+  return host === pattern ||
+    host.endsWith(pattern.startsWith(".") ? pattern : `.${pattern}`);
 }
 
 /** A line that means nothing. */

@@ -17,6 +17,12 @@ Deno.test("command: options and operands", () => {
     [["--dry-run", "a"], { "dry-run": true }, ["a"]],
     [["a", "--json", "b"], { json: true }, ["a", "b"]],
     [["--limit=5"], { limit: "5" }, []],
+    [["--limit", "5"], { limit: "5" }, []],
+    [["--limit", "5", "a", "--sort", "007"], { limit: "5", sort: "007" }, [
+      "a",
+    ]],
+    [["--limit", "a=b", "--json", "c"], { limit: "a=b", json: true }, ["c"]],
+    [["--json", "5"], { json: true }, ["5"]],
     [["--limit=5", "--sort=last"], { limit: "5", sort: "last" }, []],
     // A value stays the text that it is.
     [["--limit=007"], { limit: "007" }, []],
@@ -46,6 +52,24 @@ Deno.test("command: options and operands", () => {
   }
 });
 
+Deno.test("command: the first operand can end the options", () => {
+  const known = { ...KNOWN, stopEarly: true };
+  const cases: [string[], Record<string, unknown>, string[]][] = [
+    [["sh", "--bad", "-x"], {}, ["sh", "--bad", "-x"]],
+    [["--limit", "5", "sh", "--limit=6"], { limit: "5" }, [
+      "sh",
+      "--limit=6",
+    ]],
+    [["--limit=5", "--", "--json"], { limit: "5" }, ["--json"]],
+    [["--json", "sh", "--", "a"], { json: true }, ["sh", "--", "a"]],
+  ];
+  for (const [args, options, operands] of cases) {
+    const name = JSON.stringify(args);
+    assertEquals(parseOptions(args, known), { options, operands }, name);
+  }
+  assertThrows(() => parseOptions(["--bad", "sh"], known), UsageError);
+});
+
 Deno.test("command: what is wrong with a command line", () => {
   const cases: [string[], string][] = [
     [["--bad"], "--bad: unknown option"],
@@ -66,7 +90,12 @@ Deno.test("command: what is wrong with a command line", () => {
     [["--_=x"], "--_: unknown option"],
     [["--limit.a=x"], "--limit.a: unknown option"],
     [["--limit"], "--limit: expected --limit=VALUE"],
-    [["--limit", "5"], "--limit: expected --limit=VALUE"],
+    [["--limit", ""], "--limit: expected --limit=VALUE"],
+    [["--limit", "-"], "--limit: expected --limit=VALUE"],
+    [["--limit", "-5"], "--limit: expected --limit=VALUE"],
+    [["--limit", "--"], "--limit: expected --limit=VALUE"],
+    [["--limit", "--json"], "--limit: expected --limit=VALUE"],
+    [["--limit", "5", "--limit=5"], "--limit: given twice"],
     [["--limit="], "--limit: expected --limit=VALUE"],
     [["--json=1"], "--json: takes no value"],
     [["--json=false"], "--json: takes no value"],

@@ -4,7 +4,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { BASE, clean, compile } from "../harness/binary.ts";
+import { BASE, clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
@@ -130,6 +130,49 @@ e2e(
   },
 );
 
+e2e("help: every command has its usage behind --help and help", {}, async () => {
+  const binary = await compile();
+  for (const name of COMMANDS) {
+    const { stdout: page } = await run([binary, name, "--help"]);
+    assert(page.startsWith(`NAME\n  greylist ${name} - `), page);
+    for (const args of [["help"], ["--help", "operand"]]) {
+      assertEquals(
+        await run([binary, name, ...args]),
+        { code: 0, stdout: page, stderr: "" },
+        `${name} ${args.join(" ")}`,
+      );
+    }
+  }
+  // What stands behind PROGRAM is PROGRAM's.
+  for (const args of [["sh", "--help"], ["--", "--help"]]) {
+    const { stdout } = await run([binary, "check", ...args]);
+    assertMatch(stdout, /^(ok {3}|FIX {2})/);
+  }
+});
+
+e2e("a word that is no command, typed on a terminal", {
+  programs: ["script"],
+}, async () => {
+  clean();
+  const binary = await compile();
+  /** What a terminal shows, without the carriage returns of its line ends. */
+  const type = async (command: string) => {
+    const { code, stdout } = await run(
+      ["script", "-qec", `exec ${binary} ${command}`, "/dev/null"],
+    );
+    return { code, shown: stdout.replaceAll("\r", "") };
+  };
+  for (const word of ["chek", "-h", "--user=qmaild", "/no/such/program"]) {
+    assertEquals(await type(word), {
+      code: 100,
+      shown: `greylist ${word}: no such command: see "greylist help"\n`,
+    });
+  }
+  assertEquals(entries(), {});
+  // A program is one: this is how the wrapper is tried by hand.
+  assertEquals(await type("echo it ran"), { code: 0, shown: "it ran\n" });
+});
+
 e2e("version", {}, async () => {
   const binary = await compile();
   const { version } = JSON.parse(
@@ -157,7 +200,9 @@ e2e("bad input is one line, exit 100, and changes nothing", {}, async (t) => {
     ["info --json --csv", "--csv: "],
     ["info --limit=1 --limit=1", "--limit: given twice"],
     ["info --limit", "--limit: expected --limit=VALUE"],
-    ["info --limit 5", "--limit: expected --limit=VALUE"],
+    ["info --limit -5", "--limit: expected --limit=VALUE"],
+    ["info --limit --json", "--limit: expected --limit=VALUE"],
+    ["info --limit 0", "--limit=0: "],
     ["info --limit=", "--limit: expected --limit=VALUE"],
     ["info --limit=0", "--limit=0: "],
     ["info --limit=-1", "--limit=-1: "],

@@ -169,6 +169,19 @@ const REFUSALS: Refusal[] = [
     says: ["1 minute"],
   },
   {
+    name: "a file that the program may not read",
+    source: typed(
+      "log: { target: `/tmp/${Deno.readTextFileSync('/etc/passwd').length}` }",
+    ),
+    says: ['"/etc/passwd"', "no files but its own"],
+  },
+  {
+    name: "a file that node:fs reads",
+    source: 'import { readFileSync } from "node:fs";\n' +
+      typed("log: { target: `/tmp/${readFileSync('/etc/passwd').length}` }"),
+    says: ['"/etc/passwd"', "no files but its own"],
+  },
+  {
     name: "a type error in code of the module's own",
     source: typed("").replace(
       "\nexport",

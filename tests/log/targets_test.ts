@@ -151,6 +151,24 @@ Deno.test("log: a file, with the time, at each level", () => {
   }
 });
 
+Deno.test("log: a new file is not for everybody to read", () => {
+  using dir = temporary();
+  const path = `${dir.path}/log`;
+  const before = Deno.umask(0o022);
+  try {
+    for (const mode of [0o640, 0o644]) {
+      const log = openLog(config(path), false);
+      log.info("x");
+      assertEquals(Deno.statSync(path).mode! & 0o777, mode);
+      for (const handler of log.handlers) handler.destroy();
+      // What the administrator has decided stays.
+      Deno.chmodSync(path, 0o644);
+    }
+  } finally {
+    Deno.umask(before);
+  }
+});
+
 Deno.test("log: a file that cannot be opened throws nothing", () => {
   using dir = temporary();
   Deno.writeTextFileSync(`${dir.path}/file`, "");

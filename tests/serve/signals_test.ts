@@ -14,6 +14,7 @@ import {
 import { ROOT, writeFile } from "../harness/root.ts";
 import { lines, logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
+import { openSyslog } from "../harness/syslog.ts";
 import { lingering } from "../harness/strace.ts";
 import { serve } from "../harness/way_in.ts";
 
@@ -29,9 +30,9 @@ const CONFIG: Partial<Config> = {
 
 const STOPPING = "421 4.3.2 Shutting down, please try again later";
 
-function begin(next?: string[]) {
+function begin(next?: string[], before?: readonly string[]) {
   writeFile("served-whitelist", "# nobody\n");
-  return serving(CONFIG, next && { next });
+  return serving(CONFIG, { ...next && { next }, ...before && { before } });
 }
 
 e2e(
@@ -257,3 +258,32 @@ esac
     assertEquals(childrenOf(pid), []);
   },
 );
+
+e2e("serve signals: HUP, and the log cannot be opened: syslog is told", {
+  root: true,
+}, async () => {
+  await using syslog = openSyslog();
+  await using server = await begin(undefined, syslog.before);
+  const away = `${ROOT}/log-away`;
+  Deno.renameSync(`${ROOT}/log`, away);
+  Deno.kill(server.pid, "SIGHUP");
+  await waitFor("a message", () => syslog.messages.length > 0);
+  assert(
+    syslog.messages[0].endsWith(
+      `: error what="log file ${LOG}: No such file or directory"`,
+    ),
+    syslog.messages[0],
+  );
+  // What happens from now on is there as well, until the log can be opened.
+  assertEquals(await isExempt(server.port), false);
+  await waitFor(
+    "the deferral",
+    () => syslog.messages.some((line) => / defer ip=/.test(line)),
+  );
+  Deno.renameSync(away, `${ROOT}/log`);
+  Deno.kill(server.pid, "SIGHUP");
+  await waitFor("the old log file", async () => {
+    await isExempt(server.port);
+    return logLines().some((line) => / defer ip=/.test(line));
+  });
+});

@@ -35,7 +35,7 @@ function find(whitelist: Config["whitelist"], who: Who) {
     search(path, client) {
       read.push(path);
       if (Object.hasOwn(FILES, path)) return searchFile(FILES[path], client);
-      throw new Error("No such file or directory (os error 2)");
+      throw new Error("No such file or directory (os error 2): stat '/w'");
     },
     warn: (message) => warnings.push(message),
   });
@@ -45,7 +45,14 @@ function find(whitelist: Config["whitelist"], who: Who) {
 const ALL: Config["whitelist"] = {
   env: ["RELAYCLIENT", "WHITELISTED"],
   localPorts: [465, 587],
-  networks: ["127.0.0.0/8", "192.0.2.0/24", "::1", "2001:DB8::/32"],
+  networks: [
+    "127.0.0.0/8",
+    "192.0.2.0/24",
+    "::1",
+    "2001:DB8::/32",
+    "10.",
+    "172.16",
+  ],
   hosts: [".example.org", "mx.example.com", "example.net"],
   files: ["/w/one", "/w/two"],
 };
@@ -70,9 +77,13 @@ Deno.test("whitelist: each kind of rule, and its name in the log", () => {
     [{ host: "a.b.example.org" }, "hosts:.example.org"],
     [{ host: "mx.example.com" }, "hosts:mx.example.com"],
     [{ host: "example.net" }, "hosts:example.net"],
-    // In the configuration a name is just that name.
-    [{ host: "a.example.net" }, undefined],
-    [{ host: "a.mx.example.com" }, undefined],
+    // As in files, a name stands for the names below it too.
+    [{ host: "a.example.net" }, "hosts:example.net"],
+    [{ host: "a.mx.example.com" }, "hosts:mx.example.com"],
+    [{ host: "badexample.net" }, undefined],
+    [{ ip: "10.255.255.255" }, "networks:10."],
+    [{ ip: "11.0.0.0" }, undefined],
+    [{ ip: "172.16.255.255" }, "networks:172.16"],
     [{ host: "badexample.org" }, undefined],
     [{ host: "mx.example.com.evil.example" }, undefined],
     [{ host: "" }, undefined],
@@ -153,7 +164,8 @@ Deno.test("whitelist: a file that cannot be read is warned of", () => {
   );
   assertEquals(rule, "/w/two:1");
   assertEquals(warnings, [
-    "whitelist file /w/none: No such file or directory (os error 2)",
+    "whitelist file /w/none: No such file or directory: create it, or take it " +
+    "out of whitelist.files",
   ]);
 });
 
