@@ -16,7 +16,7 @@ import {
   TemporaryError,
   UsageError,
 } from "./command.ts";
-import { findProgram } from "./account.ts";
+import { findProgram } from "../system/access.ts";
 import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
 import { help, version } from "./help.ts";

@@ -130,25 +130,29 @@ e2e(
   },
 );
 
-e2e("help: every command has its usage behind --help and help", {}, async () => {
-  const binary = await compile();
-  for (const name of COMMANDS) {
-    const { stdout: page } = await run([binary, name, "--help"]);
-    assert(page.startsWith(`NAME\n  greylist ${name} - `), page);
-    for (const args of [["help"], ["--help", "operand"]]) {
-      assertEquals(
-        await run([binary, name, ...args]),
-        { code: 0, stdout: page, stderr: "" },
-        `${name} ${args.join(" ")}`,
-      );
+e2e(
+  "help: every command has its usage behind --help and help",
+  {},
+  async () => {
+    const binary = await compile();
+    for (const name of COMMANDS) {
+      const { stdout: page } = await run([binary, name, "--help"]);
+      assert(page.startsWith(`NAME\n  greylist ${name} - `), page);
+      for (const args of [["help"], ["--help", "operand"]]) {
+        assertEquals(
+          await run([binary, name, ...args]),
+          { code: 0, stdout: page, stderr: "" },
+          `${name} ${args.join(" ")}`,
+        );
+      }
     }
-  }
-  // What stands behind PROGRAM is PROGRAM's.
-  for (const args of [["sh", "--help"], ["--", "--help"]]) {
-    const { stdout } = await run([binary, "check", ...args]);
-    assertMatch(stdout, /^(ok {3}|FIX {2})/);
-  }
-});
+    // What stands behind PROGRAM is PROGRAM's.
+    for (const args of [["sh", "--help"], ["--", "--help"]]) {
+      const { stdout } = await run([binary, "check", ...args]);
+      assertMatch(stdout, /^(ok {3}|FIX {2})/);
+    }
+  },
+);
 
 e2e("a word that is no command, typed on a terminal", {
   programs: ["script"],
