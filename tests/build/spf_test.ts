@@ -7,16 +7,10 @@ import { parseAddress } from "../../lib/address.ts";
 import { DnsResolver, parseServer, systemServers } from "../../lib/spf/dns.ts";
 import { TempError } from "../../lib/spf/resolve.ts";
 import { parseRule, searchFile } from "../../lib/whitelist/file.ts";
-import { e2e, programPath } from "../harness/need.ts";
-import {
-  freePort,
-  isListening,
-  type Outcome,
-  run,
-  startServer,
-  waitFor,
-} from "../harness/process.ts";
+import { e2e } from "../harness/need.ts";
+import { freePort, type Outcome, run } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { startUnbound } from "../harness/unbound.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 const NEEDS = { programs: ["unbound"] };
@@ -43,6 +37,12 @@ function chain(length: number): string {
     `n${length}-${length} TXT "v=spf1 ip4:192.0.2.1 -all"`,
   ].join("\n");
 }
+
+/** Names that are refused, and names that are not answered. */
+const SPECIAL = [
+  'local-zone: "refused.example." refuse',
+  'local-zone: "dropped.example." deny',
+];
 
 const ZONE = `$ORIGIN spf.example.
 $TTL 60
@@ -90,50 +90,6 @@ ${chain(10)}
 ${chain(11)}
 `;
 
-/** A name server on the loopback that knows nothing of the world. */
-async function startUnbound(): Promise<AsyncDisposable & { port: number }> {
-  const dir = emptyDir("unbound");
-  const port = freePort();
-  const zone = writeFile("unbound/spf.zone", ZONE);
-  const config = writeFile(
-    "unbound/unbound.conf",
-    `server:
-  directory: "${dir}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  interface: 127.0.0.1@${port}
-  interface: ::1@${port}
-  do-daemonize: no
-  use-syslog: no
-  module-config: "iterator"
-  local-zone: "refused.example." refuse
-  local-zone: "dropped.example." deny
-forward-zone:
-  name: "."
-  forward-addr: 127.0.0.1@9
-auth-zone:
-  name: "spf.example."
-  zonefile: "${zone}"
-remote-control:
-  control-enable: no
-`,
-  );
-  const errors = `${dir}/stderr`;
-  const server = startServer(
-    [programPath("unbound"), "-d", "-c", config],
-    errors,
-  );
-  try {
-    await waitFor(`unbound on port ${port}`, () => isListening(port));
-  } catch (error) {
-    await server[Symbol.asyncDispose]();
-    const said = Deno.readTextFileSync(errors);
-    throw new Error(`${(error as Error).message}: ${said}`);
-  }
-  return { port, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-}
-
 interface Result extends Outcome {
   /** The command's own lines on standard error. */
   readonly told: readonly string[];
@@ -157,7 +113,7 @@ function networks(text: string): string[] {
 }
 
 e2e("spf: a file that the whitelist can read", NEEDS, async () => {
-  await using dns = await startUnbound();
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const dir = emptyDir("spf");
   const file = `${dir}/pools`;
   const made = await spf(
@@ -215,7 +171,7 @@ e2e(
   "spf: standard output, IPv6 server, long and split records",
   NEEDS,
   async () => {
-    await using dns = await startUnbound();
+    await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
     const server = `--server=[::1]:${dns.port}`;
     const made = await spf("long.spf.example", "split.spf.example", server);
     assertEquals(made.code, 0, made.stderr);
@@ -315,7 +271,7 @@ const FAULTS: [string, 100 | 111, string][] = [
 ];
 
 e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
-  await using dns = await startUnbound();
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const file = writeFile("spf/old", "192.0.2.1\n");
   const { ino } = Deno.statSync(file);
   const server = `127.0.0.1:${dns.port}`;
@@ -384,7 +340,7 @@ e2e("spf: the file is replaced, its mode, owner and link stay", {
   ...NEEDS,
   root: true,
 }, async () => {
-  await using dns = await startUnbound();
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const file = writeFile("spf/real", "192.0.2.1\n", 0o640);
   Deno.chownSync(file, 65534, 12345);
   const { ino } = Deno.statSync(file);
@@ -407,7 +363,7 @@ e2e("spf: the file is replaced, its mode, owner and link stay", {
 });
 
 e2e("spf: an output that cannot be written", NEEDS, async () => {
-  await using dns = await startUnbound();
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const dir = emptyDir("spf/directory");
   const cases: [string, string][] = [
     [dir, "not a regular file"],
@@ -502,7 +458,7 @@ e2e(
   "spf: a server that does not answer gives way to the next",
   NEEDS,
   async () => {
-    await using dns = await startUnbound();
+    await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
     using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const servers = [silent.addr.port, freePort(), dns.port]
       .map((port) => ({ host: "127.0.0.1", port }));

@@ -311,8 +311,8 @@ Deno.test("report: a reader that goes away", async () => {
   assertMatch(stdout, /^From 2026-11-01/);
 });
 
-Deno.test("report: help names every key of the JSON object", async () => {
-  const { stdout } = await run([await compile(), "help", "report"]);
+Deno.test("report: --help names every key of the JSON object", async () => {
+  const { stdout } = await run([await compile(), "report", "--help"]);
   for (const line of stdout.split("\n")) assert(line.length <= 80, line);
   const found = await json(["-"], { input: FIRST + SECOND });
   for (const key of Object.keys(found)) {

@@ -1,0 +1,121 @@
+/**
+ * Where the commands of the manual run: a copy of the project, with a binary that
+ * was made of it as README says, and directories of the test.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { BASE, CONTROL, entries } from "./binary.ts";
+import { makeEntry } from "./entry.ts";
+import { greeter } from "./next_program.ts";
+import { freePort, type Outcome, run } from "./process.ts";
+import { emptyDir, ROOT, writeFile } from "./root.ts";
+
+const PROJECT = new URL("../../", import.meta.url).pathname;
+
+/** The directory of all that. */
+export const SITE = `${ROOT}/site`;
+
+/** The copy of the project. */
+export const COPY = `${SITE}/project`;
+
+/** Takes the place of every port that a page names. */
+export const PORT: number = freePort();
+
+/** Finds the binary first, and this Deno. */
+export const ENV: Record<string, string> = {
+  ...Deno.env.toObject(),
+  NO_COLOR: "1",
+  PATH: `${SITE}/bin:${Deno.env.get("PATH")}`,
+};
+
+/** Paths in a page, and those that stand for them here. */
+const PATHS: readonly (readonly [string, string])[] = [
+  ["/var/qmail/greylist", BASE],
+  ["/var/qmail/control", CONTROL],
+  ["/var/qmail/bin/qmail-smtpd", `${ROOT}/greeter`],
+  ["/var/log/qmail/smtpd/current", `${SITE}/smtpd.log`],
+  ["/usr/local/bin/", `${SITE}/bin/`],
+  ["/etc/tcp.smtp.cdb", `${SITE}/tcp.smtp.cdb`],
+];
+
+/** Everything in a page that something else stands for here. */
+const REPLACED: typeof PATHS = [
+  ...PATHS,
+  [" 0 25 ", ` 127.0.0.1 ${PORT} `],
+  ["serve 25 ", `serve 127.0.0.1:${PORT} `],
+  ["127.0.0.1 2525 ", `127.0.0.1 ${PORT} `],
+  ["127.0.0.1:2525 ", `127.0.0.1:${PORT} `],
+  ["1 root root ", `1 ${id("-un")} ${id("-gn")} `],
+  ["qmaild", id("-un")],
+];
+
+/** One field of id(1). */
+function id(option: string): string {
+  const { stdout } = new Deno.Command("id", { args: [option] }).outputSync();
+  return new TextDecoder().decode(stdout).trim();
+}
+
+/** What stands in a page, for this machine. */
+export function here(text: string): string {
+  return REPLACED.reduce((text, [from, to]) => text.replaceAll(from, to), text);
+}
+
+/** Text as it can be compared: in the words of the page, without numbers. */
+export function comparable(text: string): string {
+  return PATHS.reduce((text, [to, from]) => text.replaceAll(from, to), text)
+    .replaceAll(/ --server=127\.0\.0\.1:\d+/g, "")
+    .replaceAll(/\d+/g, "0")
+    .replaceAll(/\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b/g, "M")
+    .replaceAll(/[ \t]+/g, " ").trim();
+}
+
+/** Runs a command line as an administrator would. */
+export function shell(
+  command: string,
+  cwd = COPY,
+  input = "",
+): Promise<Outcome> {
+  return run(["sh", "-c", command], { cwd, env: ENV, input });
+}
+
+let prepared: Promise<Outcome> | undefined;
+
+/** Makes the copy of the project and, as README says, the binary. */
+export function prepare(): Promise<Outcome> {
+  return prepared ??= (async () => {
+    emptyDir("site");
+    emptyDir("site/bin");
+    emptyDir("site/project");
+    greeter();
+    writeFile(
+      "site/bin/deno",
+      `#!/bin/sh\nexec ${Deno.execPath()} "$@"\n`,
+      0o755,
+    );
+    const files = ["deno.json", "deno.lock", "main.ts", "lib"];
+    await run(["cp", "-R", ...files.map((name) => PROJECT + name), COPY]);
+    configure();
+    const outcome = await shell("deno task compile");
+    assertEquals(outcome.code, 0, outcome.stderr);
+    Deno.copyFileSync(`${COPY}/dist/greylist`, `${SITE}/bin/greylist`);
+    return outcome;
+  })();
+}
+
+/** Makes the configuration that README shows, with one more field. */
+export function configure(field = ""): void {
+  const readme = Deno.readTextFileSync(`${PROJECT}README.md`);
+  const [, module] = /^```ts\n([^]*?)^```$/m.exec(readme)!;
+  const more = `  controlDir: "${CONTROL}",\n${field}});`;
+  writeFile(
+    "site/project/greylist.config.ts",
+    here(module).replace("});", more),
+  );
+}
+
+/** Lets so much time pass for all entries that a retry is let in. */
+export function growOlder(): void {
+  for (const name of Object.keys(entries())) makeEntry(name, 0, 61);
+}

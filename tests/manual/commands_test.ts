@@ -1,0 +1,301 @@
+/**
+ * Every command that README and the manual show is run, or stands in NOT_RUN
+ * with the reason.
+ *
+ * Each line of output that a page shows has to be among those that the command
+ * writes, but for numbers and months, which differ from one run to the next.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { BASE, clean, compile, CONTROL, entries } from "../harness/binary.ts";
+import { makeEntry } from "../harness/entry.ts";
+import { e2e } from "../harness/need.ts";
+import { NEXT } from "../harness/next_program.ts";
+import {
+  isListening,
+  type Outcome,
+  run,
+  startServer,
+  waitFor,
+} from "../harness/process.ts";
+import { writeFile } from "../harness/root.ts";
+import { type Block, blocks, type Shown } from "../harness/shown.ts";
+import {
+  comparable,
+  configure,
+  COPY,
+  ENV,
+  growOlder,
+  here,
+  PORT,
+  prepare,
+  shell,
+  SITE,
+} from "../harness/site.ts";
+import { talk } from "../harness/smtp.ts";
+import { startUnbound } from "../harness/unbound.ts";
+
+/** Why a command is not run here. */
+const NOT_RUN: Readonly<Record<string, string>> = {
+  "deno task test": "this test is a part of it",
+  "npx -y deno@2.4.2 task demo": "downloads Deno; the demo is run without npx",
+  "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",
+  "systemctl daemon-reload": "needs systemd as process 1",
+  "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
+  "sleep 60": "takes a minute; the entry is made older instead",
+};
+
+/** How a command is run, if a shell and its output are not all. */
+interface Case {
+  readonly programs?: readonly string[];
+  readonly root?: true;
+  /** What is typed. The page shows it, but it is no output. */
+  readonly typed?: string;
+  readonly before?: () => void;
+  readonly after?: () => void;
+  /** Runs the command, in place of a shell. */
+  readonly run?: (
+    shown: Shown,
+    servers: AsyncDisposableStack,
+  ) => Promise<Outcome | void>;
+}
+
+/** The cases, by how their commands begin. The longest one counts. */
+const CASES: Readonly<Record<string, Case>> = {
+  // Two blocks of README show it; it takes seconds.
+  "deno task demo": { run: () => demo ??= shell("deno task demo") },
+  "deno task compile": { run: compileTask },
+  "install -d": {
+    before: () => Deno.removeSync(BASE, { recursive: true }),
+    after: () => assertEquals(Deno.statSync(BASE).mode! & 0o777, 0o700),
+  },
+  "greylist check": { root: true },
+  "greylist check --user=nobody": {
+    root: true,
+    before: () => Deno.removeSync(`${CONTROL}/me`),
+  },
+  "#!/bin/sh\nexec 2>&1\ncd /\nexec tcpserver": {
+    programs: ["tcpserver", "tcprules", "softlimit"],
+    root: true,
+    run: runScript,
+  },
+  "#!/bin/sh\nexec 2>&1\ncd /\nulimit": {
+    programs: ["softlimit"],
+    run: runScript,
+  },
+  "tcpserver -v 127.0.0.1 2525": { programs: ["tcpserver"], run: background },
+  "swaks": { programs: ["swaks"], run: deferred },
+  "TCPREMOTEIP=192.0.2.17": { typed: "QUIT", before: growOlder },
+  "greylist info": {
+    before: () => {
+      makeEntry("203.0.113.0_24", 0, 64);
+      makeEntry("192.0.2.0_24", 1, 1);
+      makeEntry("198.51.4.0_24", 1, 1);
+      makeEntry("198.51.5.0_24", 0, 0);
+    },
+  },
+  "greylist explain 198.51.100.7": {
+    before: () => makeEntry("198.51.100.0_24", 0, 20),
+  },
+  "greylist report": {
+    before: () => void writeFile("site/smtpd.log", LOG_FILE),
+  },
+  "deno task spf": { programs: ["unbound"], run: spf },
+  "for f in": {
+    before: () => {
+      makeEntry("192.0.2.17", 0, 3600);
+      makeEntry("192.0.2.18", 0, 7200);
+    },
+    after: () => {
+      assertEquals(entries(), { "192.0.2.17": 1, "192.0.2.18": 1 });
+      const { mtime } = Deno.statSync(`${BASE}/192.0.2.18`);
+      assert(mtime!.getTime() < Date.now() - 7_000_000, `${mtime}`);
+    },
+  },
+  "mv */*.*.*.* .": {
+    before: () => {
+      Deno.mkdirSync(`${BASE}/192`);
+      makeEntry("192/192.0.2.17", 0, 60);
+    },
+    after: () => assertEquals(entries()["192.0.2.17"], 0),
+  },
+};
+
+/** Ten connections of a server, a pool, and a client that hammers. */
+const LOG_FILE = [
+  ["00:00", "defer", "198.51.100.7", "new wait=60", "news@cloudmail.example"],
+  ["00:10", "defer", "198.51.101.7", "new wait=60", "news@cloudmail.example"],
+  ["00:20", "defer", "198.51.102.7", "new wait=60", "news@cloudmail.example"],
+  ["01:00", "defer", "192.0.2.17", "new wait=60", "a@b.example"],
+  ["01:05", "defer", "192.0.2.17", "early wait=55", "a@b.example"],
+  ["01:30", "defer", "203.0.113.9", "new wait=60", "c@d.example"],
+  ["02:02", "pass", "192.0.2.17", "retried age=62 accepted=1"],
+  ["02:32", "pass", "203.0.113.9", "retried age=62 accepted=1"],
+  ["03:00", "pass", "198.51.102.7", "retried age=160 accepted=1"],
+].map(([time, verdict, ip, rest, from]) => {
+  const net = ip.replace(/\d+$/, "0/24");
+  const envelope = from === undefined
+    ? ""
+    : ` helo=out2.${from.split("@")[1]} from=<${from}> to=<x@mx.example>`;
+  return `2026-11-23T20:${time}.000Z ${verdict} ip=${ip} net=${net} ` +
+    `reason=${rest}${envelope}\n`;
+}).join("");
+
+/** The records behind the example of the page on SPF. */
+const ZONES = {
+  "cloudmail.example": `$ORIGIN cloudmail.example.
+$TTL 60
+@ SOA @ hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+@ TXT "v=spf1 include:_pool1.cloudmail.example include:_pool2.cloudmail.example mx -all"
+_pool1 TXT "v=spf1 ip4:198.51.100.0/24 ip6:2001:db8:40::/44 -all"
+_pool2 TXT "v=spf1 ip4:192.0.2.64/26 -all"
+@ MX 10 mx
+mx A 203.0.113.25
+`,
+  "bank.example": `$ORIGIN bank.example.
+$TTL 60
+@ SOA @ hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+@ TXT "v=spf1 redirect=_spf.bank.example"
+_spf TXT "v=spf1 exists:%{i}._ip.bank.example ip4:203.0.113.128/28 -all"
+`,
+};
+
+function caseOf({ command }: Shown): Case {
+  const keys = Object.keys(CASES).filter((key) => command.startsWith(key));
+  return CASES[keys.sort((a, b) => b.length - a.length)[0]] ?? {};
+}
+
+let demo: Promise<Outcome> | undefined;
+
+/** With the mistake that the page shows, or as {@linkcode prepare} has run it. */
+async function compileTask({ output }: Shown): Promise<Outcome> {
+  if (output.length === 0) return await prepare();
+  configure('  whitelist: { networks: ["10.0.0.1/33"] },\n');
+  const outcome = await shell("deno task compile");
+  configure();
+  return outcome;
+}
+
+/** Starts the service of a run script: a client is deferred, and let in later. */
+async function runScript({ command }: Shown): Promise<void> {
+  let script = here(command);
+  if (script.includes("greylist serve")) {
+    // Root has to name the user of serve, which README's configuration does not.
+    script = script.replace(`${SITE}/bin/greylist`, await compile());
+  } else {
+    const rules = [`${SITE}/tcp.smtp.cdb`, `${SITE}/tcp.smtp.tmp`];
+    const { code } = await run(["tcprules", ...rules], { input: ":allow\n" });
+    assertEquals(code, 0);
+  }
+  const path = writeFile("site/run", script, 0o755);
+  await using _ = startServer([path], `${SITE}/stderr`, ENV);
+  await waitFor(path, () => isListening(PORT));
+  const replies = await talk(PORT);
+  assertStringIncludes(replies[3], "451 4.7.1 Greylisted", `${replies}`);
+  assertEquals(entries(), { "127.0.0.0_24": 0 });
+  growOlder();
+  assertStringIncludes((await talk(PORT))[0], NEXT);
+}
+
+/** Starts a command that ends with `&`. */
+async function background(
+  { command }: Shown,
+  servers: AsyncDisposableStack,
+): Promise<void> {
+  const foreground = here(command).replace(/ &$/, "");
+  assert(foreground !== here(command), command);
+  const argv = ["sh", "-c", `exec ${foreground}`];
+  servers.use(startServer(argv, `${SITE}/stderr`, ENV));
+  await waitFor(command, () => isListening(PORT));
+}
+
+async function deferred({ command }: Shown): Promise<void> {
+  const { stdout } = await shell(here(command));
+  assertStringIncludes(stdout, " 451 4.7.1 Greylisted");
+}
+
+async function spf(
+  { command }: Shown,
+  servers: AsyncDisposableStack,
+): Promise<Outcome> {
+  const nowhere = 'local-zone: "nowhere.example." static';
+  const dns = servers.use(await startUnbound(ZONES, [nowhere]));
+  return await shell(`${here(command)} --server=127.0.0.1:${dns.port}`);
+}
+
+/** Runs the commands of a block, one after the other. */
+async function runBlock({ page, commands }: Block): Promise<void> {
+  await prepare();
+  clean();
+  writeFile("control/me", "mx.example.org\n");
+  await using servers = new AsyncDisposableStack();
+  let cwd = COPY;
+  for (const [i, shown] of commands.entries()) {
+    const { command, output } = shown;
+    if (command in NOT_RUN || command === "echo $?") continue;
+    if (command.startsWith("cd ")) {
+      cwd = here(command.slice("cd ".length));
+      continue;
+    }
+    const { typed, before, after, run } = caseOf(shown);
+    before?.();
+    const outcome = await (run?.(shown, servers) ??
+      shell(here(command), cwd, typed && `${typed}\r\n`));
+    if (outcome !== undefined) {
+      const { code, stdout, stderr } = outcome;
+      const said = `${page}: ${command}\n${stdout}${stderr}`;
+      const status = commands[i + 1]?.command === "echo $?"
+        ? Number(commands[i + 1].output[0])
+        : 0;
+      assertEquals(code, status, said);
+      const lines = comparable(stdout + stderr).split("\n").map(comparable);
+      for (const line of output) {
+        if (line === "[...]" || line === typed) continue;
+        assert(lines.includes(comparable(line)), `not said: ${line}\n${said}`);
+      }
+    }
+    after?.();
+  }
+}
+
+const BLOCKS = blocks();
+const COMMANDS = BLOCKS.flatMap(({ commands }) => commands);
+
+for (const block of BLOCKS) {
+  const runs = block.commands.filter(({ command }) => !(command in NOT_RUN));
+  if (runs.length === 0) continue;
+  const cases = runs.map(caseOf);
+  const line = runs.flatMap(({ command }) => command.split("\n"))
+    .find((line) => !/^(#!|exec 2|cd )/.test(line));
+  e2e(`${block.page}: ${line}`, {
+    programs: cases.flatMap(({ programs = [] }) => programs),
+    root: cases.some(({ root }) => root),
+  }, () => runBlock(block));
+}
+
+Deno.test("the list of what is not run has no command that no page shows", () => {
+  for (const command of Object.keys(NOT_RUN)) {
+    assert(COMMANDS.some((shown) => shown.command === command), command);
+  }
+  for (const key of Object.keys(CASES)) {
+    assert(COMMANDS.some((shown) => shown.command.startsWith(key)), key);
+  }
+});
+
+Deno.test("README shows what every administrator needs", () => {
+  const shown = BLOCKS.filter(({ page }) => page === "README.md")
+    .flatMap(({ commands }) => commands.map(({ command }) => command));
+  for (
+    const command of [
+      "deno task demo",
+      "deno task test",
+      "npx -y deno@2.4.2 task demo",
+      "npx -y deno@2.4.2 task test",
+      "deno task compile",
+    ]
+  ) assert(shown.includes(command), command);
+});
