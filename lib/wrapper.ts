@@ -41,7 +41,7 @@ import {
   type Told,
 } from "./smtp/refusal.ts";
 import { cutText } from "./smtp/reply_text.ts";
-import { entryName, Store } from "./store/store.ts";
+import { Store } from "./store/store.ts";
 import { findExemption } from "./whitelist/exemption.ts";
 import { searchWhitelist } from "./whitelist/cache.ts";
 
@@ -188,7 +188,7 @@ function check(
   }
   if (network === undefined) throw failure;
   const store = new Store(baseDir);
-  return store.decide(entryName(network), Date.now() / 1000, config.timeouts);
+  return store.decide(network, Date.now() / 1000, config.timeouts);
 }
 
 function defer(

@@ -4,12 +4,23 @@
  * @module
  */
 
+import { parseAddress } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
+import type { Covered } from "../report/advice.ts";
 import { htmlReport } from "../report/html.ts";
-import { LineSplitter } from "../report/lines.ts";
-import { LogReader } from "../report/logline.ts";
+import {
+  parsePeriod,
+  parseTime,
+  type Period,
+  TIMES,
+} from "../report/period.ts";
+import type { Report } from "../report/report.ts";
+import { caveats, summary } from "../report/story.ts";
 import { Tally } from "../report/tally.ts";
 import { textReport } from "../report/text.ts";
+import { readRegularFile } from "../system/file.ts";
+import { findExemption } from "../whitelist/exemption.ts";
+import { buildIndex, searchIndex } from "../whitelist/index.ts";
 import {
   type Command,
   EXIT,
@@ -17,271 +28,257 @@ import {
   parseOptions,
   UsageError,
 } from "./command.ts";
-import {
-  checkOutput,
-  fileError,
-  type Handle,
-  openInput,
-  replaceFile,
-} from "./files.ts";
-import { Progress } from "./progress.ts";
+import { checkOutput, replaceFile } from "./files.ts";
+import { type LogName, readLogs } from "./logs.ts";
 
 const HELP = `NAME
   greylist report - what greylisting does for this site, from its log
 
 SYNOPSIS
-  greylist report [--json] [--html=FILE] [LOGFILE...]
+  greylist report [--since=TIME] [--until=TIME] [--compare=FROM..TO]
+                  [--json] [--html=FILE] [--host=NAME=LOGFILE...] [LOGFILE...]
 
 DESCRIPTION
-  Reads log lines of greylist and shows how many connections were deferred, how
-  many of the deferred networks were accepted later and how many never again
-  (the spam that was stopped), how long real senders had to wait, the load by
-  hour and day, and which senders are candidates for the whitelist.
+  Reads log lines of greylist and says first what became of new networks: how
+  many were stopped, how many were let in later and after how long. Then come
+  the delay of real mail, what you can do about mail that waited for long, with
+  lines to paste, the load by hour and day, and who stands out. Errors and
+  warnings in the log stand on top.
 
   LOGFILE may have been written by multilog (with its @4000... stamps, or after
   tai64nlocal), by a syslog daemon, by journalctl or by greylist itself, and it
-  may be compressed with gzip. - is standard input. Several files are read in
-  the order of their first lines. Without LOGFILE the file that log.target in
-  greylist.config.ts names is read, and standard input where it names none.
+  may be compressed with gzip. - is standard input. Several files are read as
+  one log, in the order of their entries' times: rotated files as well as files
+  of several hosts that share one database. Without LOGFILE the file that
+  log.target in greylist.config.ts names is read, or else standard input.
 
   Lines of other programs are passed over. Lines that cannot be read are
   counted. A syslog stamp has no year: a file is taken to span less than one.
 
-  A network counts as stopped when it was never accepted and the log goes on
-  for at least timeouts.retryWindow after its retry window began; until then it
-  is open. Delays run from the first deferral to acceptance and are exact to
-  the second; silence of more than five days begins another wait. Days and
-  hours are local time.
+  A new network is one that was deferred at least once. It counts as stopped if
+  it was never let in and the log goes on for at least timeouts.retryWindow
+  after its retry window began; until then it is open. Delays run from the first
+  deferral to acceptance and are exact to the second; a silence of more than
+  five days begins another wait. Days and hours are local time.
+
+  In mode "observe" everybody is let in: the report says which networks never
+  came back and which did. What came back only once it had to is not known then.
+
+  What you can do: a sender is proposed as a pool if the same mail came again
+  from another network three times and one of its networks was let in; a network
+  for the whitelist if it waited for an hour. Who is whitelisted already, by
+  address or by the name it gives in HELO, is left out.
 
 OPTIONS
+  --since=TIME   Only entries from TIME on: 2026-11-23, "2026-11-23 19:00"
+                 (local time), 2026-11-23T19:00:00Z, or 7d, 12h, 30m for so long
+                 ago.
+  --until=TIME   Only entries before TIME.
+  --compare=FROM..TO
+                 Puts another period beside this one, such as the week before a
+                 change of the configuration. FROM or TO may be left out.
+  --host=NAME=LOGFILE
+                 A log of the host NAME; may be given several times. Lines that
+                 a syslog daemon wrote name their host themselves. With several
+                 hosts the report has a line for each.
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
                  output; - is standard output.
 
 JSON
-  lines          read, entries, foreign, unreadable
+  summary        the first sentence
+  caveats        what has to be said next to it, a list of sentences
+  lines          read, entries, outside (of the period), foreign, unreadable
   from, to       time of the first and last entry, seconds since 1970, or null
-  connections, deferred, passed, warnings, errors
-  deferredByReason, passedByReason
+  retryWindow    seconds, as configured
+  connections, deferred, wouldDefer (in mode "observe"), passed, warnings,
+  errors         how many
+  troubles       the errors and warnings written most often: level, what, count
+  deferredByReason, wouldDeferByReason, passedByReason
                  connections by reason
-  networks       deferred, and of these accepted, stopped (once: of the stopped
-                 those that came once) and open; limit: how many are kept
+  networks       deferred (new networks), and of these accepted, stopped (once:
+                 of the stopped those that came once) and open; observed: of the
+                 deferred those in mode "observe" only; limit: how many are kept
                  apart; deferralsBeyondLimit: deferrals of any further ones
   delay          count, median, p90, worst in seconds; histogram of below
                  (seconds, null in the last one) and count
-  byHour, byDay  deferred and passed connections by hour (0 to 23) or day
+  byHour, byDay  connections by hour (0 to 23) or day, by what became of their
+                 network: stopped, delayed, open, atOnce
+  hosts          host, deferred, wouldDefer, passed, retried (let in after a
+                 wait), elsewhere (of these, first deferred by another host),
+                 warnings, errors; empty unless there are several hosts
+  advice         kind (pool or whitelist), subject, why, paste (the line)
   mostDeferred, mostTries
-                 network, deferrals, tries (in its longest wait), delay (of that
-                 wait, in seconds), outcome, helo, from
+                 network, deferrals, tries (in the wait with the most), delay
+                 (of that wait, in seconds), longest (wait), outcome, ip, helo,
+                 from
   pools          domains whose mail came again from another network: domain,
                  moves, networks (1000 at most), accepted (of these networks),
-                 helo, from
-  poolsForgotten pools with few moves that were dropped for want of room
+                 ip, helo, from
+  poolsForgotten candidates with few moves that did not fit into memory
   whitelistedByRule
                  rule, count; the tenth is followed by the sum of all others
+  compared       with --compare: the same for the other period
 `;
 
 /** The subcommand. */
 export const command: Command = {
   help: HELP,
-  async run(args, site) {
-    const { options, operands } = parseOptions(args, {
-      string: ["html"],
+  async run(args, { config }) {
+    const { hosts, rest } = takeHosts(args);
+    const { options, operands } = parseOptions(rest, {
+      string: ["html", "since", "until", "compare"],
       boolean: ["json"],
     });
     const page = options.html as string | undefined;
     if (page === "-" && options.json) {
       throw new UsageError("--html=- and --json: both are for stdout");
     }
+    const now = Date.now() / 1000;
+    const period = periodOf(options, now);
+    const other = otherPeriod(options.compare as string | undefined, now);
     // Not only after a gigabyte has been read.
     if (page !== undefined && page !== "-") checkOutput(page);
 
-    const { retryWindow } = site.config.timeouts;
-    const tally = new Tally(retryWindow);
-    await readLogs(logNames(operands, site.config), tally);
-    const report = tally.report();
+    const { retryWindow } = config.timeouts;
+    const tally = new Tally(retryWindow, period);
+    const otherTally = other && new Tally(retryWindow, other);
+    await readLogs(logNames(hosts, operands, config), {
+      line(line) {
+        tally.add(line);
+        otherTally?.add(line);
+      },
+      long() {
+        tally.addUnreadable();
+        otherTally?.addUnreadable();
+      },
+    });
+    const covered = coverage(config);
+    const report = tally.report(covered);
+    const compared = otherTally?.report(covered);
 
     const output = new Output();
     if (page !== undefined) {
-      const text = htmlReport(report, retryWindow, Date.now() / 1000);
+      const text = htmlReport(report, now, compared);
       if (page === "-") output.line(text.trimEnd());
       else replaceFile(page, text);
     }
-    if (options.json) output.line(JSON.stringify(report));
-    else if (page === undefined) {
-      for (const line of textReport(report, retryWindow)) output.line(line);
+    if (options.json) {
+      const found = { ...told(report), compared: compared && told(compared) };
+      output.line(JSON.stringify(found));
+    } else if (page === undefined) {
+      for (const line of textReport(report, compared)) output.line(line);
     }
     output.flush();
     return EXIT.done;
   },
 };
 
-function logNames(operands: string[], { log }: ResolvedConfig): string[] {
-  const own = log.target.startsWith("/") ? log.target : "-";
-  const names = operands.length > 0 ? operands : [own];
-  if (names.indexOf("-") !== names.lastIndexOf("-")) {
+/** The report as it is printed, with its sentences. */
+function told(report: Report) {
+  return { summary: summary(report), caveats: caveats(report), ...report };
+}
+
+/**
+ * Takes the options `--host=NAME=LOGFILE` and `--host NAME=LOGFILE` out of the
+ * arguments; no other option may be given several times.
+ */
+function takeHosts(args: string[]): { hosts: LogName[]; rest: string[] } {
+  const hosts: LogName[] = [];
+  const rest: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (arg === "--") return { hosts, rest: [...rest, ...args.slice(i)] };
+    if (arg !== "--host" && !arg.startsWith("--host=")) {
+      rest.push(arg);
+      continue;
+    }
+    const value = arg === "--host" ? args[++i] ?? "" : arg.slice(7);
+    const match = /^([^=\s]+)=(.+)$/s.exec(value);
+    if (match === null) {
+      throw new UsageError(`--host=${value}: expected --host=NAME=LOGFILE`);
+    }
+    hosts.push({ host: match[1], path: match[2] });
+  }
+  return { hosts, rest };
+}
+
+function logNames(
+  hosts: LogName[],
+  operands: string[],
+  { log }: ResolvedConfig,
+): LogName[] {
+  const names = [...hosts, ...operands.map((path) => ({ path }))];
+  if (names.length === 0) {
+    names.push({ path: log.target.startsWith("/") ? log.target : "-" });
+  }
+  if (names.filter(({ path }) => path === "-").length > 1) {
     throw new UsageError("-: standard input can be read once only");
   }
   return names;
 }
 
-/** A log that has been opened and looked into. */
-interface Log {
-  readonly name: string;
-  /** Bytes, undefined where that is not known. */
-  readonly size: number | undefined;
-  /** When it was last written to, in seconds since 1970. */
-  readonly written: number;
-  /** Its first bytes. */
-  readonly head: Uint8Array<ArrayBuffer>;
-  /** Open still where its first bytes cannot be read again. */
-  readonly handle: Handle | undefined;
-  /** The time of its first stamp. */
-  readonly first: number;
-}
-
-const PIECE = 65536;
-
-async function readLogs(names: string[], tally: Tally): Promise<void> {
-  const logs: Log[] = [];
-  for (const name of names) logs.push(await look(name));
-  logs.sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
-
-  const sizes = logs.map(({ size }) => size ?? NaN);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const progress = new Progress(isNaN(total) ? undefined : total, "bytes");
-  try {
-    for (const log of logs) await readLog(log, tally, progress);
-  } finally {
-    progress.done();
-  }
-}
-
-/** Opens a log and reads as much as it takes to see when it begins. */
-async function look(name: string): Promise<Log> {
-  if (name === "-" && Deno.stdin.isTerminal()) {
-    console.error("greylist report: reading standard input; ^D ends it");
-  }
-  const { info, handle } = name === "-"
-    ? { info: undefined, handle: standardInput }
-    : openInput(name);
-  const regular = info?.isFile === true;
-  const written = regular ? info.mtime : Date.now() / 1000;
-
-  const buffer = new Uint8Array(PIECE / 4);
-  const head = buffer.slice(0, read(name, handle, buffer));
-  if (regular) handle.close();
-
-  let first = Infinity;
-  const reader = new LogReader(written);
-  const lines = new LineSplitter((line) => {
-    if (first === Infinity) first = reader.read(line).time ?? Infinity;
-  }, () => {});
-  try {
-    for await (const bytes of unpacked([head])) lines.push(bytes);
-    lines.end();
-  } catch {
-    // Compressed data ends early here, for this is only the beginning.
-  }
-  return {
-    name,
-    size: regular ? info.size : undefined,
-    written,
-    head,
-    handle: regular ? undefined : handle,
-    first,
+function periodOf(
+  { since, until }: ReturnType<typeof parseOptions>["options"],
+  now: number,
+): Period | undefined {
+  if (since === undefined && until === undefined) return undefined;
+  const time = (name: string, text: typeof since, absent: number) => {
+    if (text === undefined) return absent;
+    const time = parseTime(String(text), now);
+    if (time !== undefined) return time;
+    throw new UsageError(`--${name}=${text}: expected ${TIMES}`);
   };
-}
-
-const standardInput: Handle = {
-  read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
-  close() {},
-};
-
-async function readLog(
-  { name, written, head, handle }: Log,
-  tally: Tally,
-  progress: Progress,
-): Promise<void> {
-  const reader = new LogReader(written);
-  const lines = new LineSplitter(
-    (line) => tally.add(reader.read(line)),
-    () => tally.addUnreadable(),
+  const period = {
+    since: time("since", since, -Infinity),
+    until: time("until", until, Infinity),
+  };
+  if (period.since < period.until) return period;
+  throw new UsageError(
+    `--until=${until}: expected a time after --since=${since}`,
   );
-  const open = handle ?? openInput(name).handle;
-  function* pieces() {
-    if (handle !== undefined && head.length > 0) yield head;
-    const buffer = new Uint8Array(PIECE);
-    for (let length; (length = read(name, open, buffer)) > 0;) {
-      progress.tick(length);
-      yield buffer.subarray(0, length);
-    }
-  }
-  try {
-    for await (const bytes of unpacked(pieces())) lines.push(bytes);
-  } catch (error) {
-    if (!isGzipError(error)) throw error;
-    progress.done();
-    console.error(
-      `greylist report: ${name}: damaged gzip data, read up to there`,
-    );
-  } finally {
-    open.close();
-  }
-  lines.end();
 }
 
-function read(
-  name: string,
-  handle: Handle,
-  buffer: Uint8Array<ArrayBuffer>,
-): number {
-  try {
-    return handle.read(buffer);
-  } catch (error) {
-    throw fileError(name === "-" ? "standard input" : name, error);
-  }
+function otherPeriod(
+  text: string | undefined,
+  now: number,
+): Period | undefined {
+  if (text === undefined) return undefined;
+  const period = parsePeriod(text, now);
+  if (period !== undefined) return period;
+  throw new UsageError(
+    `--compare=${text}: expected FROM..TO, FROM before TO, each ${TIMES}`,
+  );
 }
-
-// Written out in import(), these would make the type checker ask a registry for
-// Node's types.
-const ZLIB: string = "node:zlib";
-const STREAM: string = "node:stream";
 
 /**
- * The bytes as they are, or uncompressed where they begin as gzip does.
- *
- * @param pieces each may be overwritten when the next one is asked for
+ * Says which clients the present whitelist exempts. The log has no TCPREMOTEHOST,
+ * so the HELO name stands for the host name.
  */
-async function* unpacked(
-  pieces: Iterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  const iterator = pieces[Symbol.iterator]();
-  const first = iterator.next();
-  if (first.done) return;
-  const again = {
-    *[Symbol.iterator]() {
-      yield first.value;
-      for (let next; !(next = iterator.next()).done;) yield next.value;
-    },
+function coverage({ whitelist }: ResolvedConfig): Covered {
+  const indexes = new Map<string, Uint8Array>();
+  const search = (path: string, client: Parameters<typeof searchIndex>[2]) => {
+    let index = indexes.get(path);
+    if (index === undefined) {
+      index = buildIndex(readRegularFile(path), "");
+      indexes.set(path, index);
+    }
+    const bytes = index;
+    return searchIndex(
+      (offset, length) => bytes.subarray(offset, offset + length),
+      "",
+      client,
+    )!;
   };
-  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) {
-    yield* again;
-    return;
-  }
-  // DecompressionStream fails at the second of several files put together.
-  const { createGunzip } = await import(ZLIB);
-  const { Readable } = await import(STREAM);
-  const copies = function* () {
-    for (const piece of again) yield piece.slice();
+  // `check` tells of a whitelist file that cannot be read.
+  const files = { search, warn() {} };
+  return ({ ip = "", helo = "" }) => {
+    const caller = {
+      address: parseAddress(ip),
+      host: helo.toLowerCase().replace(/\.$/, "") || undefined,
+      localPort: () => undefined,
+      hasVariable: () => false,
+    };
+    return findExemption(whitelist, caller, files) !== undefined;
   };
-  const source = Readable.from(copies(), { objectMode: true });
-  const gunzip = createGunzip();
-  source.on("error", (error: Error) => gunzip.destroy(error));
-  for await (const bytes of source.pipe(gunzip)) yield bytes;
-}
-
-function isGzipError(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && code.startsWith("Z_");
 }

@@ -1,11 +1,11 @@
 /**
- * Bar charts in SVG. Lengths along the page are percentages and all text has its
- * size in pixels, so that a chart is readable at any width.
+ * Bar charts in SVG. Lengths across the page are percentages and the size of text
+ * is in pixels, so that a chart is readable at any width.
  *
  * @module
  */
 
-import { amount } from "./format.ts";
+import { amount, share, tied } from "./format.ts";
 import { type Markup, markup } from "./markup.ts";
 import { plainTable } from "./table.ts";
 
@@ -15,11 +15,18 @@ export interface Chart {
   id: string;
   title: string;
   note?: string;
-  /** What the labels of the bars are: the first column of the table below. */
+  /** What the labels of the bars are: the head of the table's first column. */
   first: string;
-  /** What is stacked, from the bottom; `style` is its class. */
-  series: { name: string; style: string }[];
+  /** What is stacked, from the bottom. */
+  series: Series[];
   bars: Bar[];
+}
+
+/** One colour of a chart. */
+export interface Series {
+  name: string;
+  /** The class in the style sheet. */
+  style: string;
 }
 
 interface Bar {
@@ -32,24 +39,28 @@ interface Bar {
 
 /** Pixels. */
 const HEIGHT = 180;
-/** Labels on the axis at most; every second one goes on a narrow screen. */
+/** Labels on the axis at most; a narrow screen shows every second one. */
 const TICKS = 12;
-const LEVELS = [0, 0.5, 1];
+/** Grid lines above 0 at most. */
+const LINES = 5;
 
 /** The chart, with its numbers as a table that can be unfolded. */
 export function barChart(chart: Chart): Markup {
   const { id, title, note, series, bars } = chart;
   const sums = bars.map(({ values }) => values.reduce((a, b) => a + b, 0));
-  const top = ceiling(Math.max(1, ...sums));
+  // The axis ends with the highest bar.
+  const top = Math.max(1, ...sums);
   const highest = bars[sums.indexOf(Math.max(...sums))];
   const summary = `${bars.length} bars. The highest is ` +
     `${highest.label}: ${describe(highest, series)}.`;
-  const scale = LEVELS.map((level) =>
-    markup`<span style="top:${yOf(level)}px">${amount(top * level)}</span>`
+  const levels = gridLevels(top);
+  const scale = levels.map((level) =>
+    markup`<span style="top:${yOf(level / top)}px">${amount(level)}</span>`
   );
-  const lines = LEVELS.map((level) =>
-    markup`<line x1="0" x2="100%" y1="${yOf(level)}" y2="${yOf(level)}"/>\n`
-  );
+  const lines = levels.map((level) => {
+    const y = yOf(level / top);
+    return markup`<line x1="0" x2="100%" y1="${y}" y2="${y}"/>\n`;
+  });
   const rows = bars.map(({ label, values }) => ({
     cells: [label, ...values.map(amount)],
   }));
@@ -60,7 +71,9 @@ export function barChart(chart: Chart): Markup {
 <figure>
 <figcaption>
 <h2>${title}</h2>
-${note === undefined ? "" : markup`<p>${note}</p>\n`}${key(series)}</figcaption>
+${note === undefined ? "" : markup`<p>${tied(note)}</p>\n`}${
+    key(series)
+  }</figcaption>
 <div class="plot">
 <div class="scale" aria-hidden="true">${scale}</div>
 <svg class="chart" role="img" aria-labelledby="${names}" height="${height}">
@@ -77,8 +90,18 @@ ${plainTable(columns, rows)}
 `;
 }
 
-function yOf(level: number): number {
-  return HEIGHT * (1 - level);
+/** The position of a share of the axis, in pixels from the top. */
+function yOf(share: number): number {
+  return Math.round(HEIGHT * (1 - share) * 10) / 10;
+}
+
+/** 0 and the even steps up to `top`: multiples of 1, 2 or 5 times a power of 10. */
+function gridLevels(top: number): number[] {
+  const least = Math.max(1, top / LINES);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((factor) => factor * power)
+    .find((step) => step >= least)!;
+  return Array.from({ length: Math.floor(top / step) + 1 }, (_, i) => i * step);
 }
 
 function describe({ values }: Bar, series: Chart["series"]): string {
@@ -86,15 +109,59 @@ function describe({ values }: Bar, series: Chart["series"]): string {
     .join(", ");
 }
 
-/** What the colours mean, where there are several. */
-function key(series: Chart["series"]): Markup | string {
+/** What the colours mean, if there are several. */
+function key(series: Series[]): Markup | string {
   if (series.length < 2) return "";
-  const entries = series.map(({ name, style }) => {
-    const box = markup`<rect width="12" height="12" class="${style}"/>`;
-    const icon = markup`<svg width="12" height="12" aria-hidden="true">${box}`;
-    return markup`<span>${icon}</svg> ${name}</span> `;
-  });
+  const entries = series.map(({ name, style }) =>
+    markup`<span>${swatch(style)} ${name}</span> `
+  );
   return markup`<p class="key">${entries}</p>\n`;
+}
+
+function swatch(style: string): Markup {
+  const box = markup`<rect width="12" height="12" class="${style}"/>`;
+  return markup`<svg width="12" height="12" aria-hidden="true">${box}</svg>`;
+}
+
+/** A part of the bar of shares. */
+export interface Part extends Series {
+  count: number;
+  note: string;
+}
+
+/**
+ * One bar across the page, with what its parts are below it.
+ *
+ * @param whole what the parts are parts of, in words
+ */
+export function shareBar(id: string, whole: string, parts: Part[]): Markup {
+  const total = parts.reduce((sum, { count }) => sum + count, 0);
+  let x = 0;
+  const rects = parts.map(({ count, style }) => {
+    if (count === 0) return "";
+    const width = 100 * count / total;
+    const start = x;
+    x += width;
+    return markup`<rect x="${start.toFixed(3)}%" width="${
+      width.toFixed(3)
+    }%" height="40" class="${style}"/>`;
+  });
+  const words = parts.map(({ name, count }) => `${amount(count)} ${name}`);
+  const items = parts.map(({ name, count, style, note }) =>
+    markup`<div><dt>${swatch(style)} ${name}</dt><dd>${
+      tied(share(count, total))
+    }</dd><dd>${amount(count)} of ${whole}</dd>${
+      note === "" ? "" : markup`<dd>${tied(note)}</dd>`
+    }</div>\n`
+  );
+  return markup`<figure class="shares">
+<svg role="img" aria-labelledby="${id}-title" width="100%" height="40">
+<title id="${id}-title">${whole}: ${words.join(", ")}</title>
+${rects}</svg>
+<dl class="tiles">
+${items}</dl>
+</figure>
+`;
 }
 
 /** One bar with all that is stacked in it, and its label. */
@@ -110,7 +177,7 @@ function stack(
   let y = HEIGHT;
   const rects = bar.values.map((value, s) => {
     if (value === 0) return "";
-    // What is there at all can be seen.
+    // Half a pixel at least, so that every number can be seen.
     const height = Math.max(0.5, value / top * HEIGHT);
     y -= height;
     const place = markup`x="${x}%" y="${y.toFixed(2)}" width="${
@@ -131,14 +198,4 @@ function stack(
     }</text>`;
   const title = `${bar.label}: ${describe(bar, series)}`;
   return markup`<g><title>${title}</title>${rects}</g>${tick}\n`;
-}
-
-/** The next even number of one leading digit or so, for the top of a scale. */
-function ceiling(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  for (const factor of [1, 2, 3, 4, 5, 6, 8, 10]) {
-    const top = factor * power;
-    if (top >= value && top % 2 === 0) return top;
-  }
-  return 2;
 }

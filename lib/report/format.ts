@@ -4,21 +4,43 @@
  * @module
  */
 
-import type { Count, Report } from "./tally.ts";
+import { type Count, nobody } from "./load.ts";
+import type { Report } from "./report.ts";
 
 /** `1,234,567`. */
 export function amount(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-/** The networks of a pool, of which no more than 1,000 are counted. */
+/** The number of a pool's networks; no more than 1,000 are counted. */
 export function atMost(networks: number): string {
   return amount(networks) + (networks >= 1000 ? "+" : "");
 }
 
-/** `79.6 %`, empty where there is nothing to have a share of. */
+/** `79.6 %`; empty if the whole is 0. */
 export function share(part: number, whole: number): string {
   return whole === 0 ? "" : `${(100 * part / whole).toFixed(1)} %`;
+}
+
+/** `80 %`, for a sentence: 0 % is none and 100 % is all. */
+export function roughly(part: number, whole: number): string {
+  const percent = Math.round(100 * part / whole);
+  if (percent === 0 && part > 0) return "less than 1 %";
+  if (percent === 100 && part < whole) return "more than 99 %";
+  return `${percent} %`;
+}
+
+/** `1 network`, `2,000 networks`. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${amount(value)} ${value === 1 ? one : many}`;
+}
+
+/** The text with each number tied to its unit by a no-break space. */
+export function tied(text: string): string {
+  return text.replace(
+    /\d (?:%|(?:d|h|min|s)\b)(?: \d+ (?:h|min|s)\b)?/g,
+    (amount) => amount.replaceAll(" ", "\u00a0"),
+  );
 }
 
 /** Seconds as `12 s`, `6 min 12 s`, `3 h 5 min` or `2 d 4 h`; `-` for null. */
@@ -46,14 +68,25 @@ export function moment(time: number | null): string {
     `${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** The words for a bar of the delay histogram. */
-export function delayLabel(
-  histogram: Report["delay"]["histogram"],
-  i: number,
-): string {
-  const { below } = histogram[i];
-  if (below !== null) return `under ${duration(below)}`;
-  return `${duration(histogram[i - 1].below)} or more`;
+/** One bar of the delay histogram. */
+export interface DelayBar {
+  label: string;
+  /** Seconds, null in the last bar of all. */
+  below: number | null;
+  count: number;
+}
+
+/** The delay histogram without the empty bars at both ends. */
+export function delayBars({ histogram }: Report["delay"]): DelayBar[] {
+  const bars = histogram.map(({ below, count }, i) => ({
+    label: below === null
+      ? `${duration(histogram[i - 1].below)} or more`
+      : `under ${duration(below)}`,
+    below,
+    count,
+  }));
+  const full = (bar: DelayBar) => bar.count > 0;
+  return bars.slice(bars.findIndex(full), bars.findLastIndex(full) + 1);
 }
 
 /** Days, weeks, months or years, and what happened in each. */
@@ -65,8 +98,8 @@ export interface Periods {
 const DAY = 86_400_000;
 
 /**
- * The days with no gap between them, put together into weeks (named by their
- * Monday), months or years where there would be more than `most`.
+ * The days with no gap between them; weeks (named by their Monday), months or
+ * years if there are more than `most` of the smaller unit.
  */
 export function periods(byDay: Report["byDay"], most: number): Periods {
   const units = {
@@ -84,13 +117,15 @@ export function periods(byDay: Report["byDay"], most: number): Periods {
     for (let day = first; day <= last; day += DAY) {
       const label = labelOf(day);
       if (counts.has(label)) continue;
-      counts.set(label, { label, deferred: 0, passed: 0 });
+      counts.set(label, { label, ...nobody() });
     }
     if (counts.size > most && unit !== "year") continue;
-    for (const { day, deferred, passed } of byDay) {
+    for (const { day, stopped, delayed, open, atOnce } of byDay) {
       const count = counts.get(labelOf(Date.parse(day)))!;
-      count.deferred += deferred;
-      count.passed += passed;
+      count.stopped += stopped;
+      count.delayed += delayed;
+      count.open += open;
+      count.atOnce += atOnce;
     }
     return { unit: unit as Periods["unit"], counts: [...counts.values()] };
   }
@@ -99,45 +134,4 @@ export function periods(byDay: Report["byDay"], most: number): Periods {
 
 function iso(day: number): string {
   return new Date(day).toISOString().slice(0, 10);
-}
-
-/** What the reader should know about how the figures came to be. */
-export function remarks(report: Report): string[] {
-  const { lines, networks, poolsForgotten, warnings, errors } = report;
-  const said: string[] = [];
-  const lost = amount(lines.unreadable);
-  if (lines.unreadable > 0) {
-    said.push(`${lost} of ${amount(lines.read)} lines could not be read.`);
-  }
-  if (lines.foreign > 0) {
-    said.push(`${amount(lines.foreign)} lines are of other programs.`);
-  }
-  if (errors + warnings > 0) {
-    said.push(
-      `The log holds ${amount(errors)} errors and ${
-        amount(warnings)
-      } warnings.`,
-    );
-  }
-  if (report.connections > 0 && report.from === null) {
-    said.push("No line has a time: nothing is said by hour or day.");
-  }
-  if (networks.deferralsBeyondLimit > 0) {
-    said.push(
-      `${amount(networks.deferralsBeyondLimit)} deferrals were of networks ` +
-        `beyond the ${
-          amount(networks.limit)
-        } that are kept apart; they count ` +
-        "as connections only.",
-    );
-  }
-  if (poolsForgotten > 0) {
-    said.push(
-      `${
-        amount(poolsForgotten)
-      } pools with few moves were forgotten for want ` +
-        "of room.",
-    );
-  }
-  return said;
 }

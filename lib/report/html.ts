@@ -4,46 +4,66 @@
  * @module
  */
 
-import { barChart } from "./chart.ts";
+import type { Advice } from "./advice.ts";
+import { barChart, type Series, shareBar } from "./chart.ts";
+import { compare, periodName } from "./compare.ts";
 import {
   amount,
-  atMost,
-  delayLabel,
+  delayBars,
   duration,
   moment,
   periods,
-  remarks,
   share,
+  tied,
 } from "./format.ts";
+import type { Count } from "./load.ts";
 import { type Markup, markup } from "./markup.ts";
+import {
+  ADVICE,
+  caveats,
+  outcomes,
+  remarks,
+  span,
+  summary,
+  troubleHeading,
+  waits,
+} from "./story.ts";
 import { STYLE } from "./style.ts";
-import { type Row, table } from "./table.ts";
-import type { Report } from "./tally.ts";
+import { connectionTable, hostTable, senders } from "./html_tables.ts";
+import { table } from "./table.ts";
+import type { Report } from "./report.ts";
 
 /** Bars in the chart by day; more days are put together. */
 const BARS = 62;
 
-const SERIES = [
-  { name: "deferred", style: "d" },
-  { name: "passed", style: "p" },
+/** What the load is made of, from the bottom. */
+const LOAD: (Series & { style: keyof Count })[] = [
+  { name: "let in at once", style: "atOnce" },
+  { name: "delayed", style: "delayed" },
+  { name: "stopped", style: "stopped" },
+  { name: "still open", style: "open" },
 ];
 
 /**
  * The page.
  *
- * @param retryWindow seconds, as configured
  * @param made when the report is made, in seconds since 1970
+ * @param before the report on another period, to stand beside this one
  */
 export function htmlReport(
   report: Report,
-  retryWindow: number,
   made: number,
+  before?: Report,
 ): string {
   const sections = [
-    tiles(report),
-    ...charts(report),
-    delayChart(report.delay),
-    outcomes(report, retryWindow),
+    troubles(report),
+    story(report),
+    before === undefined ? "" : comparison(before, report),
+    delayChart(report),
+    advice(report.advice),
+    ...load(report),
+    hostTable(report),
+    connectionTable(report),
     ...senders(report),
   ];
   const notes = [
@@ -65,13 +85,13 @@ export function htmlReport(
 <body>
 <header>
 <h1>Greylisting report</h1>
-${span(report)}
+<p>${tied(span(report))}</p>
 </header>
 <main>
 ${sections}
 </main>
 <footer>
-${notes.map((note) => markup`<p>${note}</p>\n`)}</footer>
+${paragraphs(notes)}</footer>
 </body>
 </html>
 `;
@@ -81,159 +101,119 @@ ${notes.map((note) => markup`<p>${note}</p>\n`)}</footer>
 /** Should markup ever come in with a value, it can do nothing. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-function span({ from, to }: Report): Markup | string {
-  if (from === null || to === null) return "";
-  const text = `${moment(from)} to ${moment(to)}, ${duration(to - from)}`;
-  return markup`<p>${text}</p>`;
+function paragraphs(texts: string[]): Markup[] {
+  return texts.map((text) => markup`<p>${tied(text)}</p>\n`);
 }
 
-function tiles({ connections, deferred, networks, delay }: Report): Markup {
-  const tile = (name: string, value: string, note: string) =>
-    markup`<div><dt>${name}</dt><dd>${value}</dd><dd>${note}</dd></div>\n`;
-  return markup`<dl class="tiles">
-${tile("Connections", amount(connections), "")}${
-    tile(
-      "Deferred",
-      share(deferred, connections) || "-",
-      `${amount(deferred)} connections`,
-    )
-  }${
-    tile(
-      "Networks stopped",
-      amount(networks.stopped),
-      `of ${amount(networks.deferred)} deferred`,
-    )
-  }${
-    tile(
-      "Median delay",
-      duration(delay.median),
-      `90 % up to ${duration(delay.p90)}`,
-    )
-  }</dl>
+function troubles(report: Report): Markup | string {
+  const heading = troubleHeading(report);
+  if (heading === undefined) return "";
+  const columns = ["message", "level", "count"];
+  const rows = report.troubles.map(({ level, what, count }) => ({
+    cells: [what, level, amount(count)],
+  }));
+  return markup`<div class="troubles">${table(heading, columns, rows)}</div>`;
+}
+
+function story(report: Report): Markup {
+  const { deferred, stopped, once } = report.networks;
+  const parts = outcomes(report).map(({ outcome, name, count, note }) => ({
+    name,
+    count,
+    style: outcome,
+    note: outcome === "stopped" && stopped > 0
+      ? `${share(once, stopped)} of these came only once`
+      : note,
+  }));
+  const whole = `${amount(deferred)} new networks`;
+  const bar = deferred === 0 ? "" : shareBar("became", whole, parts);
+  return markup`<section>
+<p class="story">${tied(summary(report))}</p>
+${bar}${paragraphs(caveats(report))}</section>
 `;
 }
 
-function charts(report: Report): (Markup | string)[] {
-  if (report.from === null) return [];
-  const { unit, counts } = periods(report.byDay, BARS);
-  const byDay = barChart({
-    id: "by-day",
-    title: `Connections by ${unit}`,
-    first: unit,
-    series: SERIES,
-    bars: counts.map(({ label, deferred, passed }) => ({
-      label,
-      tick: unit === "day" ? label.slice(5) : label,
-      values: [deferred, passed],
+function comparison(before: Report, report: Report): Markup | string {
+  return table(
+    "Two periods",
+    ["", tied(periodName(before)), tied(periodName(report))],
+    compare(before, report).map(({ name, values }) => ({
+      cells: [name, ...values.map(tied)],
     })),
-  });
-  const byHour = barChart({
-    id: "by-hour",
-    title: "Connections by hour of day",
-    first: "hour",
-    series: SERIES,
-    bars: report.byHour.map(({ hour, deferred, passed }) => ({
-      label: String(hour).padStart(2, "0"),
-      values: [deferred, passed],
-    })),
-  });
-  return [counts.length > 1 ? byDay : "", byHour];
+    `Before: ${summary(before)} After: ${summary(report)}`,
+    "periods",
+  );
 }
 
-function delayChart(delay: Report["delay"]): Markup | string {
-  if (delay.count === 0) return "";
+function delayChart(report: Report): Markup | string {
+  const { delay } = report;
+  const title = "Delay of real mail, from first deferral to acceptance";
+  if (delay.count === 0) {
+    return markup`<section><h2>${title}</h2>
+<p>No wait ended in acceptance.</p></section>
+`;
+  }
   return barChart({
     id: "delay",
-    title: "Delay from first deferral to acceptance",
-    note: `${amount(delay.count)} ${
-      delay.count === 1 ? "wait" : "waits"
-    }: half took up to ${duration(delay.median)}, 90 % up to ${
-      duration(delay.p90)
-    }, the longest ${duration(delay.worst)}. Exact to the second.`,
+    title,
+    note: waits(report),
     first: "delay",
-    series: [{ name: "accepted", style: "p" }],
-    bars: delay.histogram.map(({ below, count }, i) => ({
-      label: delayLabel(delay.histogram, i),
+    series: [{ name: "waits", style: "delayed" }],
+    bars: delayBars(delay).map(({ label, below, count }) => ({
+      label,
       tick: below === null ? "more" : `< ${duration(below)}`,
       values: [count],
     })),
   });
 }
 
-/** What was done with all connections, and what became of the deferred. */
-function outcomes(report: Report, retryWindow: number): Markup {
-  const { connections, networks } = report;
-  const inner = (name: string) => markup`<span class="in">${name}</span>`;
-  const row = (name: string | Markup, count: number, of: number): Row => ({
-    cells: [name, amount(count), share(count, of)],
-  });
-  const reasons = (counts: Record<string, number>) =>
-    Object.entries(counts).map(([reason, count]) =>
-      row(inner(reason), count, connections)
+function advice(all: Advice[]): Markup | string {
+  if (all.length === 0) return "";
+  const lists = (["pool", "whitelist"] as const).map((kind) => {
+    const some = all.filter((advice) => advice.kind === kind);
+    if (some.length === 0) return "";
+    const items = some.map(({ subject, why, paste }) =>
+      markup`<li><strong>${subject}</strong>: ${
+        tied(why)
+      }<pre>${paste}</pre></li>\n`
     );
-  const done = table("What was done", ["", "connections", "share"], [
-    row("deferred", report.deferred, connections),
-    ...reasons(report.deferredByReason),
-    row("passed", report.passed, connections),
-    ...reasons(report.passedByReason),
-  ]);
-  const { deferred, accepted, stopped, once, open } = networks;
-  const window = duration(retryWindow);
-  const became = table(
-    "What became of the deferred networks",
-    ["", "networks", "share"],
-    [
-      row("accepted later", accepted, deferred),
-      row("never accepted: stopped", stopped, deferred),
-      row(inner("came only once"), once, deferred),
-      row(`still open: log ends within ${window}`, open, deferred),
-    ],
-  );
-  return markup`<div class="pair">${done}${became}</div>`;
+    return markup`<h3>${ADVICE[kind]}</h3>
+<ul class="advice">
+${items}</ul>
+`;
+  });
+  return markup`<section>
+<h2>What you can do</h2>
+<p>${tied(ADVICE.note)}</p>
+${lists}</section>
+`;
 }
 
-/** Who stands out. */
-function senders(report: Report): (Markup | string)[] {
-  return [
-    table(
-      "Deferred most",
-      ["network", "deferrals", "tries", "outcome"],
-      report.mostDeferred.map(
-        ({ network, deferrals, tries, outcome, helo, from }) => ({
-          cells: [network, amount(deferrals), amount(tries), outcome],
-          example: [helo, from],
-        }),
-      ),
-    ),
-    table(
-      "Accepted after the most tries",
-      ["network", "deferrals", "tries", "delay"],
-      report.mostTries.map(
-        ({ network, deferrals, tries, delay, helo, from }) => ({
-          cells: [network, amount(deferrals), amount(tries), duration(delay)],
-          example: [helo, from],
-        }),
-      ),
-      "Senders that needed so many tries are candidates for the whitelist.",
-    ),
-    table(
-      "Same mail again from other networks",
-      ["domain", "moves", "networks", "accepted"],
-      report.pools.map(
-        ({ domain, moves, networks, accepted, helo, from }) => ({
-          cells: [domain, amount(moves), atMost(networks), amount(accepted)],
-          example: [helo, from],
-        }),
-      ),
-      "The same sender and recipient, deferred in one network and then in " +
-        "another: senders with large pools are candidates for the whitelist.",
-    ),
-    table(
-      "Whitelisted by rule",
-      ["rule", "connections"],
-      report.whitelistedByRule.map(({ rule, count }) => ({
-        cells: [rule, amount(count)],
-      })),
-    ),
-  ];
+function load(report: Report): (Markup | string)[] {
+  if (report.from === null) return [];
+  const { unit, counts } = periods(report.byDay, BARS);
+  const values = (count: Count) => LOAD.map(({ style }) => count[style]);
+  const byDay = barChart({
+    id: "by-day",
+    title: `Connections by ${unit}`,
+    note: "Coloured by what became of the client's network.",
+    first: unit,
+    series: LOAD,
+    bars: counts.map(({ label, ...count }) => ({
+      label,
+      tick: unit === "day" ? label.slice(5) : label,
+      values: values(count),
+    })),
+  });
+  const byHour = barChart({
+    id: "by-hour",
+    title: "Connections by hour of day",
+    first: "hour",
+    series: LOAD,
+    bars: report.byHour.map(({ hour, ...count }) => ({
+      label: String(hour).padStart(2, "0"),
+      values: values(count),
+    })),
+  });
+  return [counts.length > 1 ? byDay : "", byHour];
 }

@@ -1,11 +1,11 @@
 /**
- * Finds senders that bring the same mail from another network each time, which
- * greylisting by network delays for long: candidates for the whitelist.
+ * Finds senders that bring the same mail from another network each time. By
+ * network, their mail waits for long: such a sender is a candidate for a pool.
  *
  * @module
  */
 
-import { detached, largest } from "./networks.ts";
+import { detached, largest } from "./columns.ts";
 
 /** Mail that came again from another network each time. */
 export interface PoolRow {
@@ -17,6 +17,7 @@ export interface PoolRow {
   networks: number;
   /** How many of those networks were accepted in the end. */
   accepted: number;
+  ip?: string;
   helo?: string;
   from?: string;
 }
@@ -25,14 +26,23 @@ export interface PoolRow {
 const PAIRS = 100_000;
 /** Domains that are kept apart. */
 const POOLS = 20_000;
-/** Networks that are counted for one pool; what has more is a pool, no doubt. */
+/** Networks that are counted for one pool; more would prove nothing more. */
 const NETWORKS = 1000;
 
 interface Pool {
   moves: number;
   readonly networks: Set<number>;
+  readonly ip: string;
   readonly helo: string;
   readonly from: string;
+}
+
+/** Who brought a mail and for whom, each undefined if it was not logged. */
+export interface Mail {
+  readonly ip?: string;
+  readonly helo?: string;
+  readonly from?: string;
+  readonly to?: string;
 }
 
 /** The pools seen so far. */
@@ -58,9 +68,7 @@ export class Pools {
    */
   add(
     network: number,
-    helo: string | undefined,
-    from: string | undefined,
-    to: string | undefined,
+    { ip, helo, from, to }: Mail,
   ): void {
     // Bounces for one mailbox are different mails with one null sender.
     if (!from || !to || from === "<>") return;
@@ -70,14 +78,20 @@ export class Pools {
     if (held === network) return;
     this.#recent.set(held === undefined ? detached(pair) : pair, network);
     if (before !== undefined && before !== network) {
-      this.#move(before, network, helo ?? "", from);
+      this.#move(before, network, ip ?? "", helo ?? "", from);
     }
     if (this.#recent.size < PAIRS) return;
     this.#older = this.#recent;
     this.#recent = new Map();
   }
 
-  #move(before: number, after: number, helo: string, from: string): void {
+  #move(
+    before: number,
+    after: number,
+    ip: string,
+    helo: string,
+    from: string,
+  ): void {
     const domain = domainOf(helo) ??
       domainOf(from.slice(from.indexOf("@") + 1));
     if (domain === undefined) return;
@@ -87,6 +101,7 @@ export class Pools {
       pool = {
         moves: 0,
         networks: new Set(),
+        ip: detached(ip),
         helo: detached(helo),
         from: detached(from),
       };
@@ -96,7 +111,7 @@ export class Pools {
     if (pool.networks.size < NETWORKS) pool.networks.add(before).add(after);
   }
 
-  /** Makes room: the half of the pools with fewer moves goes. */
+  /** Makes room: drops the half of the pools with fewer moves. */
   #forget(): void {
     const moves = [...this.#pools.values()].map((pool) => pool.moves);
     const median = moves.sort((a, b) => a - b)[moves.length >> 1];
@@ -122,6 +137,7 @@ export class Pools {
         moves: pool.moves,
         networks: pool.networks.size,
         accepted: [...pool.networks].filter(isAccepted).length,
+        ip: pool.ip || undefined,
         helo: pool.helo || undefined,
         from: pool.from || undefined,
       };
@@ -130,9 +146,9 @@ export class Pools {
 }
 
 /**
- * The part of a host name that its owner registered: two labels, or three where
- * the last two are such as `co.uk`. No list of registries is asked: it is only
- * for grouping.
+ * The part of a host name that its owner registered: two labels, or three if the
+ * last two are of the kind of `co.uk`. This is only for grouping, so no list of
+ * registries is asked.
  */
 export function domainOf(host: string): string | undefined {
   const labels = host.replace(/[.>]+$/, "").toLowerCase().split(".");

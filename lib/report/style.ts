@@ -8,15 +8,18 @@
 export const STYLE = `
 :root { color-scheme: light dark; --paper: #fff; --panel: #f3f5f7;
   --ink: #1b1f24; --soft: #535b64; --rule: #d5dae0;
-  --deferred: #c2570c; --passed: #1d6f8f; }
+  --stopped: #0a6ea8; --delayed: #c2570c; --open: #7d868f; --at-once: #00805a;
+  --trouble: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171a;
   --panel: #1e2327; --ink: #e7eaed; --soft: #a9b2bb; --rule: #3a4249;
-  --deferred: #e08a3c; --passed: #58aecb; } }
+  --stopped: #56b0e6; --delayed: #e6903c; --open: #8a949d; --at-once: #34b28a;
+  --trouble: #ff8a80; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 64rem; padding: 1rem; background: var(--paper);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0; }
 h2 { font-size: 1.15rem; margin: 0; }
+h3 { font-size: 1rem; margin: 1rem 0 0; }
 p { margin: .25rem 0; color: var(--soft); }
 section { margin-top: 2.25rem; }
 .tiles { display: grid; gap: .75rem; margin: 1.25rem 0 0;
@@ -24,10 +27,24 @@ section { margin-top: 2.25rem; }
 .tiles div { background: var(--panel); border-radius: .5rem; padding: .75rem 1rem; }
 dt { color: var(--soft); font-size: .875rem; }
 dd { margin: 0; font-size: .875rem; color: var(--soft); }
-dt + dd { font-size: 1.5rem; line-height: 1.3; font-weight: 600;
+dt + dd { font-size: 1.5rem; line-height: 1.3; font-weight: 600; white-space: nowrap;
   color: var(--ink); font-variant-numeric: tabular-nums; }
-.pair { display: grid; gap: 0 2.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+dt svg { vertical-align: -1px; }
+.story { font-size: 1.35rem; line-height: 1.4; color: var(--ink);
+  margin: 1.25rem 0; text-wrap: pretty; }
+.shares { margin-bottom: 1rem; }
+.shares > svg { display: block; border-radius: .25rem; }
+.troubles { border-left: .25rem solid var(--trouble); padding-left: 1rem;
+  margin-top: 1.25rem; }
+.troubles section { margin: 0; }
+.troubles h2 { color: var(--trouble); }
+.troubles th { overflow-wrap: anywhere; }
+.advice { padding: 0; margin: .5rem 0; list-style: none; }
+.advice li { padding: .4rem 0; border-bottom: 1px solid var(--rule); }
+.advice strong { overflow-wrap: anywhere; }
+pre { margin: .25rem 0; padding: .4rem .6rem; background: var(--panel);
+  border-radius: .25rem; font-size: .875rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
 figure { margin: 0; }
 .key span { margin-right: 1rem; white-space: nowrap; }
 .key svg { vertical-align: -1px; }
@@ -39,8 +56,12 @@ figure { margin: 0; }
 .chart line { stroke: var(--rule); }
 .chart text { fill: var(--soft); font-size: 12px; text-anchor: middle; }
 .chart g:hover { opacity: .75; }
-.d { fill: var(--deferred); }
-.p { fill: var(--passed); }
+rect { stroke: var(--paper); stroke-width: 1px; }
+.key rect, dt rect { stroke: none; }
+.stopped { fill: var(--stopped); }
+.delayed { fill: var(--delayed); }
+.open { fill: var(--open); }
+.atOnce { fill: var(--at-once); }
 summary { cursor: pointer; font-size: .875rem; color: var(--soft); padding: .25rem 0; }
 table { border-collapse: collapse; width: 100%; margin-top: .5rem;
   font-size: .9375rem; font-variant-numeric: tabular-nums; }
@@ -53,6 +74,7 @@ thead th { color: var(--soft); font-weight: 400; font-size: .8125rem;
 tbody th { font-weight: 400; }
 th:first-child { text-align: left; overflow-wrap: anywhere; }
 td { white-space: nowrap; }
+.periods thead th { white-space: normal; width: 33%; }
 .in { padding-left: 1.25rem; }
 .joined th, .joined td { border-bottom: 0; padding-bottom: 0; }
 .example td { text-align: left; white-space: normal; padding: 0 0 .3rem; }
@@ -69,7 +91,8 @@ footer { margin-top: 2.25rem; border-top: 1px solid var(--rule); font-size: .875
 }
 @media print {
   :root { color-scheme: light; --paper: #fff; --panel: #f3f5f7; --ink: #000;
-    --soft: #444; --rule: #bbb; --deferred: #c2570c; --passed: #1d6f8f; }
+    --soft: #444; --rule: #bbb; --stopped: #0a6ea8; --delayed: #c2570c;
+    --open: #7d868f; --at-once: #00805a; --trouble: #b3261e; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   section, tr { break-inside: avoid; }
   h2 { break-after: avoid; }

@@ -4,26 +4,28 @@
  * @module
  */
 
+import { tied } from "./format.ts";
 import { type Markup, markup } from "./markup.ts";
 
 /** One row of a table. */
 export interface Row {
   cells: (string | Markup)[];
-  /** Words that stand below the row, all over its width. */
+  /** Words below the row, over the whole width of the table. */
   example?: (string | undefined)[];
 }
 
-/** A table under its heading; nothing where it has no rows. */
+/** A table under its heading; nothing if it has no rows. */
 export function table(
   title: string,
   columns: string[],
   rows: Row[],
   note?: string,
+  style = "",
 ): Markup | string {
   if (rows.length === 0) return "";
-  return markup`<section>
+  return markup`<section class="${style}">
 <h2>${title}</h2>
-${note === undefined ? "" : markup`<p>${note}</p>\n`}${
+${note === undefined ? "" : markup`<p>${tied(note)}</p>\n`}${
     plainTable(columns, rows)
   }
 </section>

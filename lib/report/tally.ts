@@ -4,119 +4,67 @@
  * @module
  */
 
+import { advise, type Covered } from "./advice.ts";
+import { detached } from "./columns.ts";
+import { Delays } from "./delay.ts";
+import { Hosts } from "./hosts.ts";
+import { Load } from "./load.ts";
 import { fieldOf, type LogLine } from "./logline.ts";
-import { detached, type NetworkRow, Networks } from "./networks.ts";
-import { type PoolRow, Pools } from "./pools.ts";
+import { Networks } from "./networks.ts";
+import { includes, type Period } from "./period.ts";
+import { Pools } from "./pools.ts";
+import type { Report } from "./report.ts";
 
-/** Connections of one hour of the day or of one day. */
-export interface Count {
-  deferred: number;
-  passed: number;
-}
-
-/** The whole report; `report --json` prints it as it is. */
-export interface Report {
-  lines: { read: number; entries: number; foreign: number; unreadable: number };
-  /** First and last time of an entry, in seconds since 1970. */
-  from: number | null;
-  to: number | null;
-  connections: number;
-  deferred: number;
-  passed: number;
-  deferredByReason: Record<string, number>;
-  passedByReason: Record<string, number>;
-  warnings: number;
-  errors: number;
-  networks: {
-    deferred: number;
-    accepted: number;
-    stopped: number;
-    /** Of the stopped: those that came once and never again. */
-    once: number;
-    open: number;
-    /** Deferrals of networks beyond the most that are kept apart. */
-    deferralsBeyondLimit: number;
-    limit: number;
-  };
-  /** Seconds from first deferral to acceptance; exact to the second. */
-  delay: {
-    count: number;
-    median: number | null;
-    p90: number | null;
-    worst: number | null;
-    /** How many took less than `below` seconds (null: no limit). */
-    histogram: { below: number | null; count: number }[];
-  };
-  byHour: (Count & { hour: number })[];
-  byDay: (Count & { day: string })[];
-  mostDeferred: NetworkRow[];
-  mostTries: NetworkRow[];
-  pools: PoolRow[];
-  /** Pools with the fewest moves that were forgotten for want of room. */
-  poolsForgotten: number;
-  whitelistedByRule: { rule: string; count: number }[];
-}
-
-/** The limits of the delay histogram, in seconds. */
-const DELAYS = [
-  60,
-  120,
-  300,
-  600,
-  900,
-  1800,
-  3600,
-  7200,
-  14400,
-  28800,
-  57600,
-  86400,
-  Infinity,
-];
-
-/** How many networks are kept apart: some 250 bytes each. */
+/** How many networks are kept apart: some 300 bytes each. */
 const NETWORKS = 600_000;
-/** Different reasons, rules and days that are kept apart; more are damage. */
+/** Different reasons, rules and messages that are kept apart. */
 const KINDS = 10_000;
 const TOP = 10;
-/** Time zones differ by quarters of an hour. */
-const QUARTER = 900;
+/** Errors and warnings that are shown. */
+const TROUBLES = 5;
+/** Candidates for a pool or a whitelist, before those already covered go. */
+const CANDIDATES = 100;
 
 /** Counts entries one by one, in the order of the log. */
 export class Tally {
   readonly #retryWindow: number;
-  readonly #lines = { read: 0, entries: 0, foreign: 0, unreadable: 0 };
-  readonly #reasons = {
-    defer: new Map<string, number>(),
-    pass: new Map<string, number>(),
+  readonly #period: Period | undefined;
+  readonly #lines = {
+    read: 0,
+    entries: 0,
+    outside: 0,
+    foreign: 0,
+    unreadable: 0,
   };
+  readonly #deferrals = new Map<string, number>();
+  readonly #observed = new Map<string, number>();
+  readonly #passes = new Map<string, number>();
   readonly #rules = new Map<string, number>();
-  readonly #delays = new Map<number, number>();
-  readonly #hours = Array.from({ length: 24 }, nobody);
-  readonly #days = new Map<string, Count>();
+  readonly #troubles = new Map<string, number>();
+  readonly #delays = new Delays();
+  readonly #load = new Load();
+  readonly #hosts = new Hosts();
   readonly #networks: Networks;
   readonly #pools: Pools;
-  #deferred = 0;
-  #passed = 0;
   #warnings = 0;
   #errors = 0;
   #beyond = 0;
   #from = Infinity;
   #to = -Infinity;
-  #quarter = -1;
-  #hour = nobody();
-  #day = nobody();
 
   /**
    * @param retryWindow seconds, as configured: how long a deferred network has
    * to come again before its silence counts as the end of it
+   * @param period entries outside of it are left out
    * @param limits how much is kept apart at most, for tests
    */
   constructor(
     retryWindow: number,
+    period?: Period,
     limits: { networks?: number; pools?: number } = {},
   ) {
     this.#retryWindow = retryWindow;
+    this.#period = period;
     this.#networks = new Networks(limits.networks ?? NETWORKS);
     this.#pools = new Pools(limits.pools);
   }
@@ -134,132 +82,146 @@ export class Tally {
       this.#lines[line.kind]++;
       return;
     }
+    const { time, level, verb } = line;
+    if (this.#period !== undefined && !includes(this.#period, time)) {
+      this.#lines.outside++;
+      return;
+    }
     this.#lines.entries++;
-    const { time } = line;
     if (time !== undefined) {
       if (time < this.#from) this.#from = time;
       if (time > this.#to) this.#to = time;
-      this.#enter(time);
     }
-    const failed = line.level === "ERROR" || line.level === "CRITICAL";
-    if (failed) this.#errors++;
-    else if (line.level === "WARN") this.#warnings++;
-    if (line.verb === "pass") this.#pass(line);
-    else if (line.verb === "defer") {
+    this.#hosts.enter(line.host);
+    const failed = level === "ERROR" || level === "CRITICAL";
+    if (failed || level === "WARN") {
+      if (failed) this.#errors++;
+      else this.#warnings++;
+      this.#hosts.count(failed ? "errors" : "warnings");
+      increase(this.#troubles, `${level} ${line.what || verb}`);
+    }
+    if (verb === "pass") this.#pass(line);
+    else if (verb === "would-defer") this.#defer(line, true);
+    else if (verb === "defer") {
       // A client that was let in but found no program has had its line already.
-      if (!failed || fieldOf(line, "ip") !== undefined) this.#defer(line);
+      if (!failed || fieldOf(line, "ip") !== undefined) {
+        this.#defer(line, false);
+      }
     }
   }
 
-  /** Finds the hour and the day that a time counts for. */
-  #enter(time: number): void {
-    const quarter = Math.floor(time / QUARTER);
-    if (quarter === this.#quarter) return;
-    this.#quarter = quarter;
-    const date = new Date(quarter * QUARTER * 1000);
-    this.#hour = this.#hours[date.getHours()];
-    const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${
-      two(date.getDate())
-    }`;
-    let count = this.#days.get(day);
-    if (count === undefined) {
-      count = nobody();
-      if (this.#days.size < KINDS) this.#days.set(day, count);
-    }
-    this.#day = count;
-  }
-
-  #defer(line: LogLine): void {
-    this.#deferred++;
-    if (line.time !== undefined) {
-      this.#hour.deferred++;
-      this.#day.deferred++;
-    }
+  #defer(line: LogLine, observed: boolean): void {
+    this.#hosts.count(observed ? "wouldDefer" : "deferred");
     const reason = fieldOf(line, "reason") ?? "error";
-    increase(this.#reasons.defer, reason);
-    const net = fieldOf(line, "net");
-    if (net === undefined || line.level !== "INFO") return;
-    const helo = fieldOf(line, "helo");
-    const from = fieldOf(line, "from");
-    const network = this.#networks.defer(
-      net,
-      line.time,
+    increase(observed ? this.#observed : this.#deferrals, reason);
+    const { time } = line;
+    const number = this.#wait(line, reason, observed);
+    if (time !== undefined) this.#load.defer(time, number);
+  }
+
+  /** Notes that a network waits; returns its number, if it has one. */
+  #wait(line: LogLine, reason: string, observed: boolean): number | undefined {
+    const network = fieldOf(line, "net");
+    if (network === undefined || line.level !== "INFO") return undefined;
+    const mail = {
+      ip: fieldOf(line, "ip"),
+      helo: fieldOf(line, "helo"),
+      from: fieldOf(line, "from"),
+      to: fieldOf(line, "to"),
+    };
+    const { time } = line;
+    const host = this.#hosts.current;
+    const number = this.#networks.defer({
+      network,
+      time,
       reason,
-      helo,
-      from,
-    );
-    if (network === undefined) this.#beyond++;
-    else this.#pools.add(network, helo, from, fieldOf(line, "to"));
+      observed,
+      host,
+      ...mail,
+    });
+    if (number === undefined) this.#beyond++;
+    else this.#pools.add(number, mail);
+    return number;
   }
 
   #pass(line: LogLine): void {
-    this.#passed++;
-    if (line.time !== undefined) {
-      this.#hour.passed++;
-      this.#day.passed++;
-    }
+    this.#hosts.count("passed");
+    const { time } = line;
     const reason = fieldOf(line, "reason") ?? "error";
-    increase(this.#reasons.pass, reason);
+    increase(this.#passes, reason);
     if (reason === "whitelisted") {
       increase(this.#rules, fieldOf(line, "rule") ?? "unknown");
     }
-    // Callers that a whitelist exempts have no network.
-    const net = fieldOf(line, "net");
-    if (net === undefined) return;
-    const waited = this.#networks.pass(net, line.time);
-    if (reason !== "retried") return;
+    // Clients that a whitelist exempts have no network.
+    const network = fieldOf(line, "net");
+    const wait = network === undefined
+      ? undefined
+      : this.#networks.pass(network, time);
+    const waited = reason === "retried" && wait !== "observed";
+    if (time !== undefined) this.#load.pass(time, waited);
+    if (!waited) return;
+    this.#hosts.retried(wait?.host);
     // Without its first deferral in the log, the entry's own age must do.
-    const delay = waited ?? Number(fieldOf(line, "age") ?? NaN);
-    if (delay >= 0 && delay < Infinity) {
-      const seconds = Math.floor(delay);
-      this.#delays.set(seconds, (this.#delays.get(seconds) ?? 0) + 1);
-    }
+    const delay = wait?.delay ?? Number(fieldOf(line, "age") ?? NaN);
+    if (delay >= 0 && delay < Infinity) this.#delays.add(delay);
   }
 
-  /** The report on everything counted so far. */
-  report(): Report {
+  /**
+   * The report on everything counted so far.
+   *
+   * @param covered leaves out of the advice what needs none
+   */
+  report(covered: Covered = () => false): Report {
     const timed = this.#to >= this.#from;
     const networks = this.#networks;
     const closed = this.#to - this.#retryWindow;
-    const { mostDeferred, mostTries, ...totals } = networks.summary(
-      closed,
-      TOP,
+    const { totals, ...rows } = networks.summary(closed, CANDIDATES);
+    const pools = this.#pools.top(
+      CANDIDATES,
+      (network) => networks.isAccepted(network),
     );
+    const deferred = total(this.#deferrals);
+    const wouldDefer = total(this.#observed);
+    const passed = total(this.#passes);
     return {
       lines: { ...this.#lines },
       from: timed ? this.#from : null,
       to: timed ? this.#to : null,
-      connections: this.#deferred + this.#passed,
-      deferred: this.#deferred,
-      passed: this.#passed,
-      deferredByReason: sorted(this.#reasons.defer),
-      passedByReason: sorted(this.#reasons.pass),
+      retryWindow: this.#retryWindow,
+      connections: deferred + wouldDefer + passed,
+      deferred,
+      wouldDefer,
+      passed,
+      deferredByReason: sorted(this.#deferrals),
+      wouldDeferByReason: sorted(this.#observed),
+      passedByReason: sorted(this.#passes),
       warnings: this.#warnings,
       errors: this.#errors,
+      troubles: Object.entries(sorted(this.#troubles)).slice(0, TROUBLES)
+        .map(([text, count]) => {
+          const end = text.indexOf(" ");
+          return {
+            level: text.slice(0, end),
+            what: text.slice(end + 1),
+            count,
+          };
+        }),
       networks: {
         ...totals,
         deferralsBeyondLimit: this.#beyond,
         limit: networks.limit,
       },
-      delay: summarize(this.#delays),
-      byHour: this.#hours.map((count, hour) => ({ hour, ...count })),
-      byDay: [...this.#days].sort(([a], [b]) => a < b ? -1 : 1)
-        .map(([day, count]) => ({ day, ...count })),
-      mostDeferred,
-      mostTries,
-      pools: this.#pools.top(TOP, (network) => networks.isAccepted(network)),
+      delay: this.#delays.summary(),
+      ...this.#load.summary((network) => networks.outcome(network, closed)),
+      hosts: this.#hosts.rows(),
+      advice: advise(pools, rows.longestWaits, covered).slice(0, TOP),
+      mostDeferred: rows.mostDeferred.slice(0, TOP),
+      mostTries: rows.mostTries.slice(0, TOP),
+      pools: pools.slice(0, TOP),
       poolsForgotten: this.#pools.forgotten,
       whitelistedByRule: ranked(this.#rules),
     };
   }
-}
-
-function nobody(): Count {
-  return { deferred: 0, passed: 0 };
-}
-
-function two(value: number): string {
-  return value < 10 ? `0${value}` : `${value}`;
 }
 
 function increase(counts: Map<string, number>, key: string): void {
@@ -267,6 +229,10 @@ function increase(counts: Map<string, number>, key: string): void {
   if (count !== undefined) counts.set(key, count + 1);
   else if (counts.size < KINDS) counts.set(detached(key), 1);
   else counts.set("other", (counts.get("other") ?? 0) + 1);
+}
+
+function total(counts: Map<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
 function sorted(counts: Map<string, number>): Record<string, number> {
@@ -280,32 +246,4 @@ function ranked(counts: Map<string, number>): Report["whitelistedByRule"] {
   const top = rules.slice(0, TOP);
   if (rest > 0) top.push(["all other rules", rest]);
   return top.map(([rule, count]) => ({ rule, count }));
-}
-
-function summarize(delays: Map<number, number>): Report["delay"] {
-  const ascending = [...delays].sort(([a], [b]) => a - b);
-  const total = ascending.reduce((sum, [, count]) => sum + count, 0);
-  const histogram = DELAYS.map((below) => ({
-    below: below === Infinity ? null : below,
-    count: 0,
-  }));
-  for (const [seconds, count] of ascending) {
-    histogram[DELAYS.findIndex((below) => seconds < below)].count += count;
-  }
-  /** The smallest delay that this share of all did not exceed. */
-  const quantile = (share: number): number | null => {
-    let rank = Math.ceil(share * total);
-    for (const [seconds, count] of ascending) {
-      rank -= count;
-      if (rank <= 0) return seconds;
-    }
-    return null;
-  };
-  return {
-    count: total,
-    median: quantile(0.5),
-    p90: quantile(0.9),
-    worst: quantile(1),
-    histogram,
-  };
 }

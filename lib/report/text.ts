@@ -4,205 +4,290 @@
  * @module
  */
 
+import type { Advice } from "./advice.ts";
+import { compare, periodName } from "./compare.ts";
 import {
   amount,
   atMost,
-  delayLabel,
+  delayBars,
   duration,
-  moment,
   periods,
-  remarks,
   share,
 } from "./format.ts";
+import { type Count, sum } from "./load.ts";
 import type { NetworkRow } from "./networks.ts";
-import type { Count, Report } from "./tally.ts";
+import {
+  ADVICE,
+  caveats,
+  outcomes,
+  remarks,
+  span,
+  summary,
+  troubleHeading,
+  waits,
+} from "./story.ts";
+import { cut, Page, WIDTH } from "./page.ts";
+import type { Report } from "./report.ts";
 
-const WIDTH = 80;
-const BAR = 32;
+/** The bar of what became of new networks. */
+const LONG_BAR = 76;
+/** The bars of the delay. */
+const DELAY_BAR = 44;
+/** The bars by day and hour. */
+const LOAD_BAR = 20;
 /** Rows of the table by day; more days are put together. */
 const ROWS = 31;
+
+/** What a bar is made of, by outcome. */
+const FILL = { stopped: "#", delayed: "+", open: ".", atOnce: "=" } as const;
 
 /**
  * The lines of the report.
  *
- * @param retryWindow seconds, as configured
+ * @param before the report on another period, to stand beside this one
  */
-export function textReport(report: Report, retryWindow: number): string[] {
-  const { networks, delay, connections } = report;
-  const lines: string[] = [];
-  const gap = () => {
-    if (lines.length > 0) lines.push("");
-  };
-  const heading = (text: string) => {
-    gap();
-    lines.push(text);
-  };
-  const figure = (label: string, value: number, of?: number, note = "") => {
-    const part = of === undefined ? "" : share(value, of);
-    lines.push(
-      `${label.padEnd(24)}${amount(value).padStart(13)}${
-        part.padStart(9)
-      }  ${note}`
-        .trimEnd(),
+export function textReport(report: Report, before?: Report): string[] {
+  const { delay } = report;
+  const page = new Page();
+  if (span(report) !== "") page.add(`From ${span(report)}`);
+  troubles(page, report);
+  page.gap();
+  page.say(summary(report));
+  newNetworks(page, report);
+  for (const caveat of caveats(report)) {
+    page.gap();
+    page.say(caveat);
+  }
+  if (before !== undefined) comparison(page, before, report);
+
+  page.heading("Delay of real mail, from first deferral to acceptance");
+  if (delay.count === 0) page.add("  no wait ended in acceptance");
+  else {
+    page.say(waits(report), "  ");
+    const bars = delayBars(delay);
+    const most = Math.max(...bars.map(({ count }) => count));
+    for (const { label, count } of bars) {
+      const bar = FILL.delayed.repeat(scaled(count, most, DELAY_BAR));
+      page.add(`  ${label.padEnd(16)}${amount(count).padStart(12)}  ${bar}`);
+    }
+  }
+  advice(page, report.advice);
+  connections(page, report);
+  load(page, report);
+  hostTable(page, report);
+  networkTable(page, "Deferred most", report.mostDeferred);
+  networkTable(page, "Let in after the most tries", report.mostTries);
+  poolTable(page, report);
+  if (report.whitelistedByRule.length > 0) {
+    page.heading("Whitelisted by rule");
+    for (const { rule, count } of report.whitelistedByRule) {
+      page.add(`  ${amount(count).padStart(12)}  ${cut(rule, WIDTH - 16)}`);
+    }
+  }
+  page.gap();
+  for (const remark of remarks(report)) page.say(remark);
+  return page.lines;
+}
+
+function troubles(page: Page, report: Report): void {
+  const heading = troubleHeading(report);
+  if (heading === undefined) return;
+  page.heading(`${heading}:`);
+  for (const { level, what, count } of report.troubles) {
+    page.add(
+      `  ${amount(count).padStart(8)}  ${level.padEnd(8)} ${
+        cut(what, WIDTH - 21)
+      }`,
+    );
+  }
+}
+
+function newNetworks(page: Page, report: Report): void {
+  const { deferred, once, stopped } = report.networks;
+  if (deferred === 0) return;
+  const parts = outcomes(report);
+  page.gap();
+  // Each part is rounded so that the whole bar has its full length.
+  let done = 0;
+  let bar = "";
+  for (const { outcome, count } of parts) {
+    done += count;
+    bar = bar.padEnd(Math.round(LONG_BAR * done / deferred), FILL[outcome]);
+  }
+  page.add(`  ${bar}`);
+  for (const { outcome, name, count, note } of parts) {
+    page.add(
+      `  ${FILL[outcome]} ${name.padEnd(18)}${amount(count).padStart(11)}${
+        share(count, deferred).padStart(9)
+      } of new networks${note === "" ? "" : `, ${note}`}`,
+    );
+  }
+  if (stopped > 0) {
+    page.add(
+      `    ${"came only once".padEnd(18)}${amount(once).padStart(11)}${
+        share(once, stopped).padStart(9)
+      } of the ${amount(stopped)}`,
+    );
+  }
+}
+
+function comparison(page: Page, before: Report, report: Report): void {
+  page.heading("Two periods");
+  page.say(`A: ${periodName(before)}`, "  ");
+  page.say(`B: ${periodName(report)}`, "  ");
+  page.add(`  ${"".padEnd(32)}${"A".padStart(20)}${"B".padStart(20)}`);
+  for (const { name, values } of compare(before, report)) {
+    const columns = values.map((value) => value.padStart(20)).join("");
+    page.add(`  ${name.padEnd(32)}${columns}`);
+  }
+}
+
+function advice(page: Page, all: Advice[]): void {
+  if (all.length === 0) return;
+  page.heading("What you can do");
+  page.say(ADVICE.note, "  ");
+  for (const kind of ["pool", "whitelist"] as const) {
+    const some = all.filter((advice) => advice.kind === kind);
+    if (some.length === 0) continue;
+    page.heading(`  ${ADVICE[kind]}:`);
+    for (const { subject, why, paste } of some) {
+      page.say(`${subject}: ${why}`, "  ");
+      page.add(`    ${paste}`);
+    }
+  }
+}
+
+function connections(page: Page, report: Report): void {
+  const { connections } = report;
+  page.heading("What was done                            share of connections");
+  const figure = (label: string, value: number) => {
+    page.add(
+      `  ${label.padEnd(26)}${amount(value).padStart(13)}${
+        share(value, connections).padStart(12)
+      }`,
     );
   };
   const reasons = (counts: Record<string, number>) => {
     for (const [reason, count] of Object.entries(counts)) {
-      figure(`    ${cut(reason, 18)}`, count, connections);
+      figure(`  ${cut(reason, 22)}`, count);
     }
   };
-
-  if (report.from !== null && report.to !== null) {
-    heading(
-      `From ${moment(report.from)} to ${moment(report.to)} ` +
-        `(${duration(report.to - report.from)})`,
-    );
-  }
-  gap();
-  figure("Connections", connections);
-  figure("  deferred", report.deferred, connections);
+  figure("connections", connections);
+  figure("deferred", report.deferred);
   reasons(report.deferredByReason);
-  figure("  passed", report.passed, connections);
+  if (report.wouldDefer > 0) {
+    figure("would have been deferred", report.wouldDefer);
+    reasons(report.wouldDeferByReason);
+  }
+  figure("let in", report.passed);
   reasons(report.passedByReason);
+}
 
-  gap();
-  const { deferred } = networks;
-  figure("Networks deferred", deferred);
-  figure("  accepted later", networks.accepted, deferred);
-  figure("  never accepted", networks.stopped, deferred, "stopped");
-  figure("    came only once", networks.once, deferred);
-  figure(
-    "  still open",
-    networks.open,
-    deferred,
-    `log ends within ${duration(retryWindow)}`,
-  );
-
-  heading("Delay from first deferral to acceptance");
-  if (delay.count === 0) lines.push("  nobody was accepted after a deferral");
-  else {
-    lines.push(
-      `  ${amount(delay.count)} ${
-        delay.count === 1 ? "wait" : "waits"
-      }: half took up to ` +
-        `${duration(delay.median)}, 90 % up to ${duration(delay.p90)},`,
-      `  the longest ${duration(delay.worst)}`,
-    );
-    const most = Math.max(...delay.histogram.map(({ count }) => count));
-    delay.histogram.forEach(({ count }, i) => {
-      lines.push(
-        `  ${delayLabel(delay.histogram, i).padEnd(16)}${
-          amount(count).padStart(12)
-        }  ${"+".repeat(scaled(count, most))}`.trimEnd(),
-      );
-    });
-  }
-
+function load(page: Page, report: Report): void {
   const { unit, counts } = periods(report.byDay, ROWS);
-  if (counts.length > 0) {
-    lines.push("", ...bars(`By ${unit}`, counts));
-    const hours = report.byHour.map(({ hour, ...count }) => ({
-      label: String(hour).padStart(2, "0"),
-      ...count,
-    }));
-    lines.push("", ...bars("By hour of day", hours));
-  }
+  if (counts.length === 0) return;
+  const hours = report.byHour.map(({ hour, ...count }) => ({
+    label: String(hour).padStart(2, "0"),
+    ...count,
+  }));
+  bars(page, `Connections by ${unit}`, counts);
+  bars(page, "Connections by hour of day", hours);
+}
 
-  networkTable("Deferred most", report.mostDeferred);
-  networkTable(
-    "Accepted after the most tries (consider the whitelist)",
-    report.mostTries,
+function bars(
+  page: Page,
+  title: string,
+  counts: (Count & { label: string })[],
+): void {
+  const most = Math.max(...counts.map(sum));
+  page.heading(title);
+  page.add(
+    `  ${"".padEnd(11)}  # stopped  + delayed     . open  = at once`,
   );
-  if (report.pools.length > 0) {
-    heading("Same mail again from other networks (consider the whitelist)");
-    lines.push(
-      "  domain                             moves   networks   accepted",
-    );
-    for (const pool of report.pools) {
-      lines.push(
-        `  ${cut(pool.domain, 28).padEnd(28)}${
-          amount(pool.moves).padStart(12)
-        }` +
-          `${atMost(pool.networks).padStart(11)}${
-            amount(pool.accepted).padStart(11)
-          }`,
-        ...example(pool),
-      );
+  for (const { label, ...count } of counts) {
+    const { stopped, delayed, open, atOnce } = count;
+    const whole = sum(count);
+    const length = scaled(whole, most, LOAD_BAR);
+    let done = 0;
+    let bar = "";
+    for (const [name, fill] of Object.entries(FILL)) {
+      done += count[name as keyof Count];
+      bar = bar.padEnd(Math.round(length * done / (whole || 1)), fill);
     }
-  }
-  if (report.whitelistedByRule.length > 0) {
-    heading("Whitelisted by rule");
-    for (const { rule, count } of report.whitelistedByRule) {
-      lines.push(`  ${amount(count).padStart(12)}  ${cut(rule, WIDTH - 16)}`);
-    }
-  }
-  const said = remarks(report);
-  if (said.length > 0) {
-    lines.push("", ...said.flatMap((remark) => wrap(remark)));
-  }
-  return lines;
-
-  function networkTable(title: string, rows: NetworkRow[]) {
-    if (rows.length === 0) return;
-    heading(title);
-    lines.push(
-      "  network                          deferrals   tries       delay  outcome",
-    );
-    for (const row of rows) {
-      // A whole IPv6 address may be too long for its column.
-      const long = row.network.length > 30;
-      if (long) lines.push(`  ${row.network}`);
-      lines.push(
-        `  ${(long ? "" : row.network).padEnd(30)}${
-          amount(row.deferrals).padStart(12)
-        }` +
-          `${amount(row.tries).padStart(8)}${
-            duration(row.delay).padStart(12)
-          }  ${row.outcome}`,
-        ...example(row),
-      );
-    }
+    const columns = [stopped, delayed, open, atOnce]
+      .map((value) => amount(value).padStart(11)).join("");
+    page.add(`  ${label.padEnd(11)}${columns}  ${bar}`);
   }
 }
 
-function bars(title: string, counts: (Count & { label: string })[]): string[] {
-  const most = Math.max(
-    ...counts.map((count) => count.deferred + count.passed),
+function hostTable(page: Page, { hosts }: Report): void {
+  if (hosts.length === 0) return;
+  const columns = (cells: string[]) =>
+    cells.map((cell) => cell.padStart(11)).join("");
+  page.heading("By host");
+  page.add(
+    `  ${"".padEnd(22)}${
+      columns(["deferred", "let in", "retried", "elsewhere", "errors"])
+    }`,
   );
-  return [
-    `${title.padEnd(16)}    deferred      passed  # deferred, + passed`,
-    ...counts.map(({ label, deferred, passed }) => {
-      const whole = scaled(deferred + passed, most);
-      const dark = Math.round(whole * deferred / (deferred + passed || 1));
-      return `  ${label.padEnd(14)}${amount(deferred).padStart(12)}${
-        amount(passed).padStart(12)
-      }  ${"#".repeat(dark)}${"+".repeat(whole - dark)}`.trimEnd();
-    }),
-  ];
+  for (const row of hosts) {
+    const { host, deferred, wouldDefer, passed, retried, elsewhere } = row;
+    const cells = [deferred, passed + wouldDefer, retried, elsewhere];
+    page.add(
+      `  ${cut(host, 22).padEnd(22)}${
+        columns([...cells, row.errors].map(amount))
+      }`,
+    );
+  }
+  page.add("  retried: let in after a wait; elsewhere: of these, the networks");
+  page.add("  that another host had deferred first");
 }
 
-/** The length of a bar: at least 1 for what is there at all. */
-function scaled(value: number, most: number): number {
-  return value === 0 ? 0 : Math.max(1, Math.round(BAR * value / most));
+function networkTable(page: Page, title: string, rows: NetworkRow[]): void {
+  if (rows.length === 0) return;
+  page.heading(title);
+  page.add(
+    "  network                          deferrals   tries       delay  outcome",
+  );
+  for (const row of rows) {
+    // A whole IPv6 address may be too long for its column.
+    const long = row.network.length > 30;
+    if (long) page.add(`  ${row.network}`);
+    page.add(
+      `  ${(long ? "" : row.network).padEnd(30)}${
+        amount(row.deferrals).padStart(12)
+      }` +
+        `${amount(row.tries).padStart(8)}${
+          duration(row.delay).padStart(12)
+        }  ${row.outcome}`,
+    );
+    example(page, row);
+  }
 }
 
-function example(row: { helo?: string; from?: string }): string[] {
+function poolTable(page: Page, { pools }: Report): void {
+  if (pools.length === 0) return;
+  page.heading("Same mail again from other networks");
+  page.add("  domain                             moves   networks     let in");
+  for (const pool of pools) {
+    page.add(
+      `  ${cut(pool.domain, 28).padEnd(28)}${amount(pool.moves).padStart(12)}` +
+        `${atMost(pool.networks).padStart(11)}${
+          amount(pool.accepted).padStart(11)
+        }`,
+    );
+    example(page, pool);
+  }
+}
+
+function example(page: Page, row: { helo?: string; from?: string }): void {
   const words = [row.helo ?? "", row.from ?? ""].filter((word) => word !== "");
-  if (words.length === 0) return [];
+  if (words.length === 0) return;
   const room = Math.floor((WIDTH - 6) / words.length);
-  return ["     " + words.map((word) => cut(word, room - 1)).join(" ")];
+  page.add("     " + words.map((word) => cut(word, room - 1)).join(" "));
 }
 
-function cut(text: string, most: number): string {
-  return text.length <= most ? text : text.slice(0, most - 3) + "...";
-}
-
-function wrap(text: string): string[] {
-  const lines: string[] = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    if (line.length + 1 + word.length > WIDTH) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines;
+/** The length of a bar: at least 1 for a value above 0. */
+function scaled(value: number, most: number, longest: number): number {
+  return value === 0 ? 0 : Math.max(1, Math.round(longest * value / most));
 }

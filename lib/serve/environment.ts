@@ -6,7 +6,6 @@
  */
 
 import { type Address, formatAddress } from "../address.ts";
-import { ADDRESS_VARIABLES } from "../peer.ts";
 
 /** One end of a connection. */
 export interface End {
@@ -34,8 +33,6 @@ export function tcpEnvironment(
   const localPort = String(local.port);
   const six = peer.address.family === 6;
   return {
-    // What a super-server above `serve` has left is about no client of `serve`.
-    ...Object.fromEntries(ADDRESS_VARIABLES.map((name) => [name, undefined])),
     PROTO: six ? "TCP6" : "TCP",
     TCPREMOTEIP: remoteIp,
     TCPREMOTEPORT: remotePort,

@@ -40,7 +40,7 @@ import {
   type Refusal,
   toldIn,
 } from "../smtp/refusal.ts";
-import { entryName, Store } from "../store/store.ts";
+import { Store } from "../store/store.ts";
 import { findExemption } from "../whitelist/exemption.ts";
 import type { ServeConfig } from "./config.ts";
 import { Announcement, Deferrals } from "./deferrals.ts";
@@ -243,7 +243,7 @@ export class Reception {
         return;
       }
       verdict ??= this.#store.decide(
-        entryName(connection.network),
+        connection.network,
         Date.now() / 1000,
         config.timeouts,
       );

@@ -8,14 +8,13 @@
 
 import { close } from "../system/descriptor.ts";
 import {
-  isOwnerMasked,
   lock,
+  openOrCreate,
   readStart,
   rewrite,
-  setModifiedTime,
+  touch,
   truncate,
 } from "../system/file.ts";
-import { openOrCreate, runNow } from "../system/file_call.ts";
 import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
 import { StoreError } from "./store.ts";
@@ -70,7 +69,7 @@ export class Bookmark {
     const path = pathIn(dir);
     let fd: number | undefined;
     try {
-      fd = runNow(openOrCreate(path, isOwnerMasked()));
+      fd = openOrCreate(path);
       if (!lock(fd)) {
         close(fd);
         return undefined;
@@ -94,7 +93,7 @@ export class Bookmark {
     try {
       if (position === 0n) {
         truncate(this.#fd, 0);
-        setModifiedTime(this.#fd, Date.now() / 1000);
+        touch(this.#fd);
       } else {
         rewrite(this.#fd, encode(`${position}`));
       }

@@ -12,22 +12,17 @@ import {
   parseNetwork,
   width,
 } from "../address.ts";
-import { E } from "../system/constants.ts";
-import { isOwnerMasked } from "../system/file.ts";
+import { close } from "../system/descriptor.ts";
 import {
-  type FileTask,
-  lookAt,
-  make,
-  openNew,
+  openForWriting,
   openOrCreate,
-  resize,
-  runLater,
-  runNow,
-  shut,
-  stamp,
-} from "../system/file_call.ts";
+  touch,
+  truncate,
+} from "../system/file.ts";
+import { E } from "../system/constants.ts";
 import { isErrno } from "../system/libc.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
+import { type State, stateOf } from "../system/statx.ts";
 
 /** The database is not usable; the message is one line with the path. */
 export class StoreError extends Error {
@@ -65,178 +60,112 @@ export function parseEntryName(name: string): Network | undefined {
   return network && entryName(network) === name ? network : undefined;
 }
 
-/** How many entries a store remembers that are there; some 100 bytes each. */
-const REMEMBERED = 10_000;
-
 /** The entries below one base directory. */
 export class Store {
   readonly #dir: string;
-  readonly #isOwnerMasked: boolean;
-  /**
-   * Entries that were there when they were last looked for. A process that sees
-   * to many clients creates what it does not find here without a look: on a
-   * shared file system the look takes a quarter of the time of a new client.
-   */
-  readonly #seen = new Set<string>();
 
-  /**
-   * @param dir the base directory, an absolute path
-   * @param ownerMasked what {@linkcode isOwnerMasked} says, for a thread that
-   * must not ask
-   */
-  constructor(dir: string, ownerMasked: boolean = isOwnerMasked()) {
+  /** @param dir the base directory, an absolute path */
+  constructor(dir: string) {
     this.#dir = dir;
-    this.#isOwnerMasked = ownerMasked;
   }
 
   /**
    * Reads an entry.
    *
-   * @param name its name; see {@linkcode entryName}
-   * @returns undefined if there is none
-   * @throws {StoreError} if it cannot be read, or is not a regular file
+   * @returns undefined where there is none
+   * @throws {StoreError} where it cannot be read, or is not a regular file
    */
-  read(name: string): Entry | undefined {
-    return this.#run(name, this.look(name));
-  }
-
-  /**
-   * Judges a client and writes down what follows from the verdict.
-   *
-   * @param name the name of its entry; see {@linkcode entryName}
-   * @param now seconds since 1970
-   * @throws {StoreError} if the entry cannot be read or written
-   */
-  decide(name: string, now: number, timeouts: Timeouts): Verdict {
-    return this.#run(name, this.#decision(name, now, timeouts));
-  }
-
-  /**
-   * Does what {@linkcode decide} does, with its calls in another thread. A call
-   * that hangs hangs there.
-   *
-   * @throws {StoreError} if the entry cannot be read or written
-   */
-  async decideLater(
-    name: string,
-    now: number,
-    timeouts: Timeouts,
-  ): Promise<Verdict> {
+  read(network: Network): Entry | undefined {
+    const path = this.#path(network);
+    let state: State | undefined;
     try {
-      return await runLater(this.#decision(name, now, timeouts));
+      state = stateOf(path, "keep");
     } catch (error) {
-      throw this.#wrap(name, error);
+      throw wrap(path, error);
     }
-  }
-
-  /** Decides about many clients with the fewest calls; see {@linkcode decide}. */
-  decideOften(name: string, now: number, timeouts: Timeouts): Verdict {
-    const isSeen = this.#seen.has(name);
-    if (this.#seen.size >= REMEMBERED) this.#seen.clear();
-    this.#seen.add(name);
-    return this.#run(name, this.#decision(name, now, timeouts, !isSeen));
-  }
-
-  #run<T>(name: string, task: FileTask<T>): T {
-    try {
-      return runNow(task);
-    } catch (error) {
-      throw this.#wrap(name, error);
-    }
-  }
-
-  /** Looks at an entry; tests come in between here. */
-  protected *look(name: string): FileTask<Entry | undefined> {
-    const path = `${this.#dir}/${name}`;
-    const state = yield* make(lookAt(path));
     if (state === undefined) return undefined;
     const { isFile, kind, size, mtime } = state;
     if (!isFile) throw new StoreError(path, `${kind}: expected a regular file`);
     return { accepted: size, mtime };
   }
 
-  /** @param isLikelyNew whether to create the entry before any look at it */
-  *#decision(
-    name: string,
-    now: number,
-    timeouts: Timeouts,
-    isLikelyNew = false,
-  ): FileTask<Verdict> {
-    const created = isLikelyNew && (yield* this.#create(name));
-    let entry = created ? undefined : yield* this.look(name);
+  /**
+   * Judges a network and writes down what follows from the verdict.
+   *
+   * @param now seconds since 1970
+   * @throws {StoreError} where the entry cannot be read or written
+   */
+  decide(network: Network, now: number, timeouts: Timeouts): Verdict {
+    let entry = this.read(network);
     let verdict = judge(entry, now, timeouts);
-    if (created) return verdict;
-    if (verdict.write === "create" && !(yield* this.#create(name))) {
+    if (verdict.write === "create" && !this.#create(network)) {
       // Another connection from there was faster: its entry counts.
-      entry = yield* this.look(name);
+      entry = this.read(network);
       verdict = judge(entry ?? { accepted: 0, mtime: now }, now, timeouts);
     }
-    if (verdict.write !== "create") {
-      yield* this.#write(name, verdict, entry, now);
-    }
+    if (verdict.write !== "create") this.#write(network, verdict, entry);
     return verdict;
   }
 
-  /** @returns false if it is there already */
-  *#create(name: string): FileTask<boolean> {
+  #create(network: Network): boolean {
+    const path = this.#path(network);
     try {
-      const path = `${this.#dir}/${name}`;
-      yield* make(shut(yield* openNew(path, this.#isOwnerMasked)));
+      close(openForWriting(path, "new"));
       return true;
     } catch (error) {
       if (isErrno(error, E.EEXIST)) return false;
-      throw error;
+      throw wrap(path, error);
     }
   }
 
-  *#write(
-    name: string,
-    verdict: Verdict,
-    entry: Entry | undefined,
-    now: number,
-  ): FileTask<void> {
+  #write(network: Network, verdict: Verdict, entry: Entry | undefined): void {
     if (verdict.write === "none") return;
-    // Created if it is missing: if `prune` took the entry away between look and
-    // write, a client that has waited would start again.
-    const path = `${this.#dir}/${name}`;
-    const fd = yield* openOrCreate(path, this.#isOwnerMasked);
+    const path = this.#path(network);
     try {
-      switch (verdict.write) {
-        case "touch":
-          yield* make(stamp(fd, now));
-          break;
-        case "reset":
-          yield* make(resize(fd, 0));
-          break;
-        case "accept":
-          yield* grow(fd, verdict.accepted, entry, now);
+      // Made where it is missing: an entry that `prune` took away between look
+      // and write would make a client that has waited start again.
+      const fd = openOrCreate(path);
+      try {
+        switch (verdict.write) {
+          case "touch":
+            touch(fd);
+            break;
+          case "reset":
+            truncate(fd, 0);
+            break;
+          case "accept":
+            grow(fd, verdict.accepted, entry);
+        }
+      } finally {
+        close(fd);
       }
-    } finally {
-      yield* make(shut(fd));
+    } catch (error) {
+      throw wrap(path, error);
     }
   }
 
-  #wrap(name: string, error: unknown): StoreError {
-    if (error instanceof StoreError) return error;
-    const path = `${this.#dir}/${name}`;
-    return new StoreError(path, (error as Error).message, { cause: error });
+  #path(network: Network): string {
+    return `${this.#dir}/${entryName(network)}`;
   }
 }
 
 /** Sets the accepted count, and with it the mtime. */
-function* grow(
-  fd: number,
-  accepted: number,
-  entry: Entry | undefined,
-  now: number,
-): FileTask<void> {
+function grow(fd: number, accepted: number, entry: Entry | undefined): void {
   try {
-    yield* make(resize(fd, accepted));
+    truncate(fd, accepted);
   } catch (error) {
     // At a file size limit the count stands still; a pass that is not written
     // down would make the client wait again.
-    const isKnown = (entry?.accepted ?? 0) > 0;
-    if (!isKnown || !isErrno(error, E.EFBIG)) throw error;
-    yield* make(stamp(fd, now));
+    const known = (entry?.accepted ?? 0) > 0;
+    if (!known || !isErrno(error, E.EFBIG)) throw error;
+    touch(fd);
   }
+}
+
+function wrap(path: string, error: unknown): StoreError {
+  const { message } = error as Error;
+  // Deno's own messages end in ": remove '/the/path'", which is said already.
+  return new StoreError(path, message.replace(/: \w+ '.*'$/, ""), {
+    cause: error,
+  });
 }

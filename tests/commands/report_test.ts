@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Config } from "../../lib/config.ts";
-import type { Report } from "../../lib/report/tally.ts";
+import type { Config, Path } from "../../lib/config.ts";
+import { TIMES } from "../../lib/report/period.ts";
+import type { Report } from "../../lib/report/report.ts";
 import { age, clean, compile, LOG, logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import {
@@ -142,6 +143,8 @@ e2e("report: the lines of the wrapper, through syslog", {
   assertConnections(await json(["-"], { input: text }));
 });
 
+const DAY = 86400;
+const A_TIME = `expected ${TIMES}`;
 const STAMP = Date.parse("2026-11-01T12:00:00Z");
 
 /** A line of the log, so many seconds after noon. */
@@ -199,7 +202,7 @@ Deno.test("report: files in the order of their first lines", async () => {
 Deno.test("report: nothing, and what is no log", async () => {
   const nothing = await report(["-"]);
   assertEquals([nothing.code, nothing.stderr], [0, ""]);
-  assertMatch(nothing.stdout, /^Connections +0\n/);
+  assertMatch(nothing.stdout, /^The log holds no connection\.\n/);
 
   const noise = new Uint8Array(3_000_000);
   for (let i = 0; i < noise.length; i += 65536) {
@@ -215,6 +218,131 @@ Deno.test("report: nothing, and what is no log", async () => {
   assertEquals(zeros.lines.unreadable, 1);
 });
 
+Deno.test("report: logs of two hosts that share a database", async () => {
+  // Deferred at one host and let in at the other, in both directions; each file
+  // begins before the other ends.
+  const of = (name: string) => `ip=${name}.1 net=${name}.0/24`;
+  const a = of("192.0.2");
+  const b = of("198.51.100");
+  const one = [
+    line(0, `defer ${a} reason=new wait=60`),
+    line(400, `pass ${b} reason=retried age=300 accepted=1`),
+    line(DAY, `pass ${b} reason=known age=1 accepted=2`),
+  ];
+  const two = [
+    line(100, `defer ${b} reason=new wait=60`),
+    line(300, `pass ${a} reason=retried age=300 accepted=1`),
+    line(DAY, `pass ${a} reason=known age=1 accepted=2`),
+  ];
+  const mx1 = writeFile("log/mx1", one.join(""));
+  const mx2 = writeFile("log/mx2", await gzip(two.join("")));
+  const frame = (host: string, lines: string[]) =>
+    lines.map((line) => line.replace(" ", ` ${host} greylist[1]: `));
+  const central = [...frame("mx1", one), ...frame("mx2", two)].sort();
+  const ways: [string[], RunOptions?][] = [
+    [[`--host=mx1=${mx1}`, `--host=mx2=${mx2}`]],
+    [["--host", `mx2=${mx2}`, "--host", `mx1=${mx1}`]],
+    [["-"], { input: central.join("") }],
+  ];
+  for (const [args, options] of ways) {
+    const found = await json(args, options);
+    assertEquals(found.networks.deferred, 2);
+    assertEquals(found.networks.accepted, 2, "as one log, by time");
+    assertEquals([found.delay.count, found.delay.worst], [2, 300]);
+    const counts = { deferred: 1, wouldDefer: 0, passed: 2, retried: 1 };
+    const rest = { elsewhere: 1, warnings: 0, errors: 0 };
+    assertEquals(found.hosts, [
+      { host: "mx1", ...counts, ...rest },
+      { host: "mx2", ...counts, ...rest },
+    ]);
+  }
+  const unnamed = await json([mx1, mx2]);
+  assertEquals([unnamed.networks.accepted, unnamed.hosts], [2, []]);
+  const { stdout } = await report(ways[0][0]);
+  assertMatch(stdout, /^By host$[^]*^ {2}mx1 .*^ {2}mx2 /ms);
+});
+
+Deno.test("report: long logs are merged line by line", async () => {
+  // Each network is deferred in one file and let in by the next line of the
+  // other, some megabytes long.
+  const files: string[][] = [[], []];
+  const count = 20_000;
+  for (let i = 0; i < count; i++) {
+    const net = `net=2001:db8:${(i >> 8).toString(16)}:${i & 255}::/64`;
+    files[i % 2].push(line(i, `defer ip=x ${net} reason=new wait=1`));
+    files[1 - i % 2].push(
+      line(i + 0.5, `pass ip=x ${net} reason=retried age=0 accepted=1`),
+    );
+  }
+  const names = files.map((lines, i) =>
+    writeFile(`log/long${i}`, lines.join(""))
+  );
+  const found = await json(names);
+  assertEquals(found.networks.deferred, count);
+  assertEquals([found.networks.accepted, found.delay.count], [count, count]);
+});
+
+Deno.test("report: one period, and two side by side", async () => {
+  const day = (n: number, net: string) =>
+    line(n * DAY, `defer ip=x net=${net} reason=new wait=60`) +
+    line(
+      n * DAY + 60 * (n + 1),
+      `pass ip=x net=${net} reason=retried age=${60 * (n + 1)} accepted=1`,
+    );
+  const text = day(0, "a") + day(1, "b") + day(2, "c") + day(3, "d");
+  const log = writeFile("log/days", text);
+  const since = new Date(STAMP + 1.5 * DAY * 1000).toISOString().slice(0, 19);
+  const period = await json([`--since=${since}Z`, log]);
+  assertEquals([period.connections, period.lines.outside], [4, 4]);
+  assertEquals(period.delay.median, 180);
+  const both = await json([
+    `--since=${since}Z`,
+    `--compare=..${since}Z`,
+    log,
+  ]) as Report & { compared: Report };
+  assertEquals(both.delay.median, 180);
+  assertEquals(both.compared.delay.median, 60);
+  assertEquals(both.compared.connections, 4);
+  const shown = await report([
+    `--since=${since}Z`,
+    `--compare=..${since}Z`,
+    log,
+  ]);
+  assertMatch(shown.stdout, /^ {2}half of them took up to +1 min +3 min$/m);
+  const page = await report([
+    "--html=-",
+    `--since=${since}Z`,
+    `--compare=..${since}Z`,
+    log,
+  ]);
+  assertMatch(page.stdout, /half of them took up to<\/th><td>1\u00a0min<\/td>/);
+  const ago = await json(["--until=1d", log]);
+  assertEquals(ago.connections, 8, "the log is older than a day");
+});
+
+Deno.test("report: what is whitelisted already is not proposed", async () => {
+  let text = "";
+  for (let i = 1; i <= 4; i++) {
+    const who = `ip=192.0.${i}.7 net=192.0.${i}.0/24`;
+    text += line(
+      0,
+      `defer ${who} reason=new wait=60 helo=mx${i}.b${i}.example`,
+    );
+    text += line(4000, `pass ${who} reason=retried age=4000 accepted=1`);
+  }
+  const log = writeFile("log/advice", text);
+  const file = writeFile("control/covered", "192.0.2.0/24\n.b3.example\n");
+  const binary = await compile({
+    whitelist: { networks: ["192.0.1.7"], files: [file as Path] },
+  });
+  const { code, stdout } = await run([binary, "report", "--json", log]);
+  assertEquals(code, 0);
+  const { advice } = JSON.parse(stdout) as Report;
+  assertEquals(advice.map(({ paste }) => paste), [
+    "192.0.4.0/24  # mx4.b4.example",
+  ]);
+});
+
 Deno.test("report: what it is asked wrongly", async () => {
   const file = writeFile("log/good", FIRST);
   const cases: [string[], string][] = [
@@ -225,6 +353,22 @@ Deno.test("report: what it is asked wrongly", async () => {
     [["--json", "--html=-", file], "--html=- and --json: both are for stdout"],
     [["-", "-"], "-: standard input can be read once only"],
     [[`${ROOT}/none`], `${ROOT}/none: No such file or directory`],
+    [["--since=monday", file], `--since=monday: ${A_TIME}`],
+    [["--until=2026-02-30", file], `--until=2026-02-30: ${A_TIME}`],
+    [
+      ["--since=2026-11-02", "--until=2026-11-01", file],
+      "--until=2026-11-01: expected a time after --since=2026-11-02",
+    ],
+    [
+      ["--compare=2026-11-02", file],
+      `--compare=2026-11-02: expected FROM..TO, FROM before TO, each ${TIMES}`,
+    ],
+    [["--host", file], `--host=${file}: expected --host=NAME=LOGFILE`],
+    [["--host"], "--host=: expected --host=NAME=LOGFILE"],
+    [["--host=mx1", file], "--host=mx1: expected --host=NAME=LOGFILE"],
+    [["--host=mx1=", file], "--host=mx1=: expected --host=NAME=LOGFILE"],
+    [[`--host=mx1=${ROOT}/none`], `${ROOT}/none: No such file or directory`],
+    [["--host=mx1=-", "-"], "-: standard input can be read once only"],
     [[ROOT], `${ROOT}: is a directory: expected a file`],
     [[file, `${ROOT}/none`], `${ROOT}/none: No such file or directory`],
     [[`${file}/x`], `${file}/x: Not a directory`],

@@ -11,7 +11,7 @@ import { abiOf } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
-import { setModifiedTime } from "../../lib/system/file.ts";
+import { touch } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
@@ -21,7 +21,7 @@ import { userId } from "../../lib/system/user.ts";
 
 close(-1);
 try {
-  setModifiedTime(-1, 0);
+  touch(-1);
 } catch {
   // It is open now.
 }

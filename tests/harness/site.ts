@@ -36,6 +36,8 @@ const PATHS: readonly (readonly [string, string])[] = [
   ["/var/qmail/control", CONTROL],
   ["/var/qmail/bin/qmail-smtpd", `${ROOT}/greeter`],
   ["/var/log/qmail/smtpd/current", `${SITE}/smtpd.log`],
+  ["/var/log/mx1.log", `${SITE}/mx1.log`],
+  ["/var/log/mx2.log", `${SITE}/mx2.log`],
   ["/usr/local/bin/", `${SITE}/bin/`],
   ["/etc/tcp.smtp.cdb", `${SITE}/tcp.smtp.cdb`],
 ];

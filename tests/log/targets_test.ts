@@ -77,7 +77,7 @@ function prelude(target: string, level = "INFO", isClient = false): string {
   return `
     import { openLog, reachesClient } from ${url("lib/log/targets.ts")};
     import { poll, POLLOUT } from ${url("lib/system/descriptor.ts")};
-    import { ignoreFileSizeSignal } from ${url("lib/system/signals.ts")};
+    import { ignoreFileSizeSignal } from ${url("lib/system/process.ts")};
     const config = { target: ${JSON.stringify(target)},
       level: ${JSON.stringify(level)}, facility: "mail" };
     const log = openLog(config, ${isClient});

@@ -98,7 +98,13 @@ const CASES: Readonly<Record<string, Case>> = {
     before: () => makeEntry("198.51.100.0_24", 0, 20),
   },
   "greylist report": {
-    before: () => void writeFile("site/smtpd.log", LOG_FILE),
+    before: () => void writeFile("site/smtpd.log", logFile()),
+  },
+  "greylist report --host": {
+    before: () => {
+      writeFile("site/mx1.log", logFile());
+      writeFile("site/mx2.log", logFile());
+    },
   },
   "deno task spf": { programs: ["unbound"], run: spf },
   "for f in": {
@@ -121,25 +127,47 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** Ten connections of a server, a pool, and a client that hammers. */
-const LOG_FILE = [
-  ["00:00", "defer", "198.51.100.7", "new wait=60", "news@cloudmail.example"],
-  ["00:10", "defer", "198.51.101.7", "new wait=60", "news@cloudmail.example"],
-  ["00:20", "defer", "198.51.102.7", "new wait=60", "news@cloudmail.example"],
-  ["01:00", "defer", "192.0.2.17", "new wait=60", "a@b.example"],
-  ["01:05", "defer", "192.0.2.17", "early wait=55", "a@b.example"],
-  ["01:30", "defer", "203.0.113.9", "new wait=60", "c@d.example"],
-  ["02:02", "pass", "192.0.2.17", "retried age=62 accepted=1"],
-  ["02:32", "pass", "203.0.113.9", "retried age=62 accepted=1"],
-  ["03:00", "pass", "198.51.102.7", "retried age=160 accepted=1"],
-].map(([time, verdict, ip, rest, from]) => {
-  const net = ip.replace(/\d+$/, "0/24");
-  const envelope = from === undefined
-    ? ""
-    : ` helo=out2.${from.split("@")[1]} from=<${from}> to=<x@mx.example>`;
-  return `2026-11-23T20:${time}.000Z ${verdict} ip=${ip} net=${net} ` +
-    `reason=${rest}${envelope}\n`;
-}).join("");
+/**
+ * Two days of a site: spammers that come once or hammer, servers that come again
+ * after minutes, one that comes after an hour, and one with many networks.
+ */
+function logFile(): string {
+  const start = Date.parse("2026-11-22T20:00:00Z") / 1000;
+  const lines: [number, string][] = [];
+  const client = (network: string, helo: string, times: number[], to = 0) => {
+    const who = `ip=${network}.7 net=${network}.0/24`;
+    const from = `<news@${helo.replace(/^[^.]*\./, "")}>`;
+    const mail = `helo=${helo} from=${from} to=<u${to}@mx.example>`;
+    times.forEach((time, i) => {
+      const reason = i === 0 ? "new" : "early";
+      lines.push([time, `defer ${who} reason=${reason} wait=60 ${mail}`]);
+    });
+    return (time: number) => {
+      const age = time - times[0];
+      lines.push([time, `pass ${who} reason=retried age=${age} accepted=1`]);
+      lines.push([
+        90_000 + time,
+        `pass ${who} reason=known age=90000 accepted=2`,
+      ]);
+    };
+  };
+  for (let i = 0; i < 80; i++) {
+    const times = i % 4 === 0 ? [i * 300, i * 300 + 5] : [i * 300];
+    client(`198.18.${i}`, `host${i}.dyn.example`, times, i);
+  }
+  for (let i = 0; i < 12; i++) {
+    const comeBack = client(`198.19.${i}`, `mx${i}.example`, [i * 900], i);
+    comeBack(i * 900 + 70 + 97 * i);
+  }
+  client("192.0.2", "mx.sender.example", [7000])(11_500);
+  const pool = [0, 1, 2, 3].map((i) =>
+    client(`203.0.${i}`, `out${i}.cloudmail.example`, [8000 + 600 * i])
+  );
+  pool[0](10_400);
+  return lines.sort(([a], [b]) => a - b).map(([time, text]) =>
+    `${new Date((start + time) * 1000).toISOString()} ${text}\n`
+  ).join("");
+}
 
 /** The records behind the example of the page on SPF. */
 const ZONES = {

@@ -80,6 +80,36 @@ Deno.test("an explanation cannot pass for a field", () => {
   assertEquals(line.fields, "");
 });
 
+Deno.test("what an error or a warning says", () => {
+  const said = (line: string) => read(line).what;
+  assertEquals(
+    said('error pass ip=x what="disk full net=y"'),
+    "disk full net=y",
+  );
+  assertEquals(said('warn what="FILE:3: it\'s bad"'), "FILE:3: it's bad");
+  assertEquals(said(DEFER), "");
+});
+
+Deno.test("mode observe", () => {
+  const line = read(DEFER.replace("defer", "would-defer"));
+  assertEquals([line.kind, line.verb], ["entry", "would-defer"]);
+  assertEquals(fieldOf(line, "reason"), "new");
+  assertEquals(read("would-defer ip=192.0.2.1").kind, "unreadable");
+});
+
+Deno.test("the host, as a syslog daemon names it", () => {
+  const hostOf = (frame: string, host?: string) =>
+    new LogReader(WRITTEN, host).read(frame + DEFER).host;
+  assertEquals(hostOf("Nov 23 19:00:00 mx1 greylist[123]: "), "mx1");
+  assertEquals(hostOf("Nov 23 19:00:00 mx1 mail.info greylist[1]: "), "mx1");
+  assertEquals(hostOf("2026-11-23T19:00:00+0000 mx2 greylist: "), "mx2");
+  assertEquals(hostOf("<22>Nov 23 19:00:00 greylist[123]: "), undefined);
+  assertEquals(hostOf("2026-11-23T19:00:00.123Z "), undefined);
+  // The host of the command line is the better one.
+  assertEquals(hostOf("Nov 23 19:00:00 mx1 greylist[123]: ", "a"), "a");
+  assertEquals(hostOf("2026-11-23T19:00:00.123Z ", "a"), "a");
+});
+
 Deno.test("other entries", () => {
   const line = read("@400000006a9d5bfa00000000 prune removed=3");
   assertEquals([line.kind, line.verb], ["entry", "prune"]);

@@ -35,10 +35,6 @@ Deno.test("serve environment: a client over IPv4", () => {
       TCP6LOCALPORT: undefined,
       TCP6LOCALHOST: undefined,
       TCP6INTERFACE: undefined,
-      SSLREMOTEIP: undefined,
-      REMOTE_ADDR: undefined,
-      NCAT_REMOTE_ADDR: undefined,
-      SOCAT_PEERADDR: undefined,
     },
   );
 });

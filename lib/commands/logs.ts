@@ -1,0 +1,277 @@
+/**
+ * Reads log files, plain or compressed with gzip, in the order of their entries'
+ * times: rotated files follow one another, and the lines of several hosts are
+ * merged.
+ *
+ * @module
+ */
+
+import { LineSplitter } from "../report/lines.ts";
+import { type LogLine, LogReader } from "../report/logline.ts";
+import { fileError, type Handle, openInput } from "./files.ts";
+import { Progress } from "./progress.ts";
+
+/** A log to be read. */
+export interface LogName {
+  /** The path; `-` is standard input. */
+  readonly path: string;
+  /** The host whose log it is; undefined takes the name from the lines. */
+  readonly host?: string;
+}
+
+/** Takes what is read. */
+export interface Sink {
+  line(line: LogLine): void;
+  /** A line too long to be a log line was skipped. */
+  long(): void;
+}
+
+/** A log that has been looked into. */
+interface Log extends LogName {
+  /** Bytes, undefined if unknown. */
+  readonly size: number | undefined;
+  /** When the file was last written to, in seconds since 1970. */
+  readonly written: number;
+  /** The first bytes. */
+  readonly head: Uint8Array<ArrayBuffer>;
+  /** Still open if the first bytes cannot be read again. */
+  readonly handle: Handle | undefined;
+  /** The time of the first stamp. */
+  readonly first: number;
+}
+
+const PIECE = 65536;
+
+/**
+ * Reads all logs.
+ *
+ * @throws {UsageError} if a file is not there or not readable
+ */
+export async function readLogs(names: LogName[], sink: Sink): Promise<void> {
+  const logs: Log[] = [];
+  for (const name of names) logs.push(await look(name));
+  logs.sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
+
+  const sizes = logs.map(({ size }) => size ?? NaN);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const progress = new Progress(isNaN(total) ? undefined : total, "bytes");
+  try {
+    await merge(logs, sink, progress);
+  } finally {
+    progress.done();
+  }
+}
+
+/** Hands on the lines of all logs, those with the earliest time first. */
+async function merge(logs: Log[], sink: Sink, progress: Progress) {
+  // Logs that are not begun yet cost no memory and no descriptor.
+  const waiting = logs.toReversed();
+  const open: Source[] = [];
+  for (;;) {
+    let next: Source | undefined;
+    let limit = Infinity;
+    for (const source of open) {
+      if (next === undefined || source.time < next.time) {
+        limit = Math.min(limit, next?.time ?? Infinity);
+        next = source;
+      } else limit = Math.min(limit, source.time);
+    }
+    const fresh = waiting.at(-1);
+    if (
+      fresh !== undefined && (next === undefined || fresh.first < next.time)
+    ) {
+      waiting.pop();
+      const source = new Source(fresh, progress, () => sink.long());
+      if (await source.fill()) open.push(source);
+      continue;
+    }
+    if (next === undefined) return;
+    limit = Math.min(limit, fresh?.first ?? Infinity);
+    if (!next.drain(limit, sink) && !await next.fill()) {
+      open.splice(open.indexOf(next), 1);
+    }
+  }
+}
+
+/** One log that is being read, some lines ahead. */
+class Source {
+  /** The time of the next line; a line without a time has that of the last. */
+  time: number;
+  readonly #pieces: AsyncGenerator<Uint8Array>;
+  readonly #splitter: LineSplitter;
+  readonly #warn: (error: unknown) => void;
+  #lines: LogLine[] = [];
+  #next = 0;
+  #ended = false;
+
+  constructor(log: Log, progress: Progress, long: () => void) {
+    this.time = log.first;
+    const reader = new LogReader(log.written, log.host);
+    this.#splitter = new LineSplitter(
+      (line) => this.#lines.push(reader.read(line)),
+      long,
+    );
+    this.#pieces = unpacked(pieces(log, progress));
+    this.#warn = (error) => {
+      if (!isGzipError(error)) throw error;
+      progress.done();
+      console.error(
+        `greylist report: ${log.path}: damaged gzip data, read up to there`,
+      );
+    };
+  }
+
+  /** Reads on after all lines have gone; false at the end of the log. */
+  async fill(): Promise<boolean> {
+    this.#lines = [];
+    this.#next = 0;
+    while (this.#lines.length === 0) {
+      if (this.#ended) return false;
+      let piece: IteratorResult<Uint8Array> = { done: true, value: undefined };
+      try {
+        piece = await this.#pieces.next();
+      } catch (error) {
+        this.#warn(error);
+      }
+      if (piece.done) {
+        this.#ended = true;
+        this.#splitter.end();
+      } else this.#splitter.push(piece.value);
+    }
+    this.#advance();
+    return true;
+  }
+
+  /**
+   * Hands on lines up to a time, at least one.
+   *
+   * @returns whether there is a line left
+   */
+  drain(limit: number, sink: Sink): boolean {
+    do {
+      sink.line(this.#lines[this.#next++]);
+      if (this.#next === this.#lines.length) return false;
+      this.#advance();
+    } while (this.time <= limit);
+    return true;
+  }
+
+  #advance(): void {
+    const { time } = this.#lines[this.#next];
+    if (time === undefined) return;
+    // A line that came late goes with the line before it.
+    if (time > this.time || this.time === Infinity) this.time = time;
+  }
+}
+
+/** Opens a log and reads as much as it takes to see when it begins. */
+async function look({ path, host }: LogName): Promise<Log> {
+  if (path === "-" && Deno.stdin.isTerminal()) {
+    console.error("greylist report: reading standard input; ^D ends it");
+  }
+  const { info, handle } = path === "-"
+    ? { info: undefined, handle: standardInput }
+    : openInput(path);
+  const regular = info?.isFile === true;
+  const written = regular ? info.mtime : Date.now() / 1000;
+
+  const buffer = new Uint8Array(PIECE / 4);
+  const head = buffer.slice(0, read(path, handle, buffer));
+  if (regular) handle.close();
+
+  let first = Infinity;
+  const reader = new LogReader(written);
+  const lines = new LineSplitter((line) => {
+    if (first === Infinity) first = reader.read(line).time ?? Infinity;
+  }, () => {});
+  try {
+    for await (const bytes of unpacked([head])) lines.push(bytes);
+    lines.end();
+  } catch {
+    // Compressed data ends early here, because this is only the beginning.
+  }
+  return {
+    path,
+    host,
+    size: regular ? info.size : undefined,
+    written,
+    head,
+    handle: regular ? undefined : handle,
+    first,
+  };
+}
+
+const standardInput: Handle = {
+  read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
+  close() {},
+};
+
+/** All bytes of a log, piece by piece; each piece is overwritten by the next. */
+function* pieces({ path, head, handle }: Log, progress: Progress) {
+  const open = handle ?? openInput(path).handle;
+  try {
+    if (handle !== undefined && head.length > 0) yield head;
+    const buffer = new Uint8Array(PIECE);
+    for (let length; (length = read(path, open, buffer)) > 0;) {
+      progress.tick(length);
+      yield buffer.subarray(0, length);
+    }
+  } finally {
+    open.close();
+  }
+}
+
+function read(
+  path: string,
+  handle: Handle,
+  buffer: Uint8Array<ArrayBuffer>,
+): number {
+  try {
+    return handle.read(buffer);
+  } catch (error) {
+    throw fileError(path === "-" ? "standard input" : path, error);
+  }
+}
+
+// If these stood in import() itself, the type checker would ask a registry for
+// Node's types.
+const ZLIB: string = "node:zlib";
+const STREAM: string = "node:stream";
+
+/**
+ * The bytes as they are, or uncompressed if they begin as gzip does.
+ *
+ * @param pieces each may be overwritten when the next one is asked for
+ */
+async function* unpacked(
+  pieces: Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const iterator = pieces[Symbol.iterator]();
+  const first = iterator.next();
+  if (first.done) return;
+  const again = {
+    *[Symbol.iterator]() {
+      yield first.value;
+      for (let next; !(next = iterator.next()).done;) yield next.value;
+    },
+  };
+  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) {
+    yield* again;
+    return;
+  }
+  // DecompressionStream fails at the second of several files put together.
+  const { createGunzip } = await import(ZLIB);
+  const { Readable } = await import(STREAM);
+  const copies = function* () {
+    for (const piece of again) yield piece.slice();
+  };
+  const source = Readable.from(copies(), { objectMode: true });
+  const gunzip = createGunzip();
+  source.on("error", (error: Error) => gunzip.destroy(error));
+  for await (const bytes of source.pipe(gunzip)) yield bytes;
+}
+
+function isGzipError(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && code.startsWith("Z_");
+}

@@ -1,0 +1,195 @@
+/**
+ * The time stamps that log lines begin with: TAI64N as multilog writes it, ISO
+ * 8601 as tai64nlocal, rsyslog (RFC 3339), journalctl and this program write it,
+ * and RFC 3164.
+ *
+ * @module
+ */
+
+/** A stamp. */
+export interface Stamp {
+  /** Seconds since 1970. */
+  readonly time: number;
+  /** The position in the line at which the text after the stamp begins. */
+  readonly end: number;
+}
+
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+const HALF_YEAR = 183 * 86400;
+
+const SPACE = 32, PLUS = 43, COMMA = 44, DASH = 45, POINT = 46, ZERO = 48;
+const NINE = 57, COLON = 58, LESS = 60, AT = 64;
+
+/**
+ * Reads the stamps of one log, from the first line to the last. The reader
+ * remembers the year between lines, because RFC 3164 leaves the year out.
+ */
+export class StampReader {
+  readonly #written: number;
+  #year: number | undefined;
+  #previous = 0;
+  #hourKey = -1;
+  #hourStart = 0;
+
+  /**
+   * @param written when the log was last written to, in seconds since 1970: the
+   * first line without a year is taken to be less than a year older
+   */
+  constructor(written: number) {
+    this.#written = written;
+  }
+
+  /** The stamp that the line begins with, undefined if there is none. */
+  read(line: string): Stamp | undefined {
+    let at = 0;
+    if (line.charCodeAt(0) === LESS) {
+      // The priority as it goes over the wire: <22>Nov 23 ...
+      at = line.indexOf(">") + 1;
+      if (at === 0 || at > 5) return undefined;
+    }
+    const first = line.charCodeAt(at);
+    if (first === AT) return tai64n(line, at + 1);
+    if (first >= ZERO && first <= NINE) return this.#iso(line, at);
+    if (first > 64 && first < 91) return this.#rfc3164(line, at);
+    return undefined;
+  }
+
+  /** `2026-11-23T19:00:00.123Z`, with a space for the T, with or without a zone. */
+  #iso(line: string, at: number): Stamp | undefined {
+    const year = digits(line, at, 4);
+    const month = digits(line, at + 5, 2);
+    const day = digits(line, at + 8, 2);
+    const between = line.charCodeAt(at + 10);
+    if (
+      line.charCodeAt(at + 4) !== DASH || line.charCodeAt(at + 7) !== DASH ||
+      (between !== 84 && between !== SPACE)
+    ) return undefined;
+    const seconds = clock(line, at + 11);
+    if (!(year >= 1970) || !isDay(month, day) || seconds < 0) return undefined;
+    let end = at + 19;
+    let fraction = 0;
+    const point = line.charCodeAt(end);
+    if (point === POINT || point === COMMA) {
+      let scale = 1;
+      while (isDigit(line.charCodeAt(++end))) {
+        scale /= 10;
+        fraction += (line.charCodeAt(end) - ZERO) * scale;
+      }
+    }
+    let zone: number | undefined;
+    const sign = line.charCodeAt(end);
+    if (sign === 90) {
+      zone = 0;
+      end++;
+    } else if (sign === PLUS || sign === DASH) {
+      const colon = line.charCodeAt(end + 3) === COLON ? 1 : 0;
+      const hours = digits(line, end + 1, 2);
+      const minutes = digits(line, end + 3 + colon, 2);
+      if (!(hours >= 0 && minutes >= 0)) return undefined;
+      zone = (hours * 3600 + minutes * 60) * (sign === DASH ? -1 : 1);
+      end += 5 + colon;
+    }
+    if (line.charCodeAt(end) !== SPACE) return undefined;
+    const local = this.#from(year, month, day, seconds, zone === undefined);
+    return { time: local - (zone ?? 0) + fraction, end: end + 1 };
+  }
+
+  /** `Nov 23 19:00:00`, local time without a year (RFC 3164 section 4.1.2). */
+  #rfc3164(line: string, at: number): Stamp | undefined {
+    if (line.charCodeAt(at + 3) !== SPACE) return undefined;
+    const name = MONTHS.indexOf(line.slice(at, at + 3));
+    if (name < 0 || name % 3 !== 0) return undefined;
+    const month = name / 3 + 1;
+    const tens = line.charCodeAt(at + 4);
+    const day = tens === SPACE
+      ? digits(line, at + 5, 1)
+      : digits(line, at + 4, 2);
+    const seconds = clock(line, at + 7);
+    if (
+      !isDay(month, day) || seconds < 0 || line.charCodeAt(at + 15) !== SPACE
+    ) return undefined;
+
+    if (this.#year === undefined) {
+      this.#year = new Date(this.#written * 1000).getFullYear();
+      const time = this.#from(this.#year, month, day, seconds, true);
+      // A day of grace for a clock that was set or a zone that changed.
+      if (time > this.#written + 86400) this.#year--;
+      this.#previous = this.#from(this.#year, month, day, seconds, true);
+    }
+    let time = this.#from(this.#year, month, day, seconds, true);
+    if (time < this.#previous - HALF_YEAR) {
+      time = this.#from(++this.#year, month, day, seconds, true);
+    } else if (time > this.#previous + HALF_YEAR) {
+      // December just after New Year: the line came late.
+      return {
+        time: this.#from(this.#year - 1, month, day, seconds, true),
+        end: at + 16,
+      };
+    }
+    this.#previous = time;
+    return { time, end: at + 16 };
+  }
+
+  /** Seconds since 1970. A Date is slow to make, so one an hour is kept. */
+  #from(
+    year: number,
+    month: number,
+    day: number,
+    seconds: number,
+    local: boolean,
+  ): number {
+    const hour = Math.floor(seconds / 3600);
+    const key = (((year * 13 + month) * 32 + day) * 25 + hour) * 2 +
+      (local ? 1 : 0);
+    if (key !== this.#hourKey) {
+      this.#hourKey = key;
+      this.#hourStart = (local
+        ? new Date(year, month - 1, day, hour).getTime()
+        : Date.UTC(year, month - 1, day, hour)) / 1000;
+    }
+    return this.#hourStart + seconds - hour * 3600;
+  }
+}
+
+/**
+ * An external TAI64N label in hexadecimal. daemontools counts 2^62 + 10 + the
+ * seconds since 1970, without any later leap second (libtai's taia_now.c).
+ */
+function tai64n(line: string, at: number): Stamp | undefined {
+  const high = Number("0x" + line.slice(at, at + 8)) - 0x40000000;
+  const low = Number("0x" + line.slice(at + 8, at + 16));
+  const nanoseconds = Number("0x" + line.slice(at + 16, at + 24));
+  const seconds = high * 0x100000000 + low - 10;
+  if (line.charCodeAt(at + 24) !== SPACE) return undefined;
+  if (!(seconds >= 0 && nanoseconds < 1e9)) return undefined;
+  return { time: seconds + nanoseconds / 1e9, end: at + 25 };
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= NINE;
+}
+
+/** A number of so many decimal digits, or NaN. */
+function digits(line: string, at: number, count: number): number {
+  let value = 0;
+  for (let i = at; i < at + count; i++) {
+    const code = line.charCodeAt(i);
+    if (!isDigit(code)) return NaN;
+    value = value * 10 + code - ZERO;
+  }
+  return value;
+}
+
+function isDay(month: number, day: number): boolean {
+  return month >= 1 && month <= 12 && day >= 1 && day <= 31;
+}
+
+/** `19:00:00` as seconds of the day, or -1. */
+function clock(line: string, at: number): number {
+  const hours = digits(line, at, 2);
+  const minutes = digits(line, at + 3, 2);
+  const seconds = digits(line, at + 6, 2);
+  const good = hours < 24 && minutes < 60 && seconds < 61 &&
+    line.charCodeAt(at + 2) === COLON && line.charCodeAt(at + 5) === COLON;
+  return good ? hours * 3600 + minutes * 60 + seconds : -1;
+}

@@ -1,0 +1,184 @@
+/**
+ * What the figures say, in sentences.
+ *
+ * @module
+ */
+
+import { amount, counted, duration, moment, roughly } from "./format.ts";
+import { MOVES, WAIT } from "./advice.ts";
+import type { Report } from "./report.ts";
+
+/** The first sentence: what became of new networks. */
+export function summary(report: Report): string {
+  const { networks, delay, connections } = report;
+  const { deferred, stopped, accepted } = networks;
+  if (connections === 0) return "The log holds no connection.";
+  if (deferred === 0) return "No network was deferred.";
+  const all = counted(deferred, "new network");
+  if (networks.observed === deferred) {
+    const again = `${amount(accepted)} came again in time`;
+    if (isShort(report)) return `Of ${all}, all let in, ${again} so far.`;
+    return `${roughly(stopped, deferred)} of ${all}, all let in, never came ` +
+      `back in time; ${again}.`;
+  }
+  const half = delay.count === 0
+    ? ""
+    : `, half of them within ${duration(delay.median)}`;
+  const later = accepted === 0
+    ? "none was let in later"
+    : `${amount(accepted)} ${accepted === 1 ? "was" : "were"} let in` +
+      (accepted === 1 && delay.count === 1
+        ? ` after ${duration(delay.median)}`
+        : half);
+  if (isShort(report)) return `Of ${all}, ${later} so far.`;
+  return `${roughly(stopped, deferred)} of ${all} never came back in time; ` +
+    `${later}.`;
+}
+
+/** Whether the log ends before any network can count as stopped. */
+function isShort({ from, to, retryWindow }: Report): boolean {
+  return from === null || to === null || to - from < retryWindow;
+}
+
+/** What has to be said next to that sentence, so that nobody is misled by it. */
+export function caveats(report: Report): string[] {
+  const { from, to, networks, retryWindow, connections } = report;
+  const { deferred, observed, open } = networks;
+  const said: string[] = [];
+  if (connections === 0) return said;
+  const window = duration(retryWindow);
+  if (from === null || to === null) {
+    said.push(
+      "No line has a time: nothing is said by hour or day, and no network " +
+        "counts as stopped.",
+    );
+  } else if (isShort(report)) {
+    said.push(
+      `The log is too short to say who was stopped: it spans ${
+        duration(to - from)
+      }, and a network counts as stopped after ${window} without a good retry.`,
+    );
+  } else if (2 * open > deferred) {
+    said.push(
+      `The log is short: ${amount(open)} of the ${
+        counted(deferred, "new network")
+      } can still come back within ${window}. A week tells more.`,
+    );
+  }
+  if (observed > 0) {
+    said.push(
+      `${
+        observed === deferred
+          ? "Nobody was deferred"
+          : `${counted(observed, "new network")} of these ${
+            observed === 1 ? "was" : "were"
+          } let in at once`
+      } (mode "observe"). A real sender whose mail was taken has no reason to ` +
+        "come again, so the share that greylisting stops is at most the share " +
+        "that never came back.",
+    );
+  }
+  return said;
+}
+
+/** What was left out, at the end of the report. */
+export function remarks(report: Report): string[] {
+  const { lines, networks, poolsForgotten } = report;
+  const said: string[] = [];
+  if (lines.outside > 0) {
+    said.push(
+      `${counted(lines.outside, "entry", "entries")} outside of the period ` +
+        "were left out.",
+    );
+  }
+  if (lines.unreadable > 0) {
+    said.push(
+      `${amount(lines.unreadable)} of ${
+        amount(lines.read)
+      } lines could not be read.`,
+    );
+  }
+  if (lines.foreign > 0) {
+    said.push(
+      `${counted(lines.foreign, "line")} of other programs ` +
+        `${lines.foreign === 1 ? "was" : "were"} passed over.`,
+    );
+  }
+  if (networks.deferralsBeyondLimit > 0) {
+    said.push(
+      `${
+        counted(networks.deferralsBeyondLimit, "deferral")
+      } came from networks beyond the ${
+        amount(networks.limit)
+      } that are kept apart and count as connections only.`,
+    );
+  }
+  if (poolsForgotten > 0) {
+    said.push(
+      `${
+        counted(poolsForgotten, "candidate")
+      } for a pool, with few moves each, did not fit into memory.`,
+    );
+  }
+  return said;
+}
+
+/** Whether anything went wrong; undefined if nothing did. */
+export function troubleHeading(report: Report): string | undefined {
+  const { errors, warnings } = report;
+  const parts: string[] = [];
+  if (errors > 0) parts.push(counted(errors, "error"));
+  if (warnings > 0) parts.push(counted(warnings, "warning"));
+  return parts.length === 0 ? undefined : parts.join(" and ");
+}
+
+/** How long mail had to wait, as a sentence. */
+export function waits({ delay }: Report): string {
+  return `${counted(delay.count, "wait")}: half took up to ${
+    duration(delay.median)
+  }, 90 % up to ${duration(delay.p90)}, the longest ${duration(delay.worst)}.`;
+}
+
+/** The time that the log spans; empty if no line has a time. */
+export function span({ from, to }: Report): string {
+  if (from === null || to === null) return "";
+  return `${moment(from)} to ${moment(to)} (${duration(to - from)})`;
+}
+
+/** Who is proposed, and what to do with the lines. */
+export const ADVICE = {
+  note:
+    `Proposed is a sender whose same mail came again from another network ` +
+    `${MOVES} times and was let in, and a network that waited for ${
+      duration(WAIT)
+    } or more. Who is whitelisted already is left out. Look at each before ` +
+    "you paste it: a spammer that came back looks the same.",
+  pool: "Pools, for greylist.config.ts",
+  whitelist: "Whitelist, for a file of whitelist.files",
+} as const;
+
+/** The outcomes of a network, in the order of the bar. */
+export function outcomes({ networks, retryWindow }: Report) {
+  const { stopped, accepted, open, observed, deferred } = networks;
+  const only = observed === deferred && deferred > 0;
+  return [
+    {
+      outcome: "stopped",
+      name: only ? "never came back" : "stopped",
+      count: stopped,
+      note: only ? "" : "never let in",
+    },
+    {
+      outcome: "delayed",
+      name: only ? "came again" : "let in later",
+      count: accepted,
+      note: "",
+    },
+    {
+      outcome: "open",
+      name: "still open",
+      count: open,
+      note: `log ends within ${duration(retryWindow)}`,
+    },
+  ] as const;
+}
