@@ -1,11 +1,12 @@
 /**
- * Working as another user, as an administrator's check does.
+ * The user that a command works as, and the one that its files belong to.
  *
  * @module
  */
 
 import { becomeUser, findUser, userId } from "../system/user.ts";
 import { UsageError } from "./command.ts";
+import { fileError } from "./files.ts";
 
 /**
  * Becomes a user for good, so that whatever is tried next is tried with that
@@ -23,4 +24,36 @@ export function workAs(name: string): void {
     throw new UsageError(`--user=${name}: expected to be run by root`);
   }
   becomeUser(user);
+}
+
+/**
+ * Who the entries of a base directory are to belong to, if this process has to
+ * see to it. Entries of another user could not be written at the next
+ * connection.
+ *
+ * @returns the owner of the directory if this is root; undefined if this is the
+ * owner, whose files are its own anyway
+ * @throws {UsageError} if there is no such directory, or if this is neither
+ */
+export function baseDirOwner(
+  dir: string,
+): { uid: number; gid: number } | undefined {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(dir);
+  } catch (error) {
+    throw fileError(`baseDir ${dir}`, error);
+  }
+  if (!info.isDirectory) {
+    throw new UsageError(`baseDir ${dir}: expected a directory`);
+  }
+  // Linux gives both.
+  const uid = info.uid!, gid = info.gid!;
+  const self = userId();
+  if (uid === self) return undefined;
+  if (self === 0) return { uid, gid };
+  throw new UsageError(
+    `baseDir ${dir}: belongs to uid ${uid}: expected to be run by that user ` +
+      "or by root",
+  );
 }

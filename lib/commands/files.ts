@@ -8,7 +8,7 @@
  */
 
 import { C, E } from "../system/constants.ts";
-import { close, open } from "../system/descriptor.ts";
+import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read, replaceFile as replace } from "../system/file.ts";
 import { isPassing, LibcError } from "../system/libc.ts";
 import { type State, stateOf } from "../system/statx.ts";
@@ -35,13 +35,50 @@ export function openInput(path: string): { info: State; handle: Handle } {
     if (info.kind === "a directory") {
       throw new UsageError(`${path}: is a directory: expected a file`);
     }
-    const fd = open(path, C.O_RDONLY | C.O_NOCTTY);
+    const { fd } = openUnnoticed(path, C.O_RDONLY | C.O_NOCTTY);
     const handle: Handle = {
       read: (buffer) => read(fd, buffer),
       close: () => close(fd),
     };
     return { info, handle };
   });
+}
+
+/** How much is read at once, in bytes. */
+const PIECE = 65536;
+
+/**
+ * Opens a file, or standard input if the name is `-`.
+ *
+ * @returns its size in bytes, undefined if that is not known, and its content;
+ * each piece is overwritten when the next one is asked for
+ * @throws {UsageError} as {@linkcode openInput}
+ */
+export function openPieces(
+  name: string,
+): { size: number | undefined; pieces: Iterable<Uint8Array<ArrayBuffer>> } {
+  if (name === "-") return { size: undefined, pieces: pieces(name, stdin) };
+  const { info, handle } = openInput(name);
+  const size = info.isFile ? info.size : undefined;
+  return { size, pieces: pieces(name, handle) };
+}
+
+const stdin: Handle = {
+  read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
+  close() {},
+};
+
+function* pieces(name: string, handle: Handle) {
+  const buffer = new Uint8Array(PIECE);
+  try {
+    for (let length; (length = handle.read(buffer)) > 0;) {
+      yield buffer.subarray(0, length);
+    }
+  } catch (error) {
+    throw fileError(name === "-" ? "standard input" : name, error);
+  } finally {
+    handle.close();
+  }
 }
 
 /**

@@ -20,6 +20,7 @@ import { findProgram } from "../system/access.ts";
 import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
 import { help, version } from "./help.ts";
+import { command as importCommand } from "./import.ts";
 import { command as info } from "./info.ts";
 import type { COMMAND_NAMES } from "./names.ts";
 import { command as prune } from "./prune.ts";
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   explain,
   check,
   prune,
+  import: importCommand,
   report,
   serve,
 } satisfies Record<typeof COMMAND_NAMES[number], Command>;

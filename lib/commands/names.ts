@@ -11,6 +11,7 @@ export const COMMAND_NAMES = [
   "explain",
   "check",
   "prune",
+  "import",
   "report",
   "serve",
 ] as const;

@@ -80,6 +80,7 @@ export const C = {
   O_NOCTTY: 0o400,
   O_APPEND: 0o2000,
   O_NONBLOCK: 0o4000,
+  O_NOATIME: 0o1000000,
   O_CLOEXEC: 0o2000000,
   ...openFlags(Deno.build.arch),
   F_DUPFD_CLOEXEC: 1030,
@@ -96,6 +97,7 @@ export const C = {
   // sys/stat.h
   STATX_BASIC_STATS: 0x7ff,
   STATX_BTIME: 0x800,
+  UTIME_OMIT: 0x3ffffffe,
   S_IFMT: 0o170000,
   S_IFREG: 0o100000,
   S_IFDIR: 0o040000,

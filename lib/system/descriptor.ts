@@ -5,7 +5,7 @@
  */
 
 import { C, E } from "./constants.ts";
-import { check, cString, errno, fromLibcAtStart } from "./libc.ts";
+import { check, cString, errno, fromLibcAtStart, isErrno } from "./libc.ts";
 
 const libc = fromLibcAtStart({
   // int open(const char *pathname, int flags, mode_t mode);
@@ -42,6 +42,26 @@ export function open(path: string, flags: number, mode = 0): number {
     fd = libc.open(name, flags | C.O_CLOEXEC, mode);
   }
   return check("open", fd);
+}
+
+/**
+ * Opens a file or directory for reading, so that reading leaves its atime as it
+ * is: O_NOATIME. Only the owner and root may ask for that (open(2)); for another
+ * user the atime changes as usual.
+ *
+ * @param flags those of {@linkcode open}, besides O_RDONLY
+ * @throws {LibcError}
+ */
+export function openUnnoticed(
+  path: string,
+  flags: number,
+): { fd: number; keepsAtime: boolean } {
+  try {
+    return { fd: open(path, flags | C.O_NOATIME), keepsAtime: true };
+  } catch (error) {
+    if (!isErrno(error, E.EPERM)) throw error;
+    return { fd: open(path, flags), keepsAtime: false };
+  }
 }
 
 /** Closes a descriptor. */

@@ -6,9 +6,10 @@
  */
 
 import { C, E } from "./constants.ts";
-import { close, open } from "./descriptor.ts";
+import { close, open, openUnnoticed } from "./descriptor.ts";
 import { check, errno, fromLibc, LibcError } from "./libc.ts";
 import {
+  ATIME,
   BTIME,
   MASK,
   MODE,
@@ -72,9 +73,19 @@ export class Directory {
   readonly #state = new Uint32Array(STATX_WORDS);
   readonly #stateBytes = new Uint8Array(this.#state.buffer);
 
-  /** @throws {LibcError} if it cannot be opened */
-  constructor(path: string) {
-    this.#fd = open(path, C.O_DIRECTORY);
+  /** False if reading the directory changes its atime. */
+  readonly keepsAtime: boolean;
+
+  /**
+   * @param options `keepAtime`: opens it as {@linkcode openUnnoticed} does
+   * @throws {LibcError} if it cannot be opened
+   */
+  constructor(path: string, options: { keepAtime?: boolean } = {}) {
+    const { fd, keepsAtime } = options.keepAtime
+      ? openUnnoticed(path, C.O_DIRECTORY)
+      : { fd: open(path, C.O_DIRECTORY), keepsAtime: false };
+    this.#fd = fd;
+    this.keepsAtime = keepsAtime;
   }
 
   /** Closes the directory. */
@@ -103,6 +114,16 @@ export class Directory {
     const start = this.#at + 19;
     const end = this.#records.indexOf(0, start);
     return new TextDecoder().decode(this.#records.subarray(start, end));
+  }
+
+  /** The atime of the file that the visitor is called for, as its mtime is. */
+  get atime(): number {
+    return time(this.#state, ATIME);
+  }
+
+  /** Whether {@linkcode Visitor.other} is called for a directory. */
+  get isDirectory(): boolean {
+    return (this.#state[MODE] & C.S_IFMT) === C.S_IFDIR;
   }
 
   /**

@@ -17,7 +17,7 @@ const atStart = fromLibcAtStart({
 
 const libc = fromLibc({
   // int futimens(int fd, const struct timespec times[2]);
-  futimens: { parameters: ["i32", "pointer"], result: "i32" },
+  futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation);
   flock: { parameters: ["i32", "i32"], result: "i32" },
   // ssize_t read(int fd, void *buf, size_t count);
@@ -91,6 +91,26 @@ export function truncate(fd: number, size: number): void {
  */
 export function touch(fd: number): void {
   check("futimens", libc().futimens(fd, null));
+}
+
+/**
+ * Sets a file's mtime, and leaves its atime as it is.
+ *
+ * @param mtime seconds since 1970, exact to the millisecond
+ * @throws {LibcError}
+ */
+export function setMtime(fd: number, mtime: number): void {
+  const milliseconds = Math.round(mtime * 1000);
+  const seconds = Math.floor(milliseconds / 1000);
+  // Two of struct timespec, atime and mtime: seconds, then nanoseconds.
+  const times = BigInt64Array.of(
+    0n,
+    BigInt(C.UTIME_OMIT),
+    BigInt(seconds),
+    BigInt(milliseconds - seconds * 1000) * 1_000_000n,
+  );
+  const bytes = new Uint8Array(times.buffer);
+  check("futimens", libc().futimens(fd, bytes));
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { C, E } from "./constants.ts";
-import { cString, errno, fromLibcAtStart, LibcError } from "./libc.ts";
+import { check, cString, errno, fromLibcAtStart, LibcError } from "./libc.ts";
 
 /** The length of a struct statx in words of 32 bits. */
 export const STATX_WORDS = 64;
@@ -23,10 +23,19 @@ export const MODE = 7;
 export const SIZE = 10;
 
 /** In three words; see {@linkcode time}. */
+export const ATIME = 16;
+
+/** See {@linkcode ATIME}. */
 export const BTIME = 20;
 
-/** See {@linkcode BTIME}. */
+/** See {@linkcode ATIME}. */
 export const MTIME = 28;
+
+/** In two words. */
+const INODE = 8;
+
+/** The device, in two words. */
+const DEVICE = 34;
 
 const KINDS = {
   [C.S_IFREG]: "a regular file",
@@ -97,6 +106,21 @@ export function stateOf(
     size: wide(words, SIZE),
     mtime: time(words, MTIME),
   };
+}
+
+/**
+ * Whether two paths lead to one file or directory; links are followed.
+ *
+ * @throws {LibcError} if there is none at one of them
+ */
+export function isSameFile(a: string, b: string): boolean {
+  return identityOf(a) === identityOf(b);
+}
+
+function identityOf(path: string): string {
+  const mask = C.STATX_BASIC_STATS;
+  check("statx", libc.statx(C.AT_FDCWD, cString(path), 0, mask, bytes));
+  return [INODE, INODE + 1, DEVICE, DEVICE + 1].map((at) => words[at]).join();
 }
 
 /** An unsigned number in two words. */

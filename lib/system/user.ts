@@ -21,6 +21,10 @@ const libc = fromLibc({
   setgid: { parameters: ["u32"], result: "i32" },
   // int setuid(uid_t uid);
   setuid: { parameters: ["u32"], result: "i32" },
+  // int setfsuid(uid_t fsuid);
+  setfsuid: { parameters: ["u32"], result: "i32" },
+  // int setfsgid(gid_t fsgid);
+  setfsgid: { parameters: ["u32"], result: "i32" },
 });
 
 /** A user of this machine. */
@@ -68,4 +72,26 @@ export function becomeUser({ name, uid, gid }: User): void {
   check("initgroups", initgroups(cString(name), gid));
   check("setgid", setgid(gid));
   check("setuid", setuid(uid));
+}
+
+/**
+ * Works with files as another user: what is created belongs to that user, and
+ * only what that user may open can be opened (setfsuid(2)). Only root may. The
+ * work must not wait for anything, because whatever this thread does meanwhile
+ * is done with those rights.
+ */
+export function withFileRights<T>(
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+  work: () => T,
+): T {
+  const { setfsuid, setfsgid } = libc();
+  // Neither reports an error; both return what was set before.
+  const group = setfsgid(gid);
+  const user = setfsuid(uid);
+  try {
+    return work();
+  } finally {
+    setfsuid(user);
+    setfsgid(group);
+  }
 }

@@ -10,7 +10,15 @@ import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
 
-const COMMANDS = ["info", "explain", "check", "prune", "report", "serve"];
+const COMMANDS = [
+  "info",
+  "explain",
+  "check",
+  "prune",
+  "import",
+  "report",
+  "serve",
+];
 const MANUAL = new URL("../../lib/manual/", import.meta.url);
 const TOPICS = Array.from(Deno.readDirSync(MANUAL), ({ name }) => name)
   .filter((name) => name.endsWith(".md"))

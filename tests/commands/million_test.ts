@@ -51,16 +51,21 @@ async function measure(command: string[]) {
   }).spawn();
   let lines = 0;
   let memory = 0;
-  const stderr = new Response(child.stderr).text();
-  for await (const chunk of child.stdout) {
-    for (const byte of chunk) if (byte === 10) lines++;
+  const look = () => {
     try {
       const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
       memory = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)?.[1] ?? memory);
     } catch {
       // It has ended, and what is left is in the pipe.
     }
+  };
+  const timer = setInterval(look, 20);
+  const stderr = new Response(child.stderr).text();
+  for await (const chunk of child.stdout) {
+    for (const byte of chunk) if (byte === 10) lines++;
+    look();
   }
+  clearInterval(timer);
   const { code } = await child.status;
   return { code, lines, memory: memory / 1000, stderr: await stderr };
 }
@@ -138,5 +143,34 @@ e2e("a million entries", { programs: ["tcpserver", "script"] }, async (t) => {
     const { code, stdout } = await long(binary, "prune");
     assertEquals([code, stdout], [0, "removed 900,000 of 900,001 entries\n"]);
     assertEquals(namesIn(), [".prune", "127.0.0.0_24"]);
+  });
+});
+
+e2e("import: a million entries", { programs: ["script"] }, async (t) => {
+  const binary = await compile({ serve: undefined });
+  clean();
+  const file = `${ROOT}/million.csv`;
+  const now = Math.floor(Date.now() / 1000);
+  const lines = ["network,accepted,first,last"];
+  for (let i = 0; i < TOTAL; i++) {
+    const network = `${10 + (i >> 16)}.${i >> 8 & 255}.${i & 255}.0/24`;
+    const [accepted, age] = KINDS[i % 10];
+    lines.push(`${network},${accepted},,${now - age}`);
+  }
+  Deno.writeTextFileSync(file, lines.join("\n"));
+  const dry = [binary, "import", "--dry-run", file];
+
+  await t.step("in 150 MB", async () => {
+    const found = await measure(dry);
+    assertEquals([found.code, found.lines, found.stderr], [0, 1, ""]);
+    assert(found.memory > 10 && found.memory <= 150, `${found.memory} MB`);
+  });
+
+  await t.step("a bar on a terminal, gone at the end", async () => {
+    const { stdout } = await long("script", "-qec", dry.join(" "), "/dev/null");
+    assertMatch(
+      stdout.replaceAll("\x1b[K", "<K>"),
+      /^(?:\r\[#*\.*\] +\d+ % {2}\d+ of \d+ MB<K>)+\r<K>would import 900,000 of 1,000,000 entries from \S+: 400,000 known, 500,000 grey, 100,000 expired\r\n$/,
+    );
   });
 });

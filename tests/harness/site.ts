@@ -34,6 +34,9 @@ export const ENV: Record<string, string> = {
 const PATHS: readonly (readonly [string, string])[] = [
   ["/var/qmail/greylist", BASE],
   ["/var/qmail/control", CONTROL],
+  ["/var/qmail/qgreylist", `${SITE}/qgreylist`],
+  ["/var/qmail/cqgreylist", `${SITE}/cqgreylist`],
+  ["/var/qmail/jgreylist", `${SITE}/jgreylist`],
   ["/var/qmail/bin/qmail-smtpd", `${ROOT}/greeter`],
   ["/var/log/qmail/smtpd/current", `${SITE}/smtpd.log`],
   ["/var/log/mx1.log", `${SITE}/mx1.log`],

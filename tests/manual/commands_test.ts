@@ -18,7 +18,7 @@ import {
   startServer,
   waitFor,
 } from "../harness/process.ts";
-import { writeFile } from "../harness/root.ts";
+import { emptyDir, writeFile } from "../harness/root.ts";
 import { type Block, blocks, type Shown } from "../harness/shown.ts";
 import {
   comparable,
@@ -42,6 +42,10 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",
   "systemctl daemon-reload": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
+  "spamdb | ssh mx greylist import --from=spamdb -":
+    "needs OpenBSD; tests/commands/import_test.ts has such a listing",
+  "greylist info --json | ssh newhost greylist import -":
+    "needs another host; the commands are run with a file between them",
   "sleep 60": "takes a minute; the entry is made older instead",
 };
 
@@ -66,7 +70,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "deno task demo": { run: () => demo ??= shell("deno task demo") },
   "deno task compile": { run: compileTask },
   "install -d": {
-    before: () => Deno.removeSync(BASE, { recursive: true }),
+    before: () => Deno.removeSync(emptyDir("base")),
     after: () => assertEquals(Deno.statSync(BASE).mode! & 0o777, 0o700),
   },
   "greylist check": { root: true },
@@ -107,25 +111,54 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
   "deno task spf": { programs: ["unbound"], run: spf },
-  "for f in": {
-    before: () => {
-      makeEntry("192.0.2.17", 0, 3600);
-      makeEntry("192.0.2.18", 0, 7200);
-    },
+  "greylist import": { before: makeOldState },
+  "greylist import --from=qgreylist": {
+    before: makeOldState,
+    after: () => assertEquals(entries()["192.0.2.0_24"], 1),
+  },
+  "greylist import --from=cqgreylist": {
+    before: makeOldState,
+    after: () => assertEquals(entries(), { "203.0.113.0_24": 0 }),
+  },
+  "greylist import --from=jgreylist": {
+    before: makeOldState,
+    after: () => assertEquals(entries(), { "192.0.2.0_24": 1 }),
+  },
+  "greylist import backup": {
+    before: () => emptyDir("base"),
+    after: () => assertEquals(entries()["192.0.2.0_24"], 1),
+  },
+  "ls /var/qmail/qgreylist-whitelist": {
+    before: () => void writeFile("site/qgreylist-whitelist/66.94.237.", ""),
     after: () => {
-      assertEquals(entries(), { "192.0.2.17": 1, "192.0.2.18": 1 });
-      const { mtime } = Deno.statSync(`${BASE}/192.0.2.18`);
-      assert(mtime!.getTime() < Date.now() - 7_000_000, `${mtime}`);
+      const file = `${CONTROL}/greylist-whitelist`;
+      assertEquals(Deno.readTextFileSync(file), "66.94.237.\n");
     },
   },
-  "mv */*.*.*.* .": {
+  "mv /var/qmail/greylist": {
     before: () => {
-      Deno.mkdirSync(`${BASE}/192`);
-      makeEntry("192/192.0.2.17", 0, 60);
+      makeOldState();
+      Deno.removeSync(BASE, { recursive: true });
+      Deno.renameSync(`${SITE}/qgreylist`, BASE);
     },
-    after: () => assertEquals(entries()["192.0.2.17"], 0),
   },
 };
+
+/** What other programs leave, one client let in and one not in each. */
+function makeOldState(): void {
+  const now = Date.now() / 1000;
+  const times: Record<string, [number, number]> = {
+    "qgreylist/192.0.2.": [86400, 3600],
+    "qgreylist/198.51.100.": [3600, 3600],
+    "qgreylist/203.0.113.": [90 * 86400, 90 * 86400],
+    "cqgreylist/203/203.0.113.9": [3600, 3600],
+    "jgreylist/192/000/002": [86400, 3600],
+  };
+  for (const [file, [first, last]] of Object.entries(times)) {
+    const path = writeFile(`site/${file}`, "");
+    Deno.utimeSync(path, now - last, now - first);
+  }
+}
 
 /**
  * Two days of a site: spammers that come once or hammer, servers that come again

@@ -4,6 +4,7 @@ import { close } from "../../lib/system/descriptor.ts";
 import {
   openForWriting,
   replaceFile,
+  setMtime,
   touch,
   truncate,
 } from "../../lib/system/file.ts";
@@ -127,4 +128,19 @@ Deno.test("file: replaced whole or not at all", () => {
   Deno.mkdirSync(path);
   assertEquals(errno(() => replace(() => encode("two"))), E.EISDIR);
   assertEquals(names(), ["file"]);
+});
+
+Deno.test("file: an mtime to the millisecond, and atime as it was", () => {
+  using dir = temporary();
+  const path = `${dir.path}/file`;
+  const fd = openForWriting(path, "new");
+  Deno.utimeSync(path, 1000, 1000);
+  for (const mtime of [1_700_000_000, 1_700_000_000.123, 0, 2 ** 33]) {
+    setMtime(fd, mtime);
+    const state = Deno.statSync(path);
+    assertEquals(state.mtime!.getTime(), mtime * 1000);
+    assertEquals(state.atime!.getTime(), 1_000_000);
+  }
+  close(fd);
+  assertEquals(errno(() => setMtime(fd, 0)), E.EBADF);
 });

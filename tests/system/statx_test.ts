@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { E } from "../../lib/system/constants.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { stateOf } from "../../lib/system/statx.ts";
+import { isSameFile, stateOf } from "../../lib/system/statx.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
 
@@ -53,4 +53,17 @@ Deno.test("statx: what is not there, and what cannot be asked about", () => {
   const error = assertThrows(() => stateOf("/dev/null/x", "follow"), LibcError);
   assertEquals(error.message, "statx: Not a directory");
   assertEquals(error.code, E.ENOTDIR);
+});
+
+Deno.test("statx: whether two paths lead to one file", () => {
+  using dir = temporary();
+  const [a, b, link] = ["a", "b", "link"].map((name) => `${dir.path}/${name}`);
+  Deno.writeTextFileSync(a, "");
+  Deno.writeTextFileSync(b, "");
+  Deno.symlinkSync(a, link);
+  assertEquals(isSameFile(a, link), true);
+  assertEquals(isSameFile(dir.path, `${dir.path}/.`), true);
+  assertEquals(isSameFile(a, b), false);
+  assertEquals(isSameFile("/proc", "/dev"), false);
+  assertThrows(() => isSameFile(a, `${dir.path}/none`), LibcError);
 });

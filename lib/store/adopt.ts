@@ -1,0 +1,106 @@
+/**
+ * Entries that come from somewhere else than a connection: from another
+ * program's state, or from the log of outgoing mail. They only ever add to what
+ * the database knows.
+ *
+ * @module
+ */
+
+import { close } from "../system/descriptor.ts";
+import { openOrCreate, setMtime, truncate } from "../system/file.ts";
+import { stateOf } from "../system/statx.ts";
+import { withFileRights } from "../system/user.ts";
+import { type Entry, isForgotten, type Timeouts } from "./policy.ts";
+import { StoreError } from "./store.ts";
+
+/** What became of the entry: made new, made better, or good enough before. */
+export type Adopted = "made" | "improved" | "kept";
+
+/** Where entries go, and how. */
+export interface Place {
+  /** The base directory. */
+  readonly dir: string;
+  /** Whose the entries are to be; only root can say that. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Writes nothing. */
+  readonly dry?: boolean;
+}
+
+/**
+ * The better of two entries of one network. A known one is better than a grey
+ * one. Of two known ones, the later use and the larger count are taken; of two
+ * grey ones, the earlier first contact, because its delay is over sooner.
+ * An entry that the verdict would not count any more is no better than none.
+ *
+ * @param now seconds since 1970
+ */
+export function better(
+  old: Entry,
+  found: Entry,
+  now: number,
+  timeouts: Timeouts,
+): Entry {
+  const isKnown = old.accepted > 0;
+  if (isKnown && found.accepted > 0) {
+    return {
+      accepted: Math.max(old.accepted, found.accepted),
+      mtime: Math.max(old.mtime, found.mtime),
+    };
+  }
+  if (isForgotten(old, now, timeouts)) return found;
+  if (isKnown || found.accepted > 0) return isKnown ? old : found;
+  return found.mtime < old.mtime ? found : old;
+}
+
+/**
+ * Writes an entry down, unless the one that is there is as good.
+ *
+ * @param name the entry's file name
+ * @param choose what is written if there is an entry already
+ * @throws {StoreError} if the entry cannot be read or written
+ */
+export function adopt(
+  { dir, owner, dry = false }: Place,
+  name: string,
+  found: Entry,
+  choose: (old: Entry) => Entry,
+): Adopted {
+  const path = `${dir}/${name}`;
+  try {
+    const old = existing(path);
+    const entry = old === undefined ? found : choose(old);
+    if (entry.accepted === old?.accepted && entry.mtime === old.mtime) {
+      return "kept";
+    }
+    if (!dry) {
+      const work = () => write(path, entry);
+      if (owner === undefined) work();
+      else withFileRights(owner, work);
+    }
+    return old === undefined ? "made" : "improved";
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(path, (error as Error).message, { cause: error });
+  }
+}
+
+function existing(path: string): Entry | undefined {
+  const state = stateOf(path, "keep");
+  if (state === undefined) return undefined;
+  if (!state.isFile) {
+    throw new StoreError(path, `${state.kind}: expected a regular file`);
+  }
+  return { accepted: state.size, mtime: state.mtime };
+}
+
+function write(path: string, { accepted, mtime }: Entry): void {
+  const fd = openOrCreate(path);
+  try {
+    truncate(fd, accepted);
+    // A connection in between has written a later time, and loses it. The entry
+    // stays known, with the time that it had before.
+    setMtime(fd, mtime);
+  } finally {
+    close(fd);
+  }
+}

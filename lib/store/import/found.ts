@@ -1,0 +1,59 @@
+/**
+ * What the readers of other programs' state have in common.
+ *
+ * @module
+ */
+
+import { type Network, networkOf } from "../../address.ts";
+import type { Entry } from "../policy.ts";
+
+/** What another program knew of a network. Times are seconds since 1970. */
+export interface Found {
+  readonly network: Network;
+  /** First contact. */
+  readonly firstSeen: number;
+  /** Undefined if no mail was ever accepted. */
+  readonly lastAccepted: number | undefined;
+  /** How often mail was accepted; 1 if that is all that is known. */
+  readonly accepted: number;
+}
+
+/**
+ * Reads one line of a file.
+ *
+ * @returns "other" for a line that is in order and holds no entry, undefined
+ * for one that is not in order
+ */
+export type ReadLine = (line: string) => Found | "other" | undefined;
+
+/**
+ * The entry that a network becomes: known with its last accepted mail, or grey
+ * since its first contact. No time is later than now, and all are whole seconds,
+ * so that a second import finds nothing better.
+ *
+ * @param now seconds since 1970
+ */
+export function entryOf(
+  { firstSeen, lastAccepted, accepted }: Found,
+  now: number,
+): Entry {
+  const mtime = Math.floor(Math.min(lastAccepted ?? firstSeen, now));
+  return lastAccepted === undefined
+    ? { accepted: 0, mtime }
+    : { accepted: Math.max(1, accepted), mtime };
+}
+
+/**
+ * The client that a network belongs to.
+ *
+ * @param match the configured prefix lengths
+ * @returns undefined if the network is wider than one client: no connection
+ * would look for its entry
+ */
+export function clientOf(
+  network: Network,
+  match: { readonly ipv4: number; readonly ipv6: number },
+): Network | undefined {
+  const prefix = network.family === 4 ? match.ipv4 : match.ipv6;
+  return network.prefix < prefix ? undefined : networkOf(network, prefix);
+}

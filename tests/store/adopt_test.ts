@@ -1,0 +1,130 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { adopt, better } from "../../lib/store/adopt.ts";
+import type { Entry } from "../../lib/store/policy.ts";
+import { StoreError } from "../../lib/store/store.ts";
+import "../harness/libc.ts";
+import { temporary } from "../harness/temporary.ts";
+
+const TIMEOUTS = { delay: 60, retryWindow: 1000, expireAfter: 10_000 };
+const NOW = 1_000_000;
+
+/** Accepted count and age of the old entry, of the found one, of the better. */
+const PAIRS: [string, [number, number], [number, number], [number, number]][] =
+  [
+    ["known beats grey", [0, 10], [1, 5000], [1, 5000]],
+    ["known stays known", [1, 5000], [0, 10], [1, 5000]],
+    ["the later last use", [1, 50], [1, 500], [1, 50]],
+    ["the later last use", [1, 500], [1, 50], [1, 50]],
+    ["the larger count, from either", [7, 500], [3, 50], [7, 50]],
+    ["the larger count, from either", [3, 50], [7, 500], [7, 50]],
+    ["the earlier first contact", [0, 10], [0, 20], [0, 20]],
+    ["the earlier first contact", [0, 20], [0, 10], [0, 20]],
+    ["a forgotten grey one is none", [0, 1001], [0, 10], [0, 10]],
+    ["a forgotten known one is none", [9, 10_001], [0, 10], [0, 10]],
+    ["a forgotten known one has a count", [9, 10_001], [1, 10], [9, 10]],
+  ];
+
+for (const [name, old, found, expected] of PAIRS) {
+  Deno.test(`better: ${name}: ${old} and ${found}`, () => {
+    const entry = ([accepted, age]: [number, number]): Entry => {
+      return { accepted, mtime: NOW - age };
+    };
+    assertEquals(
+      better(entry(old), entry(found), NOW, TIMEOUTS),
+      entry(expected),
+    );
+  });
+}
+
+function look(path: string) {
+  const { size, mtime, mode } = Deno.lstatSync(path);
+  return [size, mtime!.getTime() / 1000, mode! & 0o7777];
+}
+
+Deno.test("adopt: makes, improves, keeps", () => {
+  using dir = temporary();
+  const place = { dir: dir.path };
+  const name = "192.0.2.0_24";
+  const path = `${dir.path}/${name}`;
+  const found = { accepted: 3, mtime: 1_700_000_000 };
+  const never = (): Entry => {
+    throw new Error("there is no entry yet");
+  };
+  assertEquals(adopt({ ...place, dry: true }, name, found, never), "made");
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+  assertEquals(adopt(place, name, found, never), "made");
+  assertEquals(look(path), [3, 1_700_000_000, 0o600]);
+
+  const seen: Entry[] = [];
+  const keep = (old: Entry) => (seen.push(old), old);
+  const before = Deno.lstatSync(path).ctime;
+  assertEquals(adopt(place, name, found, keep), "kept");
+  assertEquals(seen, [found]);
+  assertEquals(Deno.lstatSync(path).ctime, before);
+
+  // To the millisecond, as the store reads it.
+  const later = { accepted: 3, mtime: 1_700_000_000.123 };
+  assertEquals(
+    adopt({ ...place, dry: true }, name, found, () => later),
+    "improved",
+  );
+  assertEquals(look(path), [3, 1_700_000_000, 0o600]);
+  assertEquals(adopt(place, name, found, () => later), "improved");
+  assertEquals(look(path), [3, 1_700_000_000.123, 0o600]);
+  assertEquals(adopt(place, name, found, () => later), "kept");
+});
+
+Deno.test("adopt: what cannot be an entry is one line with the path", () => {
+  using dir = temporary();
+  const place = { dir: dir.path };
+  const found = { accepted: 1, mtime: 1 };
+  Deno.mkdirSync(`${dir.path}/192.0.2.1`);
+  Deno.symlinkSync("/etc/passwd", `${dir.path}/192.0.2.2`);
+  for (const [name, kind] of [["1", "a directory"], ["2", "a symbolic link"]]) {
+    const error = assertThrows(
+      () => adopt(place, `192.0.2.${name}`, found, (old) => old),
+      StoreError,
+    );
+    assertEquals(
+      error.message,
+      `${dir.path}/192.0.2.${name}: ${kind}: expected a regular file`,
+    );
+  }
+  const error = assertThrows(
+    () => adopt({ dir: `${dir.path}/none` }, "192.0.2.1", found, (old) => old),
+    StoreError,
+  );
+  assertEquals(error.message.startsWith(`${dir.path}/none/192.0.2.1: `), true);
+});
+
+Deno.test({
+  name:
+    "adopt: as root, the entry is the owner's, and nobody else's file opens",
+  ignore: Deno.uid() !== 0,
+  fn() {
+    using dir = temporary();
+    Deno.chmodSync(dir.path, 0o700);
+    const owner = { uid: 65_500, gid: 65_501 };
+    Deno.chownSync(dir.path, owner.uid, owner.gid);
+    const place = { dir: dir.path, owner };
+    const found = { accepted: 1, mtime: 1000 };
+    // What somebody tried by hand as root makes way, in the store's own manner.
+    Deno.writeTextFileSync(`${dir.path}/192.0.2.2`, "", { mode: 0o600 });
+    for (const name of ["192.0.2.1", "192.0.2.2"]) {
+      adopt(place, name, found, () => found);
+      const { uid, gid, size } = Deno.lstatSync(`${dir.path}/${name}`);
+      assertEquals([uid, gid, size], [65_500, 65_501, 1]);
+    }
+    // A second name of somebody else's file, planted by the owner.
+    const secret = `${dir.path}/.secret`;
+    Deno.writeTextFileSync(secret, "root's", { mode: 0o600 });
+    Deno.linkSync(secret, `${dir.path}/192.0.2.3`);
+    adopt(place, "192.0.2.3", found, () => found);
+    assertEquals(Deno.readTextFileSync(secret), "root's");
+    assertEquals(Deno.lstatSync(secret).uid, 0);
+    assertEquals(Deno.lstatSync(`${dir.path}/192.0.2.3`).uid, 65_500);
+    // And this process is root again.
+    Deno.writeTextFileSync(`${dir.path}/root`, "");
+    assertEquals(Deno.lstatSync(`${dir.path}/root`).uid, 0);
+  },
+});
