@@ -29,47 +29,71 @@ export const BYTECODE = "greylist.bytecode";
 /** The module that is run. */
 export const BOOT = "boot.js";
 
+/** main.ts by itself, until it becomes a part of the script. */
+const MAIN = "./main.ts";
+
 /**
- * Bundles main.ts with a configuration module.
+ * Bundles what does not depend on the configuration.
+ *
+ * @param directory where the files are put; it must exist
+ * @param flags the options of `deno bundle` that say where @std is
+ * @throws {TemporaryError} with what Deno says
+ */
+export async function bundleProgram(
+  directory: string,
+  flags: readonly string[],
+): Promise<void> {
+  const source = (name: string) => fromFileUrl(new URL(name, ROOT));
+  await bundle(source(COMMANDS), COMMANDS, directory, flags);
+  await bundle(source(`lib/${SELDOM}`), SELDOM, directory, flags);
+  await copy(source(MANUAL), join(directory, MANUAL));
+  await bundle(source("main.ts"), MAIN, directory, [
+    ...flags,
+    ...OTHERS.map((name) => `--external=${name}`),
+  ]);
+}
+
+/**
+ * Bundles a configuration module and makes a script of it and main.ts.
  *
  * @param config the module, or one in its place
- * @param directory where the files are put; it must exist
+ * @param directory a copy of what {@linkcode bundleProgram} made
  * @param flags the options of `deno bundle` that say where @std is
  * @returns the text of the script
  * @throws {TemporaryError} with what Deno says
  */
-export async function makeBundle(
+export async function bundleConfig(
   config: string,
   directory: string,
   flags: readonly string[],
 ): Promise<string> {
-  const bundle = async (module: string, name: string, more: string[] = []) => {
-    const output = join(directory, asJavaScript(name));
-    await step([
-      "bundle",
-      ...flags,
-      ...more,
-      // A shorter text is read faster, and names no path of this machine.
-      "--minify",
-      `--output=${output}`,
-      module,
-    ]);
-    return output;
-  };
-  const source = (name: string) => fromFileUrl(new URL(name, ROOT));
-  await bundle(source(COMMANDS), COMMANDS);
-  await bundle(source(`lib/${SELDOM}`), SELDOM);
-  await copy(source(MANUAL), join(directory, MANUAL));
-  const main = await bundle(source("main.ts"), "./main.ts", [
-    ...OTHERS.map((name) => `--external=${name}`),
-  ]);
-  const module = await bundle(config, CONFIG);
+  const main = join(directory, asJavaScript(MAIN));
+  const module = await bundle(config, CONFIG, directory, flags);
   const body = bodyOf(await Deno.readTextFile(module));
   const script = scriptOf(await Deno.readTextFile(main), body);
   await Deno.remove(main);
   if (body !== undefined) await Deno.remove(module);
   await Deno.writeTextFile(join(directory, BOOT), bootOf(script));
   return script;
+}
+
+/** Bundles one module, and returns the path of the result. */
+async function bundle(
+  module: string,
+  name: string,
+  directory: string,
+  flags: readonly string[],
+): Promise<string> {
+  const output = join(directory, asJavaScript(name));
+  await step([
+    "bundle",
+    ...flags,
+    // A shorter text is read faster, and names no path of this machine.
+    "--minify",
+    `--output=${output}`,
+    module,
+  ]);
+  return output;
 }
 
 /** A module of TypeScript would be translated once more, and grow. */

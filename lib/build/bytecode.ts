@@ -12,11 +12,12 @@
  * @module
  */
 
+import { copy } from "@std/fs/copy";
 import { join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
-import type { ConfigModule } from "../compiled.ts";
 import { resolveConfig, type ResolvedConfig } from "../config.ts";
 import { bakedConfig } from "./baked.ts";
+import { makeBinary } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";
 
 /** How long all that may take, in milliseconds. */
@@ -38,6 +39,37 @@ const SAYS = [
   "",
 ].join("\r\n");
 
+/** The program that {@linkcode makeTrainer} makes, in its directory. */
+export const TRAINER = "trainer";
+
+/**
+ * Makes the program in which scripts see to clients. It may do anything, and is
+ * told by a file which script it is to run.
+ *
+ * @param program a directory with the modules that a script may import
+ * @param v8Flags those of the program that is built
+ * @param directory an existing directory for the trainer
+ * @param scratch an existing directory to put denort in
+ * @throws {TemporaryError} with what Deno says
+ */
+export async function makeTrainer(
+  program: string,
+  v8Flags: string,
+  directory: string,
+  scratch: string,
+): Promise<void> {
+  const modules = join(directory, "modules");
+  await copy(program, modules);
+  const module = join(modules, "trainer.js");
+  await Deno.writeTextFile(module, SOURCE);
+  await makeBinary(
+    { module, include: [modules], v8Flags, permissions: ["-A"] },
+    join(directory, TRAINER),
+    scratch,
+  );
+  await Deno.remove(modules, { recursive: true });
+}
+
 /**
  * Has the script see to clients and keeps its bytecode.
  *
@@ -45,15 +77,16 @@ const SAYS = [
  * @param at where the configuration has clients be deferred
  * @param directory that of the bundle, where the bytecode is put
  * @param scratch an existing directory
- * @param compile makes a program that may do anything of a module
- * @throws {TemporaryError} where that does not work
+ * @param trainer the program of {@linkcode makeTrainer}
+ * @throws {TemporaryError} if the script does not do what it should, or if V8
+ * does not take the bytecode
  */
 export async function makeBytecode(
   script: string,
   at: ResolvedConfig["deferral"]["at"],
   directory: string,
   scratch: string,
-  compile: (module: string, output: string) => Promise<void>,
+  trainer: string,
 ): Promise<void> {
   const base = join(scratch, "clients");
   await Deno.mkdir(base, { mode: 0o700 });
@@ -73,30 +106,27 @@ export async function makeBytecode(
     { ip: "203.0.113.1", code: 111 },
     { ip: "2001:db8::1", code: 111 },
   ];
-  const module = join(directory, "trainer.js");
-  const program = join(scratch, "trainer");
-  await Deno.writeTextFile(module, trainer(script, clients, config));
-  await compile(module, program);
-  await run(program, ["make", join(directory, BYTECODE)]);
-  await run(program, ["take", join(directory, BYTECODE)]);
-  await Deno.remove(module);
+  const lesson = join(scratch, "lesson.json");
+  const bytecode = join(directory, BYTECODE);
+  await Deno.writeTextFile(
+    lesson,
+    JSON.stringify({ script, config, clients, bytecode }),
+  );
+  await run(trainer, ["make", lesson]);
+  await run(trainer, ["take", lesson]);
 }
 
 /**
  * The module that makes bytecode, or finds out whether it is taken: a second
  * process has to do that, since V8 remembers what it has compiled.
  */
-function trainer(
-  script: string,
-  clients: readonly Client[],
-  config: ConfigModule,
-): string {
-  return `import { Script } from "node:vm";
-const text = ${JSON.stringify(script)};
+const SOURCE = `import { Script } from "node:vm";
 const load = (name) => import(name);
-const [what, file] = Deno.args;
+const [what, lesson] = Deno.args;
+const { script: text, config, clients, bytecode } =
+  JSON.parse(Deno.readTextFileSync(lesson));
 if (what === "take") {
-  const cachedData = Deno.readFileSync(file);
+  const cachedData = Deno.readFileSync(bytecode);
   const script = new Script(text, { filename: "${SCRIPT}", cachedData });
   if (script.cachedDataRejected) throw new Error("refused");
 } else {
@@ -105,17 +135,15 @@ if (what === "take") {
   // than in the binary.
   const [start] = script.runInThisContext();
   const { main } = await start(load);
-  const config = ${JSON.stringify(config)};
-  for (const { ip, code } of ${JSON.stringify(clients)}) {
+  for (const { ip, code } of clients) {
     Deno.env.set("TCPREMOTEIP", ip);
-    const actual = await main([file + "/none"], async () => config);
+    const actual = await main([bytecode + "/none"], async () => config);
     if (actual !== code) throw new Error(ip + ": " + actual);
   }
-  Deno.writeFileSync(file, script.createCachedData());
+  Deno.writeFileSync(bytecode, script.createCachedData());
 }
 Deno.exit(0);
 `;
-}
 
 async function run(program: string, args: string[]): Promise<void> {
   const child = new Deno.Command(program, {

@@ -7,19 +7,16 @@
  */
 
 import { ensureDir } from "@std/fs/ensure-dir";
-import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
+import { dirname, fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
-import { bakedModule } from "./baked.ts";
-import { makeBinary } from "./binary.ts";
-import { BOOT, makeBundle } from "./bundle.ts";
-import { makeBytecode } from "./bytecode.ts";
 import {
   BadConfig,
   checkTypes,
   loadConfig,
   rehearse,
 } from "./configuration.ts";
-import { describePermissions, permissionFlags } from "./permissions.ts";
+import { describePermissions } from "./permissions.ts";
+import { makeProgram } from "./program.ts";
 import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
 
 /** The configuration module of the project. */
@@ -41,40 +38,18 @@ async function build(
     throw new UsageError(`--output: ${output} is a directory: expected a file`);
   }
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
-  const { raw, config, needs } = await loadConfig(file, shown);
-  const { permissions, v8Flags } = needs;
+  const loaded = await loadConfig(file, shown);
+  const { permissions } = loaded.needs;
+  const flags = await stdFlags(std, scratch);
   // A module of Node's takes its types from npm: what it may not do comes first.
-  await rehearse(file, shown, permissions, await stdFlags(std, scratch));
-  await checkTypes(file, shown, await stdFlags(std, scratch));
-
-  const baked = join(scratch, "baked.ts");
-  await Deno.writeTextFile(baked, bakedModule(file, raw, config));
-  const bundle = join(scratch, "bundle");
-  await Deno.mkdir(bundle);
-  const script = await makeBundle(baked, bundle, await stdFlags(std, scratch));
-  const like = { include: [bundle], v8Flags };
-  await makeBytecode(
-    script,
-    config.deferral.at,
-    bundle,
-    scratch,
-    (module, output) =>
-      makeBinary({ ...like, module, permissions: ["-A"] }, output, scratch),
-  );
+  await rehearse(file, shown, permissions, flags);
+  await checkTypes(file, shown, flags);
 
   // Renamed into place, since a running binary cannot be written to.
   const fresh = `${output}.${Deno.pid}.new`;
   try {
     await ensureDir(dirname(output));
-    await makeBinary(
-      {
-        ...like,
-        module: join(bundle, BOOT),
-        permissions: permissionFlags(permissions),
-      },
-      fresh,
-      scratch,
-    );
+    await makeProgram(file, loaded, { scratch, shared: scratch, flags }, fresh);
     await Deno.rename(fresh, output);
   } catch (error) {
     await Deno.remove(fresh).catch(() => {});

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { exists } from "@std/fs/exists";
 import { expandGlob } from "@std/fs/expand-glob";
 import { dirname, join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
@@ -61,7 +62,8 @@ export function advice(target: Target): string {
 /**
  * The npm package's denort out of Deno's cache, checked.
  *
- * @param scratch an existing directory to put it in
+ * @param scratch an existing directory to put it in; one that is there already is
+ * taken
  * @returns its path, or undefined where it is not in the cache
  * @throws {TemporaryError} where it is not the file that it should be
  */
@@ -69,6 +71,8 @@ export async function cachedDenort(
   scratch: string,
 ): Promise<string | undefined> {
   if (!npmHasIt(HERE)) return undefined;
+  const denort = join(scratch, "denort");
+  if (await exists(denort)) return denort;
   const { name, version, file, sha256, length } = FROM_NPM;
   // The first level below is named after the registry.
   const pattern = join("*", name, version, file);
@@ -83,8 +87,10 @@ export async function cachedDenort(
           `${dirname(path)} and try again`,
       );
     }
-    const denort = join(scratch, "denort");
-    await Deno.writeFile(denort, bytes.subarray(0, length));
+    // Renamed, since another build may look for it.
+    const fresh = `${denort}.${Deno.pid}`;
+    await Deno.writeFile(fresh, bytes.subarray(0, length));
+    await Deno.rename(fresh, denort);
     return denort;
   }
   return undefined;

@@ -1,17 +1,28 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { bakedModule } from "../../lib/build/baked.ts";
 import { makeBinary } from "../../lib/build/binary.ts";
-import { BOOT, BYTECODE, makeBundle } from "../../lib/build/bundle.ts";
-import { makeBytecode } from "../../lib/build/bytecode.ts";
+import {
+  BOOT,
+  bundleConfig,
+  bundleProgram,
+  BYTECODE,
+} from "../../lib/build/bundle.ts";
+import {
+  makeBytecode,
+  makeTrainer,
+  TRAINER,
+} from "../../lib/build/bytecode.ts";
 import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
 import { TemporaryError } from "../../lib/commands/command.ts";
 import { resolveConfig } from "../../lib/config.ts";
 import { configModule } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { emptyDir, writeFile } from "../harness/root.ts";
 
 const FLAGS = "--single-threaded,--lite-mode";
+
+const OTHER_FLAGS = `${FLAGS},--no-lazy`;
 
 /** A bundle without bytecode: its script, its directory, and one to work in. */
 async function bundle(name: string) {
@@ -27,56 +38,55 @@ async function bundle(name: string) {
   const std = (Deno.env.get(STD_VARIABLE) ?? "jsr") as Std;
   const flags = await stdFlags(std, scratch);
   const file = writeFile(`${name}/baked.ts`, baked);
-  const script = await makeBundle(file, directory, flags);
-  return { script, scratch, directory };
-}
-
-function compiler(directory: string, scratch: string, v8Flags = FLAGS) {
-  return (module: string, output: string) =>
-    makeBinary(
-      { module, include: [directory], v8Flags, permissions: ["-A"] },
-      output,
-      scratch,
-    );
+  await bundleProgram(directory, flags);
+  const trainer = async (name: string, v8Flags: string) => {
+    const own = emptyDir(name);
+    await makeTrainer(directory, v8Flags, own, scratch);
+    return `${own}/${TRAINER}`;
+  };
+  return { file, flags, scratch, directory, trainer };
 }
 
 e2e("bytecode: V8 takes it from its like only", {}, async () => {
-  const { script, scratch, directory } = await bundle("bytecode");
-  const compile = compiler(directory, scratch);
-  await makeBytecode(script, "rcpt", directory, scratch, compile);
+  const { file, flags, scratch, directory, trainer } = await bundle("bytecode");
+  const like = await trainer("trainer", FLAGS);
+  const other = await trainer("other-trainer", OTHER_FLAGS);
+  const script = await bundleConfig(file, directory, flags);
+  await makeBytecode(script, "rcpt", directory, scratch, like);
   const { size } = Deno.statSync(`${directory}/${BYTECODE}`);
   assert(size > 10_000, `${size} bytes`);
 
   // Made by one program, shown to another.
   Deno.removeSync(`${scratch}/clients`, { recursive: true });
-  const other = compiler(directory, scratch, `${FLAGS},--no-lazy`);
+  const mixed = writeFile(
+    "mixed-trainer",
+    `#!/bin/sh
+case $1 in make) exec ${like} "$@";; *) exec ${other} "$@";; esac
+`,
+    0o755,
+  );
   await assertRejects(
-    () =>
-      makeBytecode(
-        script,
-        "rcpt",
-        directory,
-        scratch,
-        async (module, output) => {
-          await compile(module, `${output}.make`);
-          await other(module, `${output}.take`);
-          writeFile(
-            output.slice(ROOT.length + 1),
-            '#!/bin/sh\nexec "$0.$1" "$@"\n',
-            0o755,
-          );
-        },
-      ),
+    () => makeBytecode(script, "rcpt", directory, scratch, mixed),
     TemporaryError,
     "refused",
   );
 });
 
 e2e("bytecode: without it the program reads its text", {}, async () => {
-  const { scratch, directory } = await bundle("refused-bytecode");
+  const { file, flags, scratch, directory } = await bundle("refused-bytecode");
+  await bundleConfig(file, directory, flags);
   Deno.writeTextFileSync(`${directory}/${BYTECODE}`, "none at all");
   const program = `${scratch}/greylist`;
-  await compiler(directory, scratch)(`${directory}/${BOOT}`, program);
+  await makeBinary(
+    {
+      module: `${directory}/${BOOT}`,
+      include: [directory],
+      v8Flags: FLAGS,
+      permissions: ["-A"],
+    },
+    program,
+    scratch,
+  );
   const { code, stdout } = await run([program, "echo", "let in"], {
     env: { TCPREMOTEIP: "192.0.2.1", RELAYCLIENT: "" },
   });

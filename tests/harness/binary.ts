@@ -1,10 +1,12 @@
 /**
- * Binaries made the way an administrator makes them, by `deno task compile`.
+ * Binaries like those that `deno task compile` makes for an administrator.
  *
  * @module
  */
 
 import type { Config, Path } from "../../lib/config.ts";
+import { program } from "./evaluate.ts";
+import { hashOf, keep, openKept, restore } from "./kept.ts";
 import { type Outcome, run } from "./process.ts";
 import { emptyDir, ROOT, writeFile } from "./root.ts";
 
@@ -54,20 +56,30 @@ function literal(value: unknown): string {
   return `{ ${fields.map(([k, v]) => `${k}: ${literal(v)}`).join(", ")} }`;
 }
 
-/** Runs `deno task compile` with a configuration module and an output file. */
+/** How long a binary may take, in seconds: the first may have to download. */
+const PATIENCE = 300;
+
+/**
+ * Runs `deno task compile` with a configuration module and an output file, for
+ * tests that are about compiling.
+ */
 export function compileTask(
   config: string,
   output: string,
 ): Promise<Outcome> {
   const args = [`--config=${config}`, `--output=${output}`];
-  return run([Deno.execPath(), "task", "compile", ...args], { cwd: PROJECT });
+  return run([Deno.execPath(), "task", "compile", ...args], {
+    cwd: PROJECT,
+    patience: PATIENCE,
+  });
 }
 
 const made = new Map<string, Promise<string>>();
 
 /**
- * Compiles a binary, once for each configuration in a run.
+ * Makes a binary as `deno task compile` does, or takes one that was kept.
  *
+ * @param before see {@linkcode configModule}
  * @returns its path
  */
 export function compile(
@@ -81,24 +93,20 @@ export function compile(
 }
 
 async function make(source: string): Promise<string> {
-  const bytes = new TextEncoder().encode(source);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const name = Array.from(
-    digest.subarray(0, 8),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
-  const path = `${ROOT}/bin/${name}/greylist`;
-  try {
-    Deno.statSync(path);
-    return path; // Another test file has made it.
-  } catch {
-    // Not yet.
-  }
-  const config = writeFile(`bin/${name}/greylist.config.ts`, source);
-  const { code, stdout, stderr } = await compileTask(config, path);
+  const key = await hashOf(source);
+  const path = `${ROOT}/bin/${key}/greylist`;
+  const config = writeFile(`bin/${key}/greylist.config.ts`, source);
+  const kept = await openKept();
+  if (restore(kept, key, path)) return path;
+  const maker = new URL("maker.ts", import.meta.url).pathname;
+  const { code, stdout, stderr } = await run(
+    program(maker, config, path, kept.shared),
+    { cwd: PROJECT, patience: PATIENCE },
+  );
   if (code !== 0) {
-    throw new Error(`deno task compile: exit ${code}\n${stdout}${stderr}`);
+    throw new Error(`making a binary: exit ${code}\n${stdout}${stderr}`);
   }
+  keep(kept, key, path);
   return path;
 }
 

@@ -26,6 +26,12 @@ export function evaluation(code: string): string[] {
   return [Deno.execPath(), "eval", ...flags, code];
 }
 
+/** The command line that runs a module of the project with all permissions. */
+export function program(file: string, ...args: string[]): string[] {
+  const flags = ["-A", "--quiet", "--no-lock", "--no-check", ...importMap()];
+  return [Deno.execPath(), "run", ...flags, file, ...args];
+}
+
 /**
  * Evaluates TypeScript with all permissions.
  *

@@ -46,12 +46,14 @@ export interface RunOptions {
   /** Its whole environment besides PATH; without it, this process's own. */
   readonly env?: Record<string, string>;
   readonly cwd?: string;
+  /** How long it may take, in seconds; {@linkcode DEADLINE} if not given. */
+  readonly patience?: number;
 }
 
-/** Runs a program to its end, which has to come within {@linkcode DEADLINE}. */
+/** Runs a program to its end, or ends it when its time is over. */
 export async function run(
   command: readonly string[],
-  { input = "", env, cwd }: RunOptions = {},
+  { input = "", env, cwd, patience = DEADLINE }: RunOptions = {},
 ): Promise<Outcome> {
   const child = new Deno.Command(command[0], {
     args: command.slice(1),
@@ -64,7 +66,7 @@ export async function run(
       env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", ...env },
     }),
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), DEADLINE * 1000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), patience * 1000);
   const output = child.output();
   const writer = child.stdin.getWriter();
   const bytes = typeof input === "string"

@@ -1,30 +1,65 @@
 /**
- * The directory of one run of the tests. Everything that they write is below
- * it, and it is gone when the run is over, however that ends.
+ * The directory of one test file. Everything that its tests write is below it, and
+ * it is gone when they are over, however that ends.
  *
  * @module
  */
 
-/** Absolute, the same for all test files of a run; others may look inside. */
+const TESTS = new URL("../", import.meta.url).href;
+
+/**
+ * What the directory is called: the same in each run, since the binaries, in which
+ * its path is compiled, are kept from one run to the next.
+ */
+const NAME = Deno.mainModule.startsWith(TESTS)
+  ? Deno.mainModule.slice(TESTS.length).replace(/_test\.ts$/, "")
+    .replaceAll("/", "-")
+  : `${Deno.pid}`;
+
+/** Absolute; programs of other users may look inside. */
 export const ROOT: string = makeRoot();
 
 function makeRoot(): string {
-  const parent = Deno.env.get("TMPDIR") ?? "/tmp";
-  const path = `${parent}/greylist-e2e-${Deno.pid}`;
+  const parent = `${
+    Deno.env.get("TMPDIR") ?? "/tmp"
+  }/greylist-e2e-${Deno.uid()}`;
+  Deno.mkdirSync(parent, { recursive: true, mode: 0o755 });
+  const { uid } = Deno.lstatSync(parent);
+  if (uid !== Deno.uid()) throw new Error(`${parent}: belongs to uid ${uid}`);
+  // The second and third are for other runs of the same tests.
+  for (let i = 1;; i++) {
+    const path = `${parent}/${NAME}${i === 1 ? "" : `.${i}`}`;
+    if (take(path)) return path;
+  }
+}
+
+/** Makes the directory, unless a process that is alive has done so. */
+function take(path: string): boolean {
   try {
     Deno.mkdirSync(path, { mode: 0o755 });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return path;
-    throw error;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (!isAbandoned(path)) return false;
+    // Renamed first, since only one of two processes can do that.
+    const old = `${path}.old-${Deno.pid}`;
+    try {
+      Deno.renameSync(path, old);
+      Deno.mkdirSync(path, { mode: 0o755 });
+    } catch {
+      return false;
+    }
+    new Deno.Command("rm", { args: ["-rf", old] }).outputSync();
   }
-  // A test file cannot know that it is the last one, so somebody else waits
-  // for the end of this process; its own children end with it.
+  Deno.writeTextFileSync(`${path}/.owner`, `${Deno.pid}`);
+  // A test cannot know that it is the last one, so somebody else waits for the
+  // end of this process; its own children end with it.
   new Deno.Command("setsid", {
     args: [
       "--fork",
       "sh",
       "-c",
-      'tail --pid="$1" -f /dev/null; exec rm -rf "$2"',
+      'tail --pid="$1" -f /dev/null; [ "$(cat "$2/.owner")" = "$1" ] || exit; ' +
+      'mv "$2" "$2.old-$1" && exec rm -rf "$2.old-$1"',
       "greylist-e2e-cleaner",
       String(Deno.pid),
       path,
@@ -34,7 +69,22 @@ function makeRoot(): string {
     stdout: "null",
     stderr: "null",
   }).outputSync();
-  return path;
+  return true;
+}
+
+/** Whether the process that made the directory has ended. */
+function isAbandoned(path: string): boolean {
+  let pid: string;
+  try {
+    pid = Deno.readTextFileSync(`${path}/.owner`);
+  } catch {
+    return false; // It is just about to say who it is, or being removed.
+  }
+  try {
+    return !Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return true;
+  }
 }
 
 /**

@@ -1,0 +1,100 @@
+/**
+ * The last part of a build: from a configuration that is known to be right to a
+ * program.
+ *
+ * Most of it is the same for every configuration. `deno task compile` makes all of
+ * it once; the tests, which need a hundred programs, keep what is the same.
+ *
+ * @module
+ */
+
+import { copy } from "@std/fs/copy";
+import { exists } from "@std/fs/exists";
+import { join } from "@std/path";
+import { bakedModule } from "./baked.ts";
+import { makeBinary } from "./binary.ts";
+import { BOOT, bundleConfig, bundleProgram } from "./bundle.ts";
+import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
+import type { Loaded } from "./configuration.ts";
+import { permissionFlags } from "./permissions.ts";
+
+/** Where a build finds what it needs, and puts what it makes. */
+export interface Workshop {
+  /** An existing directory for files of one build. */
+  readonly scratch: string;
+  /**
+   * An existing directory for what is the same for every configuration. What is
+   * there already is not made again.
+   */
+  readonly shared: string;
+  /** The options of `deno bundle` that say where @std is. */
+  readonly flags: readonly string[];
+}
+
+/**
+ * Makes a program.
+ *
+ * @param file the configuration module
+ * @param output an existing file there is written to
+ * @throws {TemporaryError} with what Deno says
+ */
+export async function makeProgram(
+  file: URL,
+  { raw, config, needs: { permissions, v8Flags } }: Loaded,
+  { scratch, shared, flags }: Workshop,
+  output: string,
+): Promise<void> {
+  const program = await once(
+    join(shared, "program"),
+    (directory) => bundleProgram(directory, flags),
+  );
+  const trainer = await once(
+    join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
+    (directory) => makeTrainer(program, v8Flags, directory, shared),
+  );
+  const bundle = join(scratch, "bundle");
+  await copy(program, bundle);
+  const baked = join(scratch, "baked.ts");
+  await Deno.writeTextFile(baked, bakedModule(file, raw, config));
+  const script = await bundleConfig(baked, bundle, flags);
+  await makeBytecode(
+    script,
+    config.deferral.at,
+    bundle,
+    scratch,
+    join(trainer, TRAINER),
+  );
+  await makeBinary(
+    {
+      module: join(bundle, BOOT),
+      include: [bundle],
+      v8Flags,
+      permissions: permissionFlags(permissions),
+    },
+    output,
+    shared,
+  );
+}
+
+/**
+ * Makes a directory, unless it is there already.
+ *
+ * @returns its path
+ */
+async function once(
+  path: string,
+  make: (directory: string) => Promise<void>,
+): Promise<string> {
+  if (await exists(path)) return path;
+  const fresh = `${path}.${Deno.pid}`;
+  await Deno.mkdir(fresh);
+  await make(fresh);
+  try {
+    await Deno.rename(fresh, path);
+  } catch (error) {
+    // Another build was faster.
+    if (!(await exists(path))) throw error;
+    await Deno.remove(fresh, { recursive: true });
+  }
+  return path;
+}

@@ -1,0 +1,162 @@
+/**
+ * Binaries that are kept from one run of the tests to the next, by the hash of
+ * the sources, the configuration and the version of Deno.
+ *
+ * Nearly all of a binary, 85 MB, is the same in all of them. Kept is what differs:
+ * the end of each.
+ *
+ * @module
+ */
+
+import { walkSync } from "@std/fs/walk";
+import { STD_VARIABLE } from "../../lib/build/std.ts";
+
+/** Where the project is. */
+const PROJECT = new URL("../../", import.meta.url);
+
+/** How many versions of the sources have their binaries kept. */
+const VERSIONS = 3;
+
+/** For how long a version is in use after its last binary, in milliseconds. */
+const IN_USE = 20 * 60_000;
+
+/** The first half of the SHA-256 of a text, in hexadecimal. */
+export async function hashOf(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(
+    new Uint8Array(digest, 0, 16),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+/** Everything that a binary is made of, but for its configuration. */
+async function hashOfSources(): Promise<string> {
+  const root = PROJECT.pathname;
+  const files = Array.from(
+    walkSync(`${root}lib`, { includeDirs: false }),
+    ({ path }) => path,
+  ).sort();
+  files.push(`${root}main.ts`, `${root}deno.json`);
+  const texts = files.map((file) => `${file}\0${Deno.readTextFileSync(file)}`);
+  const { version, build, env } = Deno;
+  return await hashOf(
+    [version.deno, build.target, env.get(STD_VARIABLE), ...texts].join("\0"),
+  );
+}
+
+/** The user's own directory for such things. */
+function cacheDirectory(): string {
+  const home = Deno.env.get("HOME");
+  const cache = Deno.env.get("XDG_CACHE_HOME") ??
+    (home === undefined ? undefined : `${home}/.cache`);
+  const temporary = Deno.env.get("TMPDIR") ?? "/tmp";
+  const own = `greylist-tests-${Deno.uid()}`;
+  return cache === undefined ? `${temporary}/${own}` : `${cache}/${own}`;
+}
+
+/** The binaries of one version of the sources. */
+export interface Kept {
+  /** For what is the same for every configuration. */
+  readonly shared: string;
+  /** For the ends of the binaries. */
+  readonly ends: string;
+}
+
+let kept: Promise<Kept> | undefined;
+
+/** Opens the directory for the sources as they are now. */
+export function openKept(): Promise<Kept> {
+  return kept ??= open();
+}
+
+async function open(): Promise<Kept> {
+  const cache = cacheDirectory();
+  const version = `${cache}/${await hashOfSources()}`;
+  const [shared, ends] = [`${version}/shared`, `${version}/ends`];
+  for (const directory of [shared, ends]) {
+    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+  const now = new Date();
+  Deno.utimeSync(version, now, now);
+  const versions = Array.from(
+    Deno.readDirSync(cache),
+    ({ name }) => ({
+      path: `${cache}/${name}`,
+      used: usedAt(`${cache}/${name}`),
+    }),
+  ).sort((a, b) => b.used - a.used);
+  for (const { path, used } of versions.slice(VERSIONS)) {
+    if (now.getTime() - used < IN_USE) continue;
+    await Deno.remove(path, { recursive: true }).catch(() => {
+      // Another process removes it.
+    });
+  }
+  return { shared, ends };
+}
+
+function usedAt(path: string): number {
+  try {
+    return Deno.statSync(path).mtime!.getTime();
+  } catch {
+    return 0;
+  }
+}
+
+/** How many bytes the beginnings of two files have in common. */
+function commonLength(a: Uint8Array, b: Uint8Array): number {
+  const end = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < end && a[i] === b[i]) i++;
+  return i;
+}
+
+/** Any binary of this version: the trainer that was made first, or only. */
+function reference(shared: string): string | undefined {
+  const names = Array.from(Deno.readDirSync(shared), ({ name }) => name)
+    .filter((name) => /^trainer-[\w-]+$/.test(name)).sort();
+  return names[0];
+}
+
+/** Keeps a binary. */
+export function keep({ shared, ends }: Kept, key: string, binary: string) {
+  const name = reference(shared);
+  if (name === undefined) return;
+  const bytes = Deno.readFileSync(binary);
+  const other = Deno.readFileSync(`${shared}/${name}/trainer`);
+  const common = commonLength(bytes, other);
+  const head = new TextEncoder().encode(`${name} ${common}\n`);
+  const fresh = `${ends}/${key}.${Deno.pid}`;
+  Deno.writeFileSync(fresh, head);
+  Deno.writeFileSync(fresh, bytes.subarray(common), { append: true });
+  Deno.renameSync(fresh, `${ends}/${key}`);
+}
+
+/**
+ * Makes a binary of what was kept.
+ *
+ * @returns whether there was anything
+ */
+export function restore(
+  { shared, ends }: Kept,
+  key: string,
+  binary: string,
+): boolean {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(`${ends}/${key}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  const line = bytes.indexOf(10);
+  const head = new TextDecoder().decode(bytes.subarray(0, line));
+  const [name, common] = head.split(" ");
+  const fresh = `${binary}.new`;
+  Deno.copyFileSync(`${shared}/${name}/trainer`, fresh);
+  Deno.truncateSync(fresh, Number(common));
+  Deno.writeFileSync(fresh, bytes.subarray(line + 1), { append: true });
+  Deno.chmodSync(fresh, 0o755);
+  Deno.renameSync(fresh, binary);
+  return true;
+}

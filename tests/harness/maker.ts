@@ -1,0 +1,26 @@
+/**
+ * Makes a binary for a test, in a process of its own, since a configuration
+ * module is run for that: `maker.ts CONFIG OUTPUT SHARED`.
+ *
+ * It leaves out what `deno task compile` does only to find faults in a
+ * configuration: the type check and the rehearsal. The binary is the same.
+ *
+ * @module
+ */
+
+import { toFileUrl } from "@std/path";
+import { loadConfig } from "../../lib/build/configuration.ts";
+import { makeProgram } from "../../lib/build/program.ts";
+import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
+
+const [config, output, shared] = Deno.args;
+const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+try {
+  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
+  const flags = await stdFlags(std, scratch);
+  const file = toFileUrl(config);
+  const loaded = await loadConfig(file, config);
+  await makeProgram(file, loaded, { scratch, shared, flags }, output);
+} finally {
+  await Deno.remove(scratch, { recursive: true });
+}
