@@ -2,8 +2,9 @@
  * `deno task test`: checks the types once, then runs each test file in a `deno
  * test` of its own, some of them at the same time, and adds up what they say.
  *
- * A file that measures time or memory, or that uses what a machine has once,
- * says so in a comment, `Runs alone: REASON`, and runs when all others are over.
+ * A file that measures memory, or that fills the machine, says so in a comment,
+ * `Runs alone: REASON`, and runs when all others are over. The longest file says
+ * `Runs first: REASON`.
  *
  * @module
  */
@@ -47,6 +48,9 @@ class Stop extends Error {
 }
 
 const TEST_FILE = /_test\.ts$/;
+
+/** How many files run at a time: tests spend some of their time waiting. */
+const WORKERS = navigator.hardwareConcurrency + 1;
 
 /** The test files below a directory. */
 async function filesBelow(directory: string): Promise<string[]> {
@@ -189,17 +193,24 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Why a file has to have the machine for itself, undefined if it need not. */
-export function aloneBecause(text: string): string | undefined {
-  return /^(?:\/\/| \*) Runs alone: (.+)$/m.exec(text)?.[1];
+/** When a file's turn comes: a smaller number is earlier. */
+export enum Turn {
+  First,
+  /** The file starts compiled programs. The last files should be short ones. */
+  Early,
+  Late,
+  /** When all others are over. */
+  Alone,
 }
 
-/**
- * Whether a file starts compiled programs. These are begun with, since the last
- * ones to run should be short.
- */
-function isLong(text: string): boolean {
-  return /harness\/(\w+_suite|binary|serving|both_ways)\.ts"/.test(text);
+/** Finds out when a file's turn comes. */
+export function turnOf(text: string): Turn {
+  const word = /^(?:\/\/| \*) Runs (first|alone): ./m.exec(text)?.[1];
+  if (word === "first") return Turn.First;
+  if (word === "alone") return Turn.Alone;
+  return /harness\/(\w+_suite|binary|serving|both_ways)\.ts"/.test(text)
+    ? Turn.Early
+    : Turn.Late;
 }
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -226,18 +237,16 @@ async function main(argv: string[], scratch: string): Promise<number> {
     console.error(check.output.trimEnd());
     return 1;
   }
-  const texts = new Map<string, string>();
-  for (const file of order.files) {
-    texts.set(file, await Deno.readTextFile(file));
-  }
-  const chosen = (is: (text: string) => boolean) =>
-    order.files.filter((file) => is(texts.get(file)!));
-  const together = (text: string) => aloneBecause(text) === undefined;
-  await run.all([
-    ...chosen((text) => together(text) && isLong(text)),
-    ...chosen((text) => together(text) && !isLong(text)),
-  ], navigator.hardwareConcurrency);
-  await run.all(chosen((text) => !together(text)), 1);
+  const turns = await Promise.all(order.files.map(async (file) => ({
+    file,
+    turn: turnOf(await Deno.readTextFile(file)),
+  })));
+  const inTurn = (...chosen: Turn[]) =>
+    chosen.flatMap((turn) =>
+      turns.filter((one) => one.turn === turn).map(({ file }) => file)
+    );
+  await run.all(inTurn(Turn.First, Turn.Early, Turn.Late), WORKERS);
+  await run.all(inTurn(Turn.Alone), 1);
 
   const failed = run.results.filter(({ success }) => !success);
   for (const { file } of failed) {

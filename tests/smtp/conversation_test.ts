@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import { temporary } from "../harness/temporary.ts";
 
 /** A speaker that says what it hears, and is done after "quit". */
 const PRELUDE = `
@@ -33,12 +34,16 @@ Deno.test("conversation: greeting, what is said, the end of input", async () => 
 });
 
 Deno.test("conversation: it ends where the speaker is done", async () => {
+  using dir = temporary();
+  const returned = `${dir.path}/returned`;
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     converse(echo, { idleTimeout: 20, sessionTimeout: 20 });
+    Deno.writeTextFileSync(${JSON.stringify(returned)}, "");
     const rest = new Uint8Array(10);
     console.error("returned", Deno.stdin.readSync(rest));`,
-    '{ printf quit; sleep 0.5; printf rest; } | "$@"',
+    `{ printf quit; while [ ! -e ${returned} ]; do sleep 0.05; done; ` +
+      'printf rest; } | "$@"',
   );
   // Nothing is read any more, and on a pipe there is no hanging up.
   assertEquals([stdout, stderr], ["hello\n<quit>", "returned 4\n"]);
@@ -63,7 +68,7 @@ Deno.test("conversation: a client that talks on and on", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => encode(".");
-    converse(echo, { idleTimeout: 20, sessionTimeout: 0.5 });
+    converse(echo, { idleTimeout: 20, sessionTimeout: 1.5 });
     console.error("returned");`,
     '(while echo x; do sleep 0.05; done) 2>/dev/null | "$@"',
   );
@@ -75,13 +80,13 @@ Deno.test("conversation: the time runs out before an answer is sent", async () =
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => {
-      const end = performance.now() + 700;
+      const end = performance.now() + 1700;
       while (performance.now() < end);
       return encode("late\\n");
     };
-    converse(echo, { idleTimeout: 20, sessionTimeout: 0.5 });
+    converse(echo, { idleTimeout: 20, sessionTimeout: 1.5 });
     console.error("returned");`,
-    '{ echo x; sleep 2; } | "$@"',
+    '{ echo x; sleep 4; } | "$@"',
   );
   assertEquals([stdout, stderr], ["hello\nlate\ntimeout\n", "returned\n"]);
 });
@@ -90,7 +95,7 @@ Deno.test("conversation: a client that never pauses", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => encode("");
-    converse(echo, { idleTimeout: 20, sessionTimeout: 0.5 });
+    converse(echo, { idleTimeout: 20, sessionTimeout: 1.5 });
     console.error("returned");`,
     'yes | "$@"',
   );
