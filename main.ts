@@ -5,15 +5,16 @@
  */
 
 import { isCommand } from "./lib/commands/names.ts";
-import type { ConfigModule } from "./lib/compiled.ts";
+import type { ConfigModule } from "./lib/config/compiled.ts";
 import { EXIT } from "./lib/exit.ts";
-import { reachesClient } from "./lib/log/targets.ts";
+import { reachesClient } from "./lib/log/client_socket.ts";
+import { reasonOf } from "./lib/reason.ts";
 import { wrap } from "./lib/wrapper.ts";
 
 /**
  * Runs one command line. Never throws.
  *
- * @param load gives the configuration module, whose faults can so be reported
+ * @param load gives the configuration module; it may throw, which is reported
  * @returns the exit code
  */
 export async function main(
@@ -41,15 +42,14 @@ export async function main(
     }
     return await wrap(name === "--" ? args.slice(1) : args, load);
   } catch (error) {
-    // Not even the C library can be used. A stack trace is for nobody.
-    const message = error instanceof Error ? error.message : String(error);
-    if (!reachesClient(2)) console.error(`greylist: ${message}`);
+    // Not even the C library can be used. A stack trace would help nobody.
+    if (!reachesClient(2)) console.error(`greylist: ${reasonOf(error)}`);
     return EXIT.temporary;
   }
 }
 
 if (import.meta.main) {
   const load = () => import("./greylist.config.ts");
-  // Falling off the end instead costs a millisecond of winding up.
+  // Without this the runtime takes 1 ms to shut down.
   Deno.exit(await main(Deno.args, load));
 }

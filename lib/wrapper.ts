@@ -1,5 +1,5 @@
 /**
- * The way of one connection: who is it, is it exempt, what does its entry say;
+ * The way of one connection: client is it, is it exempt, what does its entry say;
  * then become the next program, or tell the client to come back.
  *
  * @module
@@ -12,44 +12,52 @@ import {
   formatNetwork,
   type Network,
 } from "./address.ts";
-import { type ConfigModule, resolve } from "./compiled.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { isPruningDue } from "./store/bookmark.ts";
-import { variable } from "./system/environment.ts";
+import { type ConfigModule, resolve } from "./config/compiled.ts";
+import {
+  decideOnError,
+  type Exempt,
+  refusalFor,
+  warnOfOpenDirectory,
+} from "./decision.ts";
 import { EXIT } from "./exit.ts";
+import { reachesClient } from "./log/client_socket.ts";
+import {
+  type ClientFields,
+  envelopeFields,
+  errorFields,
+  formatLine,
+  passFields,
+  quote,
+} from "./log/line.ts";
+import { type Logger, openLog } from "./log/targets.ts";
+import { findHost, findLocalPort, findPeer } from "./peer.ts";
+import { greetingName } from "./smtp/control_files.ts";
+import { converse, sayOnce } from "./smtp/conversation.ts";
+import { Dialogue, type Envelope } from "./smtp/dialogue.ts";
+import {
+  bannerOf,
+  dialogueOptions,
+  LOCAL_PROBLEM,
+  type Refusal,
+} from "./smtp/refusal.ts";
+import { cutText } from "./smtp/reply_text.ts";
+import { isPruningDue } from "./store/bookmark.ts";
+import type { Defer, Pass } from "./store/policy.ts";
+import { Store } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
+import { variable } from "./system/environment.ts";
 import { exec } from "./system/process.ts";
 import { ignoreFileSizeSignal } from "./system/signals.ts";
 import { localOf, peerOf } from "./system/socket.ts";
-import { type Logger, openLog, reachesClient } from "./log/targets.ts";
-import { formatLine, quote } from "./log/line.ts";
-import {
-  type Exempt,
-  fieldsOf,
-  PROBLEM,
-  refusalOf,
-  trouble,
-  warnOfOpenDirectory,
-  type Who,
-} from "./outcome.ts";
-import { findHost, findLocalPort, findPeer } from "./peer.ts";
-import type { Defer, Pass } from "./store/policy.ts";
-import {
-  type Refusal,
-  refuseInBanner,
-  refuseRecipients,
-  type Told,
-} from "./smtp/refusal.ts";
-import { cutText } from "./smtp/reply_text.ts";
-import { Store } from "./store/store.ts";
-import { findExemption } from "./whitelist/exemption.ts";
 import { searchWhitelist } from "./whitelist/cache.ts";
+import { findExemption } from "./whitelist/exemption.ts";
 
-/** The program to become, and what it finds in its environment besides. */
+/** The program to become, and the variables to add to its environment. */
 interface Next {
   readonly program: readonly string[];
   readonly variables: Record<string, string>;
-  /** Undoes what was done to the descriptors. */
+  /** Restores stderr. */
   restore(): void;
 }
 
@@ -59,36 +67,36 @@ interface Next {
  *
  * @param program the program and its arguments
  * @param load gives the configuration module
- * @returns the exit code; where the client passes it does not return
+ * @returns the exit code; if the client passes, this does not return
  */
 export async function wrap(
   program: readonly string[],
   load: () => Promise<ConfigModule>,
 ): Promise<number> {
   const stderrIsClient = reachesClient(2);
-  // Should V8 or the runtime die, their last words are not for the client.
+  // If V8 or the runtime dies, its last words are not for the client.
   const restore = stderrIsClient ? quiet() : () => {};
   ignoreFileSizeSignal();
   const next: Next = { program, variables: {}, restore };
   if (program.length === 0) {
     const log = openLog(DEFAULT_LOG, stderrIsClient);
     log.error(formatLine("defer", { what: quote("no PROGRAM to become") }));
-    refuseInBanner(PROBLEM, LAST_REPLY);
+    sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.wrong;
   }
   let config: ResolvedConfig;
   try {
     config = await resolve(await load());
   } catch (error) {
-    // How trouble is to be met is not known, so nobody is turned away.
+    // What onError says is not known, so no client is turned away.
     const log = openLog(DEFAULT_LOG, stderrIsClient);
-    log.error(formatLine("pass", trouble(error)));
+    log.error(formatLine("pass", errorFields(error)));
     return become(next, log);
   }
   return decide(config, openLog(config.log, stderrIsClient), next);
 }
 
-/** How the log is configured where the configuration cannot be had. */
+/** How the log is configured if the configuration cannot be used. */
 const DEFAULT_LOG: ResolvedConfig["log"] = {
   target: "auto",
   level: "INFO",
@@ -111,52 +119,50 @@ async function decide(
   log: Logger,
   next: Next,
 ): Promise<number> {
-  const who: Who = {};
+  const client: ClientFields = {};
   let verdict: Defer | Pass | Exempt;
   try {
-    verdict = check(config, log, next, who);
+    verdict = check(config, log, next, client);
   } catch (error) {
-    const accept = config.onError === "accept";
-    const verb = accept ? "pass" : "defer";
-    log.error(formatLine(verb, { ...who, ...trouble(error) }));
-    if (accept) return become(next, log);
-    refuse(config, next, log, PROBLEM);
+    const action = decideOnError(config.onError, error, client, log);
+    if (action === "pass") return become(next, log);
+    refuse(config, next, log, LOCAL_PROBLEM);
     return EXIT.done;
   }
   if (verdict.action === "pass") {
-    log.info(formatLine("pass", { ...who, ...fieldsOf(verdict) }));
+    log.info(formatLine("pass", { ...client, ...passFields(verdict) }));
     return become(next, log);
   }
   try {
     if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
-    defer(config, log, next, who, verdict);
+    defer(config, log, next, client, verdict);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
-    log.error(formatLine("defer", { ...who, ...trouble(error) }));
-    refuseInBanner(PROBLEM, LAST_REPLY);
+    log.error(formatLine("defer", { ...client, ...errorFields(error) }));
+    sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
   await pruneWhenDue(config, log);
   return EXIT.done;
 }
 
-/** Never rejects, and costs one look at a file where it is not time. */
+/** Never rejects. If it is not time to prune, it costs one look at a file. */
 async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   if (!isPruningDue(config.baseDir, config.prune.every)) return;
   try {
-    const { pruneSome } = await import("./seldom.ts");
+    const { pruneSome } = await import("./store/prune.ts");
     pruneSome(config);
   } catch (error) {
-    log.warn(formatLine("prune", trouble(error)));
+    log.warn(formatLine("prune", errorFields(error)));
   }
 }
 
-/** @throws {Error} where the check itself fails */
+/** @throws {Error} if the check itself fails */
 function check(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
-  who: Who,
+  client: ClientFields,
 ): Defer | Pass | Exempt {
   let address: Address | undefined;
   let network: Network | undefined;
@@ -164,12 +170,12 @@ function check(
   try {
     const peer = findPeer(variable, () => peerOf(0)?.address);
     address = peer.address;
-    who.ip = formatAddress(address);
+    client.ip = formatAddress(address);
     network = clientNetwork(address, config.match);
-    who.net = formatNetwork(network);
-    if (peer.source !== "TCPREMOTEIP") next.variables.TCPREMOTEIP = who.ip;
+    client.net = formatNetwork(network);
+    if (peer.source !== "TCPREMOTEIP") next.variables.TCPREMOTEIP = client.ip;
   } catch (error) {
-    // A rule that needs no address may still exempt the caller.
+    // A rule that needs no address may still exempt the client.
     failure = error;
   }
   const { baseDir, whitelist } = config;
@@ -195,46 +201,58 @@ function defer(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
-  who: Who,
+  client: ClientFields,
   verdict: Defer,
 ): void {
   const { reason, wait } = verdict;
-  const note = (told: Told) =>
-    log.info(formatLine("defer", { ...who, reason, wait, ...told }));
-  refuse(config, next, log, refusalOf(config, log, who, verdict), note);
+  const logDeferral = (envelope: Envelope) => {
+    const fields = { ...client, reason, wait, ...envelopeFields(envelope) };
+    log.info(formatLine("defer", fields));
+  };
+  const refusal = refusalFor(verdict, config, client, log);
+  refuse(config, next, log, refusal, logDeferral);
 }
 
-/** @param note is told when there is something to write to the log */
+/** @param deferred called with the envelope when the client has been told */
 function refuse(
-  config: ResolvedConfig,
+  { deferral, controlDir }: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
-  note: (told: Told) => void = () => {},
+  deferred: (envelope: Envelope) => void = () => {},
 ): void {
-  const { at, idleTimeout } = config.deferral;
+  const { at, idleTimeout } = deferral;
+  const holdDialogue = () => {
+    const hostname = greetingName(controlDir, variable);
+    const dialogue = new Dialogue(dialogueOptions(refusal, hostname));
+    converse(dialogue, deferral);
+    return dialogue.envelope;
+  };
   if (at === "rblsmtpd") {
-    note({});
+    deferred(NO_ENVELOPE);
     const error = becomeRblsmtpd(next, refusal, idleTimeout);
-    log.error(formatLine("rblsmtpd", trouble(error)));
-    refuseRecipients(refusal, config, variable);
+    log.error(formatLine("rblsmtpd", errorFields(error)));
+    holdDialogue();
   } else if (at === "banner") {
-    note({});
-    refuseInBanner(refusal, idleTimeout);
+    deferred(NO_ENVELOPE);
+    sayOnce(bannerOf(refusal), idleTimeout);
   } else {
-    note(refuseRecipients(refusal, config, variable));
+    deferred(holdDialogue());
   }
 }
 
-/** @returns only where rblsmtpd could not be started */
+/** In the banner there is no envelope yet, and rblsmtpd logs its own. */
+const NO_ENVELOPE: Envelope = { recipients: 0 };
+
+/** @returns only if rblsmtpd could not be started */
 function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
-  // Descriptor 2 stays as it is: rblsmtpd writes to it what is not for a client.
-  // rblsmtpd runs no program where RBLSMTPD says something. If ever it did,
-  // `false` would let no mail in.
+  // Stderr is not restored: rblsmtpd writes to it what is not for a client.
+  // If RBLSMTPD is set, rblsmtpd runs no program. If ever it did, `false` would
+  // let no mail in.
   const seconds = String(Math.ceil(idleTimeout));
   return exec(["rblsmtpd", "-t", seconds, "false"], {
     ...next.variables,
-    // A hyphen in front would make it 553 (rblsmtpd(1)); the code stands there.
+    // A hyphen in front would make it 553 (rblsmtpd(1)); the status code does not.
     RBLSMTPD: `${refusal.status} ${cutText(refusal.text)}`,
   });
 }
@@ -244,6 +262,6 @@ function become({ program, variables, restore }: Next, log: Logger): number {
   const error = exec(program, variables);
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
-  refuseInBanner(PROBLEM, LAST_REPLY);
+  sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
   return EXIT.temporary;
 }

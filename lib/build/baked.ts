@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Compiled } from "../compiled.ts";
+import type { Compiled } from "../config/compiled.ts";
 import type { ResolvedConfig } from "../config.ts";
 
 /** What is known of a configuration when it is compiled. */

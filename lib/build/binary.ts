@@ -6,7 +6,7 @@
  */
 
 import { TemporaryError } from "../commands/command.ts";
-import { resolveConfig } from "../config.ts";
+import { resolveConfig } from "../config/resolve.ts";
 import { resolveServe } from "../serve/config.ts";
 import { deno } from "./deno.ts";
 import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";

@@ -1,7 +1,7 @@
 /**
  * What lies in the binary: one script of all that a connection needs, main.ts and
  * the configuration module, beside which bytecode.ts puts what V8 made of it; the
- * commands; what hardly any connection needs; and the pages of the manual.
+ * modules that hardly any connection needs; and the pages of the manual.
  *
  * @module
  */
@@ -11,11 +11,20 @@ import { fromFileUrl, join } from "@std/path";
 import { step } from "./deno.ts";
 import { ROOT } from "./std.ts";
 
-/** What stays a module of its own, as it is named where it is imported. */
-const COMMANDS = "./lib/commands/mod.ts";
-const SELDOM = "./seldom.ts";
+/**
+ * Modules that hardly any connection needs: each stays a module of its own, so
+ * that no other start pays for reading it. By the specifier of the import.
+ */
+const SEPARATE: Readonly<Record<string, string>> = {
+  "./lib/commands/mod.ts": "lib/commands/mod.ts",
+  "./resolve.ts": "lib/config/resolve.ts",
+  "./store/prune.ts": "lib/store/prune.ts",
+};
+
 const CONFIG = "./greylist.config.ts";
-const OTHERS = [COMMANDS, SELDOM, CONFIG];
+
+/** The specifiers of all imports that stay imports. */
+const EXTERNAL = [...Object.keys(SEPARATE), CONFIG];
 
 /** The pages that `greylist help` finds beside the directory of the commands. */
 const MANUAL = "lib/manual";
@@ -44,12 +53,13 @@ export async function bundleProgram(
   flags: readonly string[],
 ): Promise<void> {
   const source = (name: string) => fromFileUrl(new URL(name, ROOT));
-  await bundle(source(COMMANDS), COMMANDS, directory, flags);
-  await bundle(source(`lib/${SELDOM}`), SELDOM, directory, flags);
+  for (const [specifier, path] of Object.entries(SEPARATE)) {
+    await bundle(source(path), specifier, directory, flags);
+  }
   await copy(source(MANUAL), join(directory, MANUAL));
   await bundle(source("main.ts"), MAIN, directory, [
     ...flags,
-    ...OTHERS.map((name) => `--external=${name}`),
+    ...EXTERNAL.map((name) => `--external=${name}`),
   ]);
 }
 
@@ -111,7 +121,7 @@ function asJavaScript(name: string): string {
  */
 export function scriptOf(bundle: string, config: string | undefined): string {
   let text = bundle.replaceAll("import.meta.main", "false");
-  for (const name of OTHERS) {
+  for (const name of EXTERNAL) {
     text = text.replaceAll(
       `import("${name}")`,
       `load("${asJavaScript(name)}")`,

@@ -15,7 +15,8 @@
 import { copy } from "@std/fs/copy";
 import { join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
-import { resolveConfig, type ResolvedConfig } from "../config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { resolveConfig } from "../config/resolve.ts";
 import { bakedConfig } from "./baked.ts";
 import { makeBinary } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { resolveConfig, type ResolvedConfig } from "../config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { resolveConfig } from "../config/resolve.ts";
 import { ConfigError } from "../config/fields.ts";
 import { TemporaryError } from "../commands/command.ts";
 import { type Needs, needsOf } from "./binary.ts";
@@ -99,7 +100,10 @@ export async function rehearse(
   flags: string[],
 ): Promise<void> {
   const script = `
-    const { resolveConfig } = await import("${new URL("lib/config.ts", ROOT)}");
+    const { resolveConfig } = await import("${new URL(
+    "lib/config/resolve.ts",
+    ROOT,
+  )}");
     resolveConfig((await import(${JSON.stringify(file.href)})).default);`;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [

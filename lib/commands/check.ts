@@ -4,16 +4,18 @@
  * @module
  */
 
-import { FACILITIES, type ResolvedConfig } from "../config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { FACILITIES } from "../log/settings.ts";
 import { descriptorsFor } from "../serve/descriptors.ts";
 import { sendDatagram } from "../system/datagram.ts";
 import { readRegularFile } from "../system/file.ts";
 import { descriptorLimit, memoryLimits } from "../system/resource_limit.ts";
 import { Listing } from "../store/listing.ts";
-import { reachesClient, syslogMessage } from "../log/targets.ts";
+import { syslogMessage } from "../log/targets.ts";
+import { reachesClient } from "../log/client_socket.ts";
 import { quote } from "../log/line.ts";
 import { reasonOf } from "../reason.ts";
-import { greetingName } from "../smtp/refusal.ts";
+import { greetingName } from "../smtp/control_files.ts";
 import { unreadable } from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
 import { findProgram, mayAccess } from "../system/access.ts";

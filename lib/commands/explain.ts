@@ -10,7 +10,8 @@ import {
   formatNetwork,
   parseAddress,
 } from "../address.ts";
-import { isHostPattern, type ResolvedConfig } from "../config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { Listing } from "../store/listing.ts";
 import { type Entry, judge, type Verdict } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";

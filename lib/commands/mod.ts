@@ -4,7 +4,8 @@
  * @module
  */
 
-import { resolveConfig, type ResolvedConfig } from "../config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { resolveConfig } from "../config/resolve.ts";
 import { ConfigError } from "../config/fields.ts";
 import { reasonOf } from "../reason.ts";
 import { resolveServe } from "../serve/config.ts";

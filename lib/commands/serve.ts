@@ -19,11 +19,14 @@ import { formatSocketName, type SocketName } from "../system/socket.ts";
 import { openLog } from "../log/targets.ts";
 import { formatLine, quote } from "../log/line.ts";
 import type { ServeConfig } from "../serve/config.ts";
-import { parsePlace, type Place } from "../serve/place.ts";
-import { Reception } from "../serve/reception.ts";
+import { Connections } from "../serve/connections.ts";
+import {
+  type ListenAddress,
+  parseListenAddress,
+} from "../serve/listen_address.ts";
 import { Server } from "../serve/server.ts";
-import { Spawner } from "../system/spawn.ts";
-import { starterOf } from "../serve/starter.ts";
+import { ChildProgram } from "../system/spawn.ts";
+import { spawnOf } from "../serve/spawn.ts";
 import {
   becomeUser,
   findGroup,
@@ -75,7 +78,7 @@ LOG
                                         limitPerNetwork), or the client left
 `,
   async run(args, site) {
-    const { places, program } = parseLine(args);
+    const { addresses, program } = parseLine(args);
     const abi = abiOf(Deno.build);
     if (abi === undefined) {
       const { os, arch } = Deno.build;
@@ -84,7 +87,7 @@ LOG
           "aarch64; under tcpserver the program works here too",
       );
     }
-    return await serve(abi, places, program, site);
+    return await serve(abi, addresses, program, site);
   },
 };
 
@@ -95,9 +98,9 @@ function parseLine(args: string[]) {
   if (before.length === 0) {
     throw new UsageError("expected [HOST:]PORT to listen on");
   }
-  const places = before.map((text) => {
-    const place = parsePlace(text);
-    if (place !== undefined) return place;
+  const addresses = before.map((text) => {
+    const address = parseListenAddress(text);
+    if (address !== undefined) return address;
     const what = text.startsWith("-") ? "unknown option" : "expected " +
       "[HOST:]PORT such as 25, 192.0.2.1:25 or [2001:db8::1]:25";
     throw new UsageError(`${text}: ${what}`);
@@ -105,24 +108,24 @@ function parseLine(args: string[]) {
   if (program.length === 0) {
     throw new UsageError("expected -- PROGRAM behind what to listen on");
   }
-  return { places, program };
+  return { addresses, program };
 }
 
 async function serve(
   abi: Abi,
-  places: readonly Place[],
+  addresses: readonly ListenAddress[],
   program: readonly string[],
   { config, serve }: Site,
 ): Promise<number> {
   const become = userOf(serve);
-  const spawner = new Spawner(abi, program);
+  const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
-  // Before anybody can connect; they are heeded as soon as the server runs.
-  Deno.addSignalListener("SIGHUP", () => reception.reload());
+  // Before any client can connect. They take effect when the server runs.
+  Deno.addSignalListener("SIGHUP", () => connections.reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => server.stop());
   }
-  const opened = places.map((place) => open(place, serve.backlog));
+  const opened = addresses.map((address) => open(address, serve.backlog));
   become();
 
   const before = descriptorLimit();
@@ -130,45 +133,50 @@ async function serve(
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
   const found = findProgram(program[0]);
-  spawner.found = found;
-  const poll = new Epoll(abi);
-  const reception = new Reception({
+  child.found = found;
+  const epoll = new Epoll(abi);
+  const connections = new Connections({
     config,
     serve,
-    poll,
+    epoll,
     program: program[0],
-    starter: starterOf(spawner, before, limit),
-    // No client is on a descriptor that this program began with.
+    spawn: spawnOf(child, before, limit),
+    // None of the descriptors that this program was started with is a client's.
     openLog: () => openLog(config.log, false),
   });
   const server = new Server({
     config,
-    poll,
-    reception,
+    epoll,
+    connections,
     listeners: opened.map(({ fd }) => fd),
-    room: Math.max(1, Number(limit.soft) - RESERVE),
+    maxDescriptors: Math.max(1, Number(limit.soft) - RESERVE),
   });
-  // Before Linux 5.3, and where a container forbids the call, a signal has to
-  // tell that programs have ended.
-  if (!canWatchChildren()) Deno.addSignalListener("SIGCHLD", () => poll.wake());
+  // Before Linux 5.3, and in a container that forbids the call, only a signal
+  // reports the end of a child process.
+  if (!canWatchChildren()) {
+    Deno.addSignalListener("SIGCHLD", () => epoll.wake());
+  }
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
-  reception.log.info(formatLine("serve", { on, pid: Deno.pid }));
+  connections.log.info(formatLine("serve", { on, pid: Deno.pid }));
   if (found === undefined) {
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
-    reception.log.error(formatLine("serve", { what: quote(what) }));
+    connections.log.error(formatLine("serve", { what: quote(what) }));
   }
   if (limit.soft < wanted) {
     const what = `descriptors: ${limit.soft}: expected ${wanted} for ` +
       "serve.limit and serve.deferredLimit";
-    reception.log.warn(formatLine("serve", { what: quote(what) }));
+    connections.log.warn(formatLine("serve", { what: quote(what) }));
   }
   await server.run();
-  reception.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
+  connections.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
   return EXIT.done;
 }
 
-/** Opens one place; where there is no IPv6, everywhere is all of IPv4. */
-function open({ address, port }: Place, backlog: number) {
+/**
+ * Opens one listening socket. Without an address it takes IPv6 and IPv4, or only
+ * IPv4 if this machine has no IPv6.
+ */
+function open({ address, port }: ListenAddress, backlog: number) {
   const everywhere6: SocketName = { address: { family: 6, value: 0n }, port };
   const everywhere4: SocketName = { address: { family: 4, value: 0n }, port };
   let name = address === undefined ? everywhere6 : { address, port };
@@ -187,10 +195,10 @@ function open({ address, port }: Place, backlog: number) {
 }
 
 /**
- * Finds out who to become.
+ * Finds the user that `serve` is to become.
  *
- * @returns what does it
- * @throws {UsageError} where that is nobody, or only root could
+ * @returns a function that becomes that user
+ * @throws {UsageError} if there is no such user, or only root could become it
  */
 function userOf(serve: ServeConfig): () => void {
   const root = userId() === 0;

@@ -1,17 +1,18 @@
 /**
  * The configuration as `deno task compile` resolved it, so that a connection
- * does not pay for that again: a percent or two of a start, and more where there
- * are many networks in it.
+ * does not pay for that again: one or two percent of a start, and more with many
+ * networks.
  *
  * @module
  */
 
-import { defaultMessage, type ResolvedConfig } from "./config.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { defaultMessage } from "../smtp/refusal.ts";
 
 /** What the configuration module exports. */
 export interface ConfigModule {
   readonly default: unknown;
-  /** There where `deno task compile` made the program. */
+  /** Only in a program that `deno task compile` made. */
   readonly compiled?: Compiled;
 }
 
@@ -26,8 +27,8 @@ export interface Compiled {
 }
 
 /**
- * Resolves the configuration. The module is code that may say something else
- * now than it did at compile time: then all of it is checked.
+ * Resolves the configuration. The module is code, and may say something else now
+ * than it did at compile time: then all of it is checked.
  *
  * @throws {ConfigError} see `resolveConfig`
  */
@@ -40,7 +41,7 @@ export async function resolve(
     const { resolved } = compiled;
     return { ...resolved, deferral: { ...resolved.deferral, message } };
   }
-  const { resolveConfig } = await import("./seldom.ts");
+  const { resolveConfig } = await import("./resolve.ts");
   return resolveConfig(raw);
 }
 

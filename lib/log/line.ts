@@ -5,6 +5,8 @@
  * @module
  */
 
+import { reasonOf } from "../reason.ts";
+
 /** How long one client value may become, in characters. */
 const LONGEST = 200;
 
@@ -96,4 +98,45 @@ export function formatLine(
     if (value !== undefined) line += ` ${key}=${value}`;
   }
   return line;
+}
+
+/** The fields of a line that say which client it is about. */
+export interface ClientFields {
+  ip?: string;
+  net?: string;
+}
+
+/** The fields of a line about a client that passes. */
+export function passFields(
+  verdict:
+    | { readonly reason: "whitelisted"; readonly rule: string }
+    | {
+      readonly reason: "retried" | "known";
+      readonly age: number;
+      readonly accepted: number;
+    },
+) {
+  return verdict.reason === "whitelisted"
+    ? { reason: verdict.reason, rule: escapeValue(verdict.rule) }
+    : { reason: verdict.reason, age: verdict.age, accepted: verdict.accepted };
+}
+
+/** The fields of a line about something that failed. */
+export function errorFields(error: unknown) {
+  return { reason: "error", what: quote(reasonOf(error)) };
+}
+
+/** The fields of a line about the envelope that a client offered. */
+export function envelopeFields(
+  { helo, from, to }: {
+    readonly helo?: string | Uint8Array;
+    readonly from?: string | Uint8Array;
+    readonly to?: string | Uint8Array;
+  },
+) {
+  return {
+    helo: helo && escapeValue(helo),
+    from: from && `<${escapeValue(from)}>`,
+    to: to && `<${escapeValue(to)}>`,
+  };
 }

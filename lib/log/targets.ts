@@ -9,42 +9,43 @@ import { BaseHandler } from "@std/log/base-handler";
 import { FileHandler } from "@std/log/file-handler";
 import { LogLevels } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
-import { FACILITIES, type ResolvedConfig } from "../config.ts";
 import { reasonOf } from "../reason.ts";
 import { sendDatagram } from "../system/datagram.ts";
 import { poll, POLLOUT } from "../system/descriptor.ts";
-import { quote } from "./line.ts";
 import { encode } from "../system/utf8.ts";
+import { quote } from "./line.ts";
+import { FACILITIES, type Level, type LogSettings } from "./settings.ts";
 
 export { Logger };
 
 /** How long a log line waits for a reader of stderr, in milliseconds. */
-const PATIENCE = 1000;
+const STDERR_TIMEOUT = 1000;
 
 /** How a line begins, and its severity (RFC 3164 section 4.1.1), by level. */
-const LEVELS: Readonly<Record<number, { prefix: string; severity: number }>> = {
-  [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
-  [LogLevels.INFO]: { prefix: "", severity: 6 },
-  [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
-  [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
-  [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
-};
+const BY_LEVEL: Readonly<Record<number, { prefix: string; severity: number }>> =
+  {
+    [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
+    [LogLevels.INFO]: { prefix: "", severity: 6 },
+    [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
+    [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
+    [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
+  };
 
-/** The line as every target has it; the level is said where it is not INFO. */
+/** The line for every target; a level other than INFO stands in front. */
 function format({ level, msg }: LogRecord): string {
-  return LEVELS[level].prefix + msg;
+  return BY_LEVEL[level].prefix + msg;
 }
 
-/** Lines on stderr, for multilog(8). They are dropped where nobody reads. */
+/** Lines on stderr, for multilog(8). They are dropped if nothing reads them. */
 class StderrHandler extends BaseHandler {
-  #patience = PATIENCE;
+  #timeout = STDERR_TIMEOUT;
 
   override log(line: string): void {
     // A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting,
     // and as one piece; longer lines are never made.
-    if (!poll(2, POLLOUT, this.#patience)) {
-      // Nobody is waited for twice.
-      this.#patience = 0;
+    if (!poll(2, POLLOUT, this.#timeout)) {
+      // No later line waits for that reader again.
+      this.#timeout = 0;
       return;
     }
     Deno.stderr.writeSync(encode(line + "\n"));
@@ -73,7 +74,7 @@ export function syslogMessage(
   return `<${facility * 8 + severity}>${stamp} greylist[${pid}]: ${text}`;
 }
 
-/** One datagram a line to the syslog daemon; dropped where it does not keep up. */
+/** One datagram a line; dropped if the syslog daemon does not keep up. */
 class SyslogHandler extends BaseHandler {
   readonly #facility: number;
 
@@ -86,7 +87,7 @@ class SyslogHandler extends BaseHandler {
     if (this.level > record.level) return;
     this.log(syslogMessage(
       this.#facility,
-      LEVELS[record.level].severity,
+      BY_LEVEL[record.level].severity,
       record.datetime,
       Deno.pid,
       this.format(record),
@@ -99,8 +100,8 @@ class SyslogHandler extends BaseHandler {
 }
 
 /**
- * A file that a line is appended to at once. What could not be written is kept
- * by its parent and tried again at the end, where an error would end the program
+ * A log file; each line is appended at once. FileHandler keeps what could not be
+ * written and tries it again at the end, and an error there would end the program
  * with a stack trace.
  */
 class LogFile extends FileHandler {
@@ -108,29 +109,8 @@ class LogFile extends FileHandler {
     try {
       super.destroy();
     } catch {
-      // There is nobody left to tell.
+      // There is no other log to report it to.
     }
-  }
-}
-
-type Level = ResolvedConfig["log"]["level"];
-
-/**
- * Whether a descriptor's text would reach the client: it is the same socket or
- * pipe as standard input or output, as inetd and systemd have it. Where that
- * cannot be told, it is.
- */
-export function reachesClient(fd: number): boolean {
-  try {
-    const own = Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    if (
-      Deno.readLinkSync("/proc/self/fd/0") !== own &&
-      Deno.readLinkSync("/proc/self/fd/1") !== own
-    ) return false;
-    if (own.startsWith("socket:") || own.startsWith("pipe:")) return true;
-    return Deno.statSync(`/proc/self/fd/${fd}`).isFifo === true;
-  } catch {
-    return true;
   }
 }
 
@@ -140,11 +120,10 @@ export function reachesClient(fd: number): boolean {
  * @param stderrIsClient whether stderr must not be written to
  */
 export function openLog(
-  config: ResolvedConfig["log"],
+  { level, target, facility }: LogSettings,
   stderrIsClient: boolean,
 ): Logger {
-  const { level, target } = config;
-  const syslog = () => new SyslogHandler(level, FACILITIES[config.facility]);
+  const syslog = () => new SyslogHandler(level, FACILITIES[facility]);
   const toStderr = target === "auto" || target === "stderr";
   if (toStderr && !stderrIsClient) {
     return logger(level, new StderrHandler(level, { formatter: format }));
@@ -197,7 +176,7 @@ function logger(
       handle(record);
       flush();
     } catch {
-      // There is nobody left to tell.
+      // There is no other log to report it to.
     }
   };
   return new Logger("greylist", level, { handlers: [handler] });

@@ -1,6 +1,6 @@
 /**
- * The programs behind accepted clients: at most so many at once. Who comes when
- * all places are taken waits, as in tcpserver's backlog.
+ * Child processes: PROGRAM runs once for each accepted client, up to a limit. A
+ * client that comes at the limit waits, as in tcpserver's backlog.
  *
  * @module
  */
@@ -14,212 +14,212 @@ import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
 import type { Epoll } from "../system/epoll.ts";
 import { LibcError } from "../system/libc.ts";
+import type { Variables } from "../system/spawn.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Done, Variables } from "../system/spawn.ts";
+import type { Spawn } from "./spawn.ts";
 
-/** A client that is to get a program. */
-export interface Job {
+/** A client that is to get a child process, and what is called on the way. */
+export interface ChildClient {
   readonly fd: number;
-  /** The program's environment besides this process's own. */
+  /** The child's environment besides this process's own. */
   readonly variables: Variables;
-  /** Called just before the program is started. */
-  starts(): void;
-  /** It cannot be started; the connection is the caller's again. */
+  /** Called just before the child is started. */
+  starting(): void;
+  /** The child could not be started; the connection is the caller's again. */
   failed(error: LibcError): void;
-  /** Called when the program has ended. */
-  ended(how: ExitStatus): void;
-  /** Waited in vain: the connection is the caller's again. */
-  waited(): void;
+  /** The child has ended. */
+  ended(status: ExitStatus): void;
+  /** No child was free in time; the connection is the caller's again. */
+  timedOut(): void;
   /** The client hung up while it waited; the connection is closed. */
-  left(): void;
+  hungUp(): void;
 }
 
-/** Starts programs. */
-export interface Starter {
-  /** Starts one on a descriptor; `done` is called now, or later. */
-  start(fd: number, variables: Variables, done: Done): void;
-  /** Calls the `done` of those that are there. */
-  settle(): void;
-}
-
-/** A program that runs. */
+/** A child process that runs. */
 interface Running {
-  readonly job: Job;
-  /** The descriptor that tells of its end, where there is one. */
+  readonly client: ChildClient;
+  /** The descriptor that reports its end, undefined if there is none. */
   readonly watch: number | undefined;
 }
 
 /**
- * How many programs are started at once at most: each takes a thread, of which
- * the runtime has 512, and one of those waits for events.
+ * The most children that are being started at once. Each start takes a thread,
+ * of which the runtime has 512, and one of those waits for events.
  */
-const STARTS = 256;
+const MAX_STARTS = 256;
 
-/** The programs that run and the clients that wait. Times are milliseconds. */
-export class Programs {
-  readonly #poll: Epoll;
-  readonly #starter: Starter;
+/**
+ * The children that run and the clients that wait for one. Times are
+ * milliseconds.
+ */
+export class Children {
+  readonly #epoll: Epoll;
+  readonly #spawn: Spawn;
   readonly #limit: number;
   #starting = 0;
   /** By process id. */
   readonly #running = new Map<number, Running>();
-  /** Process ids by the descriptor that tells of the end. */
+  /** Process ids by the descriptor that reports the end. */
   readonly #watches = new Map<number, number>();
-  /** In the order in which they came. */
-  readonly #waiting = new Map<number, Job>();
-  readonly #patience: Deadlines;
+  /** By descriptor, in the order in which they came. */
+  readonly #waiting = new Map<number, ChildClient>();
+  readonly #deadlines: Deadlines;
 
   /**
-   * @param limit how many run at once
-   * @param patience how long a client waits for a place, in milliseconds
+   * @param limit how many children run at once
+   * @param patience how long a client waits for a child, in milliseconds
    */
-  constructor(poll: Epoll, starter: Starter, limit: number, patience: number) {
-    this.#poll = poll;
-    this.#starter = starter;
+  constructor(epoll: Epoll, spawn: Spawn, limit: number, patience: number) {
+    this.#epoll = epoll;
+    this.#spawn = spawn;
     this.#limit = limit;
-    this.#patience = new Deadlines(patience);
+    this.#deadlines = new Deadlines(patience);
   }
 
-  /** How many clients wait. */
+  /** The number of clients that wait. */
   get waiting(): number {
     return this.#waiting.size;
   }
 
-  /** How many descriptors they take up. */
+  /** The number of descriptors in use. */
   get descriptors(): number {
     return this.#waiting.size + this.#starting + this.#watches.size;
   }
 
-  /** How many programs are being started. */
+  /** The number of children that are being started. */
   get starting(): number {
     return this.#starting;
   }
 
-  get #hasPlace(): boolean {
+  get #isFree(): boolean {
     return this.#running.size + this.#starting < this.#limit &&
-      this.#starting < STARTS;
+      this.#starting < MAX_STARTS;
   }
 
   /**
-   * Starts the program, now or when there is a place.
+   * Starts a child for a client, now or as soon as the limit allows.
    *
    * @param now from `performance.now()`
    */
-  run(job: Job, now: number): void {
-    if (this.#hasPlace) return this.#start(job);
+  add(client: ChildClient, now: number): void {
+    if (this.#isFree) return this.#start(client);
     try {
-      this.#poll.add(job.fd, C.EPOLLRDHUP);
+      this.#epoll.add(client.fd, C.EPOLLRDHUP);
     } catch {
-      return job.waited();
+      return client.timedOut();
     }
-    this.#waiting.set(job.fd, job);
-    this.#patience.start(job.fd, now);
+    this.#waiting.set(client.fd, client);
+    this.#deadlines.start(client.fd, now);
   }
 
-  #start(job: Job): void {
-    job.starts();
+  #start(client: ChildClient): void {
+    client.starting();
     this.#starting++;
-    this.#starter.start(job.fd, job.variables, (result) => {
+    this.#spawn.start(client.fd, client.variables, (result) => {
       this.#starting--;
       if (typeof result === "number") {
-        close(job.fd);
-        this.#running.set(result, { job, watch: this.#watch(result) });
-        if (this.#running.size > this.#watches.size) this.#collect();
+        close(client.fd);
+        this.#running.set(result, { client, watch: this.#watch(result) });
+        if (this.#running.size > this.#watches.size) this.#takeExitStatuses();
       } else {
-        job.failed(result);
-        this.#startNext();
+        client.failed(result);
+        this.#startWaiting();
       }
     });
   }
 
-  /** Finishes what has been started. */
+  /** Finishes starts that other threads have done. */
   settle(): void {
-    if (this.#starting > 0) this.#starter.settle();
+    if (this.#starting > 0) this.#spawn.settle();
   }
 
-  /** @returns undefined where that is not possible: its end is noticed later */
+  /** @returns undefined if that is not possible; the end is noticed later then */
   #watch(pid: number): number | undefined {
     try {
       const fd = watchChild(pid);
       this.#watches.set(fd, pid);
-      this.#poll.add(fd, C.EPOLLIN);
+      this.#epoll.add(fd, C.EPOLLIN);
       return fd;
     } catch {
-      // Descriptors have run out, in the whole system most likely.
+      // Descriptors have run out, most likely in the whole system.
       return undefined;
     }
   }
 
-  /** A program has ended, or a client that waits has hung up. */
+  /** A child has ended, or a client that waits has hung up. */
   ready(fd: number): void {
     const pid = this.#watches.get(fd);
     if (pid !== undefined) {
       this.#ended(takeExitStatus(pid));
       return;
     }
-    const job = this.#take(fd);
-    if (job === undefined) return;
+    const client = this.#takeWaiting(fd);
+    if (client === undefined) return;
     close(fd);
-    job.left();
+    client.hungUp();
   }
 
-  #ended(how: ExitStatus | undefined): void {
-    const running = how && this.#running.get(how.pid);
+  #ended(status: ExitStatus | undefined): void {
+    const running = status && this.#running.get(status.pid);
     if (running === undefined) return;
-    const { job, watch } = running;
-    this.#running.delete(how!.pid);
+    const { client, watch } = running;
+    this.#running.delete(status!.pid);
     if (watch !== undefined) {
       this.#watches.delete(watch);
       close(watch);
     }
-    job.ended(how!);
-    this.#startNext();
+    client.ended(status!);
+    this.#startWaiting();
   }
 
-  /** Takes a client out of those that wait. */
-  #take(fd: number): Job | undefined {
-    const job = this.#waiting.get(fd);
-    if (job === undefined) return undefined;
+  /** Takes a client out of the queue. */
+  #takeWaiting(fd: number): ChildClient | undefined {
+    const client = this.#waiting.get(fd);
+    if (client === undefined) return undefined;
     this.#waiting.delete(fd);
-    this.#patience.stop(fd);
-    // The program has the same open file: closing ours would not do it.
-    this.#poll.remove(fd);
-    return job;
+    this.#deadlines.stop(fd);
+    // A child gets the same open file: closing this descriptor would not do it.
+    this.#epoll.remove(fd);
+    return client;
   }
 
-  /** Starts what waits, as far as there are places. */
-  #startNext(): void {
+  /** Starts children for clients that wait, as far as the limit allows. */
+  #startWaiting(): void {
     for (const fd of this.#waiting.keys()) {
-      if (!this.#hasPlace) return;
-      this.#start(this.#take(fd)!);
+      if (!this.#isFree) return;
+      this.#start(this.#takeWaiting(fd)!);
     }
   }
 
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
-    return this.#patience.next();
+    return this.#deadlines.next();
   }
 
-  /** Gives up on who has waited too long, and looks for what nobody told of. */
+  /** Gives up clients that have waited too long, and finds unnoticed ends. */
   expire(now: number): void {
-    this.#collect();
-    for (const fd of this.#patience.expired(now)) this.#take(fd)?.waited();
-  }
-
-  /**
-   * Sees to programs that have ended and could not be watched, and to what others
-   * have left to this process as the first of a container. Not while programs are
-   * started: of those that fail the C library wants to know itself.
-   */
-  #collect(): void {
-    let how: ExitStatus | undefined;
-    while (this.#starting === 0 && (how = takeExitStatus(-1)) !== undefined) {
-      this.#ended(how);
+    this.#takeExitStatuses();
+    for (const fd of this.#deadlines.expired(now)) {
+      this.#takeWaiting(fd)?.timedOut();
     }
   }
 
-  /** Gives up on all that wait. */
+  /**
+   * Takes the exit status of children that could not be watched, and of orphans
+   * that this process inherited as the first of a container. Not while a child is
+   * being started: the C library itself has to take the status of a failed start.
+   */
+  #takeExitStatuses(): void {
+    let status: ExitStatus | undefined;
+    while (
+      this.#starting === 0 && (status = takeExitStatus(-1)) !== undefined
+    ) {
+      this.#ended(status);
+    }
+  }
+
+  /** Gives up all clients that wait. Children run on. */
   shutDown(): void {
-    for (const fd of this.#waiting.keys()) this.#take(fd)?.waited();
+    for (const fd of this.#waiting.keys()) this.#takeWaiting(fd)?.timedOut();
   }
 }

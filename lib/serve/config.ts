@@ -4,7 +4,8 @@
  * @module
  */
 
-import { asNetwork, asVariable, type Config, NETWORK } from "../config.ts";
+import type { Config } from "../config.ts";
+import { asNetwork, asVariable, NETWORK } from "../config/resolve.ts";
 import { isPlain, Section } from "../config/fields.ts";
 import type { Rule } from "./rules.ts";
 

@@ -1,7 +1,7 @@
 /**
- * The way of one connection through `serve`: who is it, is it exempt, what does
- * its entry say, as in the wrapper; then PROGRAM is started, or the client is
- * deferred right here.
+ * The connections of `serve`. Each takes the way that it takes through the
+ * wrapper: whitelists, then the verdict; then PROGRAM is started, or the client is
+ * deferred in this process.
  *
  * @module
  */
@@ -13,75 +13,83 @@ import {
   type Network,
 } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
+import {
+  decideOnError,
+  type Exempt,
+  refusalFor,
+  warnOfOpenDirectory,
+} from "../decision.ts";
+import {
+  type ClientFields,
+  envelopeFields,
+  errorFields,
+  formatLine,
+  passFields,
+  quote,
+} from "../log/line.ts";
+import type { Logger } from "../log/targets.ts";
+import { greetingName } from "../smtp/control_files.ts";
 import { Dialogue } from "../smtp/dialogue.ts";
-import { variable } from "../system/environment.ts";
-import type { ExitStatus } from "../system/child.ts";
+import {
+  bannerOf,
+  dialogueOptions,
+  LOCAL_PROBLEM,
+  type Refusal,
+} from "../smtp/refusal.ts";
+import type { Defer, Pass } from "../store/policy.ts";
+import { Store } from "../store/store.ts";
 import { close } from "../system/descriptor.ts";
+import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
 import { readRegularFile } from "../system/file.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
-import type { Logger } from "../log/targets.ts";
-import { formatLine, quote } from "../log/line.ts";
-import {
-  type Exempt,
-  fieldsOf,
-  PROBLEM,
-  refusalOf,
-  trouble,
-  warnOfOpenDirectory,
-  type Who,
-} from "../outcome.ts";
-import type { Defer, Pass } from "../store/policy.ts";
-import {
-  bannerOf,
-  dialogueOptions,
-  greetingName,
-  type Refusal,
-  toldIn,
-} from "../smtp/refusal.ts";
-import { Store } from "../store/store.ts";
 import { findExemption } from "../whitelist/exemption.ts";
+import { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
-import { Announcement, Deferrals } from "./deferrals.ts";
-import { tcpEnvironment } from "./environment.ts";
-import { hostOf } from "./names.ts";
-import { Programs, type Starter } from "./programs.ts";
+import { DeferredClients, SingleReply } from "./deferred_clients.ts";
+import { lookUpHostName } from "./host_name.ts";
+import { NetworkCounts } from "./network_counts.ts";
 import { admit } from "./rules.ts";
+import type { Spawn } from "./spawn.ts";
+import { tcpEnvironment } from "./tcp_environment.ts";
 import { Whitelists } from "./whitelists.ts";
 
-/** What connections are seen to with. */
-export interface Setup {
+/** What {@linkcode Connections} needs. */
+export interface ConnectionsOptions {
   readonly config: ResolvedConfig;
   readonly serve: ServeConfig;
-  readonly poll: Epoll;
-  /** What is started, as the log names it. */
+  readonly epoll: Epoll;
+  /** The name of PROGRAM, for the log. */
   readonly program: string;
-  readonly starter: Starter;
-  /** Opens the log, which then goes on in a file that may be a new one. */
+  readonly spawn: Spawn;
+  /** Opens the log, at the start and again after a log file was rotated. */
   openLog(): Logger;
 }
 
 /**
- * How many descriptors a look-up takes up: the client's, and those of two
- * questions, for Deno asks two name servers at once. Uncounted they would leave
- * none for the store, and whoever comes then would be let in unchecked.
+ * How many descriptors a name look-up takes: the client's, and two for queries,
+ * since Deno asks two name servers at once. Uncounted they would leave none for
+ * the store, and onError would decide about every client that comes then.
  */
-const LOOKUP = 3;
+const LOOKUP_DESCRIPTORS = 3;
 
 /**
- * How long `serve` stays at the end for programs that are being started, and how
- * often it looks, in milliseconds. A disk that hangs must not hold it.
+ * How long `serve` waits at its end for child processes that are being started,
+ * in milliseconds. A disk that hangs must not hold it.
  */
-const START = 2000;
-const STARTED = 10;
+const START_TIMEOUT = 2000;
 
-/** Who is told that this is the wrong moment (RFC 5321 section 3.8). */
+/** How often it looks whether they are there, in milliseconds. */
+const START_INTERVAL = 10;
+
+/** What a client is told at a limit (RFC 5321 section 3.8). */
 const BUSY: Refusal = {
   status: "4.3.2",
   text: "Too many connections, please try again later",
 };
 
+/** What a client is told when `serve` stops. */
 const STOPPING: Refusal = {
   status: "4.3.2",
   text: "Shutting down, please try again later",
@@ -89,75 +97,74 @@ const STOPPING: Refusal = {
 
 /** A connection on its way through the check. */
 interface Connection extends Accepted {
-  readonly who: Who;
+  readonly client: ClientFields;
   readonly network: Network;
-  /** The rule's variables. */
+  /** The variables of the rule of `serve.rules`. */
   readonly env: Readonly<Record<string, string>>;
   readonly host?: string;
 }
 
 /** All connections that are open. */
-export class Reception {
-  readonly #setup: Setup;
-  readonly #deferrals: Deferrals;
-  readonly #programs: Programs;
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #deferred: DeferredClients;
+  readonly #children: Children;
   readonly #whitelists: Whitelists;
-  /** The variables of the whitelist that this process has. */
-  readonly #inherited: ReadonlySet<string>;
+  /** Variables of `whitelist.env` that are set in this process. */
+  readonly #ownVariables: ReadonlySet<string>;
   readonly #store: Store;
-  /** Connections whose client's name is being looked up. */
-  readonly #asked = new Set<number>();
-  /** How many connections each client network has. */
-  readonly #networks = new Map<string, number>();
+  /** Descriptors of clients whose host name is being looked up. */
+  readonly #lookups = new Set<number>();
+  readonly #networks = new NetworkCounts();
   #log: Logger;
   #hostname = "";
   #stopping = false;
-  /** Until when programs are waited for that are being started. */
-  #patience = Infinity;
+  /** Until when child processes that are being started are waited for. */
+  #startDeadline = Infinity;
 
-  constructor(setup: Setup) {
-    const { config, serve, poll, starter } = setup;
-    this.#setup = setup;
-    this.#deferrals = new Deferrals(poll, config.deferral);
+  constructor(options: ConnectionsOptions) {
+    const { config, serve, epoll, spawn } = options;
+    this.#options = options;
+    this.#deferred = new DeferredClients(epoll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
-    this.#programs = new Programs(poll, starter, serve.limit, patience);
+    this.#children = new Children(epoll, spawn, serve.limit, patience);
     const { whitelist } = config;
     this.#whitelists = new Whitelists(whitelist.files);
-    this.#inherited = new Set(
+    this.#ownVariables = new Set(
       whitelist.env.filter((name) => variable(name) !== undefined),
     );
     this.#store = new Store(config.baseDir);
-    this.#log = setup.openLog();
-    this.#read();
+    this.#log = options.openLog();
+    this.#readFiles();
   }
 
-  /** The log as it is now. */
+  /** The log; {@linkcode reload} replaces it. */
   get log(): Logger {
     return this.#log;
   }
 
-  /** How many descriptors connections take up. */
-  get open(): number {
-    return this.#deferrals.size + this.#programs.descriptors +
-      LOOKUP * this.#asked.size;
+  /** The number of descriptors that connections use. */
+  get descriptors(): number {
+    return this.#deferred.size + this.#children.descriptors +
+      LOOKUP_DESCRIPTORS * this.#lookups.size;
   }
 
-  /** Whether somebody is still being told something, or given a program. */
+  /** Whether a dialogue or the start of a child process is under way. */
   get isBusy(): boolean {
-    return this.#deferrals.size > 0 ||
-      this.#programs.starting > 0 && performance.now() < this.#patience;
+    return this.#deferred.size > 0 ||
+      this.#children.starting > 0 && performance.now() < this.#startDeadline;
   }
 
-  /** Reads again what may have changed, and opens the log again. */
+  /** Reads control and whitelist files again, and opens the log again. */
   reload(): void {
     const before = this.#log;
-    this.#log = this.#setup.openLog();
+    this.#log = this.#options.openLog();
     for (const handler of before.handlers) handler.destroy();
-    this.#read();
+    this.#readFiles();
   }
 
-  #read(): void {
-    const { config } = this.#setup;
+  #readFiles(): void {
+    const { config } = this.#options;
     this.#hostname = greetingName(config.controlDir, variable);
     this.#whitelists.load(
       readRegularFile,
@@ -167,58 +174,58 @@ export class Reception {
   }
 
   /**
-   * Says 421 to whoever is being deferred or waits. Programs go on by
-   * themselves.
+   * Answers 421 to clients that are being deferred or wait. Child processes run
+   * on.
    */
   stop(): void {
     this.#stopping = true;
-    this.#patience = performance.now() + START;
-    this.#programs.shutDown();
-    for (const fd of this.#asked) this.#announce(fd, STOPPING);
-    this.#asked.clear();
-    this.#deferrals.shutDown(performance.now());
+    this.#startDeadline = performance.now() + START_TIMEOUT;
+    this.#children.shutDown();
+    for (const fd of this.#lookups) this.#refuse(fd, STOPPING);
+    this.#lookups.clear();
+    this.#deferred.shutDown(performance.now());
   }
 
-  /** Goes on with a connection on which something has happened. */
+  /** Continues with a descriptor that is ready. */
   ready(fd: number, now: number): void {
-    if (this.#deferrals.has(fd)) this.#deferrals.ready(fd, now);
-    else this.#programs.ready(fd);
+    if (this.#deferred.has(fd)) this.#deferred.ready(fd, now);
+    else this.#children.ready(fd);
   }
 
-  /** Goes on with what other threads have done. */
+  /** Finishes starts that other threads have done. */
   settle(): void {
-    this.#programs.settle();
+    this.#children.settle();
   }
 
   /** When {@linkcode expire} has something to do, in milliseconds. */
   next(): number {
-    // At the end nothing else tells that a program is there.
-    const started = this.#stopping && this.#programs.starting > 0
-      ? performance.now() + STARTED
+    // No event reports that a child process has started.
+    const started = this.#stopping && this.#children.starting > 0
+      ? performance.now() + START_INTERVAL
       : Infinity;
-    return Math.min(this.#deferrals.next(), this.#programs.next(), started);
+    return Math.min(this.#deferred.next(), this.#children.next(), started);
   }
 
-  /** Ends what has taken too long, and sees to programs that have ended. */
+  /** Ends what has taken too long, and finds unnoticed ends of children. */
   expire(now: number): void {
-    this.#deferrals.expire(now);
-    this.#programs.expire(now);
+    this.#deferred.expire(now);
+    this.#children.expire(now);
   }
 
-  /** Sees to a new connection. */
-  welcome(accepted: Accepted): void {
+  /** Takes a new connection. */
+  add(accepted: Accepted): void {
     const { fd, peer } = accepted;
-    const { config, serve } = this.#setup;
-    const who: Who = { ip: formatAddress(peer.address) };
+    const { config, serve } = this.#options;
+    const client: ClientFields = { ip: formatAddress(peer.address) };
     const { rule, deny, env } = admit(serve.rules, peer.address);
     if (deny) {
-      this.#log.info(formatLine("deny", { ...who, rule }));
+      this.#log.info(formatLine("deny", { ...client, rule }));
       close(fd);
       return;
     }
     const network = clientNetwork(peer.address, config.match);
-    who.net = formatNetwork(network);
-    const connection: Connection = { ...accepted, who, network, env };
+    client.net = formatNetwork(network);
+    const connection: Connection = { ...accepted, client, network, env };
     if (serve.nameLookup) this.#lookUp(connection);
     else this.#decide(connection);
   }
@@ -226,20 +233,20 @@ export class Reception {
   /** Never rejects. */
   async #lookUp(connection: Connection): Promise<void> {
     const { fd, peer } = connection;
-    this.#asked.add(fd);
-    const host = await hostOf(peer.address);
-    if (this.#asked.delete(fd)) this.#decide({ ...connection, host });
-    this.#setup.poll.wake();
+    this.#lookups.add(fd);
+    const host = await lookUpHostName(peer.address);
+    if (this.#lookups.delete(fd)) this.#decide({ ...connection, host });
+    this.#options.epoll.wake();
   }
 
   #decide(connection: Connection): void {
-    const { config } = this.#setup;
-    const { fd, who } = connection;
+    const { config } = this.#options;
+    const { fd, client } = connection;
     let verdict: Exempt | Defer | Pass | undefined;
     try {
       verdict = this.#exempt(connection);
-      if (verdict === undefined && this.#isFull(who)) {
-        this.#busy(fd, who, "limitPerNetwork");
+      if (verdict === undefined && this.#isAtLimit(client)) {
+        this.#busy(fd, client, "limitPerNetwork");
         return;
       }
       verdict ??= this.#store.decide(
@@ -248,29 +255,27 @@ export class Reception {
         config.timeouts,
       );
     } catch (error) {
-      const accept = config.onError === "accept";
-      const line = { ...who, ...trouble(error) };
-      this.#log.error(formatLine(accept ? "pass" : "defer", line));
-      if (accept) this.#pass(connection);
-      else this.#defer(connection, PROBLEM);
+      const action = decideOnError(config.onError, error, client, this.#log);
+      if (action === "pass") this.#pass(connection);
+      else this.#defer(connection, LOCAL_PROBLEM);
       return;
     }
     if (verdict.action === "pass") return this.#pass(connection, verdict);
     if (verdict.reason === "new") {
       warnOfOpenDirectory(config.baseDir, this.#log);
     }
-    const refusal = refusalOf(config, this.#log, who, verdict);
+    const refusal = refusalFor(verdict, config, client, this.#log);
     this.#defer(connection, refusal, verdict);
   }
 
   #exempt({ fd, peer, host, env }: Connection): Exempt | undefined {
     const { address } = peer;
-    const rule = findExemption(this.#setup.config.whitelist, {
+    const rule = findExemption(this.#options.config.whitelist, {
       address,
       host,
       localPort: () => localOf(fd)?.port,
       hasVariable: (name) =>
-        Object.hasOwn(env, name) || this.#inherited.has(name),
+        Object.hasOwn(env, name) || this.#ownVariables.has(name),
     }, {
       search: (path, client) => this.#whitelists.search(path, client),
       warn: () => {},
@@ -280,102 +285,94 @@ export class Reception {
       : { action: "pass", reason: "whitelisted", rule };
   }
 
-  #isFull({ net = "" }: Who): boolean {
-    const { limitPerNetwork } = this.#setup.serve;
-    const count = this.#networks.get(net) ?? 0;
-    return limitPerNetwork > 0 && count >= limitPerNetwork;
+  #isAtLimit({ net = "" }: ClientFields): boolean {
+    const { limitPerNetwork } = this.#options.serve;
+    return limitPerNetwork > 0 && this.#networks.of(net) >= limitPerNetwork;
   }
 
-  /** Counts a connection. @returns what ends that */
-  #count({ net = "" }: Who): () => void {
-    const networks = this.#networks;
-    networks.set(net, (networks.get(net) ?? 0) + 1);
-    return () => {
-      const left = (networks.get(net) ?? 0) - 1;
-      if (left > 0) networks.set(net, left);
-      else networks.delete(net);
-    };
-  }
-
-  /** @param verdict none where the check has failed */
+  /** @param verdict undefined if the check has failed */
   #pass(connection: Connection, verdict?: Pass | Exempt): void {
-    const { fd, who, env } = connection;
+    const { fd, client, env } = connection;
     const local = localOf(fd);
     if (local === undefined) return close(fd);
-    const ended = this.#count(who);
+    const ended = this.#networks.count(client.net ?? "");
     const name = variable("TCPLOCALHOST") ?? this.#hostname;
     const localHost = name || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
-    this.#programs.run({
+    this.#children.add({
       fd,
       variables: { ...variables, ...env },
-      starts: () => {
+      starting: () => {
         if (verdict === undefined) return;
-        this.#log.info(formatLine("pass", { ...who, ...fieldsOf(verdict) }));
+        this.#log.info(
+          formatLine("pass", { ...client, ...passFields(verdict) }),
+        );
       },
       failed: (error) => {
         ended();
-        const what = quote(`${this.#setup.program}: ${error.message}`);
-        // Its address is not in `ip`: the line of its verdict counts already.
-        const line = { reason: "error", client: who.ip, what };
+        const what = quote(`${this.#options.program}: ${error.message}`);
+        // Not `ip`: reports count the line of the verdict already.
+        const line = { reason: "error", client: client.ip, what };
         this.#log.error(formatLine("defer", line));
-        this.#announce(fd, PROBLEM);
+        this.#refuse(fd, LOCAL_PROBLEM);
       },
-      ended: (how: ExitStatus) => {
+      ended: ({ pid, code, signal }) => {
         ended();
-        const { pid, code, signal } = how;
-        this.#log.info(formatLine("end", { ...who, pid, code, signal }));
+        this.#log.info(formatLine("end", { ...client, pid, code, signal }));
       },
-      waited: () => {
+      timedOut: () => {
         ended();
-        this.#busy(fd, who, "limit");
+        this.#busy(fd, client, "limit");
       },
-      left: () => {
+      hungUp: () => {
         ended();
-        this.#log.info(formatLine("busy", { ...who, reason: "left" }));
+        this.#log.info(formatLine("busy", { ...client, reason: "left" }));
       },
     }, performance.now());
   }
 
-  #busy(fd: number, who: Who, reason: string): void {
+  #busy(fd: number, client: ClientFields, reason: string): void {
     if (!this.#stopping) {
-      this.#log.info(formatLine("busy", { ...who, reason }));
+      this.#log.info(formatLine("busy", { ...client, reason }));
     }
-    this.#announce(fd, this.#stopping ? STOPPING : BUSY);
+    this.#refuse(fd, this.#stopping ? STOPPING : BUSY);
   }
 
-  /** Says 421 and hangs up. */
-  #announce(fd: number, refusal: Refusal, closed = () => {}): void {
-    const speaker = new Announcement(bannerOf(refusal));
+  /** Answers 421 in place of a banner. */
+  #refuse(fd: number, refusal: Refusal, closed = () => {}): void {
+    const speaker = new SingleReply(bannerOf(refusal));
     try {
       const now = performance.now();
-      this.#deferrals.add(fd, speaker, now, { said: () => {}, closed });
+      this.#deferred.add(fd, speaker, now, { finished: () => {}, closed });
     } catch {
       close(fd);
       closed();
     }
   }
 
-  /** @param verdict none where the check has failed, which is logged already */
-  #defer({ fd, who }: Connection, refusal: Refusal, verdict?: Defer): void {
-    const { config, serve } = this.#setup;
-    const closed = this.#count(who);
-    const note = (told = {}) => {
+  /** @param verdict undefined if the check has failed, which is logged already */
+  #defer({ fd, client }: Connection, refusal: Refusal, verdict?: Defer): void {
+    const { config, serve } = this.#options;
+    const closed = this.#networks.count(client.net ?? "");
+    const logDeferral = (envelope = {}) => {
       if (verdict === undefined) return;
       const { reason, wait } = verdict;
-      this.#log.info(formatLine("defer", { ...who, reason, wait, ...told }));
+      const line = { ...client, reason, wait, ...envelope };
+      this.#log.info(formatLine("defer", line));
     };
-    const full = this.#deferrals.size >= serve.deferredLimit;
+    const full = this.#deferred.size >= serve.deferredLimit;
     if (full || config.deferral.at === "banner") {
-      note();
-      return this.#announce(fd, refusal, closed);
+      logDeferral();
+      return this.#refuse(fd, refusal, closed);
     }
     const dialogue = new Dialogue(dialogueOptions(refusal, this.#hostname));
-    const said = () => note(toldIn(dialogue));
+    const finished = () => logDeferral(envelopeFields(dialogue.envelope));
     try {
-      this.#deferrals.add(fd, dialogue, performance.now(), { said, closed });
+      this.#deferred.add(fd, dialogue, performance.now(), { finished, closed });
     } catch (error) {
-      this.#log.error(formatLine("defer", { ...who, ...trouble(error) }));
+      this.#log.error(
+        formatLine("defer", { ...client, ...errorFields(error) }),
+      );
       close(fd);
       closed();
     }

@@ -1,17 +1,17 @@
 /**
- * Who has to be done by when, where everybody gets the same time: the one who
- * began first is due first, so that a look at one entry is enough.
+ * Deadlines of clients that all get the same time: the client that began first is
+ * due first, so that a look at one entry is enough.
  *
  * @module
  */
 
-/** Deadlines of clients that are known by a number. Times are milliseconds. */
+/** Deadlines of clients, by descriptor. Times are milliseconds. */
 export class Deadlines {
   readonly #patience: number;
   /** In the order in which they are due. */
   readonly #due = new Map<number, number>();
 
-  /** @param patience how long everybody gets, in milliseconds */
+  /** @param patience how long each client gets, in milliseconds */
   constructor(patience: number) {
     this.#patience = patience;
   }
@@ -22,18 +22,18 @@ export class Deadlines {
     this.#due.set(client, now + this.#patience);
   }
 
-  /** Takes a client off. */
+  /** Removes a client. */
   stop(client: number): void {
     this.#due.delete(client);
   }
 
-  /** When the next one is due; Infinity where there is none. */
+  /** When the next client is due; Infinity if there is none. */
   next(): number {
     for (const time of this.#due.values()) return time;
     return Infinity;
   }
 
-  /** The clients whose time is over; each is taken off as it is given. */
+  /** The clients whose time is over; each is removed as it is given. */
   *expired(now: number): Generator<number> {
     for (const [client, time] of this.#due) {
       if (time > now) return;

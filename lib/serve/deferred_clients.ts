@@ -1,6 +1,6 @@
 /**
  * The clients that are being deferred, all in this process: a few kilobytes for
- * each, and nobody waits for anybody else.
+ * each, and none waits for another.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const FAREWELL = 2000;
 
 const NOTHING = new Uint8Array(0);
 
-/** What is said. */
+/** The server's side of a dialogue. */
 export type Speaker = Pick<
   Dialogue,
   "done" | "quit" | "greeting" | "receive" | "timeout" | "shutdown"
@@ -27,14 +27,14 @@ export type Speaker = Pick<
 interface Client {
   readonly fd: number;
   readonly speaker: Speaker;
-  /** What the connection did not take yet. */
+  /** Bytes that the connection has not taken yet. */
   unsent: Uint8Array;
-  /** What it is watched for. */
+  /** The events that it is watched for. */
   events: number;
-  /** The last reply is out: the client has only to hang up. */
+  /** The last reply is sent: the client has only to hang up. */
   leaving: boolean;
-  /** Called when there is nothing more to be said. */
-  said(): void;
+  /** Called when the dialogue is over. */
+  finished(): void;
   /** Called when the connection is closed. */
   closed(): void;
 }
@@ -46,46 +46,46 @@ export interface Patience {
 }
 
 /** All deferred clients, by their descriptor. Times are milliseconds. */
-export class Deferrals {
-  readonly #poll: Epoll;
+export class DeferredClients {
+  readonly #epoll: Epoll;
   readonly #clients = new Map<number, Client>();
   readonly #idle: Deadlines;
   readonly #session: Deadlines;
   readonly #farewell = new Deadlines(FAREWELL);
 
-  constructor(poll: Epoll, { idleTimeout, sessionTimeout }: Patience) {
-    this.#poll = poll;
+  constructor(epoll: Epoll, { idleTimeout, sessionTimeout }: Patience) {
+    this.#epoll = epoll;
     this.#idle = new Deadlines(idleTimeout * 1000);
     this.#session = new Deadlines(sessionTimeout * 1000);
   }
 
-  /** How many there are. */
+  /** The number of clients. */
   get size(): number {
     return this.#clients.size;
   }
 
-  /** Whether a descriptor is one of theirs. */
+  /** Whether a descriptor is that of a deferred client. */
   has(fd: number): boolean {
     return this.#clients.has(fd);
   }
 
   /**
-   * Begins to talk.
+   * Begins the dialogue with a client.
    *
    * @param now from `performance.now()`
-   * @param end `said` is called when there is nothing more to be said, `closed`
-   * when the connection is closed
-   * @throws {LibcError} where it cannot be watched; then it is not taken
+   * @param callbacks `finished` is called when the dialogue is over, `closed` when
+   * the connection is closed
+   * @throws {LibcError} if it cannot be watched; then it is not taken
    */
   add(
     fd: number,
     speaker: Speaker,
     now: number,
-    end: Pick<Client, "said" | "closed">,
+    callbacks: Pick<Client, "finished" | "closed">,
   ): void {
-    this.#poll.add(fd, C.EPOLLIN);
+    this.#epoll.add(fd, C.EPOLLIN);
     const client: Client = {
-      ...end,
+      ...callbacks,
       fd,
       speaker,
       unsent: NOTHING,
@@ -95,22 +95,22 @@ export class Deferrals {
     this.#clients.set(fd, client);
     this.#idle.start(fd, now);
     this.#session.start(fd, now);
-    this.#say(client, speaker.greeting(), now);
+    this.#send(client, speaker.greeting(), now);
   }
 
-  /** Goes on with a client that sent something, or takes more. */
+  /** Continues with a client that has sent something, or takes more. */
   ready(fd: number, now: number): void {
     const client = this.#clients.get(fd);
     if (client === undefined) return;
     if (client.unsent.length > 0) {
-      this.#say(client, NOTHING, now);
+      this.#send(client, NOTHING, now);
       return;
     }
     const bytes = receive(fd);
     if (bytes === "gone") this.#close(client);
     else if (bytes !== undefined && !client.leaving) {
       this.#idle.start(fd, now);
-      this.#say(client, client.speaker.receive(bytes), now);
+      this.#send(client, client.speaker.receive(bytes), now);
     }
   }
 
@@ -123,7 +123,7 @@ export class Deferrals {
     );
   }
 
-  /** Ends what has taken too long. */
+  /** Ends dialogues that have taken too long. */
   expire(now: number): void {
     for (const deadlines of [this.#idle, this.#session]) {
       for (const fd of deadlines.expired(now)) {
@@ -136,7 +136,7 @@ export class Deferrals {
     }
   }
 
-  /** Tells all that the program has to stop. */
+  /** Ends all dialogues because this program has to stop. */
   shutDown(now: number): void {
     for (const client of this.#clients.values()) {
       if (client.leaving) continue;
@@ -144,31 +144,31 @@ export class Deferrals {
     }
   }
 
-  /** Says a last thing to a client that may still have something unread. */
+  /** Sends a last reply to a client that may not have read the one before. */
   #end(client: Client, bytes: Uint8Array, now: number): void {
-    // One that does not read would only hold this up; a reply cut off by a
-    // second one would be none.
+    // A client that does not read gets no second reply: it would land in the
+    // middle of the first.
     if (client.unsent.length === 0) send(client.fd, bytes);
-    this.#leave(client, now);
+    this.#hangUp(client, now);
   }
 
-  #say(client: Client, bytes: Uint8Array, now: number): void {
+  #send(client: Client, bytes: Uint8Array, now: number): void {
     const all = client.unsent.length > 0 ? client.unsent : bytes;
     const sent = all.length > 0 ? send(client.fd, all) : 0;
     if (sent === "gone") return this.#close(client);
-    // A copy, for the rest may be a small part of much.
+    // A copy: the rest may be a small part of a large buffer.
     client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
     if (client.unsent.length > 0) this.#watch(client, C.EPOLLOUT);
     // Nothing more comes after QUIT, so closing resets nothing.
     else if (client.speaker.quit) this.#close(client);
-    else if (client.speaker.done) this.#leave(client, now);
+    else if (client.speaker.done) this.#hangUp(client, now);
     else this.#watch(client, C.EPOLLIN);
   }
 
   #watch(client: Client, events: number): void {
     if (client.events === events) return;
     client.events = events;
-    this.#poll.change(client.fd, events);
+    this.#epoll.change(client.fd, events);
   }
 
   /**
@@ -176,13 +176,13 @@ export class Deferrals {
    * that nobody read makes the kernel reset the connection, and the client may
    * lose the reply with it.
    */
-  #leave(client: Client, now: number): void {
+  #hangUp(client: Client, now: number): void {
     const { fd } = client;
     this.#idle.stop(fd);
     this.#session.stop(fd);
     client.leaving = true;
     client.unsent = NOTHING;
-    client.said();
+    client.finished();
     shutdownWriting(fd);
     this.#farewell.start(fd, now);
     this.#watch(client, C.EPOLLIN);
@@ -190,7 +190,7 @@ export class Deferrals {
 
   #close(client: Client): void {
     const { fd } = client;
-    if (!client.leaving) client.said();
+    if (!client.leaving) client.finished();
     this.#idle.stop(fd);
     this.#session.stop(fd);
     this.#farewell.stop(fd);
@@ -200,8 +200,8 @@ export class Deferrals {
   }
 }
 
-/** Says one thing, which is then all. */
-export class Announcement implements Speaker {
+/** A dialogue of one reply. */
+export class SingleReply implements Speaker {
   readonly #reply: string;
   readonly done = true;
   readonly quit = false;

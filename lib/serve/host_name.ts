@@ -1,40 +1,40 @@
 /**
- * The name of a client: what its address is called, if that name leads back to
- * the address, as with tcpserver's option -p. Anybody can claim any name for an
- * address of his own.
+ * The host name of a client: the PTR record of its address, if that name has the
+ * address in turn, as with tcpserver's option -p. Without that, anybody could
+ * claim any name for an address.
  *
  * @module
  */
 
 import { type Address, formatAddress, parseAddress } from "../address.ts";
 
-/** How long both questions may take together, in milliseconds. */
-const PATIENCE = 10_000;
+/** How long both queries may take together, in milliseconds. */
+const TIMEOUT = 10_000;
 
-/** How many of the names of one address are looked at. */
-const MOST = 5;
+/** How many names of one address are checked. */
+const MAX_NAMES = 5;
 
-/** Asks the DNS; an error is an answer that nothing was found. */
-export type Ask = (
+/** Queries the DNS; an error means that nothing was found. */
+export type Query = (
   name: string,
   type: "PTR" | "A" | "AAAA",
   signal: AbortSignal,
 ) => Promise<string[]>;
 
-function ask(name: string, type: "PTR" | "A" | "AAAA", signal: AbortSignal) {
+function query(name: string, type: "PTR" | "A" | "AAAA", signal: AbortSignal) {
   return Deno.resolveDns(name, type, { signal });
 }
 
 /**
- * Finds the name of an address, in lower case.
+ * Finds the host name of an address, in lower case.
  *
- * @returns undefined where there is none that leads back
+ * @returns undefined if no name has the address in turn
  */
-export async function hostOf(
+export async function lookUpHostName(
   address: Address,
-  resolve: Ask = ask,
+  resolve: Query = query,
 ): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(TIMEOUT);
   const find = async (name: string, type: "PTR" | "A" | "AAAA") => {
     try {
       return await resolve(name, type, signal);
@@ -45,26 +45,27 @@ export async function hostOf(
   const own = formatAddress(address);
   const type = address.family === 4 ? "A" : "AAAA";
   const names = await find(reverseName(address), "PTR");
-  for (const name of names.slice(0, MOST)) {
+  for (const name of names.slice(0, MAX_NAMES)) {
     const host = name.toLowerCase().replace(/\.$/, "");
     if (!isHostName(host)) continue;
-    // With the dot at the end, resolv.conf's domains are not tried behind it.
+    // With a dot at the end, resolv.conf's search domains are not tried.
     const addresses = await find(`${host}.`, type);
-    const leadsBack = addresses.some((text) => {
+    const matches = addresses.some((text) => {
       const back = parseAddress(text);
       return back !== undefined && formatAddress(back) === own;
     });
-    if (leadsBack) return host;
+    if (matches) return host;
   }
   return undefined;
 }
 
-/** Whatever the DNS may say, an environment variable and a log line get this. */
+/** Whether a name from the DNS is safe in an environment variable and a log. */
 function isHostName(text: string): boolean {
   return text.length <= 255 && /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(text);
 }
 
-/** `7.2.0.192.in-addr.arpa.` (RFC 1035, 3.5), or its ip6.arpa (RFC 3596). */
+/** The name of the PTR record: `7.2.0.192.in-addr.arpa.` (RFC 1035 section 3.5), or
+ * one below ip6.arpa (RFC 3596). */
 export function reverseName({ family, value }: Address): string {
   const [bits, count, radix, zone] = family === 4
     ? [8n, 4, 10, "in-addr"] as const

@@ -1,19 +1,20 @@
 /**
- * Where to listen, as it stands on the command line: `[HOST:]PORT`.
+ * The address and port to listen on, as the command line has them:
+ * `[HOST:]PORT`.
  *
  * @module
  */
 
 import { type Address, parseAddress } from "../address.ts";
 
-/** Where to listen. */
-export interface Place {
+/** An address and a port to listen on. */
+export interface ListenAddress {
   /** Undefined is every address of this machine. */
   readonly address: Address | undefined;
   readonly port: number;
 }
 
-/** Ports by name; services(5) has them. */
+/** Ports by name, as in services(5). */
 const SERVICES: Readonly<Record<string, number>> = {
   smtp: 25,
   submission: 587,
@@ -23,9 +24,9 @@ const SERVICES: Readonly<Record<string, number>> = {
  * Parses `PORT`, `192.0.2.1:PORT`, `[2001:db8::1]:PORT`, or `0:PORT` for every
  * IPv4 address as tcpserver(1) has it. PORT is a number, `smtp` or `submission`.
  *
- * @returns undefined where it is none of these
+ * @returns undefined if the text is none of these
  */
-export function parsePlace(text: string): Place | undefined {
+export function parseListenAddress(text: string): ListenAddress | undefined {
   const match = /^(?:(?:\[([^[\]]+)\]|([^:[\]]+)):)?([a-z0-9]+)$/.exec(text);
   if (match === null) return undefined;
   const [, six, four, name] = match;

@@ -1,156 +1,161 @@
 /**
- * Takes connections until it is told to stop: one process, and one wait for all
- * that can happen.
+ * The event loop of `serve`: one process, and one wait for all events.
  *
  * @module
  */
 
-import { isPruningDue } from "../store/bookmark.ts";
 import type { ResolvedConfig } from "../config.ts";
+import { errorFields, formatLine, quote } from "../log/line.ts";
+import { isPruningDue } from "../store/bookmark.ts";
+import { pruneSome } from "../store/prune.ts";
 import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
 import type { Epoll } from "../system/epoll.ts";
 import { accept } from "../system/listener.ts";
-import { formatLine, quote } from "../log/line.ts";
-import { trouble } from "../outcome.ts";
-import { pruneSome } from "../store/prune.ts";
-import type { Reception } from "./reception.ts";
+import type { Connections } from "./connections.ts";
 
-/** What a server works with. */
-export interface Setup {
+/** What {@linkcode Server} needs. */
+export interface ServerOptions {
   readonly config: ResolvedConfig;
-  readonly poll: Epoll;
-  readonly reception: Reception;
-  /** Descriptors of the sockets that listen. */
+  readonly epoll: Epoll;
+  readonly connections: Connections;
+  /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
-  /** How many descriptors connections may take up. */
-  readonly room: number;
+  /** How many descriptors connections may use. */
+  readonly maxDescriptors: number;
 }
 
 /**
- * How long the next event is waited for right here, in milliseconds, when the
- * last look found some: much cheaper than the wait in another thread.
+ * How long the next event is waited for in this thread, in milliseconds, if the
+ * last look found some: that is much cheaper than the wait in another thread.
  */
-const MOMENT = 1;
+const SHORT_WAIT = 1;
 
-/** How many connections are accepted before others are seen to. */
+/** How many connections are accepted before other events have their turn. */
 const BATCH = 64;
 
-/** How long nobody is accepted where descriptors ran out, in milliseconds. */
+/** How long no connection is accepted after descriptors ran out, in milliseconds. */
 const PAUSE = 200;
 
-/** How often it is said at most that they ran out, in milliseconds. */
-const REMINDER = 60_000;
+/** How often at most the log says that they ran out, in milliseconds. */
+const REPORT_INTERVAL = 60_000;
 
-/** How long signals and answers of the DNS may have to wait, in milliseconds. */
-const TURN = 10;
+/** How long signals and DNS answers may have to wait, in milliseconds. */
+const MAX_TURN = 10;
 
-/** How long one piece of pruning may take, and how long until the next. */
+/**
+ * How long one piece of pruning may take, how long until the next piece, and how
+ * often to look whether it is time to prune; all in milliseconds.
+ */
 const PRUNE = { piece: 20, pause: 200, look: 60_000 };
 
-/** Serves until it is told to stop. */
+/** Accepts connections and handles events until it is told to stop. */
 export class Server {
-  readonly #setup: Setup;
+  readonly #options: ServerOptions;
   #stopping = false;
   /** When connections are accepted again; undefined while they are. */
   #resume: number | undefined;
-  #reminded = -Infinity;
+  #reported = -Infinity;
   #pruneNext = 0;
 
-  constructor(setup: Setup) {
-    this.#setup = setup;
-    const { poll, listeners } = setup;
-    for (const listener of listeners) poll.add(listener, C.EPOLLIN);
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    const { epoll, listeners } = options;
+    for (const listener of listeners) epoll.add(listener, C.EPOLLIN);
   }
 
-  /** Accepts nobody any more, and ends when the last client has been told. */
+  /** Accepts no more connections; {@linkcode run} ends with the last dialogue. */
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    const { listeners, poll, reception } = this.#setup;
+    const { listeners, epoll, connections } = this.#options;
     for (const listener of listeners) close(listener);
-    reception.stop();
-    poll.wake();
+    connections.stop();
+    epoll.wake();
   }
 
   /** Runs until {@linkcode stop}. */
   async run(): Promise<void> {
-    const { poll, reception } = this.#setup;
+    const { epoll, connections } = this.#options;
     let turn = performance.now();
     let count = 0;
-    while (!this.#stopping || reception.isBusy) {
-      count = poll.look(count > 0 ? MOMENT : 0);
+    while (!this.#stopping || connections.isBusy) {
+      count = epoll.look(count > 0 ? SHORT_WAIT : 0);
       const now = performance.now();
-      if (count === 0 || now - turn > TURN) {
+      if (count === 0 || now - turn > MAX_TURN) {
         const next = this.#expire(now);
-        // The last client may just have been given up: nothing would wake this.
-        if (this.#stopping && !reception.isBusy) return;
-        count = await poll.wait(count > 0 ? 0 : Math.max(0, next - now));
+        // The last client may just have been given up: no event would follow.
+        if (this.#stopping && !connections.isBusy) return;
+        count = await epoll.wait(count > 0 ? 0 : Math.max(0, next - now));
         turn = performance.now();
       }
-      this.#see(count);
-      reception.settle();
+      this.#handle(count);
+      connections.settle();
     }
   }
 
   /** @returns when there is something to do again, in milliseconds */
   #expire(now: number): number {
-    const { reception } = this.#setup;
-    reception.expire(now);
+    const { connections } = this.#options;
+    connections.expire(now);
     this.#pruneWhenDue(now);
     if (this.#resume !== undefined && now >= this.#resume) {
       this.#resume = undefined;
       this.#listen(C.EPOLLIN);
     }
     const resume = this.#resume ?? Infinity;
-    return Math.min(reception.next(), this.#pruneNext, resume);
+    return Math.min(connections.next(), this.#pruneNext, resume);
   }
 
-  #see(count: number): void {
-    const { poll, listeners, reception } = this.#setup;
+  #handle(count: number): void {
+    const { epoll, listeners, connections } = this.#options;
     const now = performance.now();
-    const calling: number[] = [];
+    const waiting: number[] = [];
     for (let i = 0; i < count; i++) {
-      const event = poll.event(i);
+      const event = epoll.event(i);
       if (event === undefined) continue;
-      if (listeners.includes(event.fd)) calling.push(event.fd);
-      else reception.ready(event.fd, now);
+      if (listeners.includes(event.fd)) waiting.push(event.fd);
+      else connections.ready(event.fd, now);
     }
-    // Last, for a new connection may get a descriptor that an event was about.
-    for (const listener of calling) this.#acceptFrom(listener, now);
+    // Last: a new connection may get a descriptor that an event was about.
+    for (const listener of waiting) this.#acceptFrom(listener, now);
   }
 
   #acceptFrom(listener: number, now: number): void {
-    const { reception, room } = this.#setup;
+    const { connections, maxDescriptors } = this.#options;
     for (let i = 0; i < BATCH && !this.#stopping; i++) {
-      const accepted = reception.open < room ? accept(listener) : "exhausted";
+      const accepted = connections.descriptors < maxDescriptors
+        ? accept(listener)
+        : "exhausted";
       if (accepted === "none") return;
       if (accepted === "exhausted") return this.#pause(now);
-      if (accepted !== "gone") reception.welcome(accepted);
+      if (accepted !== "gone") connections.add(accepted);
     }
   }
 
-  /** Who comes now waits in the kernel. */
+  /** Leaves new connections to the backlog for a while. */
   #pause(now: number): void {
     this.#resume = now + PAUSE;
     this.#listen(0);
-    if (now - this.#reminded < REMINDER) return;
-    this.#reminded = now;
+    if (now - this.#reported < REPORT_INTERVAL) return;
+    this.#reported = now;
     const what = "no descriptors left: new connections wait: expected a " +
       "higher limit (LimitNOFILE=, softlimit -o)";
-    this.#setup.reception.log.error(formatLine("serve", { what: quote(what) }));
+    this.#options.connections.log.error(
+      formatLine("serve", { what: quote(what) }),
+    );
   }
 
   #listen(events: number): void {
     if (this.#stopping) return;
-    const { poll, listeners } = this.#setup;
-    for (const listener of listeners) poll.change(listener, events);
+    const { epoll, listeners } = this.#options;
+    for (const listener of listeners) epoll.change(listener, events);
   }
 
-  /** Never throws, and never takes long: clients are waiting. */
+  /** Never throws, and never takes long: clients wait meanwhile. */
   #pruneWhenDue(now: number): void {
     if (now < this.#pruneNext) return;
-    const { config } = this.#setup;
+    const { config } = this.#options;
     const { every } = config.prune;
     if (every === 0) {
       this.#pruneNext = Infinity;
@@ -163,7 +168,9 @@ export class Server {
       pruneSome(config, PRUNE.piece);
     } catch (error) {
       this.#pruneNext = now + every * 1000;
-      this.#setup.reception.log.warn(formatLine("prune", trouble(error)));
+      this.#options.connections.log.warn(
+        formatLine("prune", errorFields(error)),
+      );
     }
   }
 }

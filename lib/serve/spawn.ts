@@ -1,39 +1,46 @@
 /**
- * Programs find the limit of descriptors that `serve` itself has found, though
- * `serve` may have raised it.
+ * How `serve` starts child processes. They find the limit of descriptors that
+ * `serve` itself has found, though `serve` may have raised it.
  *
  * @module
  */
 
 import type { LibcError } from "../system/libc.ts";
 import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
-import type { Starter } from "./programs.ts";
-import type { Spawner } from "../system/spawn.ts";
+import type { ChildProgram, Done, Variables } from "../system/spawn.ts";
+
+/** Starts child processes. */
+export interface Spawn {
+  /** Starts a child on a connection; `done` is called now, or later. */
+  start(fd: number, variables: Variables, done: Done): void;
+  /** Calls `done` for starts that other threads have finished. */
+  settle(): void;
+}
 
 /**
- * What starts programs: in other threads. But where the limit had to be raised
- * it is lowered for each start, and everything else has to wait for that, since
- * the limit is that of all threads.
+ * Chooses how children are started: in other threads. But if the limit had to be
+ * raised, it is lowered for each start, and everything else has to wait for that,
+ * since the limit is that of all threads.
  *
  * @param before the limit that was found
  * @param now the limit as it is
  */
-export function starterOf(
-  spawner: Spawner,
+export function spawnOf(
+  program: ChildProgram,
   before: Limit,
   now: Limit,
-): Starter {
+): Spawn {
   if (before.soft === now.soft) {
     return {
-      start: (fd, variables, done) => spawner.spawnBeside(fd, variables, done),
-      settle: () => spawner.settle(),
+      start: (fd, variables, done) => program.spawnBeside(fd, variables, done),
+      settle: () => program.settle(),
     };
   }
   return {
     start(fd, variables, done) {
       let result: number | LibcError;
       try {
-        result = spawner.spawn(fd, variables, (start) => {
+        result = program.spawn(fd, variables, (start) => {
           // No longer than for the start itself: the C library refuses to hand
           // on a descriptor beyond the limit.
           setDescriptorLimit(before);

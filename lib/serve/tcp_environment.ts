@@ -1,31 +1,26 @@
 /**
- * What tcp-environ(5) says that a program finds in its environment, and for a
- * client over IPv6 what tcpserver's IPv6 build adds to that.
+ * The environment of a child process as tcp-environ(5) has it, and for a client
+ * over IPv6 the variables that tcpserver's IPv6 build adds.
  *
  * @module
  */
 
-import { type Address, formatAddress } from "../address.ts";
-
-/** One end of a connection. */
-export interface End {
-  readonly address: Address;
-  readonly port: number;
-}
+import { formatAddress } from "../address.ts";
+import type { SocketName } from "../system/socket.ts";
 
 /** What is known about a connection. */
-export interface Ends {
-  readonly peer: End;
-  readonly local: End;
-  /** The client's name, where one was found that maps back to its address. */
+export interface ConnectionEnds {
+  readonly peer: SocketName;
+  readonly local: SocketName;
+  /** The client's host name, if it was looked up and has the client's address. */
   readonly host?: string;
-  /** What this machine calls itself. */
+  /** This machine's name. */
   readonly localHost?: string;
 }
 
-/** The variables; undefined is one that must not be there. */
+/** The variables; undefined is one that must not be set. */
 export function tcpEnvironment(
-  { peer, local, host, localHost }: Ends,
+  { peer, local, host, localHost }: ConnectionEnds,
 ): Record<string, string | undefined> {
   const remoteIp = formatAddress(peer.address);
   const remotePort = String(peer.port);
@@ -37,7 +32,7 @@ export function tcpEnvironment(
     TCPREMOTEIP: remoteIp,
     TCPREMOTEPORT: remotePort,
     TCPREMOTEHOST: host,
-    // Nobody is asked who the client's user is (RFC 1413).
+    // The client's user is not asked for (RFC 1413).
     TCPREMOTEINFO: undefined,
     TCPLOCALIP: localIp,
     TCPLOCALPORT: localPort,

@@ -1,63 +1,73 @@
 /**
- * Turns a client away, as the configuration says: after RCPT, or in the banner.
+ * The words in which a client is refused. Pure.
  *
  * @module
  */
 
-import type { ResolvedConfig } from "../config.ts";
-import { converse, sayOnce } from "./conversation.ts";
-import { Dialogue, type DialogueOptions } from "./dialogue.ts";
+import type { DialogueOptions } from "./dialogue.ts";
 import { cutText } from "./reply_text.ts";
-import { escapeValue } from "../log/line.ts";
-import type { Environment } from "../peer.ts";
-import { readRegularFile } from "../system/file.ts";
 
-/** What a client is told; the code is 451 where it may speak first, else 421. */
+/** What a client is told; the code is 451 if it may speak first, else 421. */
 export interface Refusal {
   /**
-   * The enhanced status code (RFC 3463): 4.7.1 for policy, 4.3.0 for trouble,
-   * 4.3.2 for the wrong moment.
+   * The enhanced status code (RFC 3463): 4.7.1 for policy, 4.3.0 for a local
+   * problem, 4.3.2 for a server that accepts nothing now.
    */
   readonly status: "4.7.1" | "4.3.0" | "4.3.2";
   /** Any text; it is cut to one printable line. */
   readonly text: string;
 }
 
-/** What the client said in the meantime, safe for a log line. */
-export interface Told {
-  readonly helo?: string;
-  readonly from?: string;
-  readonly to?: string;
+/** What a client is told if the check itself failed. */
+export const LOCAL_PROBLEM: Refusal = {
+  status: "4.3.0",
+  text: "Temporary local problem, please try again later",
+};
+
+/** What the message function of the configuration is given. */
+export interface Deferral {
+  /** How many seconds from now a retry is let in. */
+  readonly seconds: number;
+  /** The row of the verdict table. */
+  readonly reason: "new" | "early" | "stale" | "expired";
+  /** The client's address. */
+  readonly ip: string;
 }
 
-/** Answers 421 in place of a banner and hangs up. */
-export function refuseInBanner(refusal: Refusal, timeout: number): void {
-  sayOnce(bannerOf(refusal), timeout);
+/** The text of a deferral if the configuration gives none. */
+export function defaultMessage({ seconds }: Deferral): string {
+  return `Greylisted, please try again in ${seconds} seconds`;
 }
 
-/** What stands in place of a banner, with its line end. */
+/**
+ * What a deferred client is told, in the words of the configuration.
+ *
+ * @param message the function of the configuration
+ * @param failed called with the error if that function fails; then the text is
+ * that of {@linkcode defaultMessage}
+ */
+export function deferralRefusal(
+  message: (deferral: Deferral) => string,
+  deferral: Deferral,
+  failed: (error: unknown) => void,
+): Refusal {
+  try {
+    const text = message(deferral);
+    if (typeof text !== "string") throw new Error("expected a text");
+    return { status: "4.7.1", text };
+  } catch (error) {
+    failed(error);
+    return { status: "4.7.1", text: defaultMessage(deferral) };
+  }
+}
+
+/** The line that stands in place of a banner: 421, after which this side closes. */
 export function bannerOf(refusal: Refusal): string {
   return `421 ${refusal.status} ${cutText(refusal.text)}\r\n`;
 }
 
 /**
- * Holds the whole dialogue, in which RCPT and DATA are answered 451.
- *
- * @returns the first envelope that was offered
- */
-export function refuseRecipients(
-  refusal: Refusal,
-  config: ResolvedConfig,
-  env: Environment,
-): Told {
-  const hostname = greetingName(config.controlDir, env);
-  const dialogue = new Dialogue(dialogueOptions(refusal, hostname));
-  converse(dialogue, config.deferral);
-  return toldIn(dialogue);
-}
-
-/**
- * The dialogue in which RCPT and DATA are answered 451.
+ * The options of the dialogue in which RCPT and DATA are answered 451.
  *
  * @param hostname the name in the banner
  */
@@ -66,32 +76,4 @@ export function dialogueOptions(
   hostname: string,
 ): DialogueOptions {
   return { hostname, deferral: `451 ${status} ${cutText(text)}` };
-}
-
-/** The first envelope that the client offered. */
-export function toldIn({ envelope: { helo, from, to } }: Dialogue): Told {
-  return {
-    helo: helo && escapeValue(helo),
-    from: from && `<${escapeValue(from)}>`,
-    to: to && `<${escapeValue(to)}>`,
-  };
-}
-
-/**
- * The name in the banner, from where qmail-smtpd has it (qmail-smtpd(8)): the
- * control file `smtpgreeting`, else `me`; else what tcpserver calls this host.
- */
-export function greetingName(controlDir: string, env: Environment): string {
-  for (const file of ["smtpgreeting", "me"]) {
-    try {
-      // smtpgreeting may go on with words behind the name.
-      const text = readRegularFile(`${controlDir}/${file}`);
-      // After a power failure there may be zero bytes, which end a variable.
-      const [name] = text.trimStart().split(/[\s\0]/, 1);
-      if (name !== "") return name;
-    } catch {
-      // The next one, then.
-    }
-  }
-  return env("TCPLOCALHOST") || "localhost";
 }

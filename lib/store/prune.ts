@@ -5,13 +5,18 @@
  * @module
  */
 
-import type { ResolvedConfig } from "../config.ts";
 import { Bookmark } from "./bookmark.ts";
 import { Listing, statesAt } from "./listing.ts";
 import type { Timeouts } from "./policy.ts";
 
 /** How long one run after a connection may take, in milliseconds. */
 const RUN = 1000;
+
+/** What is pruned, and by which time limits. */
+export interface Database {
+  readonly baseDir: string;
+  readonly timeouts: Timeouts;
+}
 
 /** What was done. */
 export interface Pruned {
@@ -28,7 +33,7 @@ export interface Pruned {
  * @throws {StoreError}
  */
 export function prune(
-  { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,
+  { baseDir, timeouts }: Database,
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
@@ -67,7 +72,7 @@ export function prune(
  * @throws {StoreError}
  */
 export function pruneSome(
-  { baseDir, timeouts }: Pick<ResolvedConfig, "baseDir" | "timeouts">,
+  { baseDir, timeouts }: Database,
   most: number = RUN,
 ): void {
   const bookmark = Bookmark.take(baseDir);

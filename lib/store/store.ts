@@ -162,6 +162,17 @@ function grow(fd: number, accepted: number, entry: Entry | undefined): void {
   }
 }
 
+/** Whether every user of this machine can write to the base directory. */
+export function isWritableByAll(dir: string): boolean {
+  try {
+    const state = stateOf(dir, "follow");
+    return state !== undefined && (state.mode & 0o002) !== 0;
+  } catch {
+    // An entry could be made there, which counts: the client is to be answered.
+    return false;
+  }
+}
+
 function wrap(path: string, error: unknown): StoreError {
   const { message } = error as Error;
   // Deno's own messages end in ": remove '/the/path'", which is said already.

@@ -22,35 +22,35 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** A program that is being started in another thread. */
 interface Starting {
-  /** Where the C library puts the process id when it is done. */
+  /** Where the C library writes the process id. */
   readonly pid: DataView;
   readonly done: Done;
-  /** What the other thread reads. */
+  /** Referred to as long as the other thread reads it. */
   readonly kept: unknown;
 }
 
-/** Is told a process id, or why there is none. */
+/** Called with the process id of a child, or with why there is none. */
 export type Done = (result: number | LibcError) => void;
 
-/** Starts one program again and again. */
-export class Spawner {
+/** A program that is started again and again as a child process. */
+export class ChildProgram {
   readonly #abi: Abi;
   readonly #file: Uint8Array<ArrayBuffer>;
-  /** Where it is; undefined is to be looked for. */
+  /** The path of the program; undefined if it is to be looked for. */
   #found: Uint8Array<ArrayBuffer> | undefined;
-  /** Kept, since `#argv` points into it. */
+  /** Referred to since `#argv` points into it. */
   readonly #arguments: Uint8Array;
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly EnvironmentString[];
-  /** The pointers to what is inherited, by the names that are given anew. */
+  /** Pointers to the strings that stay, by the names that are replaced. */
   readonly #others = new Map<string, BigUint64Array>();
-  /** What makes a descriptor standard input and output; each comes again. */
+  /** The file actions for each descriptor, which come again and again. */
   readonly #actions = new Map<number, Uint8Array<ArrayBuffer>>();
   readonly #starting = new Set<Starting>();
 
   /**
-   * The program will find signals as they are now.
+   * The program finds signals as they are now.
    *
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments
@@ -67,21 +67,21 @@ export class Spawner {
     keepExitStatuses();
   }
 
-  /** Where the program is: PATH is not looked through at each start then. */
+  /** The path of the program, so that no start has to search PATH. */
   set found(path: string | undefined) {
     this.#found = path === undefined ? undefined : cString(path);
   }
 
   /**
-   * Starts the program. Until it is there everything stands still.
+   * Starts the program. This process stands still until the program runs.
    *
    * @param socket its standard input and output
    * @param variables its environment besides what this process has; undefined
    * takes one away
-   * @param around calls `start`, which is the start alone, with this process as
-   * the program is to find it
+   * @param around calls `start`, which is the start alone, after it has made
+   * this process what the program is to find
    * @returns its process id
-   * @throws {LibcError} where it cannot be started
+   * @throws {LibcError} if it cannot be started
    */
   spawn(
     socket: number,
@@ -102,17 +102,17 @@ export class Spawner {
     around(() => {
       // Gives an errno, not -1.
       let code = start(this.#found ?? this.#file);
-      if (this.#isElsewhere(code)) code = start(this.#file);
+      if (this.#hasMoved(code)) code = start(this.#file);
       must(code);
     });
     return new DataView(memory.buffer).getInt32(0, true);
   }
 
   /**
-   * Starts the program in another thread, and goes on meanwhile: vfork(2) waits
-   * for a processor, and for the disk that the program is on.
+   * Starts the program in another thread, since vfork(2) waits for a processor and
+   * for the disk that the program is on.
    *
-   * @param socket as in {@linkcode spawn}; it must stay open until it is done
+   * @param socket as in {@linkcode spawn}; it must stay open until `done` is called
    * @param done is called later
    */
   spawnBeside(socket: number, variables: Variables, done: Done): void {
@@ -130,22 +130,22 @@ export class Spawner {
       this.#argv,
       environment,
     ).then((code) => {
-      // As a rule `settle` has seen it already.
+      // As a rule `settle` has finished it already.
       if (!this.#starting.delete(starting)) return;
       if (code === 0) return done(pid.getInt32(0, true));
-      if (!this.#isElsewhere(code)) return done(new LibcError("start", code));
+      if (!this.#hasMoved(code)) return done(new LibcError("start", code));
       this.spawnBeside(socket, variables, done);
     });
   }
 
-  /** How many programs are being started in other threads. */
+  /** The number of starts that are under way in other threads. */
   get starting(): number {
     return this.#starting.size;
   }
 
   /**
-   * Finishes what other threads have done. Their promises say the same, but only
-   * when there is nothing else to do.
+   * Finishes starts that other threads have done. Their promises resolve too, but
+   * only when the event loop has nothing else to do.
    */
   settle(): void {
     for (const starting of this.#starting) {
@@ -156,17 +156,17 @@ export class Spawner {
     }
   }
 
-  /** Whether the program is not where it was; then it is looked for. */
-  #isElsewhere(code: number): boolean {
+  /** Whether the program has moved; then the next start looks for it. */
+  #hasMoved(code: number): boolean {
     if (code !== E.ENOENT || this.#found === undefined) return false;
     this.#found = undefined;
     return true;
   }
 
   /**
-   * Writes down the environment: room for the process id, then the pointers, then
-   * the strings of the variables that are given. It is one piece of memory, since
-   * cStrings and a table take some 10 us more for each start.
+   * Makes the environment in one block of memory: room for the process id, then
+   * the pointers, then the strings of the given variables. Two blocks would take
+   * 10 us more for each start.
    */
   #environment(variables: Variables) {
     const names = Object.keys(variables);
@@ -194,7 +194,7 @@ export class Spawner {
     return { memory, environment: start + 8n };
   }
 
-  /** Pointers to all that is inherited but these. */
+  /** Pointers to all strings of the environment but those of these names. */
   #without(names: readonly string[]): BigUint64Array {
     const key = names.join("=");
     let others = this.#others.get(key);

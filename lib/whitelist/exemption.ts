@@ -4,10 +4,25 @@
  * @module
  */
 
-import { contains } from "../address.ts";
-import type { ResolvedConfig } from "../config.ts";
+import { contains, type Network } from "../address.ts";
 import { reasonOf } from "../reason.ts";
 import { type Client, type Found, matchesName } from "./file.ts";
+
+/** The rules that exempt a client, as the configuration has them. */
+export interface Whitelist {
+  /** Each with the text that it was configured as. */
+  readonly networks: readonly {
+    readonly text: string;
+    readonly network: Network;
+  }[];
+  /** In lower case. */
+  readonly hosts: readonly string[];
+  /** Paths of whitelist files. */
+  readonly files: readonly string[];
+  /** Names of environment variables. */
+  readonly env: readonly string[];
+  readonly localPorts: readonly number[];
+}
 
 /** What rules are matched against. A part is looked up when a rule needs it. */
 export interface Caller extends Client {
@@ -33,7 +48,7 @@ export interface Files {
  * `networks:192.0.2.0/24` or `/etc/whitelist:12`, or undefined
  */
 export function findExemption(
-  whitelist: ResolvedConfig["whitelist"],
+  whitelist: Whitelist,
   caller: Caller,
   files: Files,
 ): string | undefined {

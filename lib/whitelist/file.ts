@@ -11,7 +11,7 @@ import {
   type Network,
   parseNetworkRule,
 } from "../address.ts";
-import { isHostPattern } from "../config.ts";
+import { isHostPattern } from "./host_pattern.ts";
 
 /** What one line exempts. */
 export type Rule =

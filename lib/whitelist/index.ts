@@ -7,7 +7,7 @@
  */
 
 import { formatNetwork, networkOf } from "../address.ts";
-import { isHostPattern } from "../config.ts";
+import { isHostPattern } from "./host_pattern.ts";
 import {
   type BadLine,
   type Client,

@@ -14,7 +14,7 @@ import {
 } from "../../lib/build/bytecode.ts";
 import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
 import { TemporaryError } from "../../lib/commands/command.ts";
-import { resolveConfig } from "../../lib/config.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
 import { configModule } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";

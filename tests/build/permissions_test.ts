@@ -4,7 +4,8 @@ import {
   permissionFlags,
   permissionsOf,
 } from "../../lib/build/permissions.ts";
-import { type Config, resolveConfig } from "../../lib/config.ts";
+import type { Config } from "../../lib/config.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
 import { ConfigError } from "../../lib/config/fields.ts";
 import { PEER_VARIABLES } from "../../lib/peer.ts";
 import { resolveServe } from "../../lib/serve/config.ts";

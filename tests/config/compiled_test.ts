@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { bakedModule } from "../lib/build/baked.ts";
-import { type Compiled, resolve } from "../lib/compiled.ts";
-import { type Config, resolveConfig } from "../lib/config.ts";
-import { ConfigError } from "../lib/config/fields.ts";
+import { bakedModule } from "../../lib/build/baked.ts";
+import { type Compiled, resolve } from "../../lib/config/compiled.ts";
+import type { Config } from "../../lib/config.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
+import { ConfigError } from "../../lib/config/fields.ts";
 
 /** What the baked module of a configuration says of it. */
 async function bake(raw: unknown): Promise<Compiled> {

@@ -15,7 +15,7 @@ import { touch } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
-import { Spawner } from "../../lib/system/spawn.ts";
+import { ChildProgram } from "../../lib/system/spawn.ts";
 import { receive } from "../../lib/system/transfer.ts";
 import { userId } from "../../lib/system/user.ts";
 
@@ -33,5 +33,5 @@ receive(-1);
 mayAccess("/", "exist");
 descriptorLimit();
 canWatchChildren();
-new Spawner(abiOf(Deno.build)!, ["true"]);
+new ChildProgram(abiOf(Deno.build)!, ["true"]);
 userId();

@@ -3,10 +3,10 @@ import { close } from "../../lib/system/descriptor.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import {
-  Announcement,
-  Deferrals,
+  DeferredClients,
+  SingleReply,
   type Speaker,
-} from "../../lib/serve/deferrals.ts";
+} from "../../lib/serve/deferred_clients.ts";
 import { DEADLINE } from "../harness/process.ts";
 import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
 
@@ -44,21 +44,24 @@ class Parrot implements Speaker {
   }
 }
 
-/** Deferrals, whose time is what a test says it is. */
+/** DeferredClients, whose time is what a test says it is. */
 class Desk {
   readonly poll = new Epoll(ABI);
-  readonly deferrals: Deferrals;
+  readonly deferrals: DeferredClients;
   now = 1000;
   /** What was called, by whom. */
   readonly events: string[] = [];
 
   constructor({ idleTimeout = 60, sessionTimeout = 300 } = {}) {
-    this.deferrals = new Deferrals(this.poll, { idleTimeout, sessionTimeout });
+    this.deferrals = new DeferredClients(this.poll, {
+      idleTimeout,
+      sessionTimeout,
+    });
   }
 
   add({ fd }: { fd: number }, speaker: Speaker, name = ""): void {
     this.deferrals.add(fd, speaker, this.now, {
-      said: () => this.events.push(`${name}said`),
+      finished: () => this.events.push(`${name}finished`),
       closed: () => this.events.push(`${name}closed`),
     });
   }
@@ -90,7 +93,7 @@ class Desk {
   }
 }
 
-Deno.test("serve deferrals: a conversation to its end", async () => {
+Deno.test("deferred clients: a conversation to its end", async () => {
   const desk = new Desk();
   using client = await pair();
   const speaker = new Parrot();
@@ -104,17 +107,17 @@ Deno.test("serve deferrals: a conversation to its end", async () => {
   assertEquals(desk.events, []);
   await client.client.write(encoder.encode("QUIT"));
   assertEquals(await desk.read(client, Infinity), "<QUIT>");
-  // Nothing more will be said, but the client has not hung up yet.
-  assertEquals(desk.events, ["said"]);
+  // Nothing more will be finished, but the client has not hung up yet.
+  assertEquals(desk.events, ["finished"]);
   assertEquals(desk.deferrals.size, 1);
   client.client.close();
   await desk.until("the end", () => desk.deferrals.size === 0);
-  assertEquals(desk.events, ["said", "closed"]);
+  assertEquals(desk.events, ["finished", "closed"]);
   assert(!isOpen(client.fd));
   assertEquals(desk.deferrals.next(), Infinity);
 });
 
-Deno.test("serve deferrals: a client that hangs up", async () => {
+Deno.test("deferred clients: a client that hangs up", async () => {
   const desk = new Desk();
   for (const how of ["whole", "half", "reset"]) {
     using client = await pair();
@@ -124,13 +127,13 @@ Deno.test("serve deferrals: a client that hangs up", async () => {
     else if (how === "half") await client.client.closeWrite();
     else await reset(client);
     await desk.until(how, () => desk.deferrals.size === 0);
-    assertEquals(desk.events, ["said", "closed"], how);
+    assertEquals(desk.events, ["finished", "closed"], how);
     assert(!isOpen(client.fd), how);
     assertEquals(desk.deferrals.next(), Infinity, how);
   }
 });
 
-Deno.test("serve deferrals: silence ends it, and each word puts that off", async () => {
+Deno.test("deferred clients: silence ends it, and each word puts that off", async () => {
   const desk = new Desk({ idleTimeout: 10, sessionTimeout: 100 });
   using client = await pair();
   const speaker = new Parrot("");
@@ -143,11 +146,11 @@ Deno.test("serve deferrals: silence ends it, and each word puts that off", async
   desk.deferrals.expire(18_999);
   assertEquals(desk.events, []);
   desk.deferrals.expire(19_000);
-  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.events, ["finished"]);
   assertEquals(await client.rest(), "too late\n");
 });
 
-Deno.test("serve deferrals: no number of words puts off the end of the session", async () => {
+Deno.test("deferred clients: no number of words puts off the end of the session", async () => {
   const desk = new Desk({ idleTimeout: 10, sessionTimeout: 25 });
   using client = await pair();
   desk.add(client, new Parrot(""));
@@ -158,10 +161,10 @@ Deno.test("serve deferrals: no number of words puts off the end of the session",
   assertEquals(desk.deferrals.next(), 26_000);
   desk.deferrals.expire(26_000);
   assertEquals(await client.rest(), "too late\n");
-  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.events, ["finished"]);
 });
 
-Deno.test("serve deferrals: who does not hang up is hung up on", async () => {
+Deno.test("deferred clients: who does not hang up is hung up on", async () => {
   const desk = new Desk();
   using client = await pair();
   desk.add(client, new Parrot(""));
@@ -173,11 +176,11 @@ Deno.test("serve deferrals: who does not hang up is hung up on", async () => {
   assertEquals(desk.deferrals.size, 1);
   desk.deferrals.expire(due);
   assertEquals(desk.deferrals.size, 0);
-  assertEquals(desk.events, ["said", "closed"]);
+  assertEquals(desk.events, ["finished", "closed"]);
   assert(!isOpen(client.fd));
 });
 
-Deno.test("serve deferrals: after the last reply nothing is listened to, and it still arrives", async () => {
+Deno.test("deferred clients: after the last reply nothing is listened to, and it still arrives", async () => {
   const desk = new Desk();
   using client = await pair();
   const speaker = new Parrot("");
@@ -191,10 +194,10 @@ Deno.test("serve deferrals: after the last reply nothing is listened to, and it 
   // A connection that was reset would be an error here.
   assertEquals(await desk.read(client, Infinity), "<QUIT>");
   assertEquals(speaker.heard, ["QUIT"]);
-  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.events, ["finished"]);
 });
 
-Deno.test("serve deferrals: a client that does not read is not listened to", async () => {
+Deno.test("deferred clients: a client that does not read is not listened to", async () => {
   const desk = new Desk();
   using client = await pair();
   // More than the connection holds.
@@ -208,39 +211,39 @@ Deno.test("serve deferrals: a client that does not read is not listened to", asy
   assertEquals(desk.events, []);
   assertEquals(await desk.read(client, much.length), much);
   assertEquals(await desk.read(client, Infinity), "<QUIT>");
-  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.events, ["finished"]);
 });
 
-Deno.test("serve deferrals: a reply that was cut off is not followed by another", async () => {
+Deno.test("deferred clients: a reply that was cut off is not followed by another", async () => {
   const desk = new Desk({ idleTimeout: 10 });
   using client = await pair();
   desk.add(client, new Parrot("0123456789abcdef".repeat(1 << 20)));
   await desk.until("a full connection", () => desk.turn() === 0);
   desk.deferrals.expire(desk.deferrals.next());
-  assertEquals(desk.events, ["said"]);
+  assertEquals(desk.events, ["finished"]);
   const got = await desk.read(client, Infinity);
   assertEquals(got.includes("too late"), false);
   assert(got.length > 0 && got.length < 16 << 20);
 });
 
-Deno.test("serve deferrals: a client that leaves in the middle of a reply", async () => {
+Deno.test("deferred clients: a client that leaves in the middle of a reply", async () => {
   const desk = new Desk();
   using client = await pair();
   desk.add(client, new Parrot("0123456789abcdef".repeat(1 << 20)));
   await desk.until("a full connection", () => desk.turn() === 0);
   client.client.close();
   await desk.until("the end", () => desk.deferrals.size === 0);
-  assertEquals(desk.events, ["said", "closed"]);
+  assertEquals(desk.events, ["finished", "closed"]);
 });
 
-Deno.test("serve deferrals: stopping tells everybody once", async () => {
+Deno.test("deferred clients: stopping tells everybody once", async () => {
   const desk = new Desk();
   using one = await pair();
   using two = await pair();
   using three = await pair();
   desk.add(one, new Parrot(""), "one ");
   desk.add(two, new Parrot(""), "two ");
-  desk.add(three, new Announcement("421 no\r\n"), "three ");
+  desk.add(three, new SingleReply("421 no\r\n"), "three ");
   desk.deferrals.shutDown(desk.now);
   desk.deferrals.shutDown(desk.now);
   assertEquals(await one.rest(), "going down\n");
@@ -250,24 +253,26 @@ Deno.test("serve deferrals: stopping tells everybody once", async () => {
   await desk.until("the end", () => desk.deferrals.size === 0);
   assertEquals(
     desk.events.toSorted(),
-    ["one", "two", "three"].flatMap((who) => [`${who} closed`, `${who} said`])
+    ["one", "two", "three"].flatMap((
+      who,
+    ) => [`${who} closed`, `${who} finished`])
       .toSorted(),
   );
 });
 
-Deno.test("serve deferrals: one thing to say", async () => {
+Deno.test("deferred clients: one thing to say", async () => {
   const desk = new Desk();
   using client = await pair();
-  desk.add(client, new Announcement("421 4.3.2 busy\r\n"));
-  assertEquals(desk.events, ["said"]);
+  desk.add(client, new SingleReply("421 4.3.2 busy\r\n"));
+  assertEquals(desk.events, ["finished"]);
   assertEquals(await client.rest(), "421 4.3.2 busy\r\n");
   await client.client.write(encoder.encode("EHLO client.example\r\n"));
   client.client.close();
   await desk.until("the end", () => desk.deferrals.size === 0);
-  assertEquals(desk.events, ["said", "closed"]);
+  assertEquals(desk.events, ["finished", "closed"]);
 });
 
-Deno.test("serve deferrals: one that cannot be watched is not taken", () => {
+Deno.test("deferred clients: one that cannot be watched is not taken", () => {
   const desk = new Desk();
   const nothing = { fd: 1_000_000 };
   assertThrows(() => desk.add(nothing, new Parrot()), LibcError);
@@ -276,7 +281,7 @@ Deno.test("serve deferrals: one that cannot be watched is not taken", () => {
   assertEquals(desk.events, []);
 });
 
-Deno.test("serve deferrals: a descriptor that comes again is somebody else", async () => {
+Deno.test("deferred clients: a descriptor that comes again is somebody else", async () => {
   const desk = new Desk({ idleTimeout: 10 });
   using first = await pair();
   desk.add(first, new Parrot(""), "first ");
@@ -287,7 +292,7 @@ Deno.test("serve deferrals: a descriptor that comes again is somebody else", asy
   assertEquals(second.fd, first.fd);
   desk.add(second, new Parrot(""), "second ");
   desk.deferrals.expire(11_000);
-  assertEquals(desk.events, ["first said", "first closed"]);
+  assertEquals(desk.events, ["first finished", "first closed"]);
   desk.deferrals.expire(20_000);
   assertEquals(await second.rest(), "too late\n");
   close(second.fd);

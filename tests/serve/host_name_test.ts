@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import type { Config } from "../../lib/config.ts";
-import { type Ask, hostOf, reverseName } from "../../lib/serve/names.ts";
+import {
+  lookUpHostName,
+  type Query,
+  reverseName,
+} from "../../lib/serve/host_name.ts";
 import { entries } from "../harness/binary.ts";
 import { asking, openDns, ownAddress } from "../harness/dns.ts";
 import { makeEntry } from "../harness/entry.ts";
@@ -17,7 +21,7 @@ type Zone = Readonly<Record<string, readonly string[]>>;
 /** The name of an address, and what was asked for it. */
 async function look(text: string, zone: Zone) {
   const asked: string[] = [];
-  const ask: Ask = (name, type, signal) => {
+  const ask: Query = (name, type, signal) => {
     assertEquals(signal.aborted, false);
     asked.push(`${type} ${name}`);
     const found = zone[`${type} ${name}`];
@@ -25,7 +29,7 @@ async function look(text: string, zone: Zone) {
       ? Promise.reject(new Deno.errors.NotFound("no such name"))
       : Promise.resolve([...found]);
   };
-  const host = await hostOf(parseAddress(text)!, ask);
+  const host = await lookUpHostName(parseAddress(text)!, ask);
   return { host, asked };
 }
 
@@ -33,7 +37,7 @@ const PTR4 = "PTR 7.2.0.192.in-addr.arpa.";
 const PTR6 = "PTR 7.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0." +
   "0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
 
-Deno.test("serve names: a name that leads back", async () => {
+Deno.test("host name: a name that leads back", async () => {
   assertEquals(
     await look("192.0.2.7", {
       [PTR4]: ["Mail.Example.COM."],
@@ -51,12 +55,12 @@ Deno.test("serve names: a name that leads back", async () => {
   );
 });
 
-Deno.test("serve names: an IPv4 client of an IPv6 socket has its IPv4 name", async () => {
+Deno.test("host name: an IPv4 client of an IPv6 socket has its IPv4 name", async () => {
   const zone = { [PTR4]: ["a.example"], "A a.example.": ["192.0.2.7"] };
   assertEquals((await look("::ffff:192.0.2.7", zone)).host, "a.example");
 });
 
-Deno.test("serve names: no name, or none that leads back", async () => {
+Deno.test("host name: no name, or none that leads back", async () => {
   const cases: Zone[] = [
     {},
     { [PTR4]: [] },
@@ -77,7 +81,7 @@ Deno.test("serve names: no name, or none that leads back", async () => {
   }
 });
 
-Deno.test("serve names: the first of several that leads back", async () => {
+Deno.test("host name: the first of several that leads back", async () => {
   const { host, asked } = await look("192.0.2.7", {
     [PTR4]: ["gone.example", "other.example", "own.example", "more.example"],
     "A other.example.": ["192.0.2.8"],
@@ -93,14 +97,14 @@ Deno.test("serve names: the first of several that leads back", async () => {
   ]);
 });
 
-Deno.test("serve names: an address with very many names is no work", async () => {
+Deno.test("host name: an address with very many names is no work", async () => {
   const names = Array.from({ length: 1000 }, (_, i) => `n${i}.example`);
   const { host, asked } = await look("192.0.2.7", { [PTR4]: names });
   assertEquals(host, undefined);
   assert(asked.length <= 6, `${asked.length} questions`);
 });
 
-Deno.test("serve names: what is no host name is not even asked for", async () => {
+Deno.test("host name: what is no host name is not even asked for", async () => {
   for (
     const name of [
       "",
@@ -126,12 +130,12 @@ Deno.test("serve names: what is no host name is not even asked for", async () =>
   }
 });
 
-Deno.test("serve names: an underscore is in use, and is taken", async () => {
+Deno.test("host name: an underscore is in use, and is taken", async () => {
   const zone = { [PTR4]: ["a_b.example"], "A a_b.example.": ["192.0.2.7"] };
   assertEquals((await look("192.0.2.7", zone)).host, "a_b.example");
 });
 
-Deno.test("serve names: where an address's names are", () => {
+Deno.test("host name: where an address's names are", () => {
   for (
     const [address, expected] of [
       ["192.0.2.7", "7.2.0.192.in-addr.arpa."],
@@ -181,7 +185,7 @@ const needs = {
 const OWN_PTR = reverseName(parseAddress(OWN || "192.0.2.1")!).slice(0, -1);
 
 e2e(
-  "serve names: the name that leads back reaches the check and PROGRAM",
+  "host name: the name that leads back reaches the check and PROGRAM",
   needs,
   async () => {
     const ptr: Record<string, string> = {};
@@ -220,7 +224,7 @@ e2e(
 );
 
 e2e(
-  "serve names: a look-up without an answer holds nobody else up",
+  "host name: a look-up without an answer holds nobody else up",
   needs,
   async () => {
     const asked: string[] = [];
@@ -263,7 +267,7 @@ e2e(
 );
 
 e2e(
-  "serve names: look-ups without an answer leave descriptors for the check",
+  "host name: look-ups without an answer leave descriptors for the check",
   needs,
   async () => {
     const mute = (name: string) => name === OWN_PTR;

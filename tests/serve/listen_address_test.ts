@@ -1,16 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { formatSocketName } from "../../lib/system/socket.ts";
-import { parsePlace } from "../../lib/serve/place.ts";
+import { parseListenAddress } from "../../lib/serve/listen_address.ts";
 
 /** A place as the log has it; `*` is everywhere. */
 function read(text: string): string | undefined {
-  const place = parsePlace(text);
+  const place = parseListenAddress(text);
   if (place === undefined) return undefined;
   const { address, port } = place;
   return address ? formatSocketName({ address, port }) : `*:${port}`;
 }
 
-Deno.test("serve place: what can be listened on", () => {
+Deno.test("listen address: what can be listened on", () => {
   for (
     const [text, expected] of [
       ["25", "*:25"],
@@ -31,7 +31,7 @@ Deno.test("serve place: what can be listened on", () => {
   }
 });
 
-Deno.test("serve place: what cannot", () => {
+Deno.test("listen address: what cannot", () => {
   for (
     const text of [
       "",

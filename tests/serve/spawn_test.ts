@@ -14,7 +14,7 @@ const LONG = 3;
 const SHORT = 1;
 
 e2e(
-  "serve starter: while PROGRAM is being started, others are seen to",
+  "serve spawn: while PROGRAM is being started, others are seen to",
   { programs: ["strace"] },
   async () => {
     await using server = await serving(CONFIG, {
@@ -42,7 +42,7 @@ e2e(
 );
 
 e2e(
-  "serve starter: TERM loses nobody whose PROGRAM is being started",
+  "serve spawn: TERM loses nobody whose PROGRAM is being started",
   { programs: ["strace"] },
   async () => {
     await using server = await serving(CONFIG, {
@@ -63,7 +63,7 @@ e2e(
 );
 
 e2e(
-  "serve starter: where the limit is raised, a PROGRAM that is not there is a 421",
+  "serve spawn: where the limit is raised, a PROGRAM that is not there is a 421",
   {},
   async () => {
     await using server = await serving(CONFIG, {

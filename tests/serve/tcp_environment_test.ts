@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
-import { tcpEnvironment } from "../../lib/serve/environment.ts";
+import { tcpEnvironment } from "../../lib/serve/tcp_environment.ts";
 import { e2e } from "../harness/need.ts";
 import { writeFile } from "../harness/root.ts";
 import { serving } from "../harness/serving.ts";
@@ -11,7 +11,7 @@ function end(address: string, port: number) {
   return { address: parseAddress(address)!, port };
 }
 
-Deno.test("serve environment: a client over IPv4", () => {
+Deno.test("tcp environment: a client over IPv4", () => {
   assertEquals(
     tcpEnvironment({
       peer: end("192.0.2.7", 40000),
@@ -39,7 +39,7 @@ Deno.test("serve environment: a client over IPv4", () => {
   );
 });
 
-Deno.test("serve environment: a client over IPv6", () => {
+Deno.test("tcp environment: a client over IPv6", () => {
   const variables = tcpEnvironment({
     peer: end("2001:db8::7", 40000),
     local: end("2001:db8::1", 25),
@@ -62,7 +62,7 @@ Deno.test("serve environment: a client over IPv6", () => {
   }
 });
 
-Deno.test("serve environment: what is not known must not be inherited", () => {
+Deno.test("tcp environment: what is not known must not be inherited", () => {
   const variables = tcpEnvironment({
     peer: end("192.0.2.7", 1),
     local: end("192.0.2.1", 25),

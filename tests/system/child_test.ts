@@ -6,13 +6,13 @@ import {
 } from "../../lib/system/child.ts";
 import { close, poll, POLLIN } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { Spawner } from "../../lib/system/spawn.ts";
+import { ChildProgram } from "../../lib/system/spawn.ts";
 import { waitFor } from "../harness/process.ts";
 import { ABI, pair } from "../harness/pair.ts";
 
 Deno.test("child: several that have ended are given once each", async () => {
   using connection = await pair();
-  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
+  const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
   const pids = Array.from(
     { length: 50 },
     (_, i) => spawner.spawn(connection.fd, { NUMBER: `${i}`, [`V${i}`]: "" }),
@@ -32,7 +32,7 @@ Deno.test("child: several that have ended are given once each", async () => {
 
 Deno.test("child: a descriptor tells of the end, also of one that is over", async () => {
   using connection = await pair();
-  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "read line"]);
+  const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line"]);
   const pid = spawner.spawn(connection.fd, {});
   close(connection.fd);
   const watch = watchChild(pid);

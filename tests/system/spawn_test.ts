@@ -3,7 +3,7 @@ import { type ExitStatus, takeExitStatus } from "../../lib/system/child.ts";
 import { E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { Spawner } from "../../lib/system/spawn.ts";
+import { ChildProgram } from "../../lib/system/spawn.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import { waitFor } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
@@ -24,7 +24,7 @@ async function start(
   input = "",
 ) {
   using connection = await pair();
-  const spawner = new Spawner(ABI, program);
+  const spawner = new ChildProgram(ABI, program);
   const pid = spawner.spawn(connection.fd, variables);
   close(connection.fd);
   await connection.client.write(new TextEncoder().encode(input));
@@ -114,7 +114,7 @@ Deno.test("spawn: what cannot be started", async () => {
       [`${ROOT}/spawn`, E.EACCES],
     ] as const
   ) {
-    const spawner = new Spawner(ABI, [program]);
+    const spawner = new ChildProgram(ABI, [program]);
     const error = assertThrows(
       () => spawner.spawn(connection.fd, {}),
       LibcError,
@@ -130,7 +130,7 @@ Deno.test("spawn: what cannot be started", async () => {
 Deno.test("spawn: a program that is not where it was", async () => {
   using connection = await pair();
   const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
-  const spawner = new Spawner(ABI, ["echo", "found"]);
+  const spawner = new ChildProgram(ABI, ["echo", "found"]);
   spawner.found = found;
   Deno.removeSync(found);
   const pid = spawner.spawn(connection.fd, {});
@@ -138,7 +138,7 @@ Deno.test("spawn: a program that is not where it was", async () => {
   assertEquals(await connection.rest(), "found\n");
   assertEquals(await end(pid), { pid, code: 0 });
   // With a slash in its name it is nowhere else.
-  const gone = new Spawner(ABI, [found]);
+  const gone = new ChildProgram(ABI, [found]);
   gone.found = found;
   const error = assertThrows(() => gone.spawn(1, {}), LibcError);
   assertEquals(error.code, E.ENOENT);
@@ -146,7 +146,11 @@ Deno.test("spawn: a program that is not where it was", async () => {
 
 Deno.test("spawn: beside everything else, and several at once", async () => {
   const pairs = await Promise.all(Array.from({ length: 20 }, pair));
-  const spawner = new Spawner(ABI, ["/bin/sh", "-c", "echo $NUMBER; exit 3"]);
+  const spawner = new ChildProgram(ABI, [
+    "/bin/sh",
+    "-c",
+    "echo $NUMBER; exit 3",
+  ]);
   const results: (number | LibcError)[] = [];
   for (const [i, { fd }] of pairs.entries()) {
     spawner.spawnBeside(fd, { NUMBER: `${i}` }, (result) => {
@@ -171,7 +175,7 @@ Deno.test("spawn: beside everything else, and several at once", async () => {
 
 Deno.test("spawn: beside, and the promise tells", async () => {
   using connection = await pair();
-  const spawner = new Spawner(ABI, ["true"]);
+  const spawner = new ChildProgram(ABI, ["true"]);
   const pid = await new Promise<number | LibcError>((done) =>
     spawner.spawnBeside(connection.fd, {}, done)
   ) as number;
@@ -188,7 +192,7 @@ Deno.test("spawn: beside, what cannot be started or is elsewhere", async () => {
   const found = `${ROOT}/spawn/none`;
   const start = (program: string[], found?: string) =>
     new Promise<number | LibcError>((done) => {
-      const spawner = new Spawner(ABI, program);
+      const spawner = new ChildProgram(ABI, program);
       spawner.found = found;
       spawner.spawnBeside(fd, {}, done);
     });
@@ -225,11 +229,11 @@ async function find(before: string, script: string, shell?: string) {
     import { abiOf } from ${url("lib/system/constants.ts")};
     import * as limits from ${url("lib/system/resource_limit.ts")};
     import { takeExitStatus } from ${url("lib/system/child.ts")};
-    import { Spawner } from ${url("lib/system/spawn.ts")};
+    import { ChildProgram } from ${url("lib/system/spawn.ts")};
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
     const fd = openForWriting(${JSON.stringify(path)}, "existing");
-    const pid = new Spawner(abiOf(Deno.build), program)
+    const pid = new ChildProgram(abiOf(Deno.build), program)
       .spawn(fd, { GIVEN: "1", GONE: undefined });
     while (takeExitStatus(pid) === undefined) {
       await new Promise((done) => setTimeout(done, 10));

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { permissionsOf } from "../../lib/build/permissions.ts";
-import { type Config, type Path, resolveConfig } from "../../lib/config.ts";
+import type { Config, Path } from "../../lib/config.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
 import {
   age,
   BASE,

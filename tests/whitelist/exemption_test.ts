@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
-import { type Config, resolveConfig } from "../../lib/config.ts";
+import type { Config } from "../../lib/config.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
 import { type Caller, findExemption } from "../../lib/whitelist/exemption.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
 

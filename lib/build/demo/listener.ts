@@ -11,8 +11,8 @@ import { type Abi, abiOf } from "../../system/constants.ts";
 import { close, poll, POLLIN } from "../../system/descriptor.ts";
 import { accept, listenOn } from "../../system/listener.ts";
 import { localOf } from "../../system/socket.ts";
-import { tcpEnvironment } from "../../serve/environment.ts";
-import { Spawner } from "../../system/spawn.ts";
+import { tcpEnvironment } from "../../serve/tcp_environment.ts";
+import { ChildProgram } from "../../system/spawn.ts";
 
 /** How long a connection or a program's end is waited for, in milliseconds. */
 const PATIENCE = 10_000;
@@ -63,7 +63,7 @@ export class Listener implements Disposable {
       const line = ["sh", "-c", 'exec "$@" 2>>"$0"', stderr];
       const clean = ["env", "-i", path, ...variables];
       const whole = [...line, ...clean, ...program];
-      return new Spawner(this.#abi, whole).spawn(fd, {});
+      return new ChildProgram(this.#abi, whole).spawn(fd, {});
     } finally {
       close(fd);
     }

@@ -1,14 +1,11 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import {
-  type Config,
-  defaultMessage,
-  defineConfig,
-  FACILITIES,
-  isHostPattern,
-  resolveConfig,
-} from "../lib/config.ts";
-import { parseNetwork } from "../lib/address.ts";
-import { ConfigError } from "../lib/config/fields.ts";
+import { type Config, defineConfig } from "../../lib/config.ts";
+import { defaultMessage } from "../../lib/smtp/refusal.ts";
+import { FACILITIES } from "../../lib/log/settings.ts";
+import { isHostPattern } from "../../lib/whitelist/host_pattern.ts";
+import { resolveConfig } from "../../lib/config/resolve.ts";
+import { parseNetwork } from "../../lib/address.ts";
+import { ConfigError } from "../../lib/config/fields.ts";
 
 const BASE = { baseDir: "/var/qmail/greylist" } as const;
 

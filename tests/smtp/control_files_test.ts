@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { greetingName } from "../../lib/smtp/refusal.ts";
+import { greetingName } from "../../lib/smtp/control_files.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
 
 Deno.test("refusal: the name in the banner has no zero byte in it", () => {

@@ -1,0 +1,154 @@
+/**
+ * Checks a configuration and fills in its defaults.
+ *
+ * @module
+ */
+
+import { type Network, parseNetworkRule } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
+import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
+import { isHostPattern } from "../whitelist/host_pattern.ts";
+import { asPath, ConfigError, PATH, Section } from "./fields.ts";
+
+/**
+ * Checks a configuration and fills in the defaults.
+ *
+ * @param raw what the configuration module exports as default
+ * @throws {ConfigError} that names the first field that is wrong, its value and
+ * what is expected there
+ */
+export function resolveConfig(raw: unknown): ResolvedConfig {
+  const top = new Section("", raw, [
+    "baseDir",
+    "controlDir",
+    "match",
+    "timeouts",
+    "whitelist",
+    "deferral",
+    "onError",
+    "log",
+    "prune",
+    // Its fields are for serve/config.ts: no connection has to pay for them.
+    "serve",
+  ]);
+  const match = top.section("match", ["ipv4", "ipv6"]);
+  const timeouts = top.section("timeouts", [
+    "delay",
+    "retryWindow",
+    "expireAfter",
+  ]);
+  const whitelist = top.section("whitelist", [
+    "networks",
+    "hosts",
+    "files",
+    "env",
+    "localPorts",
+  ]);
+  const deferral = top.section("deferral", [
+    "at",
+    "message",
+    "idleTimeout",
+    "sessionTimeout",
+  ]);
+  const log = top.section("log", ["target", "level", "facility"]);
+  const prune = top.section("prune", ["every"]);
+  const config: ResolvedConfig = {
+    baseDir: top.path("baseDir"),
+    controlDir: top.path("controlDir", "/var/qmail/control"),
+    match: {
+      ipv4: match.integer("ipv4", 24, 1, 32),
+      ipv6: match.integer("ipv6", 64, 1, 128),
+    },
+    timeouts: {
+      delay: timeouts.duration("delay", "1m"),
+      retryWindow: timeouts.duration("retryWindow", "24h"),
+      expireAfter: timeouts.duration("expireAfter", "36d"),
+    },
+    whitelist: {
+      networks: whitelist.list("networks", NETWORK, asNetwork),
+      hosts: whitelist.list("hosts", HOST, (item) => {
+        const good = typeof item === "string" && isHostPattern(item);
+        return good ? item.toLowerCase() : undefined;
+      }),
+      files: whitelist.list("files", PATH, asPath),
+      env: whitelist.list("env", ENV, asVariable, [
+        "RELAYCLIENT",
+        "WHITELISTED",
+      ]),
+      localPorts: whitelist.list("localPorts", PORT, (item) => {
+        const port = item as number;
+        const good = Number.isInteger(port) && port >= 1 && port <= 65535;
+        return good ? port : undefined;
+      }),
+    },
+    deferral: {
+      at: deferral.choice("at", "rcpt", ["rcpt", "banner", "rblsmtpd"]),
+      message: deferral.parsed("message", defaultMessage, MESSAGE, asMessage),
+      idleTimeout: deferral.duration("idleTimeout", "60s"),
+      sessionTimeout: deferral.duration("sessionTimeout", "5m"),
+    },
+    onError: top.choice("onError", "accept", ["accept", "defer"]),
+    log: {
+      target: log.parsed("target", "auto", TARGET, asTarget),
+      level: log.choice("level", "INFO", LEVELS),
+      facility: log.choice(
+        "facility",
+        "mail",
+        Object.keys(FACILITIES) as Facility[],
+      ),
+    },
+    prune: { every: prune.duration("every", "1h", 0) },
+  };
+  const { delay, retryWindow } = config.timeouts;
+  if (delay > retryWindow) {
+    throw new ConfigError(
+      "timeouts.delay",
+      delay,
+      `at most timeouts.retryWindow, which is ${retryWindow} seconds: ` +
+        "nobody would ever be let in",
+    );
+  }
+  return config;
+}
+
+export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
+  '"2001:db8::/32", with no host bits set';
+const HOST = 'a host name such as "mx.example.com", which counts with all ' +
+  'names below it, or ".example.org" for only the names below';
+const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
+const PORT = "a port number from 1 to 65535";
+
+/** The value where it is a network as text. */
+export function asNetwork(
+  value: unknown,
+): { text: string; network: Network } | undefined {
+  if (typeof value !== "string") return undefined;
+  const network = parseNetworkRule(value);
+  return network && { text: value, network };
+}
+
+/** The value where it can name an environment variable. */
+export function asVariable(value: unknown): string | undefined {
+  const good = typeof value === "string" && /^[A-Za-z_]\w*$/.test(value);
+  return good ? value : undefined;
+}
+
+const MESSAGE = "a function of { seconds, reason, ip } that returns text";
+const TARGET = '"auto", "stderr", "syslog" or an absolute path';
+
+function asMessage(value: unknown) {
+  if (typeof value !== "function") return undefined;
+  const message = value as (deferral: Deferral) => string;
+  try {
+    const text = message({ seconds: 60, reason: "new", ip: "192.0.2.1" });
+    return typeof text === "string" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asTarget(value: unknown): string | undefined {
+  const names: unknown[] = ["auto", "stderr", "syslog"];
+  return names.includes(value) ? value as string : asPath(value);
+}
