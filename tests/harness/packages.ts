@@ -19,7 +19,12 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "e2fsprogs": ["mkfs.ext2"],
   "exim4-daemon-light": ["exim4"],
   "faketime": ["faketime"],
+  "gcc": ["gcc"],
+  "gcc-aarch64-linux-gnu": ["aarch64-linux-gnu-gcc"],
   "libc-bin": ["getent"],
+  // The headers for the two compilers.
+  "libc6-dev": [],
+  "libc6-dev-arm64-cross": [],
   "mount": ["losetup", "mount", "umount"],
   // /etc/services, for the names of ports.
   "netbase": [],

@@ -1,24 +1,177 @@
-import { assert, assertEquals } from "@std/assert";
-import { abiOf } from "../../lib/system/constants.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  type Abi,
+  abiOf,
+  C,
+  E,
+  openFlags,
+} from "../../lib/system/constants.ts";
+import { SOCKADDR_SIZE } from "../../lib/system/socket.ts";
+import {
+  BTIME,
+  MASK,
+  MODE,
+  MTIME,
+  SIZE,
+  STATX_WORDS,
+} from "../../lib/system/statx.ts";
+import { type Ability, e2e, programPath } from "../harness/need.ts";
+import { run } from "../harness/process.ts";
+import { temporary } from "../harness/temporary.ts";
 
-Deno.test("serve abi: an event is packed on x86_64 only", () => {
-  const x86 = abiOf({ os: "linux", arch: "x86_64" })!;
-  const arm = abiOf({ os: "linux", arch: "aarch64" })!;
-  // 32 bits of events, then 64 bits of data, which aarch64 aligns.
-  assertEquals([x86.epollEventSize, x86.epollDataOffset], [12, 4]);
-  assertEquals([arm.epollEventSize, arm.epollDataOffset], [16, 8]);
-  for (const abi of [x86, arm]) {
-    assertEquals(abi.epollDataOffset + 8, abi.epollEventSize);
-    // 1024 signals, one bit each.
-    assertEquals(abi.signalSetSize, 1024 / 8);
-    // What glibc writes has room, and the pointers in it are aligned.
-    assert(abi.spawnAttributesSize >= 2 * abi.signalSetSize);
-    assertEquals(abi.spawnAttributesSize % 8, 0);
-    assertEquals(abi.spawnFileActionsSize % 8, 0);
-  }
-});
+const HEADERS = [
+  "dirent.h",
+  "errno.h",
+  "fcntl.h",
+  "grp.h",
+  "netinet/in.h",
+  "netinet/tcp.h",
+  "poll.h",
+  "pwd.h",
+  "signal.h",
+  "spawn.h",
+  "stddef.h",
+  "sys/epoll.h",
+  "sys/eventfd.h",
+  "sys/file.h",
+  "sys/resource.h",
+  "sys/socket.h",
+  "sys/stat.h",
+  "sys/syscall.h",
+  "sys/un.h",
+  "sys/wait.h",
+  "unistd.h",
+];
 
-Deno.test("serve abi: nothing is known about other machines", () => {
+/** Constants that the headers write in another way. */
+const SPELLED: Record<string, string> = {
+  SYS_PIDFD_OPEN: "SYS_pidfd_open",
+  SIG_DFL: "(long) SIG_DFL",
+  SIG_IGN: "(long) SIG_IGN",
+  // A function of the C library, for it keeps two signals to itself.
+  SIGRTMAX: "_NSIG - 1",
+};
+
+/** The C expression for each field of an {@linkcode Abi}. */
+const SIZES: Record<keyof Abi, string> = {
+  epollEventSize: "sizeof(struct epoll_event)",
+  epollDataOffset: "offsetof(struct epoll_event, data)",
+  spawnFileActionsSize: "sizeof(posix_spawn_file_actions_t)",
+  spawnAttributesSize: "sizeof(posix_spawnattr_t)",
+  signalSetSize: "sizeof(sigset_t)",
+  sysSigaction: "SYS_rt_sigaction",
+};
+
+/** Sizes and offsets that the modules of lib/system write as numbers. */
+const LAYOUT: Record<string, number> = {
+  // statx.ts and directory.ts; the constants are words of 32 bits.
+  "sizeof(struct statx)": 4 * STATX_WORDS,
+  "offsetof(struct statx, stx_mask)": 4 * MASK,
+  "offsetof(struct statx, stx_mode)": 4 * MODE,
+  "offsetof(struct statx, stx_size)": 4 * SIZE,
+  "offsetof(struct statx, stx_btime)": 4 * BTIME,
+  "offsetof(struct statx, stx_mtime)": 4 * MTIME,
+  "offsetof(struct statx_timestamp, tv_sec)": 0,
+  "offsetof(struct statx_timestamp, tv_nsec)": 8,
+  "offsetof(struct dirent64, d_off)": 8,
+  "offsetof(struct dirent64, d_reclen)": 16,
+  "offsetof(struct dirent64, d_name)": 19,
+  // socket.ts, datagram.ts
+  "sizeof(struct sockaddr_storage)": SOCKADDR_SIZE,
+  "sizeof(struct sockaddr_in)": 16,
+  "offsetof(struct sockaddr_in, sin_port)": 2,
+  "offsetof(struct sockaddr_in, sin_addr)": 4,
+  "sizeof(struct sockaddr_in6)": 28,
+  "offsetof(struct sockaddr_in6, sin6_port)": 2,
+  "offsetof(struct sockaddr_in6, sin6_addr)": 8,
+  "sizeof(struct sockaddr_un)": 110,
+  "offsetof(struct sockaddr_un, sun_path)": 2,
+  // descriptor.ts
+  "sizeof(struct pollfd)": 8,
+  "offsetof(struct pollfd, events)": 4,
+  // resource_limit.ts
+  "sizeof(struct rlimit)": 16,
+  "offsetof(struct rlimit, rlim_max)": 8,
+  // signals.ts: 19 words of 64 bits.
+  "sizeof(struct sigaction)": 8 * 19,
+  "offsetof(struct sigaction, sa_handler)": 0,
+  // user.ts
+  "offsetof(struct passwd, pw_uid)": 16,
+  "offsetof(struct passwd, pw_gid)": 20,
+  "offsetof(struct group, gr_gid)": 16,
+};
+
+/** A C program that compiles if all the table's values are the headers'. */
+function programFor(arch: string): string {
+  const values: [string, number | bigint][] = [
+    ...Object.entries({ ...C, ...openFlags(arch), ...E }).map((
+      [name, value],
+    ): [string, number | bigint] => [SPELLED[name] ?? name, value]),
+    ...Object.entries(abiOf({ os: "linux", arch })!).map((
+      [name, value],
+    ): [string, number] => [SIZES[name as keyof Abi], value]),
+    ...Object.entries(LAYOUT),
+  ];
+  return [
+    "#define _GNU_SOURCE",
+    ...HEADERS.map((header) => `#include <${header}>`),
+    ...values.map(([expression, value]) =>
+      `_Static_assert((${expression}) == (${value}), "${expression}");`
+    ),
+    "",
+  ].join("\n");
+}
+
+/** What a C compiler says against a program; nothing if it compiles. */
+async function complaints(compiler: string, program: string) {
+  using dir = temporary();
+  const path = `${dir.path}/constants.c`;
+  Deno.writeTextFileSync(path, program);
+  const { code, stderr } = await run([
+    programPath(compiler),
+    "-fsyntax-only",
+    "-Wall",
+    path,
+  ]);
+  return { code, stderr };
+}
+
+/** A compiler without the C library's headers does not do. */
+function withHeaders(program: string): Ability {
+  return {
+    program,
+    what: "the headers of the C library",
+    works: (path) =>
+      new Deno.Command(path, {
+        args: ["-fsyntax-only", "-include", "errno.h", "-x", "c", "/dev/null"],
+        stderr: "null",
+      }).outputSync().success,
+  };
+}
+
+const COMPILERS: Record<string, string> = {
+  x86_64: Deno.build.arch === "x86_64" ? "gcc" : "x86_64-linux-gnu-gcc",
+  aarch64: Deno.build.arch === "aarch64" ? "gcc" : "aarch64-linux-gnu-gcc",
+};
+
+for (const [arch, compiler] of Object.entries(COMPILERS)) {
+  e2e(`constants: those of the headers for ${arch}`, {
+    programs: [withHeaders(compiler)],
+  }, async () => {
+    const program = programFor(arch);
+    assertEquals(await complaints(compiler, program), { code: 0, stderr: "" });
+    // The compiler does compare: one other value, and it says which.
+    for (const name of ["O_NOFOLLOW", "sizeof(struct epoll_event)"]) {
+      const wrong = program.replace(`((${name}) == (`, `((${name}) == (1 + `);
+      const { code, stderr } = await complaints(compiler, wrong);
+      assertEquals(code, 1);
+      assertMatch(stderr, /static assertion failed: /);
+      assertEquals(stderr.includes(name), true, stderr);
+    }
+  });
+}
+
+Deno.test("constants: nothing is known about other machines", () => {
   for (
     const build of [
       { os: "linux", arch: "riscv64" },
