@@ -160,6 +160,8 @@ export const C = {
   SIG_IGN: 1n,
   // sys/wait.h
   WNOHANG: 1,
+  // sys/statvfs.h
+  ST_RDONLY: 1,
   // sys/syscall.h
   SYS_PIDFD_OPEN: 434,
 } as const;
@@ -191,4 +193,26 @@ export const E = {
   ECONNREFUSED: 111,
   EINPROGRESS: 115,
   EDQUOT: 122,
+} as const;
+
+/** Kinds of file systems as statfs(2) gives them, from linux/magic.h. */
+export const FS = {
+  /** TMPFS_MAGIC */
+  TMPFS: 0x01021994,
+  /** RAMFS_MAGIC */
+  RAMFS: 0x858458f6,
+  /** OVERLAYFS_SUPER_MAGIC */
+  OVERLAYFS: 0x794c7630,
+  /** FUSE_SUPER_MAGIC */
+  FUSE: 0x65735546,
+  /** NFS_SUPER_MAGIC */
+  NFS: 0x6969,
+  /** CEPH_SUPER_MAGIC */
+  CEPH: 0x00c36400,
+  /** SMB_SUPER_MAGIC */
+  SMB: 0x517b,
+  /** CIFS_SUPER_MAGIC */
+  CIFS: 0xff534d42,
+  /** SMB2_SUPER_MAGIC */
+  SMB2: 0xfe534d42,
 } as const;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
 import { BASE, clean, compile, CONTROL, LOG } from "../harness/binary.ts";
-import { makeEntry, snapshot } from "../harness/entry.ts";
+import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
@@ -45,7 +45,9 @@ function assertFindings(outcome: Outcome, ...fixes: RegExp[]): void {
   assertEquals(stderr, "");
   const lines = stdout.split("\n");
   assertEquals(lines.pop(), "");
-  for (const line of lines) assertMatch(line, /^(ok {3}|FIX {2})[ -~]+$/);
+  for (const line of lines) {
+    assertMatch(line, /^(ok {3}|note |warn |FIX {2})[ -~]+$/);
+  }
   const found = lines.filter((line) => line.startsWith("FIX"));
   assertEquals(found.length, fixes.length, stdout);
   found.forEach((line, i) => assertMatch(line, fixes[i]));
@@ -54,14 +56,21 @@ function assertFindings(outcome: Outcome, ...fixes: RegExp[]): void {
 
 e2e("check: everything right", {}, async () => {
   setUp();
-  const before = snapshot();
+  // The directory's own time changes: a file is made in it and removed.
+  const before = snapshot().slice(1);
   const outcome = await check("sh", "-c", "exit 1");
   assertFindings(outcome);
   const lines = outcome.stdout.split("\n").slice(0, -1);
   const expected = [
     /^ok {3}greylist\.config\.ts is valid$/,
+    Deno.uid() === 0
+      ? /^warn looking as root, who may do anything: give --user=NAME, the user /
+      : /^ok {3}looking as uid \d+$/,
     new RegExp(`^ok   baseDir ${BASE}: mode 0700, owned by uid \\d+$`),
     /^ok {3}1 entry in it, nothing else$/,
+    /^(ok {3}|warn )baseDir is on [a-z]/,
+    /^ok {3}inodes: .*; an IPv6 \/32 has 4,294,967,296 networks of \/64, /,
+    /^ok {3}clocks of baseDir and of this host: 0\.0 s apart$/,
     new RegExp(`^ok   whitelist file ${FILE}$`),
     /^ok {3}the banner says mx\.example$/,
     new RegExp(`^ok   log file ${LOG}$`),
@@ -70,7 +79,8 @@ e2e("check: everything right", {}, async () => {
   ];
   assertEquals(lines.length, expected.length, outcome.stdout);
   lines.forEach((line, i) => assertMatch(line, expected[i]));
-  assertEquals(snapshot(), before);
+  assertEquals(snapshot().slice(1), before);
+  assertEquals(namesIn(), ["192.0.2.0_24"]);
 });
 
 e2e("check: the base directory", {}, async (t) => {
@@ -431,4 +441,114 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
     );
     assertFindings(await look({ user }, "prlimit", "--data=600000000"));
   });
+});
+
+e2e("check: the command line of a run script", {}, async (t) => {
+  setUp();
+  writeFile("check-whitelist", "192.0.2.0/24\n.example.org\n");
+  const path = await binary();
+  const dir = emptyDir("check/bin");
+  for (const name of ["tcpserver", "softlimit", "qmail-smtpd"]) {
+    writeFile(`check/bin/${name}`, "#!/bin/sh\n", 0o755);
+  }
+  const rules = writeFile("check/rules.cdb", "");
+  const look = (line: string) =>
+    run(["env", `PATH=${dir}:/bin`, path, "check", ...line.split(" ")]);
+  const smtpd = `${dir}/qmail-smtpd`;
+  const server = `tcpserver -v -R -p -x ${rules} 0 25`;
+  await t.step("as it should be", async () => {
+    const line = `${server} ${path} softlimit -m 30000000 ${smtpd}`;
+    const outcome = await look(line);
+    assertFindings(outcome);
+    for (
+      const text of [
+        "ok   names of clients: tcpserver -p\n",
+        `ok   PROGRAM is ${dir}/softlimit\n`,
+        `ok   files in the command line: ${rules}, ${smtpd}\n`,
+      ]
+    ) assert(outcome.stdout.includes(text), outcome.stdout);
+  });
+  await t.step("a typing error behind softlimit", async () => {
+    assertFindings(
+      await look(`softlimit -m 30000000 ${smtpd}d`),
+      new RegExp(`^FIX  ${smtpd}d: no such file that uid \\d+ can see$`),
+    );
+  });
+  await t.step("softlimit in front, no names, no rules", async () => {
+    assertFindings(
+      await look(
+        `softlimit -m 30000000 tcpserver -RHx /no/rules 0 25 ${path} ${smtpd}`,
+      ),
+      /^FIX {2}host names in whitelists exempt nobody: tcpserver -H looks no /,
+      /^FIX {2}softlimit -m in front of greylist: no Deno program starts /,
+      /^FIX {2}\/no\/rules: no such file/,
+    );
+  });
+  await t.step(
+    "without the super-server nothing is known of names",
+    async () => {
+      const outcome = await look(smtpd);
+      assertFindings(outcome);
+      assertMatch(
+        outcome.stdout,
+        /\nnote host names in whitelists count only if /,
+      );
+    },
+  );
+});
+
+e2e(
+  "check: whitelist lines that exempt too many are warned of",
+  {},
+  async () => {
+    setUp();
+    writeFile("check-whitelist", "10.0.0.0/8\n.com\n0.0.0.0/0\nlocalhost\n");
+    const outcome = await check();
+    assertFindings(outcome);
+    assert(
+      outcome.stdout.includes(
+        `\nwarn ${FILE}:2: ".com": exempts every name that ends in .com: is ` +
+          "that meant? (2 lines like that in all)\n",
+      ),
+      outcome.stdout,
+    );
+  },
+);
+
+e2e("check: a clock that is ahead, and one that is behind", {
+  programs: ["faketime"],
+}, async () => {
+  setUp();
+  const path = await binary();
+  const look = (shift: string) => run(["faketime", "-f", shift, path, "check"]);
+  // The fake clock is this host's, the real one the file system's.
+  assertFindings(
+    await look("-600"),
+    /^FIX {2}clock of baseDir: 600\.\d s ahead of this host's, more than a quarter of timeouts\.delay \(15 s\): keep both by NTP$/,
+  );
+  assertFindings(await look("+600"), /^FIX {2}clock of baseDir: .* s behind /);
+  const outcome = await look("+5");
+  assertFindings(outcome);
+  assertMatch(outcome.stdout, /\nok {3}clocks of baseDir and .*: [56]\.\d s /);
+});
+
+e2e("check: file systems that lose entries, and one that takes none", {
+  programs: ["unshare", "mount"],
+  mounts: true,
+}, async () => {
+  setUp();
+  const path = await binary();
+  const look = (options: string) =>
+    run([
+      ...["unshare", "--mount", "sh", "-c"],
+      `mount -t tmpfs -o mode=0700,${options} x ${BASE}; exec ${path} check`,
+    ]);
+  const outcome = await look("nr_inodes=1000");
+  assertFindings(outcome);
+  assertMatch(outcome.stdout, /\nwarn baseDir is on tmpfs: it is empty after /);
+  assertMatch(outcome.stdout, /\nwarn inodes: 999 of 1,000 left; /);
+  assertFindings(
+    await look("ro"),
+    /^FIX {2}baseDir is on tmpfs, mounted read-only$/,
+  );
 });

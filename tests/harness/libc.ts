@@ -16,6 +16,7 @@ import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
+import { fileSystemOf } from "../../lib/system/statfs.ts";
 import { receive } from "../../lib/system/transfer.ts";
 import { userId } from "../../lib/system/user.ts";
 
@@ -35,3 +36,4 @@ descriptorLimit();
 canWatchChildren();
 new ChildProgram(abiOf(Deno.build)!, ["true"]);
 userId();
+fileSystemOf("/");

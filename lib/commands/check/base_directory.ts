@@ -1,0 +1,64 @@
+/**
+ * `greylist check`: the base directory and what is in it.
+ *
+ * @module
+ */
+
+import { quote } from "../../log/line.ts";
+import { reasonOf } from "../../reason.ts";
+import { Listing } from "../../store/listing.ts";
+import { mayAccess } from "../../system/access.ts";
+import { userId } from "../../system/user.ts";
+import { count } from "../words.ts";
+import { type Finding, fix, ok } from "./finding.ts";
+
+/** Whether entries can be made in the directory, by nobody else. */
+export function baseDirectory(dir: string): Finding {
+  let info: Deno.FileInfo;
+  try {
+    info = Deno.statSync(dir);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const problem = missing ? "does not exist" : reasonOf(error);
+    return fix(
+      `baseDir ${dir}: ${problem}: make it, mode 0700, owned by the user that ` +
+        "greylist runs as",
+    );
+  }
+  if (!info.isDirectory) return fix(`baseDir ${dir}: expected a directory`);
+  const mode = (info.mode ?? 0) & 0o7777;
+  const octal = mode.toString(8).padStart(4, "0");
+  const what = `baseDir ${dir}: mode ${octal}, owned by uid ${info.uid}`;
+  if (mode & 0o002) {
+    return fix(`${what}: anybody can write there: chmod 0700`);
+  }
+  if (!mayAccess(dir, "execute", "write")) {
+    return fix(
+      `${what}: not writable for uid ${userId()}: chown it to the user that ` +
+        "greylist runs as",
+    );
+  }
+  return ok(what);
+}
+
+/** Names in the directory that greylist would never touch. */
+export function foreignNames(dir: string): Finding {
+  try {
+    const listing = new Listing(dir);
+    let entries = 0;
+    listing.visit(() => {
+      entries++;
+      return false;
+    });
+    listing.close();
+    const { example, count: foreign } = listing.foreign;
+    const found = count(entries, "entry", "entries");
+    if (example === undefined) return ok(`${found} in it, nothing else`);
+    return fix(
+      `${count(foreign, "name", "names")} in ${dir} that are no entries, ` +
+        `such as ${quote(example)}: move them away`,
+    );
+  } catch (error) {
+    return fix(reasonOf(error));
+  }
+}

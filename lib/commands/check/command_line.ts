@@ -1,0 +1,148 @@
+/**
+ * `greylist check`: the command line of a run script. Its words may be PROGRAM
+ * with its arguments, or everything from the super-server on.
+ *
+ * @module
+ */
+
+import { findProgram, mayAccess } from "../../system/access.ts";
+import { userId } from "../../system/user.ts";
+import { type Finding, fix, note, ok, warn } from "./finding.ts";
+
+/** A command line, cut at the word that is greylist. */
+export interface CommandLine {
+  /** The words in front of greylist, empty if it is not among the words. */
+  readonly before: readonly string[];
+  /** Whether greylist is there to listen by itself. */
+  readonly serves: boolean;
+  /** PROGRAM and its arguments. */
+  readonly program: readonly string[];
+}
+
+/**
+ * Cuts a command line.
+ *
+ * @param isProgram whether a word can be executed
+ */
+export function cut(
+  words: readonly string[],
+  isProgram: (word: string) => boolean,
+): CommandLine {
+  const at = words.findIndex((word) =>
+    named(word, "greylist") && isProgram(word)
+  );
+  const before = words.slice(0, Math.max(at, 0));
+  const rest = words.slice(at + 1);
+  const serves = at >= 0 && rest[0] === "serve";
+  const end = serves || rest[0] === "--" ? rest.indexOf("--") : -1;
+  return { before, serves, program: rest.slice(end + 1) };
+}
+
+/** Whether a word is a program of that name, with or without a directory. */
+function named(word: string, ...names: string[]): boolean {
+  return names.includes(word.slice(word.lastIndexOf("/") + 1));
+}
+
+/** Looks at PROGRAM, and at all files that the command line names. */
+export function programs({ before, program }: CommandLine): Finding[] {
+  const [name, ...args] = program;
+  if (name === undefined) return [];
+  const path = findProgram(name);
+  const findings = [
+    path === undefined
+      ? fix(`${name}: no program that uid ${userId()} can execute`)
+      : ok(`PROGRAM is ${path}`),
+  ];
+  const files = [...before, ...args].filter((word) => word.startsWith("/"));
+  const missing = files.filter((file) => !mayAccess(file, "exist"));
+  for (const file of missing) {
+    findings.push(fix(`${file}: no such file that uid ${userId()} can see`));
+  }
+  if (files.length > 0 && missing.length === 0) {
+    findings.push(ok(`files in the command line: ${files.join(", ")}`));
+  }
+  return findings;
+}
+
+/** Programs that limit the address space with `-m` or `-a`. */
+const LIMITERS = ["softlimit", "s6-softlimit", "chpst"];
+
+/** A limit in front of greylist under which it cannot start. */
+export function limitBefore({ before }: CommandLine): Finding[] {
+  return before.flatMap((word, i) => {
+    if (!named(word, ...LIMITERS)) return [];
+    const options = optionsAfter(before, i, WITH_VALUE.limiter);
+    const option = [..."ma"].find((letter) => options.has(letter));
+    if (option === undefined) return [];
+    return [fix(
+      `${word} -${option} in front of greylist: no Deno program starts under a ` +
+        `limit of the address space: put ${word} behind greylist`,
+    )];
+  });
+}
+
+/** The options of each super-server that take a value (its getopt string). */
+const WITH_VALUE = {
+  limiter: "acdfklmoprstuUnbeE",
+  ucspi: "xtTuglbBcIfVw",
+};
+
+/**
+ * The letters of the options behind a program's name.
+ *
+ * @param withValue the letters that take a value
+ */
+function optionsAfter(
+  words: readonly string[],
+  at: number,
+  withValue: string,
+): Set<string> {
+  const letters = new Set<string>();
+  for (let i = at + 1; words[i]?.startsWith("-"); i++) {
+    for (let j = 1; j < words[i].length; j++) {
+      const letter = words[i][j];
+      letters.add(letter);
+      if (!withValue.includes(letter)) continue;
+      // The value is the rest of this word, or the next one.
+      if (j === words[i].length - 1) i++;
+      break;
+    }
+  }
+  return letters;
+}
+
+/** Whether clients have names, if rules need them. */
+export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
+  const nobody = "host names in whitelists exempt nobody";
+  if (line.serves) {
+    return nameLookup
+      ? ok("names of clients: serve.nameLookup")
+      : fix(`${nobody}: serve.nameLookup is off`);
+  }
+  const { before } = line;
+  for (const [i, word] of before.entries()) {
+    if (named(word, "tcpserver", "sslserver")) {
+      const options = optionsAfter(before, i, WITH_VALUE.ucspi);
+      if (options.has("H")) {
+        return fix(`${nobody}: ${word} -H looks no names up`);
+      }
+      return options.has("p") ? ok(`names of clients: ${word} -p`) : warn(
+        `names of clients: ${word} without -p believes any name that the ` +
+          "client's own DNS claims",
+      );
+    }
+    if (named(word, "tcp-env", "s6-tcpserver-access")) {
+      return ok(`names of clients: ${word}`);
+    }
+    if (named(word, "tcpsvd")) {
+      return optionsAfter(before, i, "lcCubtiruE").has("h")
+        ? ok(`names of clients: ${word} -h`)
+        : fix(`${nobody}: ${word} looks names up with -h only`);
+    }
+  }
+  return note(
+    "host names in whitelists count only if TCPREMOTEHOST is set: tcpserver " +
+      "without -H does, inetd, xinetd and systemd do not" +
+      (nameLookup ? "" : ", and serve only with serve.nameLookup"),
+  );
+}

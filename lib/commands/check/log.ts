@@ -1,0 +1,72 @@
+/**
+ * `greylist check`: where log lines go, and the name in the banner.
+ *
+ * @module
+ */
+
+import type { ResolvedConfig } from "../../config.ts";
+import { reachesClient } from "../../log/client_socket.ts";
+import { FACILITIES } from "../../log/settings.ts";
+import { syslogMessage } from "../../log/targets.ts";
+import { reasonOf } from "../../reason.ts";
+import { greetingName } from "../../smtp/control_files.ts";
+import { mayAccess } from "../../system/access.ts";
+import { sendDatagram } from "../../system/datagram.ts";
+import { userId } from "../../system/user.ts";
+import { encode } from "../../system/utf8.ts";
+import { type Finding, fix, ok } from "./finding.ts";
+
+/** Whether the name in the banner is one that qmail knows too. */
+export function banner(controlDir: string): Finding {
+  const name = greetingName(controlDir, () => undefined);
+  if (name !== "localhost") return ok(`the banner says ${name}`);
+  return fix(
+    `${controlDir}: no smtpgreeting and no me that can be read: the ` +
+      "banner would say TCPLOCALHOST, or localhost",
+  );
+}
+
+/** Whether log lines can be written where the configuration wants them. */
+export function log({ target, facility }: ResolvedConfig["log"]): Finding {
+  if (target.startsWith("/")) return logFile(target);
+  if (target !== "syslog" && !isClient(2)) return ok("log to stderr");
+  try {
+    // Severity 7 is debug (RFC 3164 section 4.1.1).
+    const code = FACILITIES[facility];
+    const text = syslogMessage(code, 7, new Date(), Deno.pid, "check");
+    sendDatagram("/dev/log", encode(text));
+    return ok("log to syslog: /dev/log takes messages");
+  } catch (error) {
+    return fix(
+      `log to syslog: ${reasonOf(error)}: is a syslog daemon running?`,
+    );
+  }
+}
+
+function logFile(path: string): Finding {
+  const dir = path.slice(0, path.lastIndexOf("/")) || "/";
+  const there = mayAccess(path, "exist");
+  const writable = there
+    ? mayAccess(path, "write")
+    : mayAccess(dir, "write", "execute");
+  if (!writable) {
+    return fix(`log file ${path}: not writable for uid ${userId()}`);
+  }
+  if (there && !mayBeLog(Deno.statSync(path))) {
+    return fix(`log file ${path}: expected a regular file`);
+  }
+  return ok(`log file ${path}`);
+}
+
+function mayBeLog(info: Deno.FileInfo): boolean {
+  return info.isFile || info.isCharDevice === true;
+}
+
+/**
+ * Whether a super-server has put the client's socket there. By hand, stdout and
+ * stderr are often one pipe, which is none.
+ */
+function isClient(fd: number): boolean {
+  return reachesClient(fd) &&
+    !Deno.readLinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:");
+}

@@ -1,0 +1,113 @@
+/**
+ * `greylist check`: the whitelists, line by line.
+ *
+ * @module
+ */
+
+import { formatNetwork } from "../../address.ts";
+import type { ResolvedConfig } from "../../config.ts";
+import { quote } from "../../log/line.ts";
+import { readRegularFile } from "../../system/file.ts";
+import { unreadable } from "../../whitelist/exemption.ts";
+import { eachRule, parseRule, type Rule } from "../../whitelist/file.ts";
+import { count } from "../words.ts";
+import { type Finding, fix, ok, warn } from "./finding.ts";
+
+/** What the whitelists hold. */
+export interface Whitelists {
+  readonly findings: readonly Finding[];
+  /** Whether a rule names hosts, which takes a client with a name. */
+  readonly namesHosts: boolean;
+}
+
+/** A rule at a place that can be shown. */
+interface Line {
+  readonly at: string;
+  readonly content: string;
+}
+
+/** Looks at all whitelists of a configuration. */
+export function whitelists(
+  { networks, hosts, files }: ResolvedConfig["whitelist"],
+): Whitelists {
+  const findings: Finding[] = [];
+  let namesHosts = hosts.length > 0;
+  const compiled = [
+    ...networks.map(({ text }, i) => ({
+      at: `whitelist.networks[${i}]`,
+      content: text,
+    })),
+    ...hosts.map((content, i) => ({ at: `whitelist.hosts[${i}]`, content })),
+  ];
+  findings.push(...wideLines(compiled));
+  for (const path of files) {
+    try {
+      const file = readFile(path);
+      findings.push(...file.findings);
+      namesHosts ||= file.namesHosts;
+    } catch (error) {
+      findings.push(fix(unreadable(path, error)));
+    }
+  }
+  return { findings, namesHosts };
+}
+
+/** @throws {Error} if the file cannot be read */
+function readFile(path: string): Whitelists {
+  const bad: Line[] = [];
+  const wide: Line[] = [];
+  let namesHosts = false;
+  eachRule(readRegularFile(path), (rule, number, content) => {
+    const line = { at: `${path}:${number}`, content };
+    if (rule === undefined) bad.push(line);
+    else {
+      namesHosts ||= !("network" in rule);
+      if (tooWide(rule) !== undefined) wide.push(line);
+    }
+  });
+  const findings = wideLines(wide);
+  if (bad.length > 0) {
+    findings.push(fix(
+      `${shown(bad[0])}: expected a network, an address, a host, .suffix or ` +
+        `/regex/ (${count(bad.length, "bad line", "bad lines")} in all)`,
+    ));
+  }
+  if (findings.length === 0) findings.push(ok(`whitelist file ${path}`));
+  return { findings, namesHosts };
+}
+
+/** One warning about those of the lines that exempt too many. */
+function wideLines(lines: readonly Line[]): Finding[] {
+  const wide = lines.flatMap((line) => {
+    const rule = parseRule(line.content);
+    const why = rule && tooWide(rule);
+    return why === undefined ? [] : [{ line, why }];
+  });
+  if (wide.length === 0) return [];
+  const [{ line, why }] = wide;
+  const all = count(wide.length, "line like that", "lines like that");
+  return [warn(`${shown(line)}: ${why}: is that meant? (${all} in all)`)];
+}
+
+function shown({ at, content }: Line): string {
+  return `${at}: ${quote(content.slice(0, 60))}`;
+}
+
+/** The widest networks that are no slip: what an RIR gives out. */
+const WIDEST = { 4: 8, 6: 16 };
+
+/** What a rule exempts, if that is hardly meant. */
+function tooWide(rule: Rule): string | undefined {
+  if ("network" in rule) {
+    const { family, prefix } = rule.network;
+    if (prefix >= WIDEST[family]) return undefined;
+    return `exempts ${formatNetwork(rule.network)}, more than a /${
+      WIDEST[family]
+    }`;
+  }
+  if ("regex" in rule) return undefined;
+  const name = rule.name.replace(/^\./, "");
+  // RFC 6761 section 6.3: no host of the Internet has this name.
+  if (name.includes(".") || name === "localhost") return undefined;
+  return `exempts every name that ends in .${name}`;
+}

@@ -1,0 +1,90 @@
+import { assertEquals } from "@std/assert";
+import {
+  clientNames,
+  cut,
+  limitBefore,
+} from "../../../lib/commands/check/command_line.ts";
+
+const line = (text: string) =>
+  cut(text === "" ? [] : text.split(" "), (word) => !word.includes("missing"));
+
+Deno.test("check command line: where greylist stands", () => {
+  const cases: [string, string, boolean, string][] = [
+    ["", "", false, ""],
+    ["qmail-smtpd", "", false, "qmail-smtpd"],
+    ["softlimit -m 9 qmail-smtpd", "", false, "softlimit -m 9 qmail-smtpd"],
+    [
+      "tcpserver -H 0 25 greylist softlimit qmail-smtpd",
+      "tcpserver -H 0 25",
+      false,
+      "softlimit qmail-smtpd",
+    ],
+    ["a /usr/local/bin/greylist b", "a", false, "b"],
+    ["a greylist -- b -- c", "a", false, "b -- c"],
+    ["a greylist serve 25 -- b c", "a", true, "b c"],
+    ["greylist serve 25 587 -- b", "", true, "b"],
+    // A directory or an argument of that name is no program.
+    [
+      "qmail-smtpd /missing/greylist",
+      "",
+      false,
+      "qmail-smtpd /missing/greylist",
+    ],
+  ];
+  for (const [text, before, serves, program] of cases) {
+    const found = line(text);
+    assertEquals(
+      [found.before.join(" "), found.serves, found.program.join(" ")],
+      [before, serves, program],
+      text,
+    );
+  }
+});
+
+Deno.test("check command line: where names of clients come from", () => {
+  const cases: [string, boolean, string, string][] = [
+    ["tcpserver -vRp 0 25 greylist q", false, "ok", "tcpserver -p"],
+    ["tcpserver -v 0 25 greylist q", false, "warn", "without -p"],
+    ["tcpserver -vRH 0 25 greylist q", false, "fix", "tcpserver -H"],
+    ["sslserver -H 0 25 greylist q", false, "fix", "sslserver -H"],
+    // H is a part of a value here, of an option that takes one.
+    ["tcpserver -p -lH -x H 0 25 greylist q", false, "ok", "tcpserver -p"],
+    // Behind the address nothing is tcpserver's.
+    ["tcpserver -p 0 25 sh -H greylist q", false, "ok", "tcpserver -p"],
+    ["tcp-env greylist q", false, "ok", "tcp-env"],
+    ["tcpsvd 0 25 greylist q", false, "fix", "-h only"],
+    ["tcpsvd -h 0 25 greylist q", false, "ok", "tcpsvd -h"],
+    ["greylist serve 25 -- q", false, "fix", "serve.nameLookup"],
+    ["greylist serve 25 -- q", true, "ok", "serve.nameLookup"],
+    ["q", false, "note", "inetd"],
+    ["", true, "note", "TCPREMOTEHOST"],
+  ];
+  for (const [text, nameLookup, kind, part] of cases) {
+    const finding = clientNames(line(text), nameLookup);
+    assertEquals(finding.kind, kind, text);
+    assertEquals(finding.text.includes(part), true, finding.text);
+  }
+});
+
+Deno.test("check command line: limits of the address space in front", () => {
+  const cases: [string, string | undefined][] = [
+    ["softlimit -m 9 tcpserver 0 25 greylist q", "softlimit -m"],
+    ["softlimit -m9 greylist q", "softlimit -m"],
+    ["/bin/softlimit -d 9 -a 9 greylist q", "/bin/softlimit -a"],
+    ["chpst -m 9 greylist q", "chpst -m"],
+    ["softlimit -d 40000000 greylist q", undefined],
+    ["softlimit -dm greylist q", undefined],
+    ["greylist softlimit -m 9 q", undefined],
+    ["softlimit -m 9 q", undefined],
+    ["tcpserver -m 9 greylist q", undefined],
+  ];
+  for (const [text, start] of cases) {
+    const [finding] = limitBefore(line(text));
+    assertEquals(
+      finding?.text.slice(0, start?.length),
+      start,
+      text,
+    );
+    assertEquals(finding?.kind, start && "fix");
+  }
+});

@@ -1,0 +1,24 @@
+import { assertEquals } from "@std/assert";
+import { lookingAs } from "../../../lib/commands/check/user.ts";
+
+Deno.test("check user: root is asked for the user of the service", () => {
+  const warning = (name: string) =>
+    `looking as root, who may do anything: give --user=${name}, the user that ` +
+    "the service runs as";
+  const cases: [
+    [string | undefined, number, string | undefined],
+    string,
+    string,
+  ][] = [
+    [[undefined, 1000, undefined], "ok", "looking as uid 1000"],
+    [["qmaild", 64011, "qmaild"], "ok", "looking as qmaild (uid 64011)"],
+    [[undefined, 0, undefined], "warn", warning("NAME")],
+    [[undefined, 0, "qmaild"], "warn", warning("qmaild")],
+    // Root is meant.
+    [["root", 0, undefined], "ok", "looking as root (uid 0)"],
+    [[undefined, 0, "root"], "ok", "looking as uid 0"],
+  ];
+  for (const [args, kind, text] of cases) {
+    assertEquals(lookingAs(...args), { kind, text });
+  }
+});
