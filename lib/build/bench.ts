@@ -102,8 +102,8 @@ export function withTable(page: string, table: string): string {
 /**
  * Measures everything.
  *
- * @param say is told what is being done
- * @throws {Error} where a program does not do what it has to
+ * @param say called with a line that says what is being done
+ * @throws {Error} if a program does not do what it has to
  */
 export async function bench(
   plan: Plan,

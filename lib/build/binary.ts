@@ -44,8 +44,8 @@ export function needsOf(raw: unknown): Needs {
   return { permissions, v8Flags };
 }
 
-/** What a binary is made of, and like. */
-export interface Making {
+/** What to make a binary of, and with which options. */
+export interface BinaryOptions {
   /** The module that is run. */
   readonly module: string;
   /** Files and directories that lie in the binary besides. */
@@ -63,7 +63,7 @@ export interface Making {
  * @throws {TemporaryError} with what Deno says
  */
 export async function makeBinary(
-  { module, include = [], v8Flags, permissions }: Making,
+  { module, include = [], v8Flags, permissions }: BinaryOptions,
   output: string,
   scratch: string,
 ): Promise<void> {

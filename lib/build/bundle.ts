@@ -113,11 +113,12 @@ function asJavaScript(name: string): string {
 
 /**
  * Makes a script of main.ts's bundle and the configuration, since node:vm has
- * bytecode of scripts only. It is two functions that are told how to import a
- * module: one gives what main.ts exports, one what the configuration does.
+ * bytecode of scripts only. The script is two functions that take a function which
+ * imports a module. The first returns what main.ts exports, the second what the
+ * configuration module exports.
  *
- * @param config see {@linkcode bodyOf}; undefined where it stays a module
- * @throws {Error} where the bundle holds something that no script may
+ * @param config see {@linkcode bodyOf}; undefined if it stays a module
+ * @throws {Error} if the bundle holds something that no script may
  */
 export function scriptOf(bundle: string, config: string | undefined): string {
   let text = bundle.replaceAll("import.meta.main", "false");
@@ -142,7 +143,7 @@ export function scriptOf(bundle: string, config: string | undefined): string {
 /**
  * Makes a function's body of a module's bundle. It returns the exports.
  *
- * @returns undefined where the bundle imports something, or may do so
+ * @returns undefined if the bundle imports something, or may do so
  */
 export function bodyOf(bundle: string): string | undefined {
   const found = /\bexport\s*\{([^{}]*)\};?\s*$/.exec(bundle);
@@ -176,7 +177,7 @@ try {
   const { main } = await start(load);
   code = await main(Deno.args, () => config(load));
 } catch {
-  // There is no log, and nobody but the client who would read it.
+  // There is no log, and only the client could read a message.
 }
 Deno.exit(code);
 `;

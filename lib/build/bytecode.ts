@@ -44,8 +44,8 @@ const SAYS = [
 export const TRAINER = "trainer";
 
 /**
- * Makes the program in which scripts see to clients. It may do anything, and is
- * told by a file which script it is to run.
+ * Makes the program in which scripts see to clients. It may do anything, and reads
+ * the script from a file.
  *
  * @param program a directory with the modules that a script may import
  * @param v8Flags those of the program that is built
@@ -75,7 +75,7 @@ export async function makeTrainer(
  * Has the script see to clients and keeps its bytecode.
  *
  * @param script its text
- * @param at where the configuration has clients be deferred
+ * @param at the configuration's `deferral.at`
  * @param directory that of the bundle, where the bytecode is put
  * @param scratch an existing directory
  * @param trainer the program of {@linkcode makeTrainer}
@@ -107,14 +107,14 @@ export async function makeBytecode(
     { ip: "203.0.113.1", code: 111 },
     { ip: "2001:db8::1", code: 111 },
   ];
-  const lesson = join(scratch, "lesson.json");
+  const job = join(scratch, "job.json");
   const bytecode = join(directory, BYTECODE);
   await Deno.writeTextFile(
-    lesson,
+    job,
     JSON.stringify({ script, config, clients, bytecode }),
   );
-  await run(trainer, ["make", lesson]);
-  await run(trainer, ["take", lesson]);
+  await run(trainer, ["make", job]);
+  await run(trainer, ["take", job]);
 }
 
 /**
@@ -123,9 +123,9 @@ export async function makeBytecode(
  */
 const SOURCE = `import { Script } from "node:vm";
 const load = (name) => import(name);
-const [what, lesson] = Deno.args;
+const [what, job] = Deno.args;
 const { script: text, config, clients, bytecode } =
-  JSON.parse(Deno.readTextFileSync(lesson));
+  JSON.parse(Deno.readTextFileSync(job));
 if (what === "take") {
   const cachedData = Deno.readFileSync(bytecode);
   const script = new Script(text, { filename: "${SCRIPT}", cachedData });

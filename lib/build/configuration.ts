@@ -31,7 +31,7 @@ export interface Loaded {
  * Imports a configuration module, checks it and finds out what it needs.
  *
  * @param name how the user calls it
- * @throws {BadConfig} where it cannot be imported or its default export is wrong
+ * @throws {BadConfig} if it cannot be imported or its default export is wrong
  */
 export async function loadConfig(file: URL, name: string): Promise<Loaded> {
   let module: { default?: unknown };
@@ -91,7 +91,7 @@ export async function checkTypes(
  * Runs a configuration module once the way each connection will: with the
  * program's permissions, and with a client where its output goes.
  *
- * @throws {BadConfig} where it needs more than that, or prints something
+ * @throws {BadConfig} if it needs more than that, or prints something
  */
 export async function rehearse(
   file: URL,

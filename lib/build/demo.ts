@@ -97,7 +97,7 @@ export default defineConfig({
 /**
  * Builds the binary, as `deno task compile` does.
  *
- * @returns the exit code; where it is not 0, the reason was said on stderr
+ * @returns the exit code; unless it is 0, the reason stands on stderr
  */
 async function compile(): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), {
@@ -220,7 +220,7 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
 /**
  * The whole demo.
  *
- * @returns the exit code: 1 where anything was not as it has to be
+ * @returns the exit code: 1 if anything was not as it has to be
  */
 async function main(args: string[]): Promise<number> {
   if (args.length > 0) {

@@ -24,7 +24,7 @@ export async function deno(
 }
 
 /**
- * Runs a step of the build; its output is shown only where it fails.
+ * Runs a step of the build; its output is shown only if it fails.
  *
  * @throws {TemporaryError} with that output
  */

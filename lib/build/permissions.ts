@@ -34,7 +34,7 @@ const DESCRIPTORS = [0, 1, 2].map((fd) => `/proc/self/fd/${fd}`);
 /**
  * The least permissions that a configuration needs.
  *
- * @throws {ConfigError} on a path that Deno cannot be told of
+ * @throws {ConfigError} on a path that Deno's options cannot express
  */
 export function permissionsOf(
   config: ResolvedConfig,

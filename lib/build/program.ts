@@ -19,7 +19,7 @@ import type { Loaded } from "./configuration.ts";
 import { permissionFlags } from "./permissions.ts";
 
 /** Where a build finds what it needs, and puts what it makes. */
-export interface Workshop {
+export interface BuildContext {
   /** An existing directory for files of one build. */
   readonly scratch: string;
   /**
@@ -41,7 +41,7 @@ export interface Workshop {
 export async function makeProgram(
   file: URL,
   { raw, config, needs: { permissions, v8Flags } }: Loaded,
-  { scratch, shared, flags }: Workshop,
+  { scratch, shared, flags }: BuildContext,
   output: string,
 ): Promise<void> {
   const program = await once(

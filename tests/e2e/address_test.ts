@@ -73,7 +73,7 @@ for (
   }
 }
 
-// tcpserver says who calls, and `env` can say something else.
+// tcpserver gives the client's address, and `env` can change it.
 e2e("every address has the entry of its network", needs, async (t) => {
   const binary = await compile();
   const cases: [string, string][] = [

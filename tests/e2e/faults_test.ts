@@ -20,7 +20,7 @@ interface Fault {
   readonly setup?: string;
   readonly root?: boolean;
   readonly mounts?: boolean;
-  /** Whether it is seen by a user only who is nobody. */
+  /** Whether only an unprivileged user meets it. */
   readonly unprivileged?: boolean;
   /** Where it can be; everywhere if that is not said. */
   readonly ways?: readonly WayIn[];

@@ -55,7 +55,7 @@ async function verdict(server: Listener, source?: string): Promise<string> {
   return rule;
 }
 
-// tcpserver says who calls, and `env` can say something else.
+// tcpserver gives the client's address, and `env` can change it.
 e2e("each kind of rule exempts, and only whom it names", needs, async (t) => {
   clean();
   writeFile(

@@ -19,7 +19,7 @@ export const CONTROL: Path = `${ROOT}/control` as Path;
 /** Where most binaries log to. */
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
-/** Root has to say who PROGRAM runs as. */
+/** Root has to name the user that PROGRAM runs as. */
 export const SERVE: NonNullable<Config["serve"]> = Deno.uid() === 0
   ? { user: "root" }
   : {};

@@ -7,7 +7,7 @@
 import { findProgram } from "./need.ts";
 import { waitFor } from "./process.ts";
 
-/** Where Chromium is, undefined where it is not installed. */
+/** Where Chromium is, undefined if it is not installed. */
 export function findChromium(): string | undefined {
   return findProgram("chromium") ?? findProgram("chromium-browser");
 }

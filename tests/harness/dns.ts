@@ -40,7 +40,7 @@ const A = 1;
  *
  * @param ptr names of IPv4 addresses
  * @param a addresses of names
- * @param mute told of each name; where it says so, there is no answer
+ * @param mute called with each name; if it returns true, there is no answer
  */
 export function openDns(
   ptr: Record<string, string>,

@@ -56,7 +56,7 @@ export function empty(): void {
   Deno.chmodSync(`${ROOT}/log`, 0o777);
 }
 
-/** What one client got, who says everything at once. */
+/** The replies to one client that says everything at once. */
 export async function connect(
   binary: string,
   before: readonly string[],

@@ -9,7 +9,7 @@ import { BASE } from "./binary.ts";
 import { programPath } from "./need.ts";
 import { writeFile } from "./root.ts";
 
-/** Why there can be no such mount here, undefined where there can. */
+/** Why there can be no such mount here, undefined if there can. */
 export function fuseObstacle(): string | undefined {
   try {
     Deno.openSync("/dev/fuse", { read: true, write: true }).close();

@@ -46,7 +46,7 @@ const TEXT = "Greylisted";
 const DEFERRAL = `451 4.7.1 ${TEXT}`;
 const BANNER = `220 ${HOST} ESMTP\r\n`;
 
-/** What a client leaves in the log; undefined where that depends on who is faster. */
+/** What a client leaves in the log; undefined if that depends on who is faster. */
 type Expected = Pick<Deferred, "helo" | "from" | "to"> | undefined;
 
 /** Registers the tests for one way in. */
@@ -100,7 +100,7 @@ function blame(kind: Kind, seed: number, error: unknown): Error {
   return new Error(`["${kind}", ${seed}]: ${what}`, { cause: error });
 }
 
-/** Works on so many at a time. The first failure stops all. */
+/** Works on a number of streams at a time. The first failure stops all. */
 async function side<T>(
   width: number,
   all: readonly T[],

@@ -16,7 +16,7 @@ import { serving } from "./serving.ts";
 import { ATTEMPT, burst } from "./smtp.ts";
 import type { Listener } from "./way_in.ts";
 
-/** What a server holds while nobody is connected. */
+/** What a server holds while no client is connected. */
 interface Size {
   /** Its resident memory, in bytes. */
   readonly memory: number;
@@ -46,7 +46,7 @@ const LET_IN = 10;
 /**
  * Sends clients over IPv6, which are deferred, and over IPv4, which are let in.
  *
- * @throws {Error} where one is not
+ * @throws {Error} if a client gets anything else
  */
 async function sessions(
   count: number,
@@ -73,7 +73,7 @@ async function sessions(
 }
 
 /**
- * Serves so many clients.
+ * Serves a number of clients.
  *
  * @returns what the server held before and after
  */
@@ -81,7 +81,7 @@ export async function growth(
   count: number,
 ): Promise<{ before: Size; after: Size }> {
   const six = freePort();
-  // Nobody who is deferred is to have waited long enough meanwhile.
+  // No deferred client may have waited long enough meanwhile.
   await using server = await serving({ timeouts: { delay: "1h" } }, {
     options: [`[::1]:${six}`],
     life: 240 + count / 20,

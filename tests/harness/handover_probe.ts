@@ -15,7 +15,7 @@ export interface Report {
   readonly environ: Uint8Array;
   /** The arguments, as bytes. */
   readonly cmdline: Uint8Array;
-  /** Its open descriptors, as `ls -l` shows where they lead, without the numbers of sockets and pipes. */
+  /** Its open descriptors as `ls -l` shows them, without inode numbers. */
   readonly descriptors: string;
   /** Open-file flags of descriptors 0 to 2, in octal. */
   readonly flags: readonly string[];

@@ -1,5 +1,6 @@
 /**
- * Clients that are silent, slow, gone, deaf, forging or too much, in any way in.
+ * Clients that are silent, slow, gone, forge log lines, never read or never stop,
+ * in any way in.
  *
  * @module
  */
@@ -23,7 +24,7 @@ const SAID = {
 
 const NOTHING_SAID = { helo: undefined, from: undefined, to: undefined };
 
-/** What the log has when only so many commands of it were said. */
+/** What the log has if the client said only that many commands of it. */
 function saidAfter(commands: number) {
   const { helo, from, to } = SAID;
   return {
@@ -41,7 +42,7 @@ function home(n: number) {
 interface Site extends AsyncDisposable {
   readonly binary: string;
   readonly port: number;
-  /** Ends the test: everybody has gone, nobody complained, and it still works. */
+  /** Ends the test: all clients have gone, no error was logged, and it still works. */
   settle(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@
  * the sources, the configuration and the version of Deno.
  *
  * Nearly all of a binary, 85 MB, is the same in all of them. Kept is what differs:
- * the end of each.
+ * the tail of each.
  *
  * @module
  */
@@ -59,8 +59,8 @@ function cacheDirectory(): string {
 export interface Kept {
   /** For what is the same for every configuration. */
   readonly shared: string;
-  /** For the ends of the binaries. */
-  readonly ends: string;
+  /** For the tails of the binaries. */
+  readonly tails: string;
 }
 
 let kept: Promise<Kept> | undefined;
@@ -73,8 +73,8 @@ export function openKept(): Promise<Kept> {
 async function open(): Promise<Kept> {
   const cache = cacheDirectory();
   const version = `${cache}/${await hashOfSources()}`;
-  const [shared, ends] = [`${version}/shared`, `${version}/ends`];
-  for (const directory of [shared, ends]) {
+  const [shared, tails] = [`${version}/shared`, `${version}/tails`];
+  for (const directory of [shared, tails]) {
     Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
   const now = new Date();
@@ -92,7 +92,7 @@ async function open(): Promise<Kept> {
       // Another process removes it.
     });
   }
-  return { shared, ends };
+  return { shared, tails };
 }
 
 function usedAt(path: string): number {
@@ -119,17 +119,17 @@ function reference(shared: string): string | undefined {
 }
 
 /** Keeps a binary. */
-export function keep({ shared, ends }: Kept, key: string, binary: string) {
+export function keep({ shared, tails }: Kept, key: string, binary: string) {
   const name = reference(shared);
   if (name === undefined) return;
   const bytes = Deno.readFileSync(binary);
   const other = Deno.readFileSync(`${shared}/${name}/trainer`);
   const common = commonLength(bytes, other);
   const head = new TextEncoder().encode(`${name} ${common}\n`);
-  const fresh = `${ends}/${key}.${Deno.pid}`;
+  const fresh = `${tails}/${key}.${Deno.pid}`;
   Deno.writeFileSync(fresh, head);
   Deno.writeFileSync(fresh, bytes.subarray(common), { append: true });
-  Deno.renameSync(fresh, `${ends}/${key}`);
+  Deno.renameSync(fresh, `${tails}/${key}`);
 }
 
 /**
@@ -138,13 +138,13 @@ export function keep({ shared, ends }: Kept, key: string, binary: string) {
  * @returns whether there was anything
  */
 export function restore(
-  { shared, ends }: Kept,
+  { shared, tails }: Kept,
   key: string,
   binary: string,
 ): boolean {
   let bytes: Uint8Array;
   try {
-    bytes = Deno.readFileSync(`${ends}/${key}`);
+    bytes = Deno.readFileSync(`${tails}/${key}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -41,7 +41,7 @@ interface Origin {
   readonly name: string;
   /** The address of client number `n`. */
   address(n: number): string;
-  /** How many networks that makes of so many clients. */
+  /** How many networks that many clients call from. */
   networks(clients: number): number;
 }
 
@@ -126,7 +126,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   assertEquals(tally(lines), { known: CLIENTS });
   const second = counts();
   assertEquals([first.length, second.length], [networks, networks]);
-  // A count may be lost where two come at once, an entry and a pass may not.
+  // Of two at once one count may be lost, but neither entry nor pass.
   const each = CLIENTS / networks;
   for (const accepted of first) assert(accepted >= 1 && accepted <= each);
   second.forEach((accepted, i) => {
@@ -137,7 +137,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   await unchanged(server, binary, before);
 }
 
-/** All at once: nobody goes on before everybody has the banner. */
+/** All clients at once: each waits until all have the banner. */
 async function crowd(server: Listener, origin: Origin, deferring: boolean) {
   let waiting = CLIENTS;
   const everybody = Promise.withResolvers<void>();
@@ -187,7 +187,7 @@ function networksIn(lines: readonly (Deferred | Passed)[], reason?: string) {
 interface Holdings {
   /** Processes of the binary. */
   readonly processes: number;
-  /** Processes below the server, ended ones that nobody asked after included. */
+  /** Children of the server, zombies included. */
   readonly children: number;
   /** The server's descriptors. */
   readonly descriptors: number;
@@ -221,7 +221,7 @@ interface Row {
   readonly memory: [before: number, after: number];
 }
 
-/** They call from so many networks; the first half of these is let in. */
+/** From how many networks the clients call; the first half of these is let in. */
 const HOMES = 50;
 
 /** How much the server may hold more after any number, in bytes. */
@@ -230,7 +230,7 @@ const GROWTH = 16e6;
 /**
  * Clients one after the other, of every kind in turn, half of them let in.
  *
- * @throws {Error} where one is not served, or where anything is left afterwards
+ * @throws {Error} if a client is not served, or if anything is left afterwards
  */
 async function inARow(way: WayIn, count: number): Promise<Row> {
   clean();

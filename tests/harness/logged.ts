@@ -51,10 +51,10 @@ function read<T>(line: string, grammar: RegExp): T {
 }
 
 /**
- * Waits for the lines of so many sessions.
+ * Waits for the lines of a number of sessions.
  *
  * @param patience how long, in seconds
- * @throws {Error} where there are fewer, or more
+ * @throws {Error} if there are fewer, or more
  */
 async function sessions<T>(
   count: number,
@@ -73,7 +73,7 @@ async function sessions<T>(
   return all.map((line) => read<T>(line, grammar));
 }
 
-/** The only lines in the log: those of so many deferred sessions. */
+/** The lines of that many deferred sessions; there must be no others. */
 export function deferred(
   count: number,
   patience = DEADLINE,
@@ -81,7 +81,7 @@ export function deferred(
   return sessions(count, DEFERRED, patience);
 }
 
-/** The only lines in the log: those of so many sessions that were let in. */
+/** The lines of that many sessions that were let in; there must be no others. */
 export function passed(count: number, patience = DEADLINE): Promise<Passed[]> {
   return sessions(count, PASSED, patience);
 }

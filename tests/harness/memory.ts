@@ -47,7 +47,7 @@ function open(): Layout | undefined {
   });
 }
 
-/** Why there can be no such group here, undefined where there can. */
+/** Why there can be no such group here, undefined if there can. */
 export function memoryObstacle(): string | undefined {
   const layout = open();
   if (layout === undefined) return "no memory cgroup can be made";

@@ -41,7 +41,7 @@ export function accepted({ fd }: Listening): Promise<Accepted> {
   });
 }
 
-/** Both ends of one connection; {@linkcode fd} is closed by who has it. */
+/** Both ends of one connection; the test that gets {@linkcode fd} closes it. */
 export interface Pair extends Disposable {
   readonly fd: number;
   readonly client: Deno.TcpConn;

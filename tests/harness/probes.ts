@@ -14,7 +14,7 @@ export interface Targets {
    * sandbox. Its directory is open as descriptor 7.
    */
   readonly outside: string;
-  /** A port of this machine at which somebody listens. */
+  /** A port of this machine at which a process listens. */
   readonly port: number;
 }
 
@@ -141,7 +141,7 @@ export async function probeLater({ base, outside, port }: Targets) {
 
 /** What no list of permissions forbids. */
 export function probeOpen({ base }: Pick<Targets, "base">): void {
-  // A link that somebody else has put there is followed.
+  // A link that another user has put there is followed.
   const linked = Deno.readTextFileSync(`${base}/.link`);
   Deno.writeTextFileSync(`${base}/.linked`, linked);
   // The C library reads any file that the user may read.

@@ -16,7 +16,7 @@ const LIFE = 240;
  * @param what what is waited for, for the error
  * @param patience how long, in seconds
  * @returns what the condition gave, which is not undefined and not false
- * @throws {Error} where it does not come to hold
+ * @throws {Error} if it does not hold in time
  */
 export async function waitFor<T>(
   what: string,
@@ -160,7 +160,7 @@ const LISTENING = "0A";
 /** Established, on the way to that, or half closed by the client. */
 const NOT_CLOSED = ["01", "03", "08"];
 
-/** Whether somebody listens on a TCP port of this machine. */
+/** Whether a process listens on a TCP port of this machine. */
 export function isListening(port: number): boolean {
   return tcpSockets().some((socket) =>
     socket.port === port && socket.state === LISTENING
@@ -186,9 +186,9 @@ export async function hungUp(port: number): Promise<void> {
 }
 
 /**
- * A TCP port that nobody listens on. It is not one of those that the kernel gives
- * to clients (32768 and above), which another test could have by the time that
- * the server starts.
+ * A TCP port that is free. It is not one of those that the kernel gives to clients
+ * (32768 and above): a client of another test could have it before the server
+ * starts.
  */
 export function freePort(): number {
   while (true) {
@@ -202,7 +202,7 @@ export function freePort(): number {
   }
 }
 
-/** The ids of a process's children, those included that nobody waited for. */
+/** The ids of a process's children, zombies included. */
 export function childrenOf(pid: number): number[] {
   return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) => {
     const children = `/proc/${pid}/task/${name}/children`;

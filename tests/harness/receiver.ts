@@ -66,7 +66,7 @@ export async function openReceiver(): Promise<Receiver> {
   };
 }
 
-/** A key and a certificate that nobody has reason to trust, in one file. */
+/** A key and a self-signed certificate, in one file. */
 async function certificate(): Promise<string> {
   const path = `${ROOT}/receiver/tls.pem`;
   const { code, stderr } = await run([

@@ -16,7 +16,7 @@ export interface Sender extends AsyncDisposable {
   isDeferred(recipient: string): boolean;
   /** How many messages it has not got rid of. */
   queued(): number;
-  /** Has its queue runner go now, where it cannot be set up to go often. */
+  /** Runs its queue now, if it cannot be configured to do so often. */
   retry(): Promise<void>;
   /** The end of its log, for the report of a failure. */
   lastWords(): string;
@@ -24,7 +24,7 @@ export interface Sender extends AsyncDisposable {
   failures(): string[];
 }
 
-/** What is to be started. */
+/** What to start. */
 export interface SenderOptions {
   /** The port that everything is sent to. */
   readonly to: number;

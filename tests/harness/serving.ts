@@ -26,7 +26,7 @@ export async function serving(
   return { ...listener, binary, pid: listener.pid };
 }
 
-/** The same configuration; root has to say who PROGRAM runs as. */
+/** The same configuration; root has to name the user that PROGRAM runs as. */
 export function withUser(config: Partial<Config>): Partial<Config> {
   const user = Deno.uid() === 0 ? { user: "root" } : {};
   return { ...config, serve: { ...user, ...config.serve } };

@@ -80,8 +80,8 @@ export class Client implements Disposable {
   /**
    * Reads one reply, all of its lines.
    *
-   * @returns its lines joined by "\n", undefined where the server has hung up
-   * @throws {Error} where a line is not that of a reply
+   * @returns its lines joined by "\n", undefined if the server has hung up
+   * @throws {Error} if a line is not that of a reply
    */
   async reply(): Promise<string | undefined> {
     const lines: string[] = [];
@@ -117,7 +117,7 @@ export class Client implements Disposable {
     return text;
   }
 
-  /** Reads one byte, undefined where the server has hung up. */
+  /** Reads one byte, undefined if the server has hung up. */
   async byte(): Promise<string | undefined> {
     if (this.#pending === "" && !await this.#more(1)) return undefined;
     const first = this.#pending[0];

@@ -66,7 +66,7 @@ export class Socket implements Connection {
   /**
    * Connects over IPv4.
    *
-   * @throws {LibcError} where nobody listens there
+   * @throws {LibcError} if no process listens there
    */
   static async connect(
     port: number,

@@ -14,7 +14,7 @@ export interface Call {
   readonly name: string;
   /** All that stands between the parentheses. */
   readonly args: string;
-  /** The paths among them, absolute where a directory comes first. */
+  /** The paths among them, absolute if a directory comes first. */
   readonly paths: readonly string[];
   /** Such as `3`, or `-1 ENOENT (No such file or directory)`. */
   readonly result: string;
@@ -81,7 +81,7 @@ export function failing(path: string, call: string, error: string): string[] {
 }
 
 /**
- * The same, but the call is made late, and whoever waits for
+ * The same, but the call is made late, and a test that waits for
  * {@linkcode Late.reached} has until then to change things.
  *
  * @param call its name; the calls of statx(2) are made at once

@@ -157,7 +157,7 @@ export interface Answered {
 }
 
 /**
- * Throws where the replies to a stream are not what every sender must get; the
+ * Throws if the replies to a stream are not what every sender must get; the
  * dialogue's rules said another way.
  *
  * @param output all replies behind the banner

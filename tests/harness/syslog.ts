@@ -1,5 +1,5 @@
 /**
- * A syslog daemon that keeps what it is told.
+ * A syslog daemon that keeps the messages that it gets.
  *
  * @module
  */

@@ -16,7 +16,7 @@ import {
 } from "./process.ts";
 import { ROOT, writeFile } from "./root.ts";
 
-/** What is to be started. */
+/** What to start. */
 export interface Start {
   /** The compiled program. */
   readonly binary: string;
@@ -60,7 +60,7 @@ export interface WayIn {
   readonly obstacle?: () => string | undefined;
   /** Whether standard error is the client's socket. */
   readonly stderrIsClient: boolean;
-  /** How many processes of the binary there are while nobody is connected. */
+  /** How many processes of the binary there are without a connection. */
   readonly resident: number;
   start(what: Start): Promise<Listener>;
 }

@@ -29,7 +29,7 @@ import { tcpserver } from "../harness/way_in.ts";
 // What another user of the machine can do. Entries and .prune that are symbolic
 // links from the beginning: ../e2e/faults_test.ts, ../commands/prune_test.ts.
 
-/** The user of the service, and somebody else. */
+/** The user of the service, and another user. */
 const SERVICE = 65534;
 const OTHER = 65533;
 
@@ -42,7 +42,7 @@ function as(uid: number): string[] {
   ];
 }
 
-/** What one client got, who says everything at once. */
+/** The replies to one client that says everything at once. */
 async function connect(...what: Parameters<typeof attempt>): Promise<string> {
   const text = await attempt(...what);
   assertOnlySmtp(text);
@@ -161,7 +161,7 @@ for (const at of ["rcpt", "banner"] as const) {
         assert(own.length > 0, `${calls.length} calls`);
         assert(calls.some(({ paths }) => paths.includes(binary)));
         for (const call of calls) assertOwn(call, binary);
-        // All links stay, and what is forgotten goes where that is due.
+        // All links stay, and what is forgotten goes when that is due.
         const pruned = state === undefined && command?.[0] !== "info" &&
           command?.[0] !== "explain";
         assertEquals("192.0.2.0_24" in entries(), !pruned);

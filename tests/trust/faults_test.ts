@@ -57,7 +57,7 @@ exec "$@"
   ];
 }
 
-/** Why no file can be mounted here, undefined where it can. */
+/** Why no file can be mounted here, undefined if it can. */
 function loopObstacle(): string | undefined {
   if (Deno.uid() !== 0 || findProgram("losetup") === undefined) {
     return undefined;

@@ -221,7 +221,7 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
       const began = Date.now() / 1000;
       const ms = 1 + number() * usual * 1.2;
       const text = await session(server, id, `10.${id}.${host}.9`, ms);
-      // Nobody is told half of a reply, and SMTP only.
+      // No client gets half of a reply, or anything but SMTP.
       if (text !== "") assertOnlySmtp(text);
       if (!/\r\n(221|250 QUIT)[^\r]*\r\n$/.test(text)) killed++;
       const left = readEntry(name);

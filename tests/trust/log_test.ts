@@ -23,7 +23,7 @@ import {
 
 // A log that cannot be written must not stop mail.
 
-/** A log file that cannot be written to, and who runs into that. */
+/** A log file that cannot be written to, and for which user. */
 const LOGS: [string, (path: string) => unknown, readonly string[]][] = [
   ["of somebody else", (path) => Deno.writeTextFileSync(path, ""), NOBODY],
   ["that is a FIFO without a reader", (path) => run(["mkfifo", path]), []],

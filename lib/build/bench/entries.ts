@@ -29,7 +29,7 @@ function network(i: number): string {
  * @param dir an existing directory
  * @param seconds how long it may take
  * @param made is told how many there are, from time to time
- * @returns false where the time was over first
+ * @returns false if the time was over first
  * @throws {LibcError}
  */
 export async function makeEntries(

@@ -21,7 +21,7 @@ export interface Order {
   readonly clients: number;
   /** For how long new ones come. */
   readonly seconds: number;
-  /** What each says when it has read the banner; nothing where there is none. */
+  /** What each says when it has read the banner; nothing if there is none. */
   readonly script: string;
   /** What it must have been told at the end: a regular expression. */
   readonly reply: string;

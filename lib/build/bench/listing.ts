@@ -82,7 +82,7 @@ export async function measureListing(
  * A database in the same place as another, for each is removed by one program.
  *
  * @param dir one that may be it
- * @returns undefined where there is none, and none could be made
+ * @returns undefined if there is none, and none could be made
  */
 async function besides(
   other: string,

@@ -13,7 +13,7 @@ const INTERVAL = 10;
  * One amount from a file such as /proc/PID/status.
  *
  * @returns bytes
- * @throws {TemporaryError} where it is not there
+ * @throws {TemporaryError} if it is not there
  */
 export function bytesIn(text: string, name: string): number {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(text);
@@ -25,7 +25,7 @@ export function bytesIn(text: string, name: string): number {
  * Watches a process until it has ended. What wait4(2) tells is of no use here:
  * it counts the moment before exec, in which the memory was that of the parent.
  *
- * @returns the most that was resident, in bytes; 0 where it ended too soon
+ * @returns the most that was resident, in bytes; 0 if it ended too soon
  */
 export async function watchPeak(
   pid: number,

@@ -29,7 +29,7 @@ const libc = fromLibc({
 const DIRS = (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":")
   .concat("/usr/local/sbin", "/usr/sbin", "/sbin");
 
-/** The path of a program, undefined where it is not installed. */
+/** The path of a program, undefined if it is not installed. */
 export function findProgram(name: string): string | undefined {
   if (name.includes("/")) return name;
   return DIRS.map((dir) => `${dir}/${name}`).find((path) => {
@@ -65,7 +65,7 @@ export interface Start {
 
 /** How a program ended. */
 export interface Ended extends Sample {
-  /** Its exit code; 128 and the signal's number where one ended it. */
+  /** Its exit code; 128 and the signal's number if one ended it. */
   readonly code: number;
 }
 
@@ -85,7 +85,7 @@ export class Process {
 
   /**
    * @throws {NotInstalled}
-   * @throws {Error} where it cannot be started
+   * @throws {Error} if it cannot be started
    */
   constructor(start: Start) {
     const path = findProgram(start.argv[0]);

@@ -206,7 +206,7 @@ async function uploads(bench: Bench, port: number): Promise<number> {
  * Sends a message through a program that counts its bytes.
  *
  * @returns how long that took, in seconds
- * @throws {TemporaryError} where the count is wrong
+ * @throws {TemporaryError} if the count is wrong
  */
 async function upload(bench: Bench, port: number): Promise<number> {
   bench.signal.throwIfAborted();

@@ -102,7 +102,7 @@ export async function stopServers(servers: Iterable<Server>): Promise<void> {
 /**
  * Has the load client flood a server.
  *
- * @throws {TemporaryError} where a session does not go as it should
+ * @throws {TemporaryError} if a session does not go as it should
  */
 export async function runFlood(bench: Bench, order: Order): Promise<Flood> {
   const output = join(bench.scratch, "flood");

@@ -69,7 +69,7 @@ export class Sites {
     return await this.#fill(other, count) ? other : undefined;
   }
 
-  /** Fills a base directory. @returns false where that takes too long */
+  /** Fills a base directory. @returns false if that takes too long */
   async #fill(dir: string, count: number): Promise<boolean> {
     await Deno.writeTextFile(join(dir, ENTRY), "x");
     const all = count.toLocaleString("en-US");

@@ -56,7 +56,7 @@ export function tableLines({ title, columns, rows }: Section): string[] {
   ];
 }
 
-/** A number with commas; nothing where there is none. */
+/** A number with commas; nothing if there is none. */
 function number(value: number | undefined, digits: number): string {
   if (value === undefined) return "";
   return value.toLocaleString("en-US", {

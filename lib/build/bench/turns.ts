@@ -31,7 +31,7 @@ export interface Contender {
   readonly copies?: readonly string[];
   /** The whole environment besides that of tcp-environ(5), and PATH. */
   readonly env?: Readonly<Record<string, string>>;
-  /** What the client has to be told; empty where nothing is to be said. */
+  /** What the client has to be told; empty if nothing is to be said. */
   readonly reply: RegExp;
   /** Gets things ready; not measured. */
   readonly prepare?: () => void;
@@ -62,7 +62,7 @@ export function tcpEnvironment(client: string): Record<string, string> {
  * Runs a program once for a client that says all that it has to say at once.
  *
  * @param round which of the copies runs
- * @throws {TemporaryError} where it does not do what it has to
+ * @throws {TemporaryError} if it does not do what it has to
  */
 async function runOnce(
   bench: Bench,
@@ -105,7 +105,7 @@ export interface Turns {
  * Has programs take turns.
  *
  * @param contenders each is compared with the first
- * @throws {TemporaryError} where one does not do what it has to
+ * @throws {TemporaryError} if one does not do what it has to
  */
 export async function takeTurns(
   bench: Bench,

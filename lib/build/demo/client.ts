@@ -24,7 +24,7 @@ export class Client {
   /**
    * Sends a command, or the lines of a message, and reads the reply.
    *
-   * @returns the reply's one line; undefined where none comes
+   * @returns the reply's one line; undefined if none comes
    */
   async say(text: string): Promise<string | undefined> {
     const bytes = new TextEncoder().encode(

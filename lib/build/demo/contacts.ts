@@ -13,7 +13,7 @@ export const HOSTNAME = "d.example";
 
 /** One connection, and what has to come of it. */
 export interface Contact {
-  /** What is to be seen. */
+  /** What the screen shows of it. */
   readonly introduction: string;
   /** Seconds to wait before it. */
   readonly wait: number;

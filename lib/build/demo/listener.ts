@@ -27,7 +27,7 @@ export class Listener implements Disposable {
   /** The TCP port, one that was free. */
   readonly port: number;
 
-  /** @throws {Error} where that is not possible here */
+  /** @throws {Error} if that is not possible here */
   constructor() {
     const abi = abiOf(Deno.build);
     if (abi === undefined) throw new Error("expected Linux on x86_64 or arm64");
@@ -43,8 +43,8 @@ export class Listener implements Disposable {
    *
    * @param stderr a file that the program's standard error is added to
    * @returns the process id; {@linkcode ended} has to be called with it
-   * @throws {LibcError} where the program cannot be started, for example
-   * @throws {Error} where nobody connects
+   * @throws {LibcError} if the program cannot be started, for example
+   * @throws {Error} if nobody connects
    */
   serve(program: Program, stderr: string): number {
     if (!poll(this.#fd, POLLIN, PATIENCE)) throw new Error("nobody connects");
@@ -77,8 +77,8 @@ export class Listener implements Disposable {
 /**
  * Waits for the end of a program that {@linkcode Listener.serve} started.
  *
- * @returns its exit code; 128 and the signal's number where one ended it;
- * undefined where it runs on
+ * @returns its exit code; 128 and the signal's number if one ended it;
+ * undefined if it runs on
  */
 export async function ended(pid: number): Promise<number | undefined> {
   const deadline = Date.now() + PATIENCE;

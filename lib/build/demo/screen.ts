@@ -15,7 +15,7 @@ const WIDTH = 80;
  * room.
  *
  * @param command undefined for the banner, which comes unasked
- * @param reply undefined where none came
+ * @param reply undefined if none came
  */
 export function exchange(
   command: string | undefined,
@@ -54,7 +54,7 @@ export function verdictOf(line: string): string {
 /**
  * Compares what was seen with what should have been.
  *
- * @returns one line that says what differs; undefined where nothing does
+ * @returns one line that says what differs; undefined if nothing does
  */
 export function difference(
   what: string,

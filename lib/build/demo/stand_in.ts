@@ -1,5 +1,5 @@
 /**
- * The demo's next program: what stands where qmail-smtpd would.
+ * The demo's next program, in the place of qmail-smtpd.
  *
  * @module
  */
