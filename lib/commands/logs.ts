@@ -7,7 +7,6 @@
  */
 
 import { LineSplitter } from "../report/lines.ts";
-import { type LogLine, LogReader } from "../report/logline.ts";
 import { fileError, type Handle, openInput } from "./files.ts";
 import { Progress } from "./progress.ts";
 
@@ -19,9 +18,25 @@ export interface LogName {
   readonly host?: string;
 }
 
-/** Takes what is read. */
-export interface Sink {
-  line(line: LogLine): void;
+/** What is made of a line. */
+export interface Timed {
+  /** Seconds since 1970, undefined if the line has no stamp. */
+  readonly time: number | undefined;
+}
+
+/** How logs are read, and for whom. */
+export interface Reading<T extends Timed> {
+  /** The command, for its messages. */
+  readonly command: string;
+  /**
+   * Begins with a log.
+   *
+   * @param written when the log was last written to, in seconds since 1970
+   * @returns what reads its lines, from the first to the last
+   */
+  reader(written: number, host: string | undefined): { read(line: string): T };
+  /** Takes what was made of a line. */
+  line(line: T): void;
   /** A line too long to be a log line was skipped. */
   long(): void;
 }
@@ -47,28 +62,35 @@ const PIECE = 65536;
  *
  * @throws {UsageError} if a file is not there or not readable
  */
-export async function readLogs(names: LogName[], sink: Sink): Promise<void> {
+export async function readLogs<T extends Timed>(
+  names: LogName[],
+  reading: Reading<T>,
+): Promise<void> {
   const logs: Log[] = [];
-  for (const name of names) logs.push(await look(name));
+  for (const name of names) logs.push(await look(name, reading));
   logs.sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
 
   const sizes = logs.map(({ size }) => size ?? NaN);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const progress = new Progress(isNaN(total) ? undefined : total, "bytes");
   try {
-    await merge(logs, sink, progress);
+    await merge(logs, reading, progress);
   } finally {
     progress.done();
   }
 }
 
 /** Hands on the lines of all logs, those with the earliest time first. */
-async function merge(logs: Log[], sink: Sink, progress: Progress) {
+async function merge<T extends Timed>(
+  logs: Log[],
+  reading: Reading<T>,
+  progress: Progress,
+) {
   // Logs that are not begun yet cost no memory and no descriptor.
   const waiting = logs.toReversed();
-  const open: Source[] = [];
+  const open: Source<T>[] = [];
   for (;;) {
-    let next: Source | undefined;
+    let next: Source<T> | undefined;
     let limit = Infinity;
     for (const source of open) {
       if (next === undefined || source.time < next.time) {
@@ -81,42 +103,43 @@ async function merge(logs: Log[], sink: Sink, progress: Progress) {
       fresh !== undefined && (next === undefined || fresh.first < next.time)
     ) {
       waiting.pop();
-      const source = new Source(fresh, progress, () => sink.long());
+      const source = new Source(fresh, reading, progress);
       if (await source.fill()) open.push(source);
       continue;
     }
     if (next === undefined) return;
     limit = Math.min(limit, fresh?.first ?? Infinity);
-    if (!next.drain(limit, sink) && !await next.fill()) {
+    if (!next.drain(limit, reading) && !await next.fill()) {
       open.splice(open.indexOf(next), 1);
     }
   }
 }
 
 /** One log that is being read, some lines ahead. */
-class Source {
+class Source<T extends Timed> {
   /** The time of the next line; a line without a time has that of the last. */
   time: number;
   readonly #pieces: AsyncGenerator<Uint8Array>;
   readonly #splitter: LineSplitter;
   readonly #warn: (error: unknown) => void;
-  #lines: LogLine[] = [];
+  #lines: T[] = [];
   #next = 0;
   #ended = false;
 
-  constructor(log: Log, progress: Progress, long: () => void) {
+  constructor(log: Log, reading: Reading<T>, progress: Progress) {
     this.time = log.first;
-    const reader = new LogReader(log.written, log.host);
+    const reader = reading.reader(log.written, log.host);
     this.#splitter = new LineSplitter(
       (line) => this.#lines.push(reader.read(line)),
-      long,
+      () => reading.long(),
     );
     this.#pieces = unpacked(pieces(log, progress));
     this.#warn = (error) => {
       if (!isGzipError(error)) throw error;
       progress.done();
       console.error(
-        `greylist report: ${log.path}: damaged gzip data, read up to there`,
+        `greylist ${reading.command}: ${log.path}: damaged gzip data, read ` +
+          "up to there",
       );
     };
   }
@@ -147,9 +170,9 @@ class Source {
    *
    * @returns whether there is a line left
    */
-  drain(limit: number, sink: Sink): boolean {
+  drain(limit: number, reading: Reading<T>): boolean {
     do {
-      sink.line(this.#lines[this.#next++]);
+      reading.line(this.#lines[this.#next++]);
       if (this.#next === this.#lines.length) return false;
       this.#advance();
     } while (this.time <= limit);
@@ -165,9 +188,14 @@ class Source {
 }
 
 /** Opens a log and reads as much as it takes to see when it begins. */
-async function look({ path, host }: LogName): Promise<Log> {
+async function look<T extends Timed>(
+  { path, host }: LogName,
+  reading: Reading<T>,
+): Promise<Log> {
   if (path === "-" && Deno.stdin.isTerminal()) {
-    console.error("greylist report: reading standard input; ^D ends it");
+    console.error(
+      `greylist ${reading.command}: reading standard input; ^D ends it`,
+    );
   }
   const { info, handle } = path === "-"
     ? { info: undefined, handle: standardInput }
@@ -180,7 +208,7 @@ async function look({ path, host }: LogName): Promise<Log> {
   if (regular) handle.close();
 
   let first = Infinity;
-  const reader = new LogReader(written);
+  const reader = reading.reader(written, host);
   const lines = new LineSplitter((line) => {
     if (first === Infinity) first = reader.read(line).time ?? Infinity;
   }, () => {});

@@ -23,6 +23,7 @@ import { command as explain } from "./explain.ts";
 import { help, version } from "./help.ts";
 import { command as importCommand } from "./import.ts";
 import { command as info } from "./info.ts";
+import { command as learn } from "./learn.ts";
 import type { COMMAND_NAMES } from "./names.ts";
 import { command as prune } from "./prune.ts";
 import { command as report } from "./report.ts";
@@ -34,6 +35,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check,
   prune,
   import: importCommand,
+  learn,
   report,
   serve,
 } satisfies Record<typeof COMMAND_NAMES[number], Command>;

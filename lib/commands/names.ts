@@ -12,6 +12,7 @@ export const COMMAND_NAMES = [
   "check",
   "prune",
   "import",
+  "learn",
   "report",
   "serve",
 ] as const;

@@ -14,6 +14,7 @@ import {
   type Period,
   TIMES,
 } from "../report/period.ts";
+import { type LogLine, LogReader } from "../report/logline.ts";
 import type { Report } from "../report/report.ts";
 import { caveats, summary } from "../report/story.ts";
 import { Tally } from "../report/tally.ts";
@@ -144,7 +145,9 @@ export const command: Command = {
     const tally = new Tally(retryWindow, period);
     const otherTally = other && new Tally(retryWindow, other);
     await readLogs(logNames(hosts, operands, config), {
-      line(line) {
+      command: "report",
+      reader: (written, host) => new LogReader(written, host),
+      line(line: LogLine) {
         tally.add(line);
         otherTally?.add(line);
       },

@@ -16,6 +16,7 @@ const COMMANDS = [
   "check",
   "prune",
   "import",
+  "learn",
   "report",
   "serve",
 ];

@@ -42,6 +42,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",
   "systemctl daemon-reload": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
+  "ssh out cat /var/log/qmail/send/current | greylist learn":
+    "needs another host; the log is read as a file and from standard input",
   "spamdb | ssh mx greylist import --from=spamdb -":
     "needs OpenBSD; tests/commands/import_test.ts has such a listing",
   "greylist info --json | ssh newhost greylist import -":
@@ -128,6 +130,15 @@ const CASES: Readonly<Record<string, Case>> = {
     before: () => emptyDir("base"),
     after: () => assertEquals(entries()["192.0.2.0_24"], 1),
   },
+  "greylist learn": { before: makeSendLog },
+  "#!/bin/sh\nexec 2>&1\nexec /usr/local/bin/greylist learn": {
+    before: makeSendLog,
+    async run({ command }, servers) {
+      const script = writeFile("site/run", here(command), 0o755);
+      servers.use(startServer([script], `${SITE}/stderr`, ENV));
+      await waitFor(command, () => entries()["203.0.113.0_24"] === 1);
+    },
+  },
   "ls /var/qmail/qgreylist-whitelist": {
     before: () => void writeFile("site/qgreylist-whitelist/66.94.237.", ""),
     after: () => {
@@ -143,6 +154,20 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
 };
+
+/** The log of qmail-send: three hosts accepted mail, and one is known already. */
+function makeSendLog(): void {
+  const now = Date.now() / 1000;
+  const hosts = ["203.0.113.9", "198.51.100.1", "198.51.100.2", "192.0.2.1"];
+  const lines = hosts.map((host, i) =>
+    `${
+      now.toFixed(6)
+    } starting delivery ${i}: msg 4711 to remote a@b.example\n` +
+    `${now.toFixed(6)} delivery ${i}: success: ${host}_accepted_message./\n`
+  );
+  writeFile("site/send.log", lines.join(""));
+  makeEntry("192.0.2.0_24", 3, 86400);
+}
 
 /** What other programs leave, one client let in and one not in each. */
 function makeOldState(): void {

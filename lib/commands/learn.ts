@@ -1,0 +1,218 @@
+/**
+ * `greylist learn`: whoever accepts our mail may answer at once.
+ *
+ * @module
+ */
+
+import { type Address, clientNetwork } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { type Delivery, DeliveryReader } from "../report/delivery.ts";
+import { adopt, better, type Place } from "../store/adopt.ts";
+import { type Entry, isForgotten } from "../store/policy.ts";
+import { entryName } from "../store/store.ts";
+import { baseDirOwner } from "./account.ts";
+import {
+  type Command,
+  EXIT,
+  Output,
+  parseOptions,
+  TemporaryError,
+  UsageError,
+} from "./command.ts";
+import { FollowedFile } from "./follow.ts";
+import { readLogs } from "./logs.ts";
+import { count } from "./words.ts";
+
+/** A network is written at most once in so many seconds. */
+const WRITE_EVERY = 3600;
+
+/** How many networks are held before they are written. */
+const HELD = 100_000;
+
+/** Milliseconds between two looks at a log that is followed. */
+const POLL_EVERY = 1000;
+
+/** The command; see {@linkcode Command}. */
+export const command: Command = {
+  help: `NAME
+  greylist learn - make the hosts known that accept our mail
+
+SYNOPSIS
+  greylist learn [--dry-run] [LOGFILE...]
+  greylist learn [--dry-run] --follow LOGFILE...
+
+DESCRIPTION
+  Reads the log of qmail-send. The network of each host that accepted a message
+  becomes known, as if it had sent mail at that time, so that the answer is not
+  deferred. Only successful remote deliveries count.
+
+  LOGFILE may have been written by multilog or through a syslog daemon, or have
+  no stamps; then the time at which the file was last written counts. It may be
+  compressed with gzip. Without LOGFILE, or as -, standard input is read.
+
+  Nothing is ever taken away. A network that is known already gets the time of
+  the delivery as its last use, if that is later; the count of accepted
+  connections stays. A network is written once an hour at most. Deliveries
+  longer ago than timeouts.expireAfter are left out.
+
+  Entries belong to the owner of baseDir. Run it as that user or as root.
+
+OPTIONS
+  --follow   go on with what is written to the files from now on, through their
+             rotation, until SIGINT or SIGTERM; -f is the same
+  --dry-run  write nothing, only say what would be learned
+
+EXIT STATUS
+  0    done
+  100  a file cannot be read, or the command line is wrong
+  111  some entries could not be written
+`,
+  async run(args, { config }) {
+    const { options, operands } = parseOptions(
+      args.map((arg) => arg === "-f" ? "--follow" : arg),
+      { boolean: ["dry-run", "follow"] },
+    );
+    const dry = options["dry-run"] === true;
+    const paths = operands.length > 0 ? operands : ["-"];
+    if (paths.filter((path) => path === "-").length > 1) {
+      throw new UsageError("-: standard input can be read once only");
+    }
+    if (options.follow && paths.includes("-")) {
+      throw new UsageError("--follow: expected LOGFILE, not standard input");
+    }
+    const learner = new Learner(config, dry);
+    if (options.follow) await follow(paths, learner);
+    else {
+      await readLogs(paths.map((path) => ({ path })), {
+        command: "learn",
+        reader: readerOf,
+        line: ({ time, host }) => learner.take(host, time),
+        long() {},
+      });
+    }
+    return learner.finish();
+  },
+};
+
+/** A reader that takes lines without a stamp to be as old as the file. */
+function readerOf(written: number): { read(line: string): Delivery } {
+  const reader = new DeliveryReader(written);
+  return {
+    read(line) {
+      const { time = written, host } = reader.read(line);
+      return { time, host };
+    },
+  };
+}
+
+async function follow(paths: string[], learner: Learner): Promise<void> {
+  const now = () => Date.now() / 1000;
+  const files = paths.map((path) => {
+    const reader = new DeliveryReader(now());
+    return new FollowedFile(path, (line) => {
+      const { time, host } = reader.read(line);
+      learner.take(host, time ?? now());
+    });
+  });
+  let stopped = false;
+  let wake = () => {};
+  const stop = () => {
+    stopped = true;
+    wake();
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  Deno.addSignalListener("SIGTERM", stop);
+  while (!stopped) {
+    for (const file of files) file.poll();
+    learner.write();
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, POLL_EVERY);
+    });
+  }
+  for (const file of files) {
+    file.poll();
+    file.close();
+  }
+}
+
+/** Takes deliveries, and writes the networks that they went to. */
+class Learner {
+  readonly #config: ResolvedConfig;
+  readonly #place: Place;
+  /** Networks that are not written yet, by entry, with the latest time. */
+  readonly #held = new Map<string, number>();
+  #deliveries = 0;
+  #learned = 0;
+  #renewed = 0;
+  #failed = 0;
+  #failure: unknown;
+
+  constructor(config: ResolvedConfig, dry: boolean) {
+    const { baseDir } = config;
+    this.#config = config;
+    this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
+  }
+
+  /**
+   * @param host the host that accepted a message, if one did
+   * @param time when, in seconds since 1970
+   */
+  take(host: Address | undefined, time: number | undefined): void {
+    if (host === undefined || time === undefined) return;
+    this.#deliveries++;
+    const name = entryName(clientNetwork(host, this.#config.match));
+    const latest = this.#held.get(name) ?? -Infinity;
+    this.#held.set(name, Math.max(latest, Math.floor(time)));
+    if (this.#held.size >= HELD) this.write();
+  }
+
+  /** Writes what is held. */
+  write(): void {
+    const { timeouts } = this.#config;
+    const now = Date.now() / 1000;
+    for (const [name, time] of this.#held) {
+      const found = { accepted: 1, mtime: Math.min(time, Math.floor(now)) };
+      if (isForgotten(found, now, timeouts)) continue;
+      let wasKnown = false;
+      const choose = (old: Entry) => {
+        wasKnown = old.accepted > 0 && !isForgotten(old, now, timeouts);
+        const recent = wasKnown && found.mtime < old.mtime + WRITE_EVERY;
+        return recent ? old : better(old, found, now, timeouts);
+      };
+      try {
+        if (adopt(this.#place, name, found, choose) === "kept") continue;
+        if (wasKnown) this.#renewed++;
+        else this.#learned++;
+      } catch (error) {
+        this.#failed++;
+        this.#failure ??= error;
+      }
+    }
+    this.#held.clear();
+  }
+
+  /**
+   * Writes what is held and says what was learned.
+   *
+   * @returns the exit code
+   * @throws {TemporaryError} if something could not be written
+   */
+  finish(): number {
+    this.write();
+    const output = new Output();
+    const networks = count(this.#learned, "network", "networks");
+    output.line(
+      `${count(this.#deliveries, "delivery", "deliveries")}: ` +
+        `${this.#place.dry ? "would make" : "made"} ${networks} known, ` +
+        `${this.#place.dry ? "renew" : "renewed"} ` +
+        this.#renewed.toLocaleString("en-US"),
+    );
+    output.flush();
+    if (this.#failure === undefined) return EXIT.done;
+    throw new TemporaryError(
+      `${count(this.#failed, "entry", "entries")} not written: ` +
+        (this.#failure as Error).message,
+    );
+  }
+}

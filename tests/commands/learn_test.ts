@@ -1,0 +1,234 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BASE, clean, compile, entries } from "../harness/binary.ts";
+import { makeEntry, snapshot } from "../harness/entry.ts";
+import { e2e } from "../harness/need.ts";
+import { run, type RunOptions, waitFor } from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+
+const HOUR = 3600;
+const DAY = 86400;
+const NOW = Math.floor(Date.now() / 1000);
+
+/** A TAI64N stamp as multilog writes it (2^62 + 10 at 1970). */
+function tai64n(age: number): string {
+  return `@4000000${(NOW - age + 10).toString(16).padStart(9, "0")}075bcd15`;
+}
+
+/** A line of a message that a host accepted so long ago. */
+function accepted(host: string, age: number): string {
+  return `${tai64n(age)} delivery 3: success: ${host}_accepted_message.` +
+    "/Remote_host_said:_250_ok/\n";
+}
+
+/** Accepted count and age of an entry, in seconds before the test began. */
+function entry(name: string): [number, number] {
+  const { size, mtime } = Deno.lstatSync(`${BASE}/${name}`);
+  return [size, NOW - Math.floor(mtime!.getTime() / 1000)];
+}
+
+async function learn(args: string[], options?: RunOptions) {
+  return await run([await compile(), "learn", ...args], options);
+}
+
+const LOG = [
+  `${tai64n(3 * HOUR)} new msg 4711\n`,
+  `${tai64n(3 * HOUR)} starting delivery 3: msg 4711 to remote b@c.example\n`,
+  accepted("203.0.113.9", 3 * HOUR),
+  accepted("203.0.113.200", 2 * HOUR),
+  accepted("2001:db8::25", HOUR),
+  accepted("198.51.100.1", 40 * DAY),
+  accepted("192.0.2.1", -DAY),
+  `${tai64n(60)} starting delivery 3: msg 4712 to local bob\n`,
+  accepted("192.0.3.1", 60),
+  `${tai64n(60)} delivery 4: deferral: 192.0.4.1_failed_on_DATA_command./\n`,
+].join("");
+
+e2e("learn: networks of hosts that accepted mail", {}, async () => {
+  const file = writeFile("send/current", LOG);
+  const plan = "5 deliveries: would make 3 networks known, renew 0\n";
+  clean();
+  assertEquals(await learn(["--dry-run", file]), {
+    code: 0,
+    stdout: plan,
+    stderr: "",
+  });
+  assertEquals(entries(), {});
+  for (
+    const [args, input] of [[[file], ""], [[], LOG], [["-"], LOG]] as const
+  ) {
+    clean();
+    assertEquals(await learn([...args], { input }), {
+      code: 0,
+      stdout: plan.replace("would make", "made").replace("renew", "renewed"),
+      stderr: "",
+    });
+    assertEquals(entries(), {
+      "192.0.2.0_24": 1,
+      "2001:db8::_64": 1,
+      "203.0.113.0_24": 1,
+    });
+    assertEquals(entry("203.0.113.0_24"), [1, 2 * HOUR]);
+    assertEquals(entry("2001:db8::_64"), [1, HOUR]);
+    // Not later than now, by the clock of this host.
+    const [, age] = entry("192.0.2.0_24");
+    assert(age <= 0 && age > -600, `${age}`);
+  }
+});
+
+e2e(
+  "learn: the answer of a host that took our mail is let in",
+  {},
+  async () => {
+    clean();
+    await learn([], { input: accepted("203.0.113.9", 60) });
+    const { code, stdout } = await run(
+      [await compile(), "sh", "-c", "echo in"],
+      {
+        env: { TCPREMOTEIP: "203.0.113.77" },
+      },
+    );
+    assertEquals([code, stdout], [0, "in\n"]);
+  },
+);
+
+e2e("learn: nothing is taken away, and a write an hour", {}, async () => {
+  const log = accepted("203.0.113.9", 2 * HOUR);
+  const cases: [string, [number, number], [number, number]][] = [
+    ["grey becomes known", [0, 30], [1, 2 * HOUR]],
+    ["a count stays", [7, DAY], [7, 2 * HOUR]],
+    ["a later use stays", [7, HOUR], [7, HOUR]],
+    ["within the hour nothing is written", [7, 2 * HOUR + 1800], [
+      7,
+      2 * HOUR + 1800,
+    ]],
+    ["after the hour it is", [7, 3 * HOUR], [7, 2 * HOUR]],
+    ["expired becomes known again", [7, 40 * DAY], [7, 2 * HOUR]],
+  ];
+  for (const [name, [count, age], expected] of cases) {
+    clean();
+    makeEntry("203.0.113.0_24", count, age + Date.now() / 1000 - NOW);
+    const before = snapshot();
+    const { code } = await learn([], { input: log });
+    assertEquals([code, ...entry("203.0.113.0_24")], [0, ...expected], name);
+    if (age === expected[1]) assertEquals(snapshot(), before, name);
+  }
+});
+
+e2e(
+  "learn: a log through a syslog daemon, and one without stamps",
+  {},
+  async () => {
+    clean();
+    const time = new Date((NOW - DAY) * 1000);
+    const month = "JanFebMarAprMayJunJulAugSepOctNovDec"
+      .slice(3 * time.getMonth(), 3 * time.getMonth() + 3);
+    const day = String(time.getDate()).padStart(2);
+    const line = accepted("203.0.113.9", 0).slice(26);
+    const syslog = writeFile(
+      "send/syslog",
+      `${month} ${day} ${time.toTimeString().slice(0, 8)} mx qmail: ` +
+        `${NOW - DAY}.250000 ${line}`,
+    );
+    const plain = writeFile("send/plain", line.replace("203.0.113", "192.0.2"));
+    Deno.utimeSync(plain, NOW, NOW - 2 * DAY);
+    assertEquals(
+      (await learn([syslog, plain])).stdout,
+      "2 deliveries: made 2 networks known, renewed 0\n",
+    );
+    assertEquals(entry("203.0.113.0_24"), [1, DAY]);
+    assertEquals(entry("192.0.2.0_24"), [1, 2 * DAY]);
+  },
+);
+
+e2e(
+  "learn: --follow goes on through a rotation, until SIGTERM",
+  {},
+  async () => {
+    clean();
+    const dir = emptyDir("follow");
+    const path = `${dir}/current`;
+    Deno.writeTextFileSync(path, accepted("203.0.113.9", HOUR));
+    const child = new Deno.Command(await compile(), {
+      args: ["learn", "-f", path],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const append = (text: string) =>
+      Deno.writeTextFileSync(path, text, { append: true });
+    const known = (name: string) =>
+      waitFor(name, () => name in entries() && entries()[name] === 1);
+    try {
+      await known("203.0.113.0_24");
+      append(accepted("198.51.100.1", 60));
+      await known("198.51.100.0_24");
+      append(accepted("192.0.2.1", 60));
+      // As multilog does, with a moment in which there is no such file.
+      Deno.renameSync(path, `${dir}/${tai64n(0)}.s`);
+      await known("192.0.2.0_24");
+      append(accepted("2001:db8::1", 60));
+      await known("2001:db8::_64");
+      const before = snapshot();
+      append(accepted("2001:db8::2", 30));
+      // Without a stamp, it is now.
+      append(accepted("192.0.3.1", 0).slice(26));
+      await known("192.0.3.0_24");
+      assertEquals(
+        snapshot().filter((line) => line.includes("2001:db8")),
+        before.filter((line) => line.includes("2001:db8")),
+      );
+    } finally {
+      child.kill("SIGTERM");
+    }
+    const { code, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    assertEquals([code, decoder.decode(stdout), decoder.decode(stderr)], [
+      0,
+      "6 deliveries: made 5 networks known, renewed 0\n",
+      "",
+    ]);
+  },
+);
+
+e2e("learn: root makes entries of the owner", { root: true }, async () => {
+  clean();
+  Deno.chownSync(BASE, 65_500, 65_501);
+  await learn([], { input: accepted("203.0.113.9", 60) });
+  const { uid, gid } = Deno.lstatSync(`${BASE}/203.0.113.0_24`);
+  assertEquals([uid, gid], [65_500, 65_501]);
+});
+
+e2e("learn: an entry that cannot be written", {}, async () => {
+  clean();
+  Deno.mkdirSync(`${BASE}/203.0.113.0_24`);
+  const { code, stdout, stderr } = await learn([], { input: LOG });
+  assertEquals(code, 111);
+  assertEquals(stdout, "5 deliveries: made 2 networks known, renewed 0\n");
+  assertMatch(
+    stderr,
+    /^greylist learn: 1 entry not written: \S+\/203\.0\.113\.0_24: a directory: expected a regular file\n$/,
+  );
+});
+
+e2e("learn: wrong use", {}, async () => {
+  clean();
+  const cases: [string[], RegExp][] = [
+    [["-f"], /--follow: expected LOGFILE, not standard input/],
+    [["--follow", "-"], /--follow: expected LOGFILE, not standard input/],
+    [["-", "-"], /-: standard input can be read once only/],
+    [[`${ROOT}/none`], /none: No such file or directory/],
+    [["-f", `${ROOT}/none`], /none: No such file or directory/],
+    [["-f", ROOT], /Is a directory/],
+    [[ROOT], /is a directory: expected a file/],
+    [["-g"], /-g: unknown option/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await learn(args);
+    assertEquals([code, stdout], [100, ""], args.join(" "));
+    assertMatch(stderr, new RegExp(`^greylist learn: .*${message.source}\n$`));
+  }
+  assertEquals(
+    (await learn([], { input: "" })).stdout,
+    "0 deliveries: made 0 networks known, renewed 0\n",
+  );
+});
