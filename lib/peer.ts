@@ -6,10 +6,30 @@
 
 import { type Address, parseAddress } from "./address.ts";
 
+/**
+ * The variables that hold the client's address, in the order in which they are
+ * asked. Those of qmail's own world come first: behind a proxy or a tcprules(1)
+ * database they were set on purpose, and PROGRAM believes them as well. The
+ * others are set by one super-server each, which sets none of the former.
+ */
+export const ADDRESS_VARIABLES = [
+  // tcp-environ(5): tcpserver, tcpsvd, s6-tcpserver, tcp-env, sslserver -e.
+  "TCPREMOTEIP",
+  // tcpserver's IPv6 builds.
+  "TCP6REMOTEIP",
+  // sslserver(1) without -e.
+  "SSLREMOTEIP",
+  // systemd.exec(5), with Accept=yes.
+  "REMOTE_ADDR",
+  // ncat(1) with --exec.
+  "NCAT_REMOTE_ADDR",
+  // socat(1).
+  "SOCAT_PEERADDR",
+] as const;
+
 /** The environment variables that this module reads. */
 export const PEER_VARIABLES = [
-  "TCPREMOTEIP",
-  "REMOTE_ADDR",
+  ...ADDRESS_VARIABLES,
   "TCPREMOTEHOST",
   "TCPLOCALPORT",
   "TCPLOCALHOST",
@@ -22,7 +42,7 @@ export type Environment = (name: string) => string | undefined;
 export interface Peer {
   readonly address: Address;
   /** Where the address was found. */
-  readonly source: "TCPREMOTEIP" | "REMOTE_ADDR" | "socket";
+  readonly source: typeof ADDRESS_VARIABLES[number] | "socket";
 }
 
 /** No client address could be found; the message is one line. */
@@ -31,37 +51,52 @@ export class PeerError extends Error {
 }
 
 /**
- * Finds the client's address: TCPREMOTEIP (tcp-environ(5)), else REMOTE_ADDR
- * (systemd.exec(5)), else the socket's other end. A variable that is set to
- * nothing counts as missing; one that holds something else than an address is an
- * error, since what stands behind it may be a proxy.
+ * Finds the client's address: the first of {@linkcode ADDRESS_VARIABLES} that
+ * holds one, else the socket's other end. The socket comes last since behind a
+ * proxy it is the proxy's.
+ *
+ * A variable that names no host counts as missing. One that holds something else
+ * than an address is an error: the socket behind it may be a proxy's.
  *
  * @param socketPeer the address of the other end of standard input
- * @throws {PeerError} where there is none
+ * @throws {PeerError} if there is none
  */
 export function findPeer(
   env: Environment,
   socketPeer: () => Address | undefined,
 ): Peer {
-  for (const source of ["TCPREMOTEIP", "REMOTE_ADDR"] as const) {
+  for (const source of ADDRESS_VARIABLES) {
     const text = env(source);
-    if (!text) continue;
-    // The zone of a link-local address (RFC 4007) names a link, not a host.
-    const zoneless = text.includes("%")
-      ? text.replace(/^(fe80:.*)%.*$/i, "$1")
-      : text;
-    const address = parseAddress(zoneless);
-    if (address !== undefined) return { address, source };
-    throw new PeerError(
-      `${source}: ${JSON.stringify(text.slice(0, 60))}: expected an IP address`,
-    );
+    if (text === undefined || text === "" || text === "unknown") continue;
+    const address = parseAddress(bare(text));
+    if (address === undefined) {
+      throw new PeerError(
+        `${source}: ${
+          JSON.stringify(text.slice(0, 60))
+        }: expected an IP address`,
+      );
+    }
+    // notqmail's tcp-env has 0.0.0.0 for each client on an IPv6 socket.
+    if (address.value !== 0n) return { address, source };
   }
   const address = socketPeer();
   if (address !== undefined) return { address, source: "socket" };
   throw new PeerError(
-    "no client address: TCPREMOTEIP and REMOTE_ADDR are not set and standard " +
+    `no client address: none in ${
+      ADDRESS_VARIABLES.join(", ")
+    }, and standard ` +
       "input is no TCP connection",
   );
+}
+
+/**
+ * The address without what some super-servers write around it: the zone of a
+ * link-local address (RFC 4007), which names a link and no host, and socat's
+ * brackets around an IPv6 address.
+ */
+function bare(text: string): string {
+  if (text.startsWith("[") && text.endsWith("]")) text = text.slice(1, -1);
+  return text.includes("%") ? text.replace(/^(fe80:.*)%.*$/i, "$1") : text;
 }
 
 /**

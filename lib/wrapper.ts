@@ -44,7 +44,7 @@ import {
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue } from "./store/bookmark.ts";
 import type { Defer, Pass } from "./store/policy.ts";
-import { Store } from "./store/store.ts";
+import { entryName, Store } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
 import { exec } from "./system/process.ts";
@@ -194,7 +194,7 @@ function check(
   }
   if (network === undefined) throw failure;
   const store = new Store(baseDir);
-  return store.decide(network, Date.now() / 1000, config.timeouts);
+  return store.decide(entryName(network), Date.now() / 1000, config.timeouts);
 }
 
 function defer(

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import {
+  ADDRESS_VARIABLES,
   findHost,
   findLocalPort,
   findPeer,
@@ -28,6 +29,125 @@ function peer(variables: Variables, socket?: string): string {
   const found = findPeer(env, () => socket ? parseAddress(socket) : undefined);
   return `${found.source} ${formatAddress(found.address)}`;
 }
+
+Deno.test("peer: what each super-server sets", () => {
+  const cases: [string, Variables, string | undefined, string][] = [
+    [
+      "tcpserver, tcpsvd, s6-tcpserver, sslserver -e",
+      { TCPREMOTEIP: "192.0.2.1", TCPLOCALPORT: "25" },
+      "192.0.2.1",
+      "TCPREMOTEIP 192.0.2.1",
+    ],
+    [
+      "tcpserver of the IPv6 build",
+      { TCPREMOTEIP: "2001:db8::1", TCP6REMOTEIP: "2001:db8::1" },
+      "2001:db8::1",
+      "TCPREMOTEIP 2001:db8::1",
+    ],
+    [
+      "notqmail's tcp-env, which has no IPv6, under inetd",
+      { TCPREMOTEIP: "0.0.0.0" },
+      "2001:db8::1",
+      "socket 2001:db8::1",
+    ],
+    [
+      "the same under systemd",
+      { TCPREMOTEIP: "0.0.0.0", REMOTE_ADDR: "2001:db8::1" },
+      "2001:db8::1",
+      "REMOTE_ADDR 2001:db8::1",
+    ],
+    [
+      "tcp-env where standard input is no socket",
+      { TCPREMOTEIP: "unknown", NCAT_REMOTE_ADDR: "192.0.2.1" },
+      undefined,
+      "NCAT_REMOTE_ADDR 192.0.2.1",
+    ],
+    [
+      "sslserver with TLS from the start, and a pipe",
+      { SSLREMOTEIP: "192.0.2.1" },
+      undefined,
+      "SSLREMOTEIP 192.0.2.1",
+    ],
+    [
+      "systemd, Accept=yes",
+      { REMOTE_ADDR: "192.0.2.1" },
+      "192.0.2.1",
+      "REMOTE_ADDR 192.0.2.1",
+    ],
+    [
+      "ncat --exec, and a pipe",
+      { NCAT_REMOTE_ADDR: "2001:db8::1" },
+      undefined,
+      "NCAT_REMOTE_ADDR 2001:db8::1",
+    ],
+    [
+      "socat without nofork, and a pipe",
+      { SOCAT_PEERADDR: "192.0.2.1" },
+      undefined,
+      "SOCAT_PEERADDR 192.0.2.1",
+    ],
+    [
+      "socat over IPv6",
+      { SOCAT_PEERADDR: "[2001:0db8:0000:0000:0000:0000:0000:0001]" },
+      undefined,
+      "SOCAT_PEERADDR 2001:db8::1",
+    ],
+    ["inetd, xinetd", {}, "192.0.2.1", "socket 192.0.2.1"],
+    // The proxy's server says who the client is; the socket is the proxy's.
+    [
+      "s6's proxy-server behind a balancer",
+      { TCPREMOTEIP: "192.0.2.1" },
+      "10.0.0.1",
+      "TCPREMOTEIP 192.0.2.1",
+    ],
+    [
+      "sslserver behind tcpserver, as the one that is nearer to qmail",
+      { TCPREMOTEIP: "192.0.2.1", SSLREMOTEIP: "10.0.0.1" },
+      undefined,
+      "TCPREMOTEIP 192.0.2.1",
+    ],
+  ];
+  for (const [name, variables, socket, expected] of cases) {
+    assertEquals(peer(variables, socket), expected, name);
+  }
+});
+
+Deno.test("peer: each variable is asked before those that follow", () => {
+  const names = [...ADDRESS_VARIABLES];
+  for (let first = 0; first < names.length; first++) {
+    const variables = Object.fromEntries(
+      names.slice(first).map((name, i) => [name, `192.0.2.${i + 1}`]),
+    );
+    assertEquals(peer(variables, "::1"), `${names[first]} 192.0.2.1`);
+  }
+  assertEquals(names, [
+    "TCPREMOTEIP",
+    "TCP6REMOTEIP",
+    "SSLREMOTEIP",
+    "REMOTE_ADDR",
+    "NCAT_REMOTE_ADDR",
+    "SOCAT_PEERADDR",
+  ]);
+});
+
+Deno.test("peer: a value that names no host counts as missing", () => {
+  for (
+    const text of [
+      "",
+      "unknown",
+      "0.0.0.0",
+      "::",
+      "0::0",
+      "::ffff:0.0.0.0",
+      "[::]",
+    ]
+  ) {
+    for (const name of ADDRESS_VARIABLES) {
+      assertEquals(peer({ [name]: text }, "::1"), "socket ::1", text);
+    }
+  }
+  assertThrows(() => peer({ TCPREMOTEIP: "0.0.0.0" }), PeerError);
+});
 
 Deno.test("peer: TCPREMOTEIP, else REMOTE_ADDR, else the socket", () => {
   const ip = "192.0.2.1";
@@ -81,13 +201,15 @@ Deno.test("peer: hostile values", () => {
     ["2001:db8::1%eth0", '"2001:db8::1%eth0"'],
     ["192.0.2.1%eth0", '"192.0.2.1%eth0"'],
     ["192.0.2.1:25", '"192.0.2.1:25"'],
-    ["unknown", '"unknown"'],
+    ["Unknown", '"Unknown"'],
+    ["[192.0.2.1", '"[192.0.2.1"'],
+    ["[]", '"[]"'],
     ["\x1b[31m", '"\\u001b[31m"'],
     ["\ufffd", '"\ufffd"'],
     ["x".repeat(5000), `"${"x".repeat(60)}"`],
     ["\n".repeat(5000), `"${"\\n".repeat(60)}"`],
   ];
-  for (const source of ["TCPREMOTEIP", "REMOTE_ADDR"]) {
+  for (const source of ADDRESS_VARIABLES) {
     for (const [text, shown] of cases) {
       // What stands behind a value that is wrong may be a proxy.
       const { message } = assertThrows(
@@ -103,8 +225,9 @@ Deno.test("peer: nothing to be had", () => {
   assertThrows(
     () => peer({}),
     PeerError,
-    "no client address: TCPREMOTEIP and REMOTE_ADDR are not set and standard " +
-      "input is no TCP connection",
+    "no client address: none in TCPREMOTEIP, TCP6REMOTEIP, SSLREMOTEIP, " +
+      "REMOTE_ADDR, NCAT_REMOTE_ADDR, SOCAT_PEERADDR, and standard input is no " +
+      "TCP connection",
   );
 });
 
@@ -163,5 +286,5 @@ Deno.test("peer: nothing is read that PEER_VARIABLES does not name", () => {
   findLocalPort(env, () => undefined);
   const known: readonly string[] = PEER_VARIABLES;
   assertEquals(asked.filter((name) => !known.includes(name)), []);
-  assertEquals(asked.length, 4);
+  assertEquals(asked.length, ADDRESS_VARIABLES.length + 2);
 });

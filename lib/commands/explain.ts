@@ -87,7 +87,7 @@ OPTIONS
     output.line(`whitelist  ${unmatched(config, host, port)}`);
 
     const now = Date.now() / 1000;
-    const entry = new Store(config.baseDir).read(network);
+    const entry = new Store(config.baseDir).read(entryName(network));
     // A directory that is not there has no entry either, but says so itself.
     if (entry === undefined) new Listing(config.baseDir).close();
     const path = `${config.baseDir}/${entryName(network)}`;

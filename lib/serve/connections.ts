@@ -37,7 +37,7 @@ import {
   type Refusal,
 } from "../smtp/refusal.ts";
 import type { Defer, Pass } from "../store/policy.ts";
-import { Store } from "../store/store.ts";
+import { entryName, Store } from "../store/store.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
@@ -250,7 +250,7 @@ export class Connections {
         return;
       }
       verdict ??= this.#store.decide(
-        connection.network,
+        entryName(connection.network),
         Date.now() / 1000,
         config.timeouts,
       );

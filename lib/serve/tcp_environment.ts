@@ -6,6 +6,7 @@
  */
 
 import { formatAddress } from "../address.ts";
+import { ADDRESS_VARIABLES } from "../peer.ts";
 import type { SocketName } from "../system/socket.ts";
 
 /** What is known about a connection. */
@@ -28,6 +29,8 @@ export function tcpEnvironment(
   const localPort = String(local.port);
   const six = peer.address.family === 6;
   return {
+    // What a super-server above `serve` has left is about no client of `serve`.
+    ...Object.fromEntries(ADDRESS_VARIABLES.map((name) => [name, undefined])),
     PROTO: six ? "TCP6" : "TCP",
     TCPREMOTEIP: remoteIp,
     TCPREMOTEPORT: remotePort,

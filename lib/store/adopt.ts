@@ -7,7 +7,8 @@
  */
 
 import { close } from "../system/descriptor.ts";
-import { openOrCreate, setMtime, truncate } from "../system/file.ts";
+import { isOwnerMasked, setMtime, truncate } from "../system/file.ts";
+import { openOrCreate, runNow } from "../system/file_call.ts";
 import { stateOf } from "../system/statx.ts";
 import { withFileRights } from "../system/user.ts";
 import { type Entry, isForgotten, type Timeouts } from "./policy.ts";
@@ -94,7 +95,7 @@ function existing(path: string): Entry | undefined {
 }
 
 function write(path: string, { accepted, mtime }: Entry): void {
-  const fd = openOrCreate(path);
+  const fd = runNow(openOrCreate(path, isOwnerMasked()));
   try {
     truncate(fd, accepted);
     // A connection in between has written a later time, and loses it. The entry

@@ -8,13 +8,14 @@
 
 import { close } from "../system/descriptor.ts";
 import {
+  isOwnerMasked,
   lock,
-  openOrCreate,
   readStart,
   rewrite,
-  touch,
+  setMtime,
   truncate,
 } from "../system/file.ts";
+import { openOrCreate, runNow } from "../system/file_call.ts";
 import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
 import { StoreError } from "./store.ts";
@@ -69,7 +70,7 @@ export class Bookmark {
     const path = pathIn(dir);
     let fd: number | undefined;
     try {
-      fd = openOrCreate(path);
+      fd = runNow(openOrCreate(path, isOwnerMasked()));
       if (!lock(fd)) {
         close(fd);
         return undefined;
@@ -93,7 +94,7 @@ export class Bookmark {
     try {
       if (position === 0n) {
         truncate(this.#fd, 0);
-        touch(this.#fd);
+        setMtime(this.#fd, Date.now() / 1000);
       } else {
         rewrite(this.#fd, encode(`${position}`));
       }

@@ -12,17 +12,23 @@ import {
   parseNetwork,
   width,
 } from "../address.ts";
-import { close } from "../system/descriptor.ts";
-import {
-  openForWriting,
-  openOrCreate,
-  touch,
-  truncate,
-} from "../system/file.ts";
 import { E } from "../system/constants.ts";
+import { isOwnerMasked } from "../system/file.ts";
+import {
+  type FileTask,
+  lookAt,
+  make,
+  openNew,
+  openOrCreate,
+  resize,
+  runLater,
+  runNow,
+  shut,
+  stamp,
+} from "../system/file_call.ts";
 import { isErrno } from "../system/libc.ts";
+import { stateOf } from "../system/statx.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
-import { type State, stateOf } from "../system/statx.ts";
 
 /** The database is not usable; the message is one line with the path. */
 export class StoreError extends Error {
@@ -60,105 +66,179 @@ export function parseEntryName(name: string): Network | undefined {
   return network && entryName(network) === name ? network : undefined;
 }
 
+/** How many entries a store remembers that are there; some 100 bytes each. */
+const REMEMBERED = 10_000;
+
 /** The entries below one base directory. */
 export class Store {
   readonly #dir: string;
+  readonly #isOwnerMasked: boolean;
+  /**
+   * Entries that were there when they were last looked for. A process that sees
+   * to many clients creates what it does not find here without a look: on a
+   * shared file system the look takes a quarter of the time of a new client.
+   */
+  readonly #seen = new Set<string>();
 
-  /** @param dir the base directory, an absolute path */
-  constructor(dir: string) {
+  /**
+   * @param dir the base directory, an absolute path
+   * @param ownerMasked what {@linkcode isOwnerMasked} says, for a thread that
+   * must not ask
+   */
+  constructor(dir: string, ownerMasked: boolean = isOwnerMasked()) {
     this.#dir = dir;
+    this.#isOwnerMasked = ownerMasked;
   }
 
   /**
    * Reads an entry.
    *
-   * @returns undefined where there is none
-   * @throws {StoreError} where it cannot be read, or is not a regular file
+   * @param name its name; see {@linkcode entryName}
+   * @returns undefined if there is none
+   * @throws {StoreError} if it cannot be read, or is not a regular file
    */
-  read(network: Network): Entry | undefined {
-    const path = this.#path(network);
-    let state: State | undefined;
+  read(name: string): Entry | undefined {
+    return this.#run(name, this.look(name));
+  }
+
+  /**
+   * Judges a client and writes down what follows from the verdict.
+   *
+   * @param name the name of its entry; see {@linkcode entryName}
+   * @param now seconds since 1970
+   * @throws {StoreError} if the entry cannot be read or written
+   */
+  decide(name: string, now: number, timeouts: Timeouts): Verdict {
+    return this.#run(name, this.#decision(name, now, timeouts));
+  }
+
+  /**
+   * Does what {@linkcode decide} does, with its calls in another thread. A call
+   * that hangs hangs there.
+   *
+   * @throws {StoreError} if the entry cannot be read or written
+   */
+  async decideLater(
+    name: string,
+    now: number,
+    timeouts: Timeouts,
+  ): Promise<Verdict> {
     try {
-      state = stateOf(path, "keep");
+      return await runLater(this.#decision(name, now, timeouts));
     } catch (error) {
-      throw wrap(path, error);
+      throw this.#wrap(name, error);
     }
+  }
+
+  /** Decides about many clients with the fewest calls; see {@linkcode decide}. */
+  decideOften(name: string, now: number, timeouts: Timeouts): Verdict {
+    const isSeen = this.#seen.has(name);
+    if (this.#seen.size >= REMEMBERED) this.#seen.clear();
+    this.#seen.add(name);
+    return this.#run(name, this.#decision(name, now, timeouts, !isSeen));
+  }
+
+  #run<T>(name: string, task: FileTask<T>): T {
+    try {
+      return runNow(task);
+    } catch (error) {
+      throw this.#wrap(name, error);
+    }
+  }
+
+  /** Looks at an entry; tests come in between here. */
+  protected *look(name: string): FileTask<Entry | undefined> {
+    const path = `${this.#dir}/${name}`;
+    const state = yield* make(lookAt(path));
     if (state === undefined) return undefined;
     const { isFile, kind, size, mtime } = state;
     if (!isFile) throw new StoreError(path, `${kind}: expected a regular file`);
     return { accepted: size, mtime };
   }
 
-  /**
-   * Judges a network and writes down what follows from the verdict.
-   *
-   * @param now seconds since 1970
-   * @throws {StoreError} where the entry cannot be read or written
-   */
-  decide(network: Network, now: number, timeouts: Timeouts): Verdict {
-    let entry = this.read(network);
+  /** @param isLikelyNew whether to create the entry before any look at it */
+  *#decision(
+    name: string,
+    now: number,
+    timeouts: Timeouts,
+    isLikelyNew = false,
+  ): FileTask<Verdict> {
+    const created = isLikelyNew && (yield* this.#create(name));
+    let entry = created ? undefined : yield* this.look(name);
     let verdict = judge(entry, now, timeouts);
-    if (verdict.write === "create" && !this.#create(network)) {
+    if (created) return verdict;
+    if (verdict.write === "create" && !(yield* this.#create(name))) {
       // Another connection from there was faster: its entry counts.
-      entry = this.read(network);
+      entry = yield* this.look(name);
       verdict = judge(entry ?? { accepted: 0, mtime: now }, now, timeouts);
     }
-    if (verdict.write !== "create") this.#write(network, verdict, entry);
+    if (verdict.write !== "create") {
+      yield* this.#write(name, verdict, entry, now);
+    }
     return verdict;
   }
 
-  #create(network: Network): boolean {
-    const path = this.#path(network);
+  /** @returns false if it is there already */
+  *#create(name: string): FileTask<boolean> {
     try {
-      close(openForWriting(path, "new"));
+      const path = `${this.#dir}/${name}`;
+      yield* make(shut(yield* openNew(path, this.#isOwnerMasked)));
       return true;
     } catch (error) {
       if (isErrno(error, E.EEXIST)) return false;
-      throw wrap(path, error);
+      throw error;
     }
   }
 
-  #write(network: Network, verdict: Verdict, entry: Entry | undefined): void {
+  *#write(
+    name: string,
+    verdict: Verdict,
+    entry: Entry | undefined,
+    now: number,
+  ): FileTask<void> {
     if (verdict.write === "none") return;
-    const path = this.#path(network);
+    // Created if it is missing: if `prune` took the entry away between look and
+    // write, a client that has waited would start again.
+    const path = `${this.#dir}/${name}`;
+    const fd = yield* openOrCreate(path, this.#isOwnerMasked);
     try {
-      // Made where it is missing: an entry that `prune` took away between look
-      // and write would make a client that has waited start again.
-      const fd = openOrCreate(path);
-      try {
-        switch (verdict.write) {
-          case "touch":
-            touch(fd);
-            break;
-          case "reset":
-            truncate(fd, 0);
-            break;
-          case "accept":
-            grow(fd, verdict.accepted, entry);
-        }
-      } finally {
-        close(fd);
+      switch (verdict.write) {
+        case "touch":
+          yield* make(stamp(fd, now));
+          break;
+        case "reset":
+          yield* make(resize(fd, 0));
+          break;
+        case "accept":
+          yield* grow(fd, verdict.accepted, entry, now);
       }
-    } catch (error) {
-      throw wrap(path, error);
+    } finally {
+      yield* make(shut(fd));
     }
   }
 
-  #path(network: Network): string {
-    return `${this.#dir}/${entryName(network)}`;
+  #wrap(name: string, error: unknown): StoreError {
+    if (error instanceof StoreError) return error;
+    const path = `${this.#dir}/${name}`;
+    return new StoreError(path, (error as Error).message, { cause: error });
   }
 }
 
 /** Sets the accepted count, and with it the mtime. */
-function grow(fd: number, accepted: number, entry: Entry | undefined): void {
+function* grow(
+  fd: number,
+  accepted: number,
+  entry: Entry | undefined,
+  now: number,
+): FileTask<void> {
   try {
-    truncate(fd, accepted);
+    yield* make(resize(fd, accepted));
   } catch (error) {
     // At a file size limit the count stands still; a pass that is not written
     // down would make the client wait again.
-    const known = (entry?.accepted ?? 0) > 0;
-    if (!known || !isErrno(error, E.EFBIG)) throw error;
-    touch(fd);
+    const isKnown = (entry?.accepted ?? 0) > 0;
+    if (!isKnown || !isErrno(error, E.EFBIG)) throw error;
+    yield* make(stamp(fd, now));
   }
 }
 
@@ -171,12 +251,4 @@ export function isWritableByAll(dir: string): boolean {
     // An entry could be made there, which counts: the client is to be answered.
     return false;
   }
-}
-
-function wrap(path: string, error: unknown): StoreError {
-  const { message } = error as Error;
-  // Deno's own messages end in ": remove '/the/path'", which is said already.
-  return new StoreError(path, message.replace(/: \w+ '.*'$/, ""), {
-    cause: error,
-  });
 }

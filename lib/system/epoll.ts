@@ -33,6 +33,11 @@ const libc = fromLibc({
 /** The most events that one wait gives. */
 const MAX_EVENTS = 256;
 
+/** Ends the wait of another thread: see {@linkcode Epoll.wakeup}. */
+export function wake(wakeup: number): void {
+  libc().eventfd_write(wakeup, 1n);
+}
+
 /** A set of descriptors that are waited for: epoll(7). */
 export class Epoll {
   readonly #abi: Abi;
@@ -129,9 +134,14 @@ export class Epoll {
     return Math.max(0, ready);
   }
 
+  /** The descriptor that other threads {@linkcode wake} the wait with. */
+  get wakeup(): number {
+    return this.#wakeup;
+  }
+
   /** Ends the wait that is under way. */
   wake(): void {
-    libc().eventfd_write(this.#wakeup, 1n);
+    wake(this.#wakeup);
   }
 
   /**

@@ -11,11 +11,13 @@ import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 const atStart = fromLibcAtStart({
   // int ftruncate(int fd, off_t length);
   ftruncate: { parameters: ["i32", "i64"], result: "i32" },
-  // int fchmod(int fd, mode_t mode);
-  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  // mode_t umask(mode_t mask);
+  umask: { parameters: ["u32"], result: "u32" },
 });
 
 const libc = fromLibc({
+  // int fchmod(int fd, mode_t mode);
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   // int futimens(int fd, const struct timespec times[2]);
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   // int flock(int fd, int operation);
@@ -36,43 +38,53 @@ const libc = fromLibc({
   unlink: { parameters: ["buffer"], result: "i32" },
 });
 
+/** The flags of open(2) that {@linkcode openForWriting} uses. */
+export function flagsForWriting(how: "existing" | "new"): number {
+  const flags = C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
+  return how === "new" ? flags | C.O_CREAT | C.O_EXCL : flags;
+}
+
 /**
  * Opens a file for reading and writing, never through a symbolic link and never
  * waiting for the other end of a FIFO.
  *
- * @param how `new`: the file must not exist yet, and is created with mode 0600
- * whatever the umask
+ * @param how `new`: it must not exist yet, and is created with mode 0600, less
+ * the umask
+ * @returns the descriptor, closed on exec
  * @throws {LibcError}
  */
 export function openForWriting(path: string, how: "existing" | "new"): number {
-  const flags = C.O_RDWR | C.O_NOFOLLOW | C.O_NONBLOCK | C.O_NOCTTY;
-  if (how === "existing") return open(path, flags);
-  const fd = open(path, flags | C.O_CREAT | C.O_EXCL, 0o600);
-  check("fchmod", atStart.fchmod(fd, 0o600));
-  return fd;
+  return open(path, flagsForWriting(how), 0o600);
 }
 
 /**
- * Opens a file as {@linkcode openForWriting} does, and creates it if it is
- * missing. A file that only another user may write is removed first: root may
- * have created it by trying the program by hand.
+ * Whether the umask takes permissions from a file's owner, as hardly any does: a
+ * new file needs {@linkcode permitOwner} then.
  *
- * @throws {LibcError | Error}
+ * The umask is set for a moment, which other threads must not see.
  */
-export function openOrCreate(path: string): number {
-  try {
-    return openForWriting(path, "existing");
-  } catch (error) {
-    if (isErrno(error, E.EACCES)) Deno.removeSync(path);
-    else if (!isErrno(error, E.ENOENT)) throw error;
-  }
-  try {
-    return openForWriting(path, "new");
-  } catch (error) {
-    // Another process has created it in between.
-    if (!isErrno(error, E.EEXIST)) throw error;
-    return openForWriting(path, "existing");
-  }
+export function isOwnerMasked(): boolean {
+  const mask = atStart.umask(0o077);
+  atStart.umask(mask);
+  return (mask & 0o600) !== 0;
+}
+
+/**
+ * Sets a file's mode to 0600.
+ *
+ * @throws {LibcError}
+ */
+export function permitOwner(fd: number): void {
+  check("fchmod", libc().fchmod(fd, 0o600));
+}
+
+/**
+ * Removes a file.
+ *
+ * @throws {LibcError}
+ */
+export function unlink(path: string): void {
+  check("unlink", libc().unlink(cString(path)));
 }
 
 /**
@@ -82,15 +94,6 @@ export function openOrCreate(path: string): number {
  */
 export function truncate(fd: number, size: number): void {
   check("ftruncate", atStart.ftruncate(fd, BigInt(size)));
-}
-
-/**
- * Sets a file's mtime to now.
- *
- * @throws {LibcError}
- */
-export function touch(fd: number): void {
-  check("futimens", libc().futimens(fd, null));
 }
 
 /**

@@ -97,10 +97,10 @@ const opened: Record<string, StartSymbols[string]> = {};
 
 function declare(types: Functions): void {
   for (const name in types) {
-    const { parameters, result } = types[name];
+    const { parameters } = types[name];
     declared[name] = {
+      ...types[name],
       parameters: [...parameters, { struct: ["u8"] }],
-      result,
     };
   }
 }

@@ -94,6 +94,11 @@ export function stateOf(
     if (code === E.ENOENT) return undefined;
     throw new LibcError("statx", code);
   }
+  return readState(words);
+}
+
+/** What a struct statx says; {@linkcode STATX_WORDS} words of 32 bits. */
+export function readState(words: Uint32Array): State {
   // As Date.now() has it, so that what was just written is not in the future.
   words[MTIME + 2] -= words[MTIME + 2] % 1e6;
   // Two of the mode's four bytes: the others are spare.

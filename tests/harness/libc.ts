@@ -11,7 +11,7 @@ import { abiOf } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
-import { touch } from "../../lib/system/file.ts";
+import { setMtime } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
@@ -22,7 +22,7 @@ import { userId } from "../../lib/system/user.ts";
 
 close(-1);
 try {
-  touch(-1);
+  setMtime(-1, 0);
 } catch {
   // It is open now.
 }

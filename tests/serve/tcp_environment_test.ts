@@ -35,6 +35,10 @@ Deno.test("tcp environment: a client over IPv4", () => {
       TCP6LOCALPORT: undefined,
       TCP6LOCALHOST: undefined,
       TCP6INTERFACE: undefined,
+      SSLREMOTEIP: undefined,
+      REMOTE_ADDR: undefined,
+      NCAT_REMOTE_ADDR: undefined,
+      SOCAT_PEERADDR: undefined,
     },
   );
 });

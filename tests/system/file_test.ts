@@ -2,10 +2,11 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C, E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import {
+  isOwnerMasked,
   openForWriting,
+  permitOwner,
   replaceFile,
   setMtime,
-  touch,
   truncate,
 } from "../../lib/system/file.ts";
 import { isErrno, LibcError } from "../../lib/system/libc.ts";
@@ -21,9 +22,10 @@ function errno(work: () => unknown): number {
 Deno.test("file: opening, size, time, mode", () => {
   using dir = temporary();
   const path = `${dir.path}/é 1`;
-  const before = Deno.umask(0o777);
   const fd = openForWriting(path, "new");
-  Deno.umask(before);
+  assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
+  Deno.chmodSync(path, 0);
+  permitOwner(fd);
   assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
   truncate(fd, 5);
   assertEquals(Deno.statSync(path).size, 5);
@@ -34,7 +36,7 @@ Deno.test("file: opening, size, time, mode", () => {
   assertEquals(Deno.statSync(path).size, 0);
 
   Deno.utimeSync(path, 1000, 1000);
-  touch(fd);
+  setMtime(fd, Date.now() / 1000);
   assert(Math.abs(Date.now() - Deno.statSync(path).mtime!.getTime()) < 60_000);
   Deno.utimeSync(path, 1000, 1000);
   // Setting the size that it has sets the time as well.
@@ -47,6 +49,19 @@ Deno.test("file: opening, size, time, mode", () => {
   assertEquals(value & C.O_CLOEXEC, C.O_CLOEXEC);
   close(fd);
   assertEquals(errno(() => truncate(fd, 0)), E.EBADF);
+});
+
+Deno.test("file: whether the umask masks the owner", () => {
+  const before = Deno.umask();
+  try {
+    for (const mask of [0o000, 0o022, 0o077, 0o177, 0o277, 0o400, 0o777]) {
+      Deno.umask(mask);
+      assertEquals(isOwnerMasked(), (mask & 0o600) !== 0, mask.toString(8));
+      assertEquals(Deno.umask(), mask);
+    }
+  } finally {
+    Deno.umask(before);
+  }
 });
 
 Deno.test("file: what is not opened", async () => {

@@ -1,0 +1,102 @@
+/**
+ * Lines on their way to a log that may be slow: a disk that hangs, or a reader
+ * of standard error that stalls. Whoever logs does not wait. What does not fit
+ * is counted, and the log says so when it goes again.
+ *
+ * @module
+ */
+
+/** How many characters may wait; a line has some 150. */
+const ROOM = 1 << 20;
+
+/**
+ * Writes bytes, and waits for that.
+ *
+ * @returns how many bytes were written
+ */
+export type Write = (bytes: Uint8Array) => Promise<number>;
+
+/** Lines that are written in their order, in as few pieces as possible. */
+export class LineQueue {
+  readonly #write: Write;
+  readonly #tellLost: (count: number) => string;
+  readonly #room: number;
+  #text = "";
+  #lines = 0;
+  #lost = 0;
+  #writing: Promise<void> | undefined;
+
+  /**
+   * @param write one call at a time; it may reject
+   * @param tellLost the line that says how many lines were lost, with its end
+   * @param room how many characters may wait
+   */
+  constructor(
+    write: Write,
+    tellLost: (count: number) => string,
+    room: number = ROOM,
+  ) {
+    this.#write = write;
+    this.#tellLost = tellLost;
+    this.#room = room;
+  }
+
+  /** Adds a line with its end. Never waits, never throws. */
+  push(line: string): void {
+    if (this.#text.length + line.length > this.#room) {
+      this.#lost++;
+      return;
+    }
+    this.#text += line;
+    this.#lines++;
+    this.#writing ??= this.#run();
+  }
+
+  /**
+   * Waits until all is written that was added.
+   *
+   * @param patience milliseconds after which it is given up
+   */
+  async flush(patience: number): Promise<void> {
+    if (this.#writing === undefined) return;
+    let timer: number | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patience);
+    });
+    await Promise.race([this.#writing, late]);
+    clearTimeout(timer);
+  }
+
+  /** Writes until nothing is left. Never rejects. */
+  async #run(): Promise<void> {
+    // The lines of one round of the event loop go together.
+    await undefined;
+    while (this.#text !== "" || this.#lost > 0) {
+      const lost = this.#lost;
+      const lines = this.#lines;
+      const text = lost > 0 ? this.#text + this.#tellLost(lost) : this.#text;
+      this.#text = "";
+      this.#lines = 0;
+      this.#lost = 0;
+      if (await this.#writeAll(text)) continue;
+      // The next line that is added tries again, and tells.
+      this.#lost += lost + lines;
+      break;
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeAll(text: string): Promise<boolean> {
+    let bytes: Uint8Array = new TextEncoder().encode(text);
+    try {
+      while (bytes.length > 0) {
+        const count = await this.#write(bytes);
+        if (count <= 0) return false;
+        bytes = bytes.subarray(count);
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Calls on one file that can be made in two ways: right here, or in another
+ * thread, for a caller that does not want to wait for a disk that hangs. A task
+ * of several such calls is a generator, so that it is written once.
+ *
+ * @module
+ */
+
+import { C, E } from "./constants.ts";
+import { close } from "./descriptor.ts";
+import {
+  flagsForWriting,
+  openForWriting,
+  permitOwner,
+  setMtime,
+  truncate,
+  unlink,
+} from "./file.ts";
+import { cString, fromLibcAtStart, isErrno } from "./libc.ts";
+import { readState, type State, stateOf, STATX_WORDS } from "./statx.ts";
+
+/**
+ * One call. Both forms throw {@linkcode LibcError}. The errno of another thread
+ * cannot be read, so a call that fails there is made again right here: a disk
+ * that has just answered does not hang.
+ */
+export interface FileCall<T> {
+  /** Makes the call and waits for it. */
+  now(): T;
+  /** Makes the call in another thread. */
+  later(): Promise<T>;
+}
+
+/** A task: it yields each call, and gets what the call has returned. */
+export type FileTask<T> = Generator<FileCall<unknown>, T, unknown>;
+
+/** One call of a task, with the type of its result. */
+export function* make<T>(call: FileCall<T>): FileTask<T> {
+  return (yield call) as T;
+}
+
+/** Runs a task, and waits for each of its calls. */
+export function runNow<T>(task: FileTask<T>): T {
+  let step = task.next();
+  while (!step.done) {
+    let result: unknown;
+    try {
+      result = step.value.now();
+    } catch (error) {
+      step = task.throw(error);
+      continue;
+    }
+    step = task.next(result);
+  }
+  return step.value;
+}
+
+/** Runs a task with its calls in another thread, one after the other. */
+export async function runLater<T>(task: FileTask<T>): Promise<T> {
+  let step = task.next();
+  while (!step.done) {
+    let result: unknown;
+    try {
+      result = await step.value.later();
+    } catch (error) {
+      step = task.throw(error);
+      continue;
+    }
+    step = task.next(result);
+  }
+  return step.value;
+}
+
+const libc = fromLibcAtStart({
+  // The functions of descriptor.ts, file.ts and statx.ts, in another thread.
+  open_later: {
+    name: "open",
+    parameters: ["buffer", "i32", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  close_later: {
+    name: "close",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  ftruncate_later: {
+    name: "ftruncate",
+    parameters: ["i32", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
+  statx_later: {
+    name: "statx",
+    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
+});
+
+/**
+ * Looks at a file itself, whatever it is; see {@linkcode stateOf}. In another
+ * thread undefined also stands for a file that cannot be looked at: the call that
+ * follows fails too, and says why.
+ */
+export function lookAt(path: string): FileCall<State | undefined> {
+  return {
+    now: () => stateOf(path, "keep"),
+    async later() {
+      const words = new Uint32Array(STATX_WORDS);
+      const bytes = new Uint8Array(words.buffer);
+      const flags = C.AT_SYMLINK_NOFOLLOW;
+      const mask = C.STATX_BASIC_STATS;
+      const name = cString(path);
+      const result = await libc.statx_later(
+        C.AT_FDCWD,
+        name,
+        flags,
+        mask,
+        bytes,
+      );
+      return result === -1 ? undefined : readState(words);
+    },
+  };
+}
+
+/** Opens a file; see {@linkcode openForWriting}. */
+function openFile(
+  path: string,
+  how: "existing" | "new",
+): FileCall<number> {
+  const now = () => openForWriting(path, how);
+  return {
+    now,
+    async later() {
+      const flags = flagsForWriting(how) | C.O_CLOEXEC;
+      const fd = await libc.open_later(cString(path), flags, 0o600);
+      return fd === -1 ? now() : fd;
+    },
+  };
+}
+
+/** Sets a file's size, and with it the mtime if the size changes. */
+export function resize(fd: number, size: number): FileCall<void> {
+  return {
+    now: () => truncate(fd, size),
+    async later() {
+      const result = await libc.ftruncate_later(fd, BigInt(size));
+      if (result === -1) truncate(fd, size);
+    },
+  };
+}
+
+/** Closes a descriptor: on a shared file system that is a call to the servers. */
+export function shut(fd: number): FileCall<void> {
+  return {
+    now: () => close(fd),
+    async later() {
+      await libc.close_later(fd);
+    },
+  };
+}
+
+/** A call that is made right here in both forms, since few tasks need it. */
+function here<T>(now: () => T): FileCall<T> {
+  // deno-lint-ignore require-await -- an error has to be a rejection
+  return { now, later: async () => now() };
+}
+
+/** Sets the mtime; see {@linkcode setMtime}. */
+export function stamp(fd: number, time: number): FileCall<void> {
+  return here(() => setMtime(fd, time));
+}
+
+/** Gives a file's owner its permissions; see {@linkcode permitOwner}. */
+function permit(fd: number): FileCall<void> {
+  return here(() => permitOwner(fd));
+}
+
+/** Removes a file. */
+function remove(path: string): FileCall<void> {
+  return here(() => unlink(path));
+}
+
+/**
+ * Creates a file with mode 0600, and opens it; it must not exist yet.
+ *
+ * @param ownerMasked see {@linkcode isOwnerMasked}
+ * @returns its descriptor
+ */
+export function* openNew(path: string, ownerMasked: boolean): FileTask<number> {
+  const fd = yield* make(openFile(path, "new"));
+  if (ownerMasked) yield* make(permit(fd));
+  return fd;
+}
+
+/**
+ * Opens a file, and creates it if it is missing. A file that only another user
+ * may write is removed first: root may have created it by trying the program by
+ * hand.
+ *
+ * @param ownerMasked see {@linkcode isOwnerMasked}
+ * @returns its descriptor
+ */
+export function* openOrCreate(
+  path: string,
+  ownerMasked: boolean,
+): FileTask<number> {
+  try {
+    return yield* make(openFile(path, "existing"));
+  } catch (error) {
+    if (isErrno(error, E.EACCES)) yield* make(remove(path));
+    else if (!isErrno(error, E.ENOENT)) throw error;
+  }
+  try {
+    return yield* openNew(path, ownerMasked);
+  } catch (error) {
+    // Another process has created it in between.
+    if (!isErrno(error, E.EEXIST)) throw error;
+    return yield* make(openFile(path, "existing"));
+  }
+}

@@ -1,0 +1,82 @@
+import { assertEquals } from "@std/assert";
+import { LineQueue } from "../../lib/log/line_queue.ts";
+
+const tellLost = (count: number) => `lost=${count}\n`;
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A log that writes when the test lets it, with the result that it names. */
+function stalling(room?: number) {
+  const written: string[] = [];
+  let release: (result: number | Error) => void = () => {};
+  const queue = new LineQueue(
+    (bytes) =>
+      new Promise((resolve, reject) => {
+        release = (result) => {
+          if (result instanceof Error) return reject(result);
+          written.push(decode(bytes.subarray(0, result)));
+          resolve(Math.min(result, bytes.length));
+        };
+      }),
+    tellLost,
+    room,
+  );
+  const go = async (result: number | Error = Infinity) => {
+    await Promise.resolve();
+    release(result);
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+  };
+  return { queue, written, go };
+}
+
+Deno.test("LineQueue: lines of one round are one piece, in their order", async () => {
+  const { queue, written, go } = stalling();
+  queue.push("a\n");
+  queue.push("b\n");
+  await go();
+  queue.push("c\n");
+  await go();
+  assertEquals(written, ["a\nb\n", "c\n"]);
+});
+
+Deno.test("LineQueue: what is written only in part is continued", async () => {
+  const { queue, written, go } = stalling();
+  queue.push("abc\n");
+  await go(2);
+  await go();
+  assertEquals(written, ["ab", "c\n"]);
+});
+
+Deno.test("LineQueue: lines that do not fit are counted and told", async () => {
+  const { queue, written, go } = stalling(10);
+  queue.push("1234567\n");
+  await Promise.resolve();
+  queue.push("abcdefg\n");
+  for (let i = 0; i < 5; i++) queue.push("too many\n");
+  await go();
+  await go();
+  assertEquals(written, ["1234567\n", "abcdefg\nlost=5\n"]);
+});
+
+Deno.test("LineQueue: after an error the next line goes, and tells the others", async () => {
+  const { queue, written, go } = stalling();
+  queue.push("a\n");
+  queue.push("b\n");
+  await go(new Error("No space left on device"));
+  assertEquals(written, []);
+  queue.push("c\n");
+  await go();
+  assertEquals(written, ["c\nlost=2\n"]);
+});
+
+Deno.test("LineQueue: flush waits for what is under way, but not for ever", async () => {
+  const { queue, written, go } = stalling();
+  await queue.flush(60_000);
+  queue.push("a\n");
+  const flushed = queue.flush(60_000);
+  await go();
+  await flushed;
+  assertEquals(written, ["a\n"]);
+  queue.push("b\n");
+  await queue.flush(1);
+  assertEquals(written, ["a\n"]);
+});
