@@ -32,10 +32,10 @@ export const BTIME = 20;
 export const MTIME = 28;
 
 /** In two words. */
-const INODE = 8;
+export const INODE = 8;
 
 /** The device, in two words. */
-const DEVICE = 34;
+export const DEVICE = 34;
 
 const KINDS = {
   [C.S_IFREG]: "a regular file",

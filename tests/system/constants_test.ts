@@ -8,7 +8,10 @@ import {
 } from "../../lib/system/constants.ts";
 import { SOCKADDR_SIZE } from "../../lib/system/socket.ts";
 import {
+  ATIME,
   BTIME,
+  DEVICE,
+  INODE,
   MASK,
   MODE,
   MTIME,
@@ -37,6 +40,7 @@ const HEADERS = [
   "sys/resource.h",
   "sys/socket.h",
   "sys/stat.h",
+  "sys/statvfs.h",
   "sys/syscall.h",
   "sys/un.h",
   "sys/wait.h",
@@ -69,8 +73,12 @@ const LAYOUT: Record<string, number> = {
   "offsetof(struct statx, stx_mask)": 4 * MASK,
   "offsetof(struct statx, stx_mode)": 4 * MODE,
   "offsetof(struct statx, stx_size)": 4 * SIZE,
+  "offsetof(struct statx, stx_ino)": 4 * INODE,
+  "offsetof(struct statx, stx_atime)": 4 * ATIME,
   "offsetof(struct statx, stx_btime)": 4 * BTIME,
   "offsetof(struct statx, stx_mtime)": 4 * MTIME,
+  "offsetof(struct statx, stx_dev_major)": 4 * DEVICE,
+  "offsetof(struct statx, stx_dev_minor)": 4 * (DEVICE + 1),
   "offsetof(struct statx_timestamp, tv_sec)": 0,
   "offsetof(struct statx_timestamp, tv_nsec)": 8,
   "offsetof(struct dirent64, d_off)": 8,
