@@ -11,7 +11,7 @@
 
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, relative, resolve } from "@std/path";
-import { EXIT } from "../exit.ts";
+import { EXIT, UsageError } from "../commands/command.ts";
 import { deno } from "./deno.ts";
 import {
   decodeSkipped,
@@ -38,13 +38,6 @@ interface Order {
   /** What the tests find in `Deno.args`. */
   readonly args: readonly string[];
   readonly filter: string | undefined;
-}
-
-/** An end with one line on stderr. */
-class Stop extends Error {
-  constructor(message: string, readonly code: number) {
-    super(message);
-  }
 }
 
 const TEST_FILE = /_test\.ts$/;
@@ -86,7 +79,7 @@ async function parse(argv: readonly string[]): Promise<Order> {
     try {
       info = await Deno.stat(path);
     } catch {
-      throw new Stop(`${arg}: expected a test file or a directory`, EXIT.wrong);
+      throw new UsageError(`${arg}: expected a test file or a directory`);
     }
     if (info.isDirectory) files.push(...await filesBelow(path));
     else files.push(path);
@@ -278,7 +271,7 @@ if (import.meta.main) {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     console.error(`greylist test: ${error.message}`);
-    code = error instanceof Stop ? error.code : EXIT.temporary;
+    code = error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
   } finally {
     if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
   }
