@@ -65,15 +65,15 @@ export function advise(
     if (longest < WAIT || network.startsWith("@") || covered(row)) continue;
     const name = helo.toLowerCase();
     if ([...domains].some((domain) => name.endsWith(`.${domain}`))) continue;
-    const comment = name.slice(0, LINE - network.length - 4).replace(
-      /[^!-~]/g,
-      "?",
-    );
+    const waited = `waited ${duration(longest)}`;
+    const room = LINE - `${network}  # , ${waited}`.length;
+    const shown = name.slice(0, Math.max(0, room)).replace(/[^!-~]/g, "?");
+    const comment = [shown, waited].filter((part) => part !== "").join(", ");
     advice.push({
       kind: "whitelist",
       subject: network,
-      why: `mail waited ${duration(longest)}`,
-      paste: `${network}  # ${comment}`.replace(/\s+#\s*$/, ""),
+      why: `mail ${waited}`,
+      paste: `${network}  # ${comment}`,
     });
   }
   return advice;

@@ -39,8 +39,12 @@ interface Bar {
 
 /** Pixels. */
 const HEIGHT = 180;
-/** Labels on the axis at most; a narrow screen shows every second one. */
+/** Labels on the axis at most. */
 const TICKS = 12;
+/** The width of a plot, in pixels, on a wide screen and on one of 360 pixels. */
+const WIDE = 900, NARROW = 265;
+/** The width of a character of a label and of the gap after it, in pixels. */
+const CHARACTER = 7.5, GAP = 6;
 /** Grid lines above 0 at most. */
 const LINES = 5;
 
@@ -187,9 +191,8 @@ function stack(
       series[s].style
     }"/>`;
   });
-  const every = Math.ceil(bars.length / TICKS);
-  const crowded = bars.length > TICKS / 2;
-  const style = crowded && i / every % 2 !== 0 ? "wide" : "";
+  const [every, narrow] = labelSteps(bars);
+  const style = i % narrow === 0 ? "" : "wide";
   const middle = ((i + 0.5) * step).toFixed(3);
   const tick = i % every !== 0
     ? ""
@@ -198,4 +201,16 @@ function stack(
     }</text>`;
   const title = `${bar.label}: ${describe(bar, series)}`;
   return markup`<g><title>${title}</title>${rects}</g>${tick}\n`;
+}
+
+/** Which bars have a label: every n-th on a wide screen and on a narrow one. */
+function labelSteps(bars: Bar[]): [wide: number, narrow: number] {
+  const longest = Math.max(
+    ...bars.map(({ label, tick = label }) => tick.length),
+  );
+  const width = longest * CHARACTER + GAP;
+  const step = (plot: number) =>
+    Math.ceil(bars.length / Math.min(TICKS, Math.floor(plot / width) || 1));
+  const wide = step(WIDE);
+  return [wide, wide * Math.ceil(step(NARROW) / wide)];
 }

@@ -30,7 +30,7 @@ import {
 } from "./story.ts";
 import { STYLE } from "./style.ts";
 import { connectionTable, hostTable, senders } from "./html_tables.ts";
-import { table } from "./table.ts";
+import { plainTable, table } from "./table.ts";
 import type { Report } from "./report.ts";
 
 /** Bars in the chart by day; more days are put together. */
@@ -133,16 +133,20 @@ ${bar}${paragraphs(caveats(report))}</section>
 `;
 }
 
-function comparison(before: Report, report: Report): Markup | string {
-  return table(
-    "Two periods",
-    ["", tied(periodName(before)), tied(periodName(report))],
-    compare(before, report).map(({ name, values }) => ({
-      cells: [name, ...values.map(tied)],
-    })),
-    `Before: ${summary(before)} After: ${summary(report)}`,
-    "periods",
-  );
+function comparison(before: Report, report: Report): Markup {
+  const rows = compare(before, report).map(({ name, values }) => ({
+    cells: [name, ...values.map(tied)],
+  }));
+  return markup`<section class="periods">
+<h2>Two periods</h2>
+${
+    paragraphs([
+      `A: ${periodName(before)}. ${summary(before)}`,
+      `B: ${periodName(report)}. ${summary(report)}`,
+    ])
+  }${plainTable(["", "A", "B"], rows)}
+</section>
+`;
 }
 
 function delayChart(report: Report): Markup | string {
@@ -169,19 +173,22 @@ function delayChart(report: Report): Markup | string {
 
 function advice(all: Advice[]): Markup | string {
   if (all.length === 0) return "";
-  const lists = (["pool", "whitelist"] as const).map((kind) => {
-    const some = all.filter((advice) => advice.kind === kind);
-    if (some.length === 0) return "";
-    const items = some.map(({ subject, why, paste }) =>
-      markup`<li><strong>${subject}</strong>: ${
-        tied(why)
-      }<pre>${paste}</pre></li>\n`
-    );
-    return markup`<h3>${ADVICE[kind]}</h3>
-<ul class="advice">
-${items}</ul>
-`;
-  });
+  const pools = all.filter(({ kind }) => kind === "pool");
+  const lines = all.filter(({ kind }) => kind === "whitelist")
+    .map(({ paste }) => `${paste}\n`);
+  const lists = [
+    pools.length === 0 ? "" : markup`<h3>${ADVICE.pool}</h3>
+${
+      pools.map(({ subject, why, paste }) =>
+        markup`<p><strong>${subject}</strong>: ${tied(why)}</p>
+<pre>${paste}</pre>
+`
+      )
+    }`,
+    lines.length === 0 ? "" : markup`<h3>${ADVICE.whitelist}</h3>
+<pre>${lines}</pre>
+`,
+  ];
   return markup`<section>
 <h2>What you can do</h2>
 <p>${tied(ADVICE.note)}</p>

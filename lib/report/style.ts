@@ -38,10 +38,8 @@ dt svg { vertical-align: -1px; }
   margin-top: 1.25rem; }
 .troubles section { margin: 0; }
 .troubles h2 { color: var(--trouble); }
-.troubles th { overflow-wrap: anywhere; }
-.advice { padding: 0; margin: .5rem 0; list-style: none; }
-.advice li { padding: .4rem 0; border-bottom: 1px solid var(--rule); }
-.advice strong { overflow-wrap: anywhere; }
+.troubles thead th { overflow-wrap: normal; }
+p strong { overflow-wrap: anywhere; }
 pre { margin: .25rem 0; padding: .4rem .6rem; background: var(--panel);
   border-radius: .25rem; font-size: .875rem; white-space: pre-wrap;
   overflow-wrap: anywhere; }
@@ -74,7 +72,7 @@ thead th { color: var(--soft); font-weight: 400; font-size: .8125rem;
 tbody th { font-weight: 400; }
 th:first-child { text-align: left; overflow-wrap: anywhere; }
 td { white-space: nowrap; }
-.periods thead th { white-space: normal; width: 33%; }
+.periods td { width: 27%; }
 .in { padding-left: 1.25rem; }
 .joined th, .joined td { border-bottom: 0; padding-bottom: 0; }
 .example td { text-align: left; white-space: normal; padding: 0 0 .3rem; }
@@ -87,6 +85,10 @@ footer { margin-top: 2.25rem; border-top: 1px solid var(--rule); font-size: .875
   .scale { width: 3.25rem; }
   table { font-size: .8125rem; }
   .joined th { width: 45%; }
+  .shares .tiles { gap: .5rem; grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .shares .tiles div { padding: .5rem .6rem; }
+  .shares dd, .shares dt { font-size: .8125rem; line-height: 1.35; }
+  .shares dt + dd { font-size: 1.2rem; }
   th, td { padding-right: .5rem; }
 }
 @media print {
@@ -97,6 +99,6 @@ footer { margin-top: 2.25rem; border-top: 1px solid var(--rule); font-size: .875
   section, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .tiles div { border: 1px solid var(--rule); }
-  details { display: none; }
+  details, .wide { display: none; }
 }
 `;

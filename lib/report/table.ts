@@ -20,10 +20,9 @@ export function table(
   columns: string[],
   rows: Row[],
   note?: string,
-  style = "",
 ): Markup | string {
   if (rows.length === 0) return "";
-  return markup`<section class="${style}">
+  return markup`<section>
 <h2>${title}</h2>
 ${note === undefined ? "" : markup`<p>${tied(note)}</p>\n`}${
     plainTable(columns, rows)

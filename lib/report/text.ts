@@ -151,7 +151,8 @@ function advice(page: Page, all: Advice[]): void {
     if (some.length === 0) continue;
     page.heading(`  ${ADVICE[kind]}:`);
     for (const { subject, why, paste } of some) {
-      page.say(`${subject}: ${why}`, "  ");
+      // A whitelist line says why itself.
+      if (kind === "pool") page.say(`${subject}: ${why}`, "  ");
       page.add(`    ${paste}`);
     }
   }

@@ -339,7 +339,7 @@ Deno.test("report: what is whitelisted already is not proposed", async () => {
   assertEquals(code, 0);
   const { advice } = JSON.parse(stdout) as Report;
   assertEquals(advice.map(({ paste }) => paste), [
-    "192.0.4.0/24  # mx4.b4.example",
+    "192.0.4.0/24  # mx4.b4.example, waited 1 h 6 min",
   ]);
 });
 

@@ -60,8 +60,8 @@ Deno.test("a whitelist line: a network that waited for an hour", () => {
   wait("@google", 9000, "mail.google.example");
   const { advice } = log.tally.report();
   assertEquals(advice.map(({ why, paste }) => [why, paste]), [
-    ["mail waited 2 h", "2001:db8::/64  # x'?#"],
-    ["mail waited 1 h", "192.0.2.0/24  # mx.sender.example"],
+    ["mail waited 2 h", "2001:db8::/64  # x'?#, waited 2 h"],
+    ["mail waited 1 h", "192.0.2.0/24  # mx.sender.example, waited 1 h"],
   ]);
   // The whitelist reads the line as it is.
   for (const { paste } of advice) {
@@ -70,7 +70,10 @@ Deno.test("a whitelist line: a network that waited for an hour", () => {
   }
   const text = textReport(log.tally.report()).join("\n");
   assert(text.includes("What you can do"), text);
-  assert(text.includes("\n    192.0.2.0/24  # mx.sender.example\n"), text);
+  assert(
+    text.includes("\n    192.0.2.0/24  # mx.sender.example, waited 1 h\n"),
+    text,
+  );
 });
 
 Deno.test("who is covered already is left out", () => {
