@@ -90,7 +90,7 @@ southwest.example
     ["none", [ip("2001:db9::1")]],
     ["hosts:mx.example.com", [host("mx.example.com")]],
     ["hosts:mx.example.com", [host("MX.Example.COM.")]],
-    ["none", [host("a.mx.example.com")]],
+    ["hosts:mx.example.com", [host("a.mx.example.com")]],
     ["none", [host("xmx.example.com")]],
     ["hosts:.example.org", [host("a.b.example.org")]],
     ["none", [host("example.org")]],
