@@ -5,6 +5,7 @@
  * @module
  */
 
+import { enterNetwork } from "../../lib/build/hosts/network.ts";
 import { mayAccess } from "../../lib/system/access.ts";
 import { canWatchChildren } from "../../lib/system/child.ts";
 import { abiOf } from "../../lib/system/constants.ts";
@@ -25,6 +26,11 @@ try {
   setMtime(-1, 0);
 } catch {
   // It is open now.
+}
+try {
+  enterNetwork(Deno.pid)[Symbol.dispose]();
+} catch {
+  // Only root may.
 }
 new LibcError("none", 0);
 new Directory("/").close();

@@ -13,6 +13,7 @@
 const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "bsdutils": ["script"],
   "chromium": ["chromium"],
+  "bash": ["bash"],
   "coreutils": ["env", "id", "timeout", "true"],
   "dash": ["sh"],
   "daemontools": ["multilog", "setuidgid", "softlimit", "tai64nlocal"],
@@ -21,6 +22,10 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "faketime": ["faketime"],
   "gcc": ["gcc"],
   "gcc-aarch64-linux-gnu": ["aarch64-linux-gnu-gcc"],
+  "glusterfs-client": ["mount.glusterfs"],
+  "glusterfs-server": ["gluster", "glusterd"],
+  "hostname": ["hostname"],
+  "iproute2": ["ip"],
   "libc-bin": ["getent"],
   // The headers for the two compilers.
   "libc6-dev": [],

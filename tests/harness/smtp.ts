@@ -38,10 +38,14 @@ export class Client implements Disposable {
    */
   static async connectFrom(
     port: number,
-    options: SocketOptions & { readonly patience?: number } = {},
+    options: SocketOptions & {
+      readonly hostname?: string;
+      readonly patience?: number;
+    } = {},
   ): Promise<Client> {
-    const conn = await Socket.connect(port, "127.0.0.1", options);
-    return new Client(conn, options.patience);
+    const { hostname = "127.0.0.1", patience } = options;
+    const conn = await Socket.connect(port, hostname, options);
+    return new Client(conn, patience);
   }
 
   /** Whether the server ended the connection with a reset. */
