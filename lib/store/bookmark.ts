@@ -1,7 +1,7 @@
 /**
- * Where pruning stopped, and who is at it: the file `.prune` in the base
- * directory. It is empty when the last run was complete, and its mtime is then
- * the time of that; otherwise it holds the place to go on from.
+ * The file `.prune` in the base directory: the position at which pruning stopped,
+ * and a lock that one process at a time holds. After a complete run the file is
+ * empty, and its mtime is the time of that run.
  *
  * @module
  */
@@ -29,8 +29,8 @@ function failure(path: string, error: unknown): StoreError {
 }
 
 /**
- * Whether it is time to prune. One look at a file, so that a connection pays
- * hardly anything for the question.
+ * Whether it is time to prune. This takes one statx(2), because every connection
+ * asks.
  *
  * @param every seconds between two complete runs, 0 for never
  */
@@ -40,18 +40,18 @@ export function isPruningDue(dir: string, every: number): boolean {
     const state = stateOf(pathIn(dir), "keep");
     if (state === undefined) return true;
     const age = Date.now() / 1000 - state.mtime;
-    // A clock that went back must not put it off for ever.
+    // After a clock has gone back, the age is negative, perhaps for years.
     return state.size > 0 || age >= every || age < 0;
   } catch {
     return false;
   }
 }
 
-/** The bookmark, held by this process alone until it leaves it or ends. */
+/** The bookmark, locked by this process until {@linkcode Bookmark.leave}. */
 export class Bookmark {
   readonly #path: string;
   readonly #fd: number;
-  /** Where to go on. */
+  /** The position in the directory at which pruning goes on. */
   readonly position: bigint;
 
   private constructor(path: string, fd: number, position: bigint) {
@@ -61,10 +61,10 @@ export class Bookmark {
   }
 
   /**
-   * Takes the bookmark.
+   * Opens the bookmark and locks it.
    *
-   * @returns undefined where another process has it
-   * @throws {StoreError}
+   * @returns undefined if another process has the lock
+   * @throws {StoreError} if the file cannot be opened, read or locked
    */
   static take(dir: string): Bookmark | undefined {
     const path = pathIn(dir);
@@ -85,10 +85,10 @@ export class Bookmark {
   }
 
   /**
-   * Leaves it where the next run goes on, 0 where this one was complete, and
-   * gives it up.
+   * Writes the position for the next run and gives up the lock.
    *
-   * @throws {StoreError}
+   * @param position 0 if this run was complete
+   * @throws {StoreError} if the file cannot be written
    */
   leave(position: bigint): void {
     try {

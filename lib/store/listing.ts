@@ -1,5 +1,5 @@
 /**
- * Every entry of the database, one after the other.
+ * Lists the entries of a base directory, one after the other.
  *
  * @module
  */
@@ -9,15 +9,18 @@ import { LibcError } from "../system/libc.ts";
 import type { Entry, Timeouts } from "./policy.ts";
 import { parseEntryName, StoreError } from "./store.ts";
 
-/** One entry as the commands show it. Times are seconds since 1970. */
+/** An entry and its name. Times are seconds since 1970. */
 export interface Listed extends Entry {
   /** The file's name. */
   readonly name: string;
-  /** First contact, undefined where the file system does not keep it. */
+  /** First contact, undefined if the file system does not keep birth times. */
   readonly first: number | undefined;
 }
 
-/** Is told of an entry, as {@linkcode Listed} has it; returns true to stop. */
+/**
+ * Called for each entry, with the fields of {@linkcode Listed}. Returns true to
+ * stop.
+ */
 export type Visit = (
   name: string,
   accepted: number,
@@ -25,11 +28,11 @@ export type Visit = (
   first: number | undefined,
 ) => boolean;
 
-/** The three states an entry can be in; `expired` is what `prune` removes. */
+/** The states of an entry; `greylist prune` removes an expired one. */
 export type State = "grey" | "known" | "expired";
 
 /**
- * What tells the state of an entry.
+ * Makes a function that gives the state of an entry at a certain time.
  *
  * @param now seconds since 1970
  */
@@ -37,7 +40,8 @@ export function statesAt(
   now: number,
   { retryWindow, expireAfter }: Timeouts,
 ): (accepted: number, mtime: number) => State {
-  // As isForgotten has it, without an object or a call for each of a million.
+  // The rule of isForgotten, without an object and a second call for each of a
+  // million entries.
   const oldestGrey = now - retryWindow, oldestKnown = now - expireAfter;
   return (accepted, mtime) =>
     mtime < (accepted > 0 ? oldestKnown : oldestGrey)
@@ -49,12 +53,15 @@ export function statesAt(
 
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 
-/** Names that need no arithmetic: IPv4 addresses, and IPv4 networks of 24 bits. */
+/**
+ * IPv4 addresses and /24 networks, which most names are. For these one expression
+ * takes the place of parseEntryName.
+ */
 const COMMON = new RegExp(
   `^${OCTET}\\.${OCTET}\\.${OCTET}\\.(?:0_24|${OCTET})$`,
 );
 
-/** The network of an entry in its canonical text, such as `192.0.2.0/24`. */
+/** The canonical text of an entry's network, such as `192.0.2.0/24`. */
 export function networkText(name: string): string {
   if (name.includes("_")) return name.replace("_", "/");
   return name + (name.includes(":") ? "/128" : "/32");
@@ -65,15 +72,15 @@ export class Listing {
   readonly #dir: string;
   readonly #directory: Directory;
   readonly #wanted: ((name: string) => boolean) | undefined;
-  /** Names so far that are not ours, and one of them. */
+  /** How many names so far are no entries, and the first of them. */
   readonly foreign: { count: number; example: string | undefined } = {
     count: 0,
     example: undefined,
   };
 
   /**
-   * @param wanted leaves out entries before they cost a look at the file
-   * @throws {StoreError} where it cannot be opened
+   * @param wanted decides by the name which entries are looked at
+   * @throws {StoreError} if the directory cannot be opened
    */
   constructor(dir: string, wanted?: (name: string) => boolean) {
     this.#dir = dir;
@@ -91,17 +98,17 @@ export class Listing {
   }
 
   /**
-   * Where in the directory the entry is that follows the one given last.
+   * The position in the directory behind the current entry.
    */
   get position(): bigint {
     return this.#directory.position;
   }
 
   /**
-   * Goes to a place in the directory.
+   * Goes to a position in the directory.
    *
    * @param position a {@linkcode position} from before
-   * @throws {StoreError}
+   * @throws {StoreError} if the directory does not have that position
    */
   seek(position: bigint): void {
     try {
@@ -112,15 +119,15 @@ export class Listing {
   }
 
   /**
-   * Goes through the entries from here on, in the directory's own order. A name
-   * that is not ours, or that is no regular file, is counted in
-   * {@linkcode foreign}; names with a dot in front are the program's own
-   * bookkeeping.
+   * Calls a function for each entry from the current position on, in the
+   * directory's own order. Any other name, and a name that is no regular file, is
+   * counted in {@linkcode foreign}. Names that begin with a dot are the program's
+   * own bookkeeping and are not counted.
    *
-   * @param visit is told of each entry; it returns true to stop there
-   * @param failed is told of each that cannot be looked at; without it, that is
-   * thrown
-   * @throws {StoreError} where the directory cannot be read
+   * @param visit is called for each entry; it returns true to stop there
+   * @param failed is called for each entry that cannot be looked at; without it,
+   * the error is thrown
+   * @throws {StoreError} if the directory cannot be read
    */
   visit(visit: Visit, failed?: (error: StoreError) => void): void {
     const wanted = this.#wanted;
@@ -148,10 +155,10 @@ export class Listing {
   }
 
   /**
-   * Removes the entry that is being visited.
+   * Removes the entry that the visitor is called for.
    *
-   * @returns false where somebody else was faster
-   * @throws {StoreError}
+   * @returns false if another process was faster
+   * @throws {StoreError} if the entry cannot be removed
    */
   remove(): boolean {
     try {

@@ -1,6 +1,6 @@
 /**
- * Removes forgotten entries: all of them for an administrator, or a second's
- * worth after a deferred client has gone, so that no cron job is needed.
+ * Removes forgotten entries: all of them for `greylist prune`, or for one second
+ * at a time after a deferred client has gone, so that no cron job is needed.
  *
  * @module
  */
@@ -18,19 +18,22 @@ export interface Database {
   readonly timeouts: Timeouts;
 }
 
-/** What was done. */
+/** The result of pruning. */
 export interface Pruned {
+  /** How many entries were removed. */
   readonly removed: number;
+  /** How many entries were looked at. */
   readonly seen: number;
-  /** Why the first of those that could not be removed stayed. */
+  /** The error of the first entry that could not be looked at or removed. */
   readonly failure?: unknown;
 }
 
 /**
- * Removes every forgotten entry. Each is looked at just before it goes.
+ * Removes every forgotten entry. Each entry is looked at just before it is
+ * removed.
  *
- * @param options `dry`: removes nothing; `seen`: called for each entry
- * @throws {StoreError}
+ * @param options `dry`: counts and removes nothing; `seen`: called for each entry
+ * @throws {StoreError} if the directory cannot be read
  */
 export function prune(
   { baseDir, timeouts }: Database,
@@ -41,7 +44,7 @@ export function prune(
   let removed = 0;
   let seen = 0;
   let failure: unknown;
-  // One that stays must not keep all behind it.
+  // An entry that cannot be removed does not end the run.
   const stays = (error?: unknown) => {
     failure ??= error;
     seen++;
@@ -65,11 +68,12 @@ export function prune(
 }
 
 /**
- * Goes on removing where the last run stopped. Does nothing where another
- * process is at it.
+ * Removes forgotten entries from the position at which the last run stopped.
+ * Does nothing if another process is pruning.
  *
  * @param most how long it may take, in milliseconds
- * @throws {StoreError}
+ * @throws {StoreError} if the directory or the bookmark cannot be read or written,
+ * or if the run was complete and an entry could not be removed
  */
 export function pruneSome(
   { baseDir, timeouts }: Database,
@@ -77,8 +81,8 @@ export function pruneSome(
 ): void {
   const bookmark = Bookmark.take(baseDir);
   if (bookmark === undefined) return;
-  // Where something fails, the next try is after a whole interval: not each
-  // connection is to meet the same trouble.
+  // After an error the next run is due only after a whole interval. Otherwise
+  // each connection would meet the same error.
   let position = 0n;
   try {
     position = removeFrom(bookmark.position, baseDir, timeouts, most);
@@ -87,7 +91,7 @@ export function pruneSome(
   }
 }
 
-/** @returns where to go on, 0 where the end was reached */
+/** @returns the position for the next run, 0 at the end of the directory */
 function removeFrom(
   position: bigint,
   baseDir: string,
@@ -112,7 +116,7 @@ function removeFrom(
       failure ??= error;
     });
     if (stopped) return listing.position;
-    // Said once a round, when all has been tried.
+    // Reported once, after all entries have been tried.
     if (failure !== undefined) throw failure;
     return 0n;
   } finally {
@@ -124,7 +128,7 @@ function seek(listing: Listing, position: bigint): void {
   try {
     listing.seek(position);
   } catch {
-    // A place that this directory does not have: it was restored or moved.
+    // The directory does not have this position: it was restored or moved.
     listing.seek(0n);
   }
 }
