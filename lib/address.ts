@@ -30,7 +30,7 @@ const MAPPED = 0xffffn << 32n;
  * some programs and 10 to others, so it is neither here), or any IPv6 text form
  * of RFC 4291 section 2.2, without a zone.
  *
- * @returns the address, or undefined where the text is not one
+ * @returns the address, or undefined if the text is not one
  */
 export function parseAddress(text: string): Address | undefined {
   if (!text.includes(":")) {
@@ -50,8 +50,7 @@ function parseIPv4(text: string): bigint | undefined {
   let value = 0;
   for (const part of parts) {
     const octet = Number(part);
-    // No sign, no blank, no zero in front. A regular expression would take each
-    // start 0.1 ms.
+    // No sign, no blank, no zero in front.
     if (!(octet >= 0 && octet <= 255) || String(octet) !== part) {
       return undefined;
     }
@@ -128,7 +127,7 @@ export function formatAddress({ family, value }: Address): string {
  * network of just that address. Host bits that are set make it no network:
  * `10.0.0.1/8` is more often a slip than a wish.
  *
- * @returns the network, or undefined where the text is not one
+ * @returns the network, or undefined if the text is not one
  */
 export function parseNetwork(text: string): Network | undefined {
   const slash = text.indexOf("/");
@@ -167,7 +166,7 @@ export function parseNetworkRule(text: string): Network | undefined {
 /**
  * The network of the given prefix length that an address belongs to.
  *
- * @throws {RangeError} where the prefix length does not fit the family
+ * @throws {RangeError} if the prefix length does not fit the family
  */
 export function networkOf(address: Address, prefix: number): Network {
   const bits = width(address.family);

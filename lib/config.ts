@@ -32,7 +32,7 @@ export interface Config {
     /** How long after its last mail a known client is forgotten. */
     expireAfter?: Duration;
   };
-  /** Who is never deferred. */
+  /** Clients that are never deferred. */
   whitelist?: {
     /** Addresses and networks: `192.0.2.0/24`, `192.0.2`, `10.`, `2001:db8::/32`. */
     networks?: string[];
@@ -45,11 +45,11 @@ export interface Config {
     files?: Path[];
     /** Environment variables that exempt by being set, even to nothing. */
     env?: string[];
-    /** Ports of this machine where nobody is deferred. */
+    /** Ports of this machine on which no client is deferred. */
     localPorts?: number[];
   };
   deferral?: {
-    /** Where the client is told: after RCPT, in the banner, or by rblsmtpd. */
+    /** How the client is deferred: after RCPT, in the banner, or by rblsmtpd. */
     at?: "rcpt" | "banner" | "rblsmtpd";
     /** The text after `451 4.7.1`, cut to one printable line. */
     message?: (deferral: Deferral) => string;
@@ -82,11 +82,11 @@ export interface Config {
     backlog?: number;
     /** Whether names of clients are looked up; the binary needs the net for it. */
     nameLookup?: boolean;
-    /** Who PROGRAM runs as, and `serve` itself once it listens. */
+    /** The user that PROGRAM runs as, and `serve` itself once it listens. */
     user?: string;
     /** Its group; else the user's own. */
     group?: string;
-    /** Who may connect, and with which environment; the first that fits counts. */
+    /** Which clients may connect, and with which environment; the first match counts. */
     rules?: ServeRule[];
   };
 }
@@ -121,7 +121,7 @@ export interface ResolvedConfig {
 
 /**
  * Gives `greylist.config.ts` its type. It checks nothing at run time, so that a
- * bad value cannot end the program before there is somebody to report it.
+ * bad value cannot end the program before a log is open.
  *
  * @example
  * ```ts

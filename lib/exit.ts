@@ -4,6 +4,6 @@ export const EXIT = {
   done: 0,
   /** Used or configured wrongly: trying again changes nothing. */
   wrong: 100,
-  /** Temporary trouble. */
+  /** A temporary problem: trying again later may help. */
   temporary: 111,
 } as const;

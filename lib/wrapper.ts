@@ -213,7 +213,7 @@ function defer(
   refuse(config, next, log, refusal, logDeferral);
 }
 
-/** @param deferred called with the envelope when the client has been told */
+/** @param deferred called with the envelope, for the log */
 function refuse(
   { deferral, controlDir }: ResolvedConfig,
   next: Next,

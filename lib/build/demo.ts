@@ -14,6 +14,7 @@ import { ended, Listener } from "./demo/listener.ts";
 import { difference, exchange, labelled, verdictOf } from "./demo/screen.ts";
 import { standIn } from "./demo/stand_in.ts";
 import { ROOT } from "./std.ts";
+import { reasonOf } from "../reason.ts";
 
 /** How long the build may take, in milliseconds; it may have to download. */
 const BUILD_TIME = 300_000;
@@ -265,7 +266,7 @@ try {
 } catch (error) {
   // Whoever closed the pipe does not want to know.
   if (!(error instanceof Deno.errors.BrokenPipe)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = reasonOf(error);
     console.error(`greylist demo: ${message}`);
   }
 } finally {

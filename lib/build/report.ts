@@ -4,9 +4,11 @@
  * @module
  */
 
+import { reasonOf } from "../reason.ts";
+
 /** The first line of what was thrown, without a module's address around it. */
 export function inOneLine(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const text = reasonOf(thrown);
   const line = text.split("\n").find((line) => line.trim() !== "");
   return line?.trim() ?? "an error without a message";
 }

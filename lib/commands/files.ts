@@ -1,17 +1,16 @@
 /**
  * Files that the administrator names on a command line. The compiled binary may
- * touch the configured paths only, and Deno refuses all others. Who has a shell
- * may name any file, so the C library opens it, with the rights of that user and
- * no others.
+ * touch the configured paths only, and Deno refuses all others. A user with a
+ * shell may name any file, so the C library opens it, with the rights of that user
+ * and no others.
  *
  * @module
  */
 
-import { C, E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read, replaceFile as replace } from "../system/file.ts";
 import { isPassing, LibcError } from "../system/libc.ts";
-import { type State, stateOf } from "../system/statx.ts";
+import { existingState, type State, stateOf } from "../system/statx.ts";
 import { reasonOf } from "../reason.ts";
 import { encode } from "../system/utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
@@ -30,12 +29,11 @@ export interface Handle {
  */
 export function openInput(path: string): { info: State; handle: Handle } {
   return told(path, () => {
-    const info = stateOf(path, "follow");
-    if (info === undefined) throw new LibcError("statx", E.ENOENT);
+    const info = existingState(path, "follow");
     if (info.kind === "a directory") {
       throw new UsageError(`${path}: is a directory: expected a file`);
     }
-    const { fd } = openUnnoticed(path, C.O_RDONLY | C.O_NOCTTY);
+    const { fd } = openUnnoticed(path);
     const handle: Handle = {
       read: (buffer) => read(fd, buffer),
       close: () => close(fd),
@@ -108,8 +106,7 @@ export function checkOutput(path: string): void {
 
 function refuseOthers(path: string): void {
   const slash = path.lastIndexOf("/");
-  const directory = stateOf(path.slice(0, slash + 1) || ".", "follow");
-  if (directory === undefined) throw new LibcError("statx", E.ENOENT);
+  const directory = existingState(path.slice(0, slash + 1) || ".", "follow");
   if (directory.kind !== "a directory") {
     throw new UsageError(`${path}: expected a file in a directory`);
   }

@@ -1,6 +1,6 @@
 /**
- * Reads the fields of a value that nobody has checked, and says of the first
- * that is wrong which it is, what it holds and what is expected there.
+ * Reads the fields of a value that is not checked yet. An error names the first
+ * wrong field, its value and what is expected there.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const UNITS = { s: 1, m: 60, h: 3600, d: 86400 };
 /**
  * Parses a duration.
  *
- * @returns seconds, or undefined where it is not a duration
+ * @returns seconds, or undefined if it is not a duration
  */
 export function parseDuration(duration: unknown): number | undefined {
   if (typeof duration === "number") {
@@ -40,7 +40,7 @@ export const PATH = 'an absolute path such as "/var/qmail/greylist"';
 const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
   '"24h" or "36d"';
 
-/** The value where it is an absolute path on one line. */
+/** The value if it is an absolute path on one line, else undefined. */
 export function asPath(value: unknown): string | undefined {
   // deno-lint-ignore no-control-regex
   const good = typeof value === "string" && /^\/[^\x00-\x1f\x7f]*$/.test(value);
@@ -55,7 +55,7 @@ export class Section {
   /**
    * @param name the field it stands in, empty for the whole
    * @param known the fields that it may have
-   * @throws {ConfigError} where the value is no object or has another field
+   * @throws {ConfigError} if the value is no object or has another field
    */
   constructor(name: string, value: unknown, known: readonly string[]) {
     if (!isPlain(value)) {

@@ -119,7 +119,7 @@ const HOST = 'a host name such as "mx.example.com", which counts with all ' +
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 
-/** The value where it is a network as text. */
+/** The value if it is a network as text, else undefined. */
 export function asNetwork(
   value: unknown,
 ): { text: string; network: Network } | undefined {
@@ -128,7 +128,7 @@ export function asNetwork(
   return network && { text: value, network };
 }
 
-/** The value where it can name an environment variable. */
+/** The value if it can name an environment variable, else undefined. */
 export function asVariable(value: unknown): string | undefined {
   const good = typeof value === "string" && /^[A-Za-z_]\w*$/.test(value);
   return good ? value : undefined;

@@ -1,6 +1,6 @@
 /**
- * The log line: `key=value` pairs, one line a connection, in which nothing that
- * a client sent can look like anything but itself.
+ * The log line: `key=value` pairs, one line a connection. No value that a client
+ * chose can look like another field or another line.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export function escapeValue(value: string | Uint8Array): string {
   return escape(bytes.subarray(0, 4 * LONGEST + 4), false, LONGEST);
 }
 
-/** A sentence of our own as a value: in quotation marks, on one line. */
+/** A sentence of this program as a value: in quotation marks, on one line. */
 export function quote(text: string): string {
   const bytes = new TextEncoder().encode(text.replaceAll('"', "'"));
   return `"${escape(bytes, true, 4 * LONGEST)}"`;
@@ -71,7 +71,7 @@ const VISIBLE = "^[^\\p{C}\\p{Z}\\p{DI}\\u2800]$";
 
 let visible: RegExp | undefined;
 
-/** The character that begins there, undefined where there is none to be seen. */
+/** The character that begins there, undefined if it is invalid or invisible. */
 function visibleAt(bytes: Uint8Array, start: number): string | undefined {
   const end = start + sequenceLength(bytes[start]);
   try {

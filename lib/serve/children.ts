@@ -10,9 +10,8 @@ import {
   takeExitStatus,
   watchChild,
 } from "../system/child.ts";
-import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
-import type { Epoll } from "../system/epoll.ts";
+import { type Epoll, PEER_CLOSED, READABLE } from "../system/epoll.ts";
 import { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -104,7 +103,7 @@ export class Children {
   add(client: ChildClient, now: number): void {
     if (this.#isFree) return this.#start(client);
     try {
-      this.#epoll.add(client.fd, C.EPOLLRDHUP);
+      this.#epoll.add(client.fd, PEER_CLOSED);
     } catch {
       return client.timedOut();
     }
@@ -138,7 +137,7 @@ export class Children {
     try {
       const fd = watchChild(pid);
       this.#watches.set(fd, pid);
-      this.#epoll.add(fd, C.EPOLLIN);
+      this.#epoll.add(fd, READABLE);
       return fd;
     } catch {
       // Descriptors have run out, most likely in the whole system.

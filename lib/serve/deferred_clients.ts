@@ -6,9 +6,8 @@
  */
 
 import type { Dialogue } from "../smtp/dialogue.ts";
-import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
-import type { Epoll } from "../system/epoll.ts";
+import { type Epoll, READABLE, WRITABLE } from "../system/epoll.ts";
 import { receive, send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -83,13 +82,13 @@ export class DeferredClients {
     now: number,
     callbacks: Pick<Client, "finished" | "closed">,
   ): void {
-    this.#epoll.add(fd, C.EPOLLIN);
+    this.#epoll.add(fd, READABLE);
     const client: Client = {
       ...callbacks,
       fd,
       speaker,
       unsent: NOTHING,
-      events: C.EPOLLIN,
+      events: READABLE,
       leaving: false,
     };
     this.#clients.set(fd, client);
@@ -158,11 +157,11 @@ export class DeferredClients {
     if (sent === "gone") return this.#close(client);
     // A copy: the rest may be a small part of a large buffer.
     client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
-    if (client.unsent.length > 0) this.#watch(client, C.EPOLLOUT);
+    if (client.unsent.length > 0) this.#watch(client, WRITABLE);
     // Nothing more comes after QUIT, so closing resets nothing.
     else if (client.speaker.quit) this.#close(client);
     else if (client.speaker.done) this.#hangUp(client, now);
-    else this.#watch(client, C.EPOLLIN);
+    else this.#watch(client, READABLE);
   }
 
   #watch(client: Client, events: number): void {
@@ -172,9 +171,8 @@ export class DeferredClients {
   }
 
   /**
-   * Lets the last reply arrive. Closing a socket on which something has come in
-   * that nobody read makes the kernel reset the connection, and the client may
-   * lose the reply with it.
+   * Lets the last reply arrive. If a socket is closed while unread data is in its
+   * buffer, the kernel resets the connection, and the client may lose the reply.
    */
   #hangUp(client: Client, now: number): void {
     const { fd } = client;
@@ -185,7 +183,7 @@ export class DeferredClients {
     client.finished();
     shutdownWriting(fd);
     this.#farewell.start(fd, now);
-    this.#watch(client, C.EPOLLIN);
+    this.#watch(client, READABLE);
   }
 
   #close(client: Client): void {

@@ -1,5 +1,5 @@
 /**
- * Who may connect, and with which environment: what tcprules(1) is to
+ * Which clients may connect, and with which environment: what tcprules(1) is to
  * tcpserver.
  *
  * @module
@@ -19,7 +19,7 @@ export interface Rule {
 
 /** What holds for a client. */
 export interface Admission {
-  /** The rule as the log names it, such as `rules[0]`; none where none fits. */
+  /** The rule as the log names it, such as `rules[0]`; undefined if none matches. */
   readonly rule?: string;
   readonly deny: boolean;
   readonly env: Readonly<Record<string, string>>;

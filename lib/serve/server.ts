@@ -8,9 +8,8 @@ import type { ResolvedConfig } from "../config.ts";
 import { errorFields, formatLine, quote } from "../log/line.ts";
 import { isPruningDue } from "../store/bookmark.ts";
 import { pruneSome } from "../store/prune.ts";
-import { C } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
-import type { Epoll } from "../system/epoll.ts";
+import { type Epoll, READABLE } from "../system/epoll.ts";
 import { accept } from "../system/listener.ts";
 import type { Connections } from "./connections.ts";
 
@@ -61,7 +60,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     const { epoll, listeners } = options;
-    for (const listener of listeners) epoll.add(listener, C.EPOLLIN);
+    for (const listener of listeners) epoll.add(listener, READABLE);
   }
 
   /** Accepts no more connections; {@linkcode run} ends with the last dialogue. */
@@ -101,7 +100,7 @@ export class Server {
     this.#pruneWhenDue(now);
     if (this.#resume !== undefined && now >= this.#resume) {
       this.#resume = undefined;
-      this.#listen(C.EPOLLIN);
+      this.#listen(READABLE);
     }
     const resume = this.#resume ?? Infinity;
     return Math.min(connections.next(), this.#pruneNext, resume);

@@ -8,7 +8,7 @@ import { tellBadLines, unreadable } from "../whitelist/exemption.ts";
 import type { Client, Found } from "../whitelist/file.ts";
 import { buildIndex, type Reader, searchIndex } from "../whitelist/index.ts";
 
-/** Nobody has no address and no name, so every line is looked at. */
+/** A client that no line matches, so that every line is parsed. */
 const NOBODY: Client = { address: undefined, host: undefined };
 
 /** All whitelist files of a configuration. */
@@ -25,7 +25,7 @@ export class Whitelists {
    * Reads all files. What cannot be read stays as it was.
    *
    * @param read gives a file's text, or throws
-   * @param warn told of what cannot be read, and of bad lines
+   * @param warn called for files that cannot be read, and for bad lines
    */
   load(
     read: (path: string) => string,
@@ -48,7 +48,7 @@ export class Whitelists {
     }
   }
 
-  /** Looks for a client; bad lines have been told. */
+  /** Looks for a client. {@linkcode load} has warned of bad lines already. */
   search(path: string, client: Client): Found {
     const reader = this.#files.get(path);
     const found = reader && searchIndex(reader, path, client);

@@ -82,7 +82,7 @@ function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
 }
 
-/** A copy, for the chunk is the caller's; undefined when there is nothing. */
+/** A copy, since the chunk is the caller's; undefined if there is nothing. */
 export function copy(bytes: Uint8Array): Uint8Array | undefined {
   return bytes.length > 0 ? bytes.slice() : undefined;
 }

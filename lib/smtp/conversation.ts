@@ -1,6 +1,6 @@
 /**
- * Holds the dialogue with a deferred client over standard input and output: who
- * reads, who writes, how long anybody waits.
+ * Holds the dialogue with a deferred client over standard input and output, with
+ * its time limits.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { endAfter } from "../system/signals.ts";
 import { shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 
-/** What is said. */
+/** The server's side of a dialogue. */
 export type Speaker = Pick<
   Dialogue,
   "done" | "greeting" | "receive" | "timeout"
@@ -29,9 +29,9 @@ export interface Patience {
 const PIECE = 4096;
 
 /**
- * How much longer than it should a conversation may take, in seconds, before the
- * process is ended: should a call wait that poll(2) said would not. To the client
- * that is a deferral too.
+ * How much longer than its limit a dialogue may take before SIGALRM ends the
+ * process, in seconds. That happens only if a call blocks although poll(2) said
+ * that it would not. For the client that is a deferral too.
  */
 const LAST_RESORT = 60;
 
@@ -39,7 +39,7 @@ const LAST_RESORT = 60;
 const FAREWELL = 2;
 
 /**
- * Talks until the speaker is done, the client is gone or the time is over.
+ * Holds the dialogue until it is done, the client is gone or the time is over.
  * Whatever the client does, this returns.
  */
 export function converse(speaker: Speaker, patience: Patience): void {
@@ -55,7 +55,7 @@ export function converse(speaker: Speaker, patience: Patience): void {
       const left = wait();
       // A client that never stops talking is always ready to be read.
       if (left <= 0 || !poll(0, POLLIN, left)) {
-        // One try: a client that does not read would hold this up once more.
+        // One try: a client that does not read must not hold this up once more.
         send(speaker.timeout(), () => 0);
         break;
       }
@@ -70,10 +70,10 @@ export function converse(speaker: Speaker, patience: Patience): void {
 }
 
 /**
- * Says one thing and hangs up.
+ * Sends one reply and hangs up.
  *
  * @param reply with its line end
- * @param timeout seconds
+ * @param timeout how long the client may take to read it, in seconds
  */
 export function sayOnce(reply: string, timeout: number): void {
   endAfter(timeout + LAST_RESORT);
@@ -87,7 +87,7 @@ export function sayOnce(reply: string, timeout: number): void {
 
 function send(bytes: Uint8Array, wait: () => number): void {
   while (bytes.length > 0) {
-    // Where no time is left, what the client takes at once is still said.
+    // Even if no time is left, what the client takes at once is still sent.
     if (!poll(1, POLLOUT, wait())) {
       throw new Error("the client does not read");
     }
@@ -96,9 +96,8 @@ function send(bytes: Uint8Array, wait: () => number): void {
 }
 
 /**
- * Lets the last reply arrive. Closing a socket on which something has come in
- * that nobody read makes the kernel reset the connection, and the client may
- * lose the reply with it.
+ * Lets the last reply arrive. If a socket is closed while unread data is in its
+ * buffer, the kernel resets the connection, and the client may lose the reply.
  */
 function hangUp(): void {
   if (!shutdownWriting(1)) return;

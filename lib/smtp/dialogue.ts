@@ -51,7 +51,7 @@ export interface DialogueOptions {
 /**
  * What the client said about itself and its mail, as the bytes that it sent:
  * paths without `<>` and without parameters, the null sender as no bytes at
- * all, and undefined where nothing was given. It is that of the first
+ * all, and undefined if nothing was given. It is that of the first
  * transaction with a RCPT; while there is none, that of the latest MAIL.
  */
 export interface Envelope {
@@ -98,7 +98,7 @@ export class Dialogue {
     return this.#done;
   }
 
-  /** True where QUIT was the last that came from the client, to the byte. */
+  /** True if QUIT was the last line from the client, with no byte behind it. */
   get quit(): boolean {
     return this.#quit;
   }

@@ -1,6 +1,6 @@
 /**
- * The verdict: what one entry's state means for one connection. Pure; the clock
- * and the files are the caller's.
+ * The verdict: what one entry's state means for one connection. Pure: the caller
+ * gives the time and the entry.
  *
  * @module
  */
@@ -49,14 +49,14 @@ export interface Pass {
 }
 
 /**
- * How old an entry is, in seconds. A clock that went back makes no negative
- * age: that counts as 0.
+ * How old an entry is, in seconds. If the clock was set back, the age is 0, not
+ * negative.
  */
 export function ageOf(entry: Entry, now: number): number {
   return Math.max(0, now - entry.mtime);
 }
 
-/** Whether the entry no longer means anything, so that `prune` may remove it. */
+/** Whether the entry has expired, so that `prune` may remove it. */
 export function isForgotten(
   entry: Entry,
   now: number,
@@ -70,7 +70,7 @@ export function isForgotten(
 /**
  * Decides about a connection.
  *
- * @param entry the state of the client's network, undefined where there is none
+ * @param entry the state of the client's network, undefined if there is none
  * @param now seconds since 1970
  */
 export function judge(

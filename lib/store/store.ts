@@ -168,7 +168,7 @@ export class Store {
     let verdict = judge(entry, now, timeouts);
     if (created) return verdict;
     if (verdict.write === "create" && !(yield* this.#create(name))) {
-      // Another connection from there was faster: its entry counts.
+      // Another connection of the network was faster: its entry counts.
       entry = yield* this.look(name);
       verdict = judge(entry ?? { accepted: 0, mtime: now }, now, timeouts);
     }

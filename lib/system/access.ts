@@ -1,5 +1,5 @@
 /**
- * What this process may do with a file, and where a program is.
+ * Access to files, and the search for programs.
  *
  * @module
  */

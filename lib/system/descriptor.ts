@@ -54,7 +54,7 @@ export function open(path: string, flags: number, mode = 0): number {
  */
 export function openUnnoticed(
   path: string,
-  flags: number,
+  flags: number = C.O_NOCTTY,
 ): { fd: number; keepsAtime: boolean } {
   try {
     return { fd: open(path, flags | C.O_NOATIME), keepsAtime: true };

@@ -30,6 +30,15 @@ const libc = fromLibc({
   eventfd_read: { parameters: ["i32", "buffer"], result: "i32" },
 });
 
+/** There is something to read, the end of the stream, or a connection to accept. */
+export const READABLE = C.EPOLLIN;
+
+/** A write takes something. */
+export const WRITABLE = C.EPOLLOUT;
+
+/** The peer writes no more. */
+export const PEER_CLOSED = C.EPOLLRDHUP;
+
 /** The most events that one wait gives. */
 const MAX_EVENTS = 256;
 
@@ -60,13 +69,13 @@ export class Epoll {
     this.#fd = check("epoll_create", epoll_create1(C.EPOLL_CLOEXEC));
     const flags = C.EFD_NONBLOCK | C.EFD_CLOEXEC;
     this.#wakeup = check("eventfd", eventfd(0, flags));
-    this.add(this.#wakeup, C.EPOLLIN);
+    this.add(this.#wakeup, READABLE);
   }
 
   /**
    * Adds a descriptor. Closing the last descriptor of its open file removes it.
    *
-   * @param events C.EPOLLIN, C.EPOLLOUT and so on
+   * @param events {@linkcode READABLE}, {@linkcode WRITABLE} and so on
    * @throws {LibcError}
    */
   add(fd: number, events: number): void {

@@ -87,6 +87,11 @@ export function unlink(path: string): void {
   check("unlink", libc().unlink(cString(path)));
 }
 
+/** Whether a call failed because the file exists already: EEXIST. */
+export function isExisting(error: unknown): boolean {
+  return isErrno(error, E.EEXIST);
+}
+
 /**
  * Sets a file's size, which also sets its mtime if the size changes.
  *
@@ -197,7 +202,8 @@ export function readRegularFile(path: string): string {
  * @param temporary a path in the same directory, which must not exist yet; it is
  * created before `content` is called
  * @param mode the permissions of the new file, less the umask
- * @throws {LibcError} EEXIST if `temporary` exists, which then stays
+ * @throws {LibcError} if it cannot be replaced; see {@linkcode isExisting}
+ * @throws what `content` throws
  */
 export function replaceFile(
   path: string,
@@ -205,7 +211,7 @@ export function replaceFile(
   mode: number,
   content: () => Uint8Array<ArrayBuffer>,
 ): void {
-  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOCTTY;
+  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOCTTY | C.O_NOFOLLOW;
   const fd = open(temporary, flags, mode);
   try {
     try {

@@ -195,7 +195,7 @@ const PASSING: readonly number[] = [
   E.EDQUOT,
 ];
 
-/** Whether the same call may succeed later without anybody changing anything. */
+/** Whether the same call may succeed later, as after a full disk. */
 export function isPassing({ code }: LibcError): boolean {
   return PASSING.includes(code);
 }

@@ -128,6 +128,17 @@ function identityOf(path: string): string {
   return [INODE, INODE + 1, DEVICE, DEVICE + 1].map((at) => words[at]).join();
 }
 
+/**
+ * Looks at a file that has to exist.
+ *
+ * @throws {LibcError}
+ */
+export function existingState(path: string, links: "follow" | "keep"): State {
+  const state = stateOf(path, links);
+  if (state === undefined) throw new LibcError("statx", E.ENOENT);
+  return state;
+}
+
 /** An unsigned number in two words. */
 export function wide(words: Uint32Array, at: number): number {
   return words[at] + words[at + 1] * 0x1_0000_0000;

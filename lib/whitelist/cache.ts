@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readRegularFile } from "../system/file.ts";
+import { isExisting, readRegularFile, replaceFile } from "../system/file.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
 import { buildIndex, type Reader, searchIndex } from "./index.ts";
 
@@ -96,7 +96,7 @@ function readerOf(file: Deno.FsFile): Reader {
   };
 }
 
-/** Makes the index; undefined where it cannot be made, or another does. */
+/** Makes the index; undefined if it cannot be made, or another process makes it. */
 function searchNew(
   path: string,
   index: string,
@@ -105,29 +105,19 @@ function searchNew(
   now: number,
 ): Found | undefined {
   const fresh = `${index}.new`;
+  let bytes = new Uint8Array();
   try {
-    // Who has made the file makes the index.
-    const options = { write: true, createNew: true, mode: 0o600 };
-    using file = Deno.openSync(fresh, options);
-    try {
-      const bytes = buildIndex(readRegularFile(path), seal);
-      let rest = bytes;
-      while (rest.length > 0) rest = rest.subarray(file.writeSync(rest));
-      // Half an index after a power failure would be a wrong one.
-      file.syncDataSync();
-      Deno.renameSync(fresh, index);
-      return searchIndex(
-        (offset, length) => bytes.subarray(offset, offset + length),
-        seal,
-        client,
-      );
-    } catch {
-      Deno.removeSync(fresh);
-    }
+    // Only the process that creates the temporary file builds the index.
+    replaceFile(index, fresh, 0o600, () => {
+      return bytes = buildIndex(readRegularFile(path), seal);
+    });
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) removeGivenUp(fresh, now);
+    if (isExisting(error)) removeGivenUp(fresh, now);
+    return undefined;
   }
-  return undefined;
+  const reader: Reader = (offset, length) =>
+    bytes.subarray(offset, offset + length);
+  return searchIndex(reader, seal, client);
 }
 
 function removeGivenUp(fresh: string, now: number): void {

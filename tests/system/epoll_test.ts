@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { C, E } from "../../lib/system/constants.ts";
+import { E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
-import { Epoll } from "../../lib/system/epoll.ts";
+import {
+  Epoll,
+  PEER_CLOSED,
+  READABLE,
+  WRITABLE,
+} from "../../lib/system/epoll.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { receive } from "../../lib/system/transfer.ts";
 import { ABI, isOpen, listening, pair } from "../harness/pair.ts";
@@ -26,9 +31,9 @@ Deno.test("epoll: watching, for this and for that", async () => {
   const poll = new Epoll(ABI);
   using one = await pair();
   using two = await pair();
-  poll.add(one.fd, C.EPOLLIN);
-  poll.add(two.fd, C.EPOLLIN | C.EPOLLOUT);
-  assertEquals(ready(poll), [{ fd: two.fd, events: C.EPOLLOUT }]);
+  poll.add(one.fd, READABLE);
+  poll.add(two.fd, READABLE | WRITABLE);
+  assertEquals(ready(poll), [{ fd: two.fd, events: WRITABLE }]);
   poll.change(two.fd, 0);
   assertEquals(ready(poll), []);
 
@@ -37,13 +42,13 @@ Deno.test("epoll: watching, for this and for that", async () => {
     const events = ready(poll);
     return events.length > 0 && events;
   });
-  assertEquals(event, { fd: one.fd, events: C.EPOLLIN });
+  assertEquals(event, { fd: one.fd, events: READABLE });
   // It is told until it is seen to.
   assertEquals(ready(poll), [event]);
   assertEquals(text(receive(one.fd)), "x");
   assertEquals(ready(poll), []);
 
-  poll.change(one.fd, C.EPOLLRDHUP);
+  poll.change(one.fd, PEER_CLOSED);
   await one.client.write(bytes("more"));
   assertEquals(ready(poll), []);
   await one.client.closeWrite();
@@ -51,7 +56,7 @@ Deno.test("epoll: watching, for this and for that", async () => {
     "the hang-up",
     () =>
       ready(poll).some(({ fd, events }) =>
-        fd === one.fd && (events & C.EPOLLRDHUP) !== 0
+        fd === one.fd && (events & PEER_CLOSED) !== 0
       ),
   );
   poll.remove(one.fd);
@@ -59,7 +64,7 @@ Deno.test("epoll: watching, for this and for that", async () => {
   assert(isOpen(one.fd));
 
   // Closing ends it, too.
-  poll.change(two.fd, C.EPOLLOUT);
+  poll.change(two.fd, WRITABLE);
   close(two.fd);
   assertEquals(ready(poll), []);
   close(one.fd);
@@ -71,15 +76,15 @@ Deno.test("epoll: what cannot be watched", async () => {
   const { fd } = connection;
   for (
     const work of [
-      () => poll.add(-1, C.EPOLLIN),
-      () => poll.change(fd, C.EPOLLIN),
+      () => poll.add(-1, READABLE),
+      () => poll.change(fd, READABLE),
       () => poll.remove(fd),
     ]
   ) {
     assertThrows(work, LibcError, "epoll_ctl: ");
   }
-  poll.add(fd, C.EPOLLIN);
-  assertThrows(() => poll.add(fd, C.EPOLLIN), LibcError);
+  poll.add(fd, READABLE);
+  assertThrows(() => poll.add(fd, READABLE), LibcError);
   close(fd);
   assertEquals(
     assertThrows(() => poll.change(fd, 0), LibcError).code,
@@ -106,12 +111,12 @@ Deno.test("epoll: a wait ends for an event, a wake-up, or by itself", async () =
   assertEquals(poll.look(), 0);
 
   using listener = listening();
-  poll.add(listener.fd, C.EPOLLIN);
+  poll.add(listener.fd, READABLE);
   const waiting = poll.wait(Infinity);
   const { port } = listener;
   using _client = await Deno.connect({ hostname: "127.0.0.1", port });
   assertEquals(await waiting, 1);
-  assertEquals(poll.event(0), { fd: listener.fd, events: C.EPOLLIN });
+  assertEquals(poll.event(0), { fd: listener.fd, events: READABLE });
 });
 
 Deno.test("epoll: more events than one look gives", async () => {
@@ -120,7 +125,7 @@ Deno.test("epoll: more events than one look gives", async () => {
   for (let i = 0; i < 300; i++) {
     const { fd, client } = await pair();
     client.close();
-    poll.add(fd, C.EPOLLIN);
+    poll.add(fd, READABLE);
     fds.push(fd);
   }
   const seen = new Set<number>();

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import { searchWhitelist } from "../../lib/whitelist/cache.ts";
 import { buildIndex, searchIndex } from "../../lib/whitelist/index.ts";
+import "../harness/libc.ts";
 import { run } from "../harness/process.ts";
 
 const FILLED = "198.51.100.0/24\nmx.example\n".repeat(200);

@@ -5,9 +5,9 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
-import { abiOf, C } from "../../system/constants.ts";
+import { abiOf } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
-import { Epoll } from "../../system/epoll.ts";
+import { Epoll, READABLE } from "../../system/epoll.ts";
 import {
   descriptorLimit,
   setDescriptorLimit,
@@ -124,7 +124,7 @@ async function crowdAt(bench: Bench, { process, port }: Server) {
     for (let i = 0; i < bench.plan.crowd; i++) {
       const fd = dialer.dial("new");
       open.set(fd, { greeted: false, said: "" });
-      poll.add(fd, C.EPOLLIN);
+      poll.add(fd, READABLE);
     }
     await hearUntil(() => answered + gone.size >= open.size);
     const pss = memoryOf(process.pid).pss / 1e6;

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { abiOf, C } from "../../system/constants.ts";
+import { abiOf } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
-import { Epoll } from "../../system/epoll.ts";
+import { Epoll, READABLE } from "../../system/epoll.ts";
 import { receive, send } from "../../system/transfer.ts";
 import { Dialer } from "./dial.ts";
 import { processorTime } from "./processor_time.ts";
@@ -71,7 +71,7 @@ async function flood(order: Order): Promise<Flood> {
 
   const begin = () => {
     const fd = dialer.dial(from);
-    poll.add(fd, C.EPOLLIN);
+    poll.add(fd, READABLE);
     open.set(fd, { start: performance.now(), spoken: false, said: "" });
   };
   const finish = (fd: number, { start, said }: Client) => {
