@@ -58,6 +58,11 @@ export interface Config {
     /** How long a deferred client may stay in all. */
     sessionTimeout?: Duration;
   };
+  /**
+   * `observe` lets every client in, and writes the database and the log as if
+   * clients were deferred.
+   */
+  mode?: "enforce" | "observe";
   /** What happens to the connection when the check itself fails. */
   onError?: "accept" | "defer";
   log?: {
@@ -114,6 +119,7 @@ export interface ResolvedConfig {
     readonly idleTimeout: number;
     readonly sessionTimeout: number;
   };
+  readonly mode: "enforce" | "observe";
   readonly onError: "accept" | "defer";
   readonly log: LogSettings;
   readonly prune: { readonly every: number };

@@ -10,11 +10,12 @@ import {
   type ClientFields,
   errorFields,
   formatLine,
+  passFields,
   quote,
 } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
 import { deferralRefusal, type Refusal } from "./smtp/refusal.ts";
-import type { Defer } from "./store/policy.ts";
+import type { Defer, Verdict } from "./store/policy.ts";
 import { isWritableByAll } from "./store/store.ts";
 
 /** The decision for a client that a whitelist exempts. */
@@ -25,20 +26,59 @@ export interface Exempt {
   readonly rule: string;
 }
 
-/**
- * Decides about a client whose check has failed, and logs that.
- *
- * @param onError what the configuration says
- */
+/** Decides about a client whose check has failed, and logs that. */
 export function decideOnError(
-  onError: ResolvedConfig["onError"],
+  { onError, mode }: Pick<ResolvedConfig, "onError" | "mode">,
   error: unknown,
   client: ClientFields,
   log: Logger,
 ): "pass" | "defer" {
-  const action = onError === "accept" ? "pass" : "defer";
-  log.error(formatLine(action, { ...client, ...errorFields(error) }));
-  return action;
+  const observed = onError === "defer" && mode === "observe";
+  const verb = onError === "accept"
+    ? "pass"
+    : observed
+    ? "would-defer"
+    : "defer";
+  log.error(formatLine(verb, { ...client, ...errorFields(error) }));
+  return verb === "defer" ? "defer" : "pass";
+}
+
+/**
+ * The log line about a client that is let in.
+ *
+ * @param verdict a deferral if the configuration only observes
+ */
+export function passLine(
+  client: ClientFields,
+  verdict: Exempt | Verdict,
+): string {
+  if (verdict.action === "pass") {
+    return formatLine("pass", { ...client, ...passFields(verdict) });
+  }
+  const { reason, wait } = verdict;
+  return formatLine("would-defer", { ...client, reason, wait });
+}
+
+/** The environment variable that tells PROGRAM what was decided. */
+export const VARIABLE = "GREYLIST";
+
+/**
+ * The value of {@linkcode VARIABLE}: a word, then the fields of the log line, such
+ * as `known age=312 accepted=14 net=192.0.2.0/24`.
+ *
+ * @param verdict undefined if the check has failed
+ */
+export function variableFor(
+  { net }: ClientFields,
+  verdict: Exempt | Verdict | undefined,
+): string {
+  if (verdict === undefined) return "error";
+  if (verdict.action === "defer") {
+    const { reason, wait } = verdict;
+    return formatLine("would-defer", { reason, wait, net });
+  }
+  const { reason, ...fields } = passFields(verdict);
+  return formatLine(reason, { ...fields, net });
 }
 
 /** What a deferred client is told. */

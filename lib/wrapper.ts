@@ -1,6 +1,6 @@
 /**
- * The way of one connection: client is it, is it exempt, what does its entry say;
- * then become the next program, or tell the client to come back.
+ * The way of one connection: which client is it, is it exempt, what does its entry
+ * say; then become the next program, or tell the client to come back.
  *
  * @module
  */
@@ -17,7 +17,10 @@ import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
   decideOnError,
   type Exempt,
+  passLine,
   refusalFor,
+  VARIABLE,
+  variableFor,
   warnOfOpenDirectory,
 } from "./decision.ts";
 import { EXIT } from "./exit.ts";
@@ -27,7 +30,6 @@ import {
   envelopeFields,
   errorFields,
   formatLine,
-  passFields,
   quote,
 } from "./log/line.ts";
 import { type Logger, openLog } from "./log/targets.ts";
@@ -91,7 +93,7 @@ export async function wrap(
     // What onError says is not known, so no client is turned away.
     const log = openLog(DEFAULT_LOG, stderrIsClient);
     log.error(formatLine("pass", errorFields(error)));
-    return become(next, log);
+    return become(next, log, variableFor({}, undefined));
   }
   return decide(config, openLog(config.log, stderrIsClient), next);
 }
@@ -124,17 +126,19 @@ async function decide(
   try {
     verdict = check(config, log, next, client);
   } catch (error) {
-    const action = decideOnError(config.onError, error, client, log);
-    if (action === "pass") return become(next, log);
+    const action = decideOnError(config, error, client, log);
+    if (action === "pass") {
+      return become(next, log, variableFor(client, undefined));
+    }
     refuse(config, next, log, LOCAL_PROBLEM);
     return EXIT.done;
   }
-  if (verdict.action === "pass") {
-    log.info(formatLine("pass", { ...client, ...passFields(verdict) }));
-    return become(next, log);
+  if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
+  if (verdict.action === "pass" || config.mode === "observe") {
+    log.info(passLine(client, verdict));
+    return become(next, log, variableFor(client, verdict));
   }
   try {
-    if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
     defer(config, log, next, client, verdict);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
@@ -257,9 +261,14 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
   });
 }
 
-function become({ program, variables, restore }: Next, log: Logger): number {
+/** @param decision what PROGRAM is told in its environment */
+function become(
+  { program, variables, restore }: Next,
+  log: Logger,
+  decision: string,
+): number {
   restore();
-  const error = exec(program, variables);
+  const error = exec(program, { ...variables, [VARIABLE]: decision });
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);

@@ -8,6 +8,7 @@
 import { join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../config/fields.ts";
+import { VARIABLE } from "../decision.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
 
@@ -59,6 +60,7 @@ export function permissionsOf(
     write: unique([baseDir, ...logFiles]),
     env: unique([
       ...PEER_VARIABLES,
+      VARIABLE,
       ...rblsmtpd,
       "NO_COLOR",
       ...whitelist.env,

@@ -26,6 +26,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "timeouts",
     "whitelist",
     "deferral",
+    "mode",
     "onError",
     "log",
     "prune",
@@ -88,6 +89,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
       idleTimeout: deferral.duration("idleTimeout", "60s"),
       sessionTimeout: deferral.duration("sessionTimeout", "5m"),
     },
+    mode: top.choice("mode", "enforce", ["enforce", "observe"]),
     onError: top.choice("onError", "accept", ["accept", "defer"]),
     log: {
       target: log.parsed("target", "auto", TARGET, asTarget),

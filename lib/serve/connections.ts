@@ -16,7 +16,10 @@ import type { ResolvedConfig } from "../config.ts";
 import {
   decideOnError,
   type Exempt,
+  passLine,
   refusalFor,
+  VARIABLE,
+  variableFor,
   warnOfOpenDirectory,
 } from "../decision.ts";
 import {
@@ -24,7 +27,6 @@ import {
   envelopeFields,
   errorFields,
   formatLine,
-  passFields,
   quote,
 } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
@@ -36,7 +38,7 @@ import {
   LOCAL_PROBLEM,
   type Refusal,
 } from "../smtp/refusal.ts";
-import type { Defer, Pass } from "../store/policy.ts";
+import type { Defer, Pass, Verdict } from "../store/policy.ts";
 import { entryName, Store } from "../store/store.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
@@ -255,14 +257,16 @@ export class Connections {
         config.timeouts,
       );
     } catch (error) {
-      const action = decideOnError(config.onError, error, client, this.#log);
+      const action = decideOnError(config, error, client, this.#log);
       if (action === "pass") this.#pass(connection);
       else this.#defer(connection, LOCAL_PROBLEM);
       return;
     }
-    if (verdict.action === "pass") return this.#pass(connection, verdict);
     if (verdict.reason === "new") {
       warnOfOpenDirectory(config.baseDir, this.#log);
+    }
+    if (verdict.action === "pass" || config.mode === "observe") {
+      return this.#pass(connection, verdict);
     }
     const refusal = refusalFor(verdict, config, client, this.#log);
     this.#defer(connection, refusal, verdict);
@@ -291,7 +295,7 @@ export class Connections {
   }
 
   /** @param verdict undefined if the check has failed */
-  #pass(connection: Connection, verdict?: Pass | Exempt): void {
+  #pass(connection: Connection, verdict?: Verdict | Exempt): void {
     const { fd, client, env } = connection;
     const local = localOf(fd);
     if (local === undefined) return close(fd);
@@ -301,12 +305,14 @@ export class Connections {
     const variables = tcpEnvironment({ ...connection, local, localHost });
     this.#children.add({
       fd,
-      variables: { ...variables, ...env },
+      variables: {
+        ...variables,
+        ...env,
+        [VARIABLE]: variableFor(client, verdict),
+      },
       starting: () => {
         if (verdict === undefined) return;
-        this.#log.info(
-          formatLine("pass", { ...client, ...passFields(verdict) }),
-        );
+        this.#log.info(passLine(client, verdict));
       },
       failed: (error) => {
         ended();

@@ -25,6 +25,7 @@ Deno.test("permissions: a config without more needs its two directories", () => 
   assertEquals(write, ["/g"]);
   assertEquals(env, [
     ...PEER_VARIABLES,
+    "GREYLIST",
     "NO_COLOR",
     "RELAYCLIENT",
     "WHITELISTED",

@@ -51,6 +51,7 @@ Deno.test("config: defaults", () => {
       idleTimeout: 60,
       sessionTimeout: 300,
     },
+    mode: "enforce",
     onError: "accept",
     log: { target: "auto", level: "INFO", facility: "mail" },
     prune: { every: 3600 },
@@ -93,6 +94,7 @@ Deno.test("config: every field", () => {
       localPorts: [1, 465, 65535],
     },
     deferral: { at: "banner", message, idleTimeout: 1, sessionTimeout: "1d" },
+    mode: "observe",
     onError: "defer",
     log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
     prune: { every: 0 },
@@ -123,6 +125,7 @@ Deno.test("config: every field", () => {
       idleTimeout: 1,
       sessionTimeout: 86400,
     },
+    mode: "observe",
     onError: "defer",
     log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
     prune: { every: 0 },
@@ -335,6 +338,10 @@ Deno.test("config: bad values", () => {
       { onError: "reject" },
       'onError: "reject": expected one of "accept", "defer"',
     ],
+    [
+      { mode: "watch" },
+      'mode: "watch": expected one of "enforce", "observe"',
+    ],
     [{ onError: true }, 'onError: true: expected one of "accept", "defer"'],
 
     [{ log: "syslog" }, 'log: "syslog": expected an object'],
@@ -366,12 +373,12 @@ Deno.test("config: bad values", () => {
     [
       { basedir: "/x" },
       'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
-      "timeouts, whitelist, deferral, onError, log, prune, serve",
+      "timeouts, whitelist, deferral, mode, onError, log, prune, serve",
     ],
     [
       JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
       '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
-      "controlDir, match, timeouts, whitelist, deferral, onError, log, prune, serve",
+      "controlDir, match, timeouts, whitelist, deferral, mode, onError, log, prune, serve",
     ],
   ];
   for (const [fields, expected] of cases) {

@@ -121,6 +121,8 @@ for (const hostname of ["127.0.0.1", "::1"] as const) {
         options: ["-l", "mx.example"],
       });
       const [ours, theirs] = [await found(server), await found(model)];
+      assertMatch(ours.GREYLIST, /^whitelisted rule=networks:/);
+      delete ours.GREYLIST;
       const ports = ["TCPREMOTEPORT", "TCPLOCALPORT"].flatMap((name) =>
         hostname === "::1" ? [name, name.replace("TCP", "TCP6")] : [name]
       );

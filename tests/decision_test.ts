@@ -1,0 +1,103 @@
+import { assertEquals } from "@std/assert";
+import { BaseHandler } from "@std/log/base-handler";
+import {
+  decideOnError,
+  passLine,
+  VARIABLE,
+  variableFor,
+} from "../lib/decision.ts";
+import { Logger } from "../lib/log/targets.ts";
+
+const CLIENT = { ip: "192.0.2.7", net: "192.0.2.0/24" };
+const KNOWN = {
+  action: "pass",
+  reason: "known",
+  age: 312,
+  accepted: 14,
+  write: "accept",
+} as const;
+const NEW = {
+  action: "defer",
+  reason: "new",
+  wait: 60,
+  write: "create",
+} as const;
+const EXEMPT = {
+  action: "pass",
+  reason: "whitelisted",
+  rule: "/etc/white list:3",
+} as const;
+
+Deno.test("decision: the line about a client that is let in", () => {
+  const client = "ip=192.0.2.7 net=192.0.2.0/24";
+  assertEquals(
+    passLine(CLIENT, KNOWN),
+    `pass ${client} reason=known age=312 accepted=14`,
+  );
+  assertEquals(
+    passLine(CLIENT, EXEMPT),
+    `pass ${client} reason=whitelisted rule=/etc/white\\x20list:3`,
+  );
+  assertEquals(
+    passLine(CLIENT, NEW),
+    `would-defer ${client} reason=new wait=60`,
+  );
+});
+
+Deno.test("decision: what PROGRAM is told", () => {
+  assertEquals(VARIABLE, "GREYLIST");
+  const net = "net=192.0.2.0/24";
+  assertEquals(variableFor(CLIENT, KNOWN), `known age=312 accepted=14 ${net}`);
+  assertEquals(
+    variableFor(CLIENT, { ...KNOWN, reason: "retried", age: 61, accepted: 1 }),
+    `retried age=61 accepted=1 ${net}`,
+  );
+  assertEquals(
+    variableFor(CLIENT, EXEMPT),
+    `whitelisted rule=/etc/white\\x20list:3 ${net}`,
+  );
+  // A client without an address has no network.
+  assertEquals(
+    variableFor({}, { ...EXEMPT, rule: "env:RELAYCLIENT" }),
+    "whitelisted rule=env:RELAYCLIENT",
+  );
+  assertEquals(
+    variableFor(CLIENT, NEW),
+    `would-defer reason=new wait=60 ${net}`,
+  );
+  assertEquals(variableFor(CLIENT, undefined), "error");
+});
+
+/** Keeps what is logged. */
+class Lines extends BaseHandler {
+  readonly #lines: string[];
+
+  constructor(lines: string[]) {
+    super("INFO", { formatter: ({ msg }) => msg });
+    this.#lines = lines;
+  }
+
+  override log(line: string): void {
+    this.#lines.push(line);
+  }
+}
+
+Deno.test("decision: where the check fails, observing lets in as well", () => {
+  const cases = [
+    ["accept", "enforce", "pass", "pass"],
+    ["accept", "observe", "pass", "pass"],
+    ["defer", "enforce", "defer", "defer"],
+    ["defer", "observe", "pass", "would-defer"],
+  ] as const;
+  for (const [onError, mode, action, verb] of cases) {
+    const lines: string[] = [];
+    const log = new Logger("test", "INFO", { handlers: [new Lines(lines)] });
+    assertEquals(
+      decideOnError({ onError, mode }, new Error("no luck"), CLIENT, log),
+      action,
+    );
+    assertEquals(lines, [
+      `${verb} ip=192.0.2.7 net=192.0.2.0/24 reason=error what="no luck"`,
+    ]);
+  }
+});
