@@ -109,7 +109,7 @@ JSON
                  wait), elsewhere (of these, first deferred by another host),
                  warnings, errors; empty unless there are several hosts
   advice         kind (pool or whitelist), subject, why, paste (the line)
-  mostDeferred, mostTries
+  mostDeferred, mostTries, wouldDelay (in mode "observe" only, came again)
                  network, deferrals, tries (in the wait with the most), delay
                  (of that wait, in seconds), longest (wait), outcome, ip, helo,
                  from

@@ -62,6 +62,14 @@ export function connectionTable(report: Report): Markup | string {
 export function senders(report: Report): (Markup | string)[] {
   return [
     table(
+      "Came again in time",
+      ["network", "connections", "tries", "example"],
+      report.wouldDelay.map(({ network, deferrals, tries, ip = "" }) => ({
+        cells: [network, amount(deferrals), amount(tries), ip],
+      })),
+      'Greylisting would have delayed these; in mode "observe" it did not.',
+    ),
+    table(
       "Deferred most",
       ["network", "deferrals", "tries", "outcome"],
       report.mostDeferred.map(

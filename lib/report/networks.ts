@@ -97,7 +97,9 @@ export class Networks {
     const { ip = "", helo = "", from = "" } = deferral;
     const i = this.#index.get(network) ?? this.#add(network);
     if (i === undefined) return undefined;
-    if (this.#example.values[i] === 0 && helo + from !== "") {
+    // In mode "observe" the log has no HELO and no sender.
+    const telling = helo + from !== "" || observed;
+    if (this.#example.values[i] === 0 && telling) {
       this.#example.values[i] = this.#texts.add(`${ip} ${helo} ${from}`);
     }
     const now = Math.floor(time ?? 0);
@@ -219,10 +221,22 @@ export class Networks {
       count,
       (i) => this.isAccepted(i) && most[i] > 2 ? most[i] : 0,
     );
+    const states = this.#state.values;
+    const wouldDelay = largest(
+      totals.deferred,
+      count,
+      (i) =>
+        this.isAccepted(i) && (states[i] & ENFORCED) === 0 ? deferrals[i] : 0,
+    );
     const longest = this.#longest.values;
     const longestWaits = largest(totals.deferred, count, (i) => longest[i]);
     const names = new Map<number, string>();
-    const wanted = new Set([...mostDeferred, ...mostTries, ...longestWaits]);
+    const wanted = new Set([
+      ...mostDeferred,
+      ...mostTries,
+      ...wouldDelay,
+      ...longestWaits,
+    ]);
     for (const [network, i] of this.#index) {
       if (wanted.has(i)) names.set(i, network);
     }
@@ -245,6 +259,7 @@ export class Networks {
       totals,
       mostDeferred: mostDeferred.map(row),
       mostTries: mostTries.map(row),
+      wouldDelay: wouldDelay.map(row),
       longestWaits: longestWaits.map(row),
     };
   }

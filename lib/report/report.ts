@@ -60,6 +60,8 @@ export interface Report {
   advice: Advice[];
   mostDeferred: NetworkRow[];
   mostTries: NetworkRow[];
+  /** Networks in mode "observe" only, that came again in time. */
+  wouldDelay: NetworkRow[];
   pools: PoolRow[];
   /** Pools with the fewest moves that were forgotten for want of room. */
   poolsForgotten: number;

@@ -217,6 +217,7 @@ export class Tally {
       advice: advise(pools, rows.longestWaits, covered).slice(0, TOP),
       mostDeferred: rows.mostDeferred.slice(0, TOP),
       mostTries: rows.mostTries.slice(0, TOP),
+      wouldDelay: rows.wouldDelay.slice(0, TOP),
       pools: pools.slice(0, TOP),
       poolsForgotten: this.#pools.forgotten,
       whitelistedByRule: ranked(this.#rules),

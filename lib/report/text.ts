@@ -6,16 +6,8 @@
 
 import type { Advice } from "./advice.ts";
 import { compare, periodName } from "./compare.ts";
-import {
-  amount,
-  atMost,
-  delayBars,
-  duration,
-  periods,
-  share,
-} from "./format.ts";
+import { amount, delayBars, periods, share } from "./format.ts";
 import { type Count, sum } from "./load.ts";
-import type { NetworkRow } from "./networks.ts";
 import {
   ADVICE,
   caveats,
@@ -28,6 +20,7 @@ import {
 } from "./story.ts";
 import { cut, Page, WIDTH } from "./page.ts";
 import type { Report } from "./report.ts";
+import { hostTable, networkTable, poolTable } from "./text_tables.ts";
 
 /** The bar of what became of new networks. */
 const LONG_BAR = 76;
@@ -75,6 +68,11 @@ export function textReport(report: Report, before?: Report): string[] {
   connections(page, report);
   load(page, report);
   hostTable(page, report);
+  networkTable(
+    page,
+    "Came again in time: greylisting would have delayed these",
+    report.wouldDelay,
+  );
   networkTable(page, "Deferred most", report.mostDeferred);
   networkTable(page, "Let in after the most tries", report.mostTries);
   poolTable(page, report);
@@ -219,73 +217,6 @@ function bars(
       .map((value) => amount(value).padStart(11)).join("");
     page.add(`  ${label.padEnd(11)}${columns}  ${bar}`);
   }
-}
-
-function hostTable(page: Page, { hosts }: Report): void {
-  if (hosts.length === 0) return;
-  const columns = (cells: string[]) =>
-    cells.map((cell) => cell.padStart(11)).join("");
-  page.heading("By host");
-  page.add(
-    `  ${"".padEnd(22)}${
-      columns(["deferred", "let in", "retried", "elsewhere", "errors"])
-    }`,
-  );
-  for (const row of hosts) {
-    const { host, deferred, wouldDefer, passed, retried, elsewhere } = row;
-    const cells = [deferred, passed + wouldDefer, retried, elsewhere];
-    page.add(
-      `  ${cut(host, 22).padEnd(22)}${
-        columns([...cells, row.errors].map(amount))
-      }`,
-    );
-  }
-  page.add("  retried: let in after a wait; elsewhere: of these, the networks");
-  page.add("  that another host had deferred first");
-}
-
-function networkTable(page: Page, title: string, rows: NetworkRow[]): void {
-  if (rows.length === 0) return;
-  page.heading(title);
-  page.add(
-    "  network                          deferrals   tries       delay  outcome",
-  );
-  for (const row of rows) {
-    // A whole IPv6 address may be too long for its column.
-    const long = row.network.length > 30;
-    if (long) page.add(`  ${row.network}`);
-    page.add(
-      `  ${(long ? "" : row.network).padEnd(30)}${
-        amount(row.deferrals).padStart(12)
-      }` +
-        `${amount(row.tries).padStart(8)}${
-          duration(row.delay).padStart(12)
-        }  ${row.outcome}`,
-    );
-    example(page, row);
-  }
-}
-
-function poolTable(page: Page, { pools }: Report): void {
-  if (pools.length === 0) return;
-  page.heading("Same mail again from other networks");
-  page.add("  domain                             moves   networks     let in");
-  for (const pool of pools) {
-    page.add(
-      `  ${cut(pool.domain, 28).padEnd(28)}${amount(pool.moves).padStart(12)}` +
-        `${atMost(pool.networks).padStart(11)}${
-          amount(pool.accepted).padStart(11)
-        }`,
-    );
-    example(page, pool);
-  }
-}
-
-function example(page: Page, row: { helo?: string; from?: string }): void {
-  const words = [row.helo ?? "", row.from ?? ""].filter((word) => word !== "");
-  if (words.length === 0) return;
-  const room = Math.floor((WIDTH - 6) / words.length);
-  page.add("     " + words.map((word) => cut(word, room - 1)).join(" "));
 }
 
 /** The length of a bar: at least 1 for a value above 0. */

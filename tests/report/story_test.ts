@@ -92,6 +92,14 @@ Deno.test("mode observe: nobody waited, and nothing is claimed", () => {
     "88 % of 8 new networks, all let in, never came back in time; 1 came " +
       "again in time.",
   );
+  assertEquals(
+    report.wouldDelay.map((
+      { network, ip, deferrals },
+    ) => [network, ip, deferrals]),
+    [["n0", "x", 2]],
+    "whom it would have delayed",
+  );
+  assert(textReport(report).some((line) => line.startsWith("Came again in")));
   const [caveat] = caveats(report);
   assert(caveat.startsWith('Nobody was deferred (mode "observe")'), caveat);
   assert(caveat.includes("at most"), caveat);
@@ -104,6 +112,7 @@ Deno.test("observed first, then enforced", () => {
   const report = log.tally.report();
   assertEquals([report.networks.deferred, report.networks.observed], [2, 1]);
   assertEquals([report.delay.count, report.delay.worst], [1, 90]);
+  assertEquals(report.wouldDelay.map(({ network }) => network), ["a"]);
   const [caveat] = caveats(report);
   assert(
     caveat.startsWith("1 new network of these was let in at once"),
