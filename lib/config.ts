@@ -10,6 +10,7 @@ import type { Facility, Level, LogSettings } from "./log/settings.ts";
 import type { Deferral } from "./smtp/refusal.ts";
 import type { Timeouts } from "./store/policy.ts";
 import type { Whitelist } from "./whitelist/exemption.ts";
+import type { Only } from "./whitelist/only.ts";
 
 export type { Deferral };
 
@@ -47,6 +48,22 @@ export interface Config {
     env?: string[];
     /** Ports of this machine on which no client is deferred. */
     localPorts?: number[];
+  };
+  /**
+   * Which clients are greylisted at all; if it is left out, every client. At least
+   * one field has to be given.
+   */
+  only?: {
+    /** Clients without a name: TCPREMOTEHOST is missing, or is the address. */
+    nameless?: boolean;
+    /** Names in TCPREMOTEHOST: as in `whitelist.hosts`, or `/regex/`. */
+    hosts?: string[];
+    /** Addresses and networks. */
+    networks?: string[];
+    /** Files of the form of whitelist files. */
+    files?: Path[];
+    /** Environment variables that make a client suspect by being set. */
+    env?: string[];
   };
   deferral?: {
     /** How the client is deferred: after RCPT, in the banner, or by rblsmtpd. */
@@ -113,6 +130,8 @@ export interface ResolvedConfig {
   readonly match: { readonly ipv4: number; readonly ipv6: number };
   readonly timeouts: Timeouts;
   readonly whitelist: Whitelist;
+  /** Missing if every client is greylisted. */
+  readonly only?: Only;
   readonly deferral: {
     readonly at: "rcpt" | "banner" | "rblsmtpd";
     readonly message: (deferral: Deferral) => string;

@@ -16,7 +16,8 @@ import type { ResolvedConfig } from "./config.ts";
 import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
   decideOnError,
-  type Exempt,
+  type Decision,
+  findPass,
   passLine,
   refusalFor,
   VARIABLE,
@@ -45,7 +46,7 @@ import {
 } from "./smtp/refusal.ts";
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue } from "./store/bookmark.ts";
-import type { Defer, Pass } from "./store/policy.ts";
+import type { Defer } from "./store/policy.ts";
 import { entryName, Store } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
@@ -53,7 +54,6 @@ import { exec } from "./system/process.ts";
 import { ignoreFileSizeSignal } from "./system/signals.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import { searchWhitelist } from "./whitelist/cache.ts";
-import { findExemption } from "./whitelist/exemption.ts";
 
 /** The program to become, and the variables to add to its environment. */
 interface Next {
@@ -122,7 +122,7 @@ async function decide(
   next: Next,
 ): Promise<number> {
   const client: ClientFields = {};
-  let verdict: Defer | Pass | Exempt;
+  let verdict: Decision;
   try {
     verdict = check(config, log, next, client);
   } catch (error) {
@@ -167,7 +167,7 @@ function check(
   log: Logger,
   next: Next,
   client: ClientFields,
-): Defer | Pass | Exempt {
+): Decision {
   let address: Address | undefined;
   let network: Network | undefined;
   let failure: unknown;
@@ -182,20 +182,18 @@ function check(
     // A rule that needs no address may still exempt the client.
     failure = error;
   }
-  const { baseDir, whitelist } = config;
-  const rule = findExemption(whitelist, {
+  const { baseDir } = config;
+  const pass = findPass(config, {
     address,
     host: findHost(variable),
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
-  }, {
+  }, (section) => ({
+    section,
     search: (path, client) => searchWhitelist(path, baseDir, client),
-    warn: (message) =>
-      log.warn(formatLine("whitelist", { what: quote(message) })),
-  });
-  if (rule !== undefined) {
-    return { action: "pass", reason: "whitelisted", rule };
-  }
+    warn: (message) => log.warn(formatLine(section, { what: quote(message) })),
+  }));
+  if (pass !== undefined) return pass;
   if (network === undefined) throw failure;
   const store = new Store(baseDir);
   return store.decide(entryName(network), Date.now() / 1000, config.timeouts);

@@ -41,10 +41,11 @@ export function permissionsOf(
   config: ResolvedConfig,
   serve?: ServeConfig,
 ): Permissions {
-  const { baseDir, controlDir, deferral, log, whitelist } = config;
+  const { baseDir, controlDir, deferral, log, whitelist, only } = config;
   refuseComma("baseDir", baseDir);
   refuseComma("controlDir", controlDir);
   for (const file of whitelist.files) refuseComma("whitelist.files", file);
+  for (const file of only?.files ?? []) refuseComma("only.files", file);
   refuseComma("log.target", log.target);
   const logFiles = log.target.startsWith("/") ? [log.target] : [];
   const rblsmtpd = deferral.at === "rblsmtpd" ? ["RBLSMTPD"] : [];
@@ -55,6 +56,7 @@ export function permissionsOf(
       join(controlDir, "me"),
       ...DESCRIPTORS,
       ...whitelist.files,
+      ...only?.files ?? [],
       ...logFiles,
     ]),
     write: unique([baseDir, ...logFiles]),
@@ -64,6 +66,7 @@ export function permissionsOf(
       ...rblsmtpd,
       "NO_COLOR",
       ...whitelist.env,
+      ...only?.env ?? [],
     ]),
     ffi: true,
     net: serve?.nameLookup ?? false,

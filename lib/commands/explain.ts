@@ -17,8 +17,13 @@ import { type Entry, judge, type Verdict } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
 import { entryName, Store } from "../store/store.ts";
-import { findExemption } from "../whitelist/exemption.ts";
+import {
+  type Caller,
+  type Files,
+  findExemption,
+} from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
+import { findSuspicion, type Only } from "../whitelist/only.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { bothWays, count, period } from "./words.ts";
 
@@ -32,9 +37,10 @@ SYNOPSIS
 
 DESCRIPTION
   Says what a connection from ADDRESS would meet now: the whitelist rule that
-  exempts it, by field of the configuration or by file and line; or the entry
-  of its network, the verdict that follows, and when that changes. Nothing is
-  changed by asking.
+  exempts it, by field of the configuration or by file and line; whether it is
+  one of those of "only", if the configuration has that; or the entry of its
+  network, the verdict that follows, and when that changes. Nothing is changed
+  by asking.
 
   Environment variables such as RELAYCLIENT are given by the super-server for
   each connection and are not known here, but for those of serve.rules.
@@ -69,15 +75,22 @@ OPTIONS
 
     const host = hostOf(options.host);
     const port = portOf(options.port);
-    const rule = findExemption(config.whitelist, {
+    const caller: Caller = {
       address,
       host,
       localPort: () => port,
       hasVariable: () => false,
-    }, {
+    };
+    const filesOf = (section: string): Files => ({
+      section,
       search: (path, client) => searchFile(readRegularFile(path), client),
       warn: (message) => console.error(`greylist explain: ${message}`),
     });
+    const rule = findExemption(
+      config.whitelist,
+      caller,
+      filesOf("whitelist"),
+    );
     if (rule !== undefined) {
       output.line(`whitelist  exempt by ${rule}`);
       output.line("verdict    pass, whitelisted; its entry is not looked at");
@@ -85,6 +98,17 @@ OPTIONS
       return 0;
     }
     output.line(`whitelist  ${unmatched(config, host, port)}`);
+    const { only } = config;
+    if (only !== undefined) {
+      const suspicion = findSuspicion(only, caller, filesOf("only"));
+      if (suspicion === undefined) {
+        output.line(`only       ${unsuspected(only, host)}`);
+        output.line("verdict    pass, unsuspected; its entry is not looked at");
+        output.flush();
+        return 0;
+      }
+      output.line(`only       suspect by ${suspicion}`);
+    }
 
     const now = Date.now() / 1000;
     const entry = new Store(config.baseDir).read(entryName(network));
@@ -97,6 +121,9 @@ OPTIONS
       `verdict    ${verdict.action}, ${verdict.reason}: ` +
         because(verdict, config.timeouts),
     );
+    if (config.mode === "observe" && verdict.action === "defer") {
+      output.line("mode       observe: it is let in nevertheless");
+    }
     for (const line of changes(entry, verdict, now, config.timeouts)) {
       output.line(`later      ${line}`);
     }
@@ -152,6 +179,19 @@ function unmatched(
   return unknown.length === 0
     ? "no rule"
     : `no rule; it would be exempt if ${unknown.join(", or ")}`;
+}
+
+/** What would make the client suspect. */
+function unsuspected(only: Only, host: string | undefined): string {
+  const unknown = [
+    ...only.env.map((name) => `${name} were set`),
+    ...(host === undefined && (only.hosts.length > 0 || only.files.length > 0)
+      ? ["its host name matched (--host)"]
+      : []),
+  ];
+  return unknown.length === 0
+    ? "not suspect"
+    : `not suspect; it would be if ${unknown.join(", or ")}`;
 }
 
 function describe(entry: Entry | undefined, now: number): string {

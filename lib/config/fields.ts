@@ -104,6 +104,15 @@ export class Section {
     return new Section(this.#full(field), this.#get(field, {}), known);
   }
 
+  /** An object in this one, undefined if it is not given. */
+  optionalSection(
+    field: string,
+    known: readonly string[],
+  ): Section | undefined {
+    if (this.#get(field) === undefined) return undefined;
+    return this.section(field, known);
+  }
+
   /** An absolute path. */
   path(field: string, byDefault?: string): string {
     return asPath(this.#get(field, byDefault)) ?? this.fail(field, PATH);

@@ -8,6 +8,8 @@ import { type Network, parseNetworkRule } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
 import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
+import { parseRule } from "../whitelist/file.ts";
+import type { Only } from "../whitelist/only.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { asPath, ConfigError, PATH, Section } from "./fields.ts";
 
@@ -25,6 +27,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "match",
     "timeouts",
     "whitelist",
+    "only",
     "deferral",
     "mode",
     "onError",
@@ -68,10 +71,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     },
     whitelist: {
       networks: whitelist.list("networks", NETWORK, asNetwork),
-      hosts: whitelist.list("hosts", HOST, (item) => {
-        const good = typeof item === "string" && isHostPattern(item);
-        return good ? item.toLowerCase() : undefined;
-      }),
+      hosts: whitelist.list("hosts", HOST, asHost),
       files: whitelist.list("files", PATH, asPath),
       env: whitelist.list("env", ENV, asVariable, [
         "RELAYCLIENT",
@@ -83,6 +83,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
         return good ? port : undefined;
       }),
     },
+    ...resolveOnly(top),
     deferral: {
       at: deferral.choice("at", "rcpt", ["rcpt", "banner", "rblsmtpd"]),
       message: deferral.parsed("message", defaultMessage, MESSAGE, asMessage),
@@ -114,10 +115,43 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
   return config;
 }
 
+/** The field `only`, if it is given. */
+function resolveOnly(top: Section): { only?: Only } {
+  const fields = ["nameless", "hosts", "networks", "files", "env"];
+  const only = top.optionalSection("only", fields);
+  if (only === undefined) return {};
+  const resolved: Only = {
+    nameless: only.flag("nameless", false),
+    hosts: only.list("hosts", HOST_OR_EXPRESSION, asHostOrExpression),
+    networks: only.list("networks", NETWORK, asNetwork),
+    files: only.list("files", PATH, asPath),
+    env: only.list("env", ENV, asVariable),
+  };
+  const { nameless, ...lists } = resolved;
+  if (!nameless && Object.values(lists).every((list) => list.length === 0)) {
+    top.fail(
+      "only",
+      "nameless: true or a list that is not empty, or no client would ever wait",
+    );
+  }
+  return { only: resolved };
+}
+
+function asHost(value: unknown): string | undefined {
+  const good = typeof value === "string" && isHostPattern(value);
+  return good ? value.toLowerCase() : undefined;
+}
+
+function asHostOrExpression(value: unknown): string | undefined {
+  if (typeof value !== "string" || !value.startsWith("/")) return asHost(value);
+  return parseRule(value) === undefined ? undefined : value;
+}
+
 export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
 const HOST = 'a host name such as "mx.example.com", which counts with all ' +
   'names below it, or ".example.org" for only the names below';
+const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/"';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 

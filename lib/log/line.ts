@@ -110,15 +110,23 @@ export interface ClientFields {
 export function passFields(
   verdict:
     | { readonly reason: "whitelisted"; readonly rule: string }
+    | { readonly reason: "unsuspected" }
     | {
       readonly reason: "retried" | "known";
       readonly age: number;
       readonly accepted: number;
     },
 ) {
-  return verdict.reason === "whitelisted"
-    ? { reason: verdict.reason, rule: escapeValue(verdict.rule) }
-    : { reason: verdict.reason, age: verdict.age, accepted: verdict.accepted };
+  switch (verdict.reason) {
+    case "whitelisted":
+      return { reason: verdict.reason, rule: escapeValue(verdict.rule) };
+    case "unsuspected":
+      return { reason: verdict.reason };
+    default: {
+      const { reason, age, accepted } = verdict;
+      return { reason, age, accepted };
+    }
+  }
 }
 
 /** The fields of a line about something that failed. */

@@ -15,7 +15,8 @@ import {
 import type { ResolvedConfig } from "../config.ts";
 import {
   decideOnError,
-  type Exempt,
+  type Decision,
+  findPass,
   passLine,
   refusalFor,
   VARIABLE,
@@ -38,7 +39,7 @@ import {
   LOCAL_PROBLEM,
   type Refusal,
 } from "../smtp/refusal.ts";
-import type { Defer, Pass, Verdict } from "../store/policy.ts";
+import type { Defer } from "../store/policy.ts";
 import { entryName, Store } from "../store/store.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
@@ -46,7 +47,6 @@ import type { Epoll } from "../system/epoll.ts";
 import { readRegularFile } from "../system/file.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
-import { findExemption } from "../whitelist/exemption.ts";
 import { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
@@ -111,8 +111,8 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
-  readonly #whitelists: Whitelists;
-  /** Variables of `whitelist.env` that are set in this process. */
+  readonly #ruleFiles: Readonly<Record<"whitelist" | "only", Whitelists>>;
+  /** Variables of `whitelist.env` and `only.env` that this process has. */
   readonly #ownVariables: ReadonlySet<string>;
   readonly #store: Store;
   /** Descriptors of clients whose host name is being looked up. */
@@ -130,10 +130,14 @@ export class Connections {
     this.#deferred = new DeferredClients(epoll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
     this.#children = new Children(epoll, spawn, serve.limit, patience);
-    const { whitelist } = config;
-    this.#whitelists = new Whitelists(whitelist.files);
+    const { whitelist, only } = config;
+    this.#ruleFiles = {
+      whitelist: new Whitelists(whitelist.files),
+      only: new Whitelists(only?.files ?? [], "only"),
+    };
+    const names = [...whitelist.env, ...only?.env ?? []];
     this.#ownVariables = new Set(
-      whitelist.env.filter((name) => variable(name) !== undefined),
+      names.filter((name) => variable(name) !== undefined),
     );
     this.#store = new Store(config.baseDir);
     this.#log = options.openLog();
@@ -168,11 +172,13 @@ export class Connections {
   #readFiles(): void {
     const { config } = this.#options;
     this.#hostname = greetingName(config.controlDir, variable);
-    this.#whitelists.load(
-      readRegularFile,
-      (message) =>
-        this.#log.warn(formatLine("whitelist", { what: quote(message) })),
-    );
+    for (const files of Object.values(this.#ruleFiles)) {
+      files.load(
+        readRegularFile,
+        (message) =>
+          this.#log.warn(formatLine(files.section, { what: quote(message) })),
+      );
+    }
   }
 
   /**
@@ -244,9 +250,9 @@ export class Connections {
   #decide(connection: Connection): void {
     const { config } = this.#options;
     const { fd, client } = connection;
-    let verdict: Exempt | Defer | Pass | undefined;
+    let verdict: Decision | undefined;
     try {
-      verdict = this.#exempt(connection);
+      verdict = this.#findPass(connection);
       if (verdict === undefined && this.#isAtLimit(client)) {
         this.#busy(fd, client, "limitPerNetwork");
         return;
@@ -272,21 +278,16 @@ export class Connections {
     this.#defer(connection, refusal, verdict);
   }
 
-  #exempt({ fd, peer, host, env }: Connection): Exempt | undefined {
+  /** The decision about a client that does not have to wait. */
+  #findPass({ fd, peer, host, env }: Connection) {
     const { address } = peer;
-    const rule = findExemption(this.#options.config.whitelist, {
+    return findPass(this.#options.config, {
       address,
       host,
       localPort: () => localOf(fd)?.port,
       hasVariable: (name) =>
         Object.hasOwn(env, name) || this.#ownVariables.has(name),
-    }, {
-      search: (path, client) => this.#whitelists.search(path, client),
-      warn: () => {},
-    });
-    return rule === undefined
-      ? undefined
-      : { action: "pass", reason: "whitelisted", rule };
+    }, (section) => this.#ruleFiles[section]);
   }
 
   #isAtLimit({ net = "" }: ClientFields): boolean {
@@ -295,7 +296,7 @@ export class Connections {
   }
 
   /** @param verdict undefined if the check has failed */
-  #pass(connection: Connection, verdict?: Verdict | Exempt): void {
+  #pass(connection: Connection, verdict?: Decision): void {
     const { fd, client, env } = connection;
     const local = localOf(fd);
     if (local === undefined) return close(fd);

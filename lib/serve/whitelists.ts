@@ -1,25 +1,35 @@
 /**
- * The whitelist files, read once and kept until they are read again.
+ * Whitelist files and others of their form, read once and kept until they are read again.
  *
  * @module
  */
 
-import { tellBadLines, unreadable } from "../whitelist/exemption.ts";
+import {
+  type Files,
+  tellBadLines,
+  unreadable,
+} from "../whitelist/exemption.ts";
 import type { Client, Found } from "../whitelist/file.ts";
 import { buildIndex, type Reader, searchIndex } from "../whitelist/index.ts";
 
 /** A client that no line matches, so that every line is parsed. */
 const NOBODY: Client = { address: undefined, host: undefined };
 
-/** All whitelist files of a configuration. */
-export class Whitelists {
+/** All files with rules that one section of the configuration names. */
+export class Whitelists implements Files {
+  /** The section, such as `whitelist`. */
+  readonly section: string;
   readonly #paths: readonly string[];
   readonly #files = new Map<string, Reader>();
 
   /** Knows the files, but reads none yet. */
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], section = "whitelist") {
     this.#paths = paths;
+    this.section = section;
   }
+
+  /** Does nothing: {@linkcode load} has warned already. */
+  warn(): void {}
 
   /**
    * Reads all files. What cannot be read stays as it was.
@@ -43,7 +53,7 @@ export class Whitelists {
         const kept = this.#files.has(path)
           ? "; until then the rules read before stay in force"
           : "";
-        warn(unreadable(path, error) + kept);
+        warn(unreadable(path, error, this.section) + kept);
       }
     }
   }

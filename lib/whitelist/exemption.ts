@@ -38,6 +38,8 @@ const MOST_TOLD = 10;
 export interface Files {
   /** @throws {Error} where the file cannot be read */
   search(path: string, client: Client): Found;
+  /** The section of the configuration that names them; else `whitelist`. */
+  readonly section?: string;
   warn(message: string): void;
 }
 
@@ -91,22 +93,30 @@ function findInFile(
   try {
     found = files.search(path, caller);
   } catch (error) {
-    files.warn(unreadable(path, error));
+    files.warn(unreadable(path, error, files.section));
     return undefined;
   }
   tellBadLines(path, found.bad, files.warn);
   return found.line;
 }
 
-/** Says that a whitelist file cannot be read, why, and what to do. */
-export function unreadable(path: string, error: unknown): string {
+/**
+ * Says that a file with rules cannot be read, why, and what to do.
+ *
+ * @param section the section of the configuration that names it
+ */
+export function unreadable(
+  path: string,
+  error: unknown,
+  section = "whitelist",
+): string {
   const reason = reasonOf(error);
   const advice = /no such file/i.test(reason)
-    ? ": create it, or take it out of whitelist.files"
+    ? `: create it, or take it out of ${section}.files`
     : /permission denied/i.test(reason)
     ? ": let the user that greylist runs as read it"
     : "";
-  return `whitelist file ${path}: ${reason}${advice}`;
+  return `${section} file ${path}: ${reason}${advice}`;
 }
 
 /** Tells of the lines of a whitelist file that mean nothing. */

@@ -121,3 +121,18 @@ Deno.test("describePermissions: one line for each thing", () => {
   assertEquals(lines.includes("env TCPREMOTEIP"), true);
   assertEquals(lines.at(-1), "no net, no run, no sys, no import");
 });
+
+Deno.test("permissions: the files and variables of only", () => {
+  const { read, write, env } = permissions({
+    baseDir: "/g",
+    only: { files: ["/o"], env: ["RBL"] },
+  });
+  assertEquals(read.at(-1), "/o");
+  assertEquals(write, ["/g"]);
+  assertEquals(env.at(-1), "RBL");
+  assertThrows(
+    () => permissions({ baseDir: "/g", only: { files: ["/a,b"] } }),
+    ConfigError,
+    'only.files: "/a,b": expected a path without a comma',
+  );
+});

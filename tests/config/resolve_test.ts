@@ -93,6 +93,13 @@ Deno.test("config: every field", () => {
       env: ["A", "_b2"],
       localPorts: [1, 465, 65535],
     },
+    only: {
+      nameless: true,
+      hosts: ["Example.NET", "/^DSL/"],
+      networks: ["10."],
+      files: ["/o"],
+      env: ["RBL"],
+    },
     deferral: { at: "banner", message, idleTimeout: 1, sessionTimeout: "1d" },
     mode: "observe",
     onError: "defer",
@@ -118,6 +125,13 @@ Deno.test("config: every field", () => {
       files: ["/w1", "/w 2"],
       env: ["A", "_b2"],
       localPorts: [1, 465, 65535],
+    },
+    only: {
+      nameless: true,
+      hosts: ["example.net", "/^DSL/"],
+      networks: [{ text: "10.", network: parseNetwork("10.0.0.0/8")! }],
+      files: ["/o"],
+      env: ["RBL"],
     },
     deferral: {
       at: "banner",
@@ -338,6 +352,25 @@ Deno.test("config: bad values", () => {
       { onError: "reject" },
       'onError: "reject": expected one of "accept", "defer"',
     ],
+    ...[{}, { nameless: false }, { hosts: [], env: [] }].map((only) =>
+      [
+        { only },
+        `only: ${
+          JSON.stringify(only)
+        }: expected nameless: true or a list that ` +
+        "is not empty, or no client would ever wait",
+      ] as [Record<string, unknown>, string]
+    ),
+    [
+      { only: { hosts: ["/(/"] } },
+      `only.hosts[0]: "/(/": expected ${HOST}, or an expression such as "/dsl/"`,
+    ],
+    [
+      { only: { localPorts: [25] } },
+      "only.localPorts: [25]: expected one of the fields nameless, hosts, " +
+      "networks, files, env",
+    ],
+    [{ only: true }, "only: true: expected an object"],
     [
       { mode: "watch" },
       'mode: "watch": expected one of "enforce", "observe"',
@@ -373,12 +406,12 @@ Deno.test("config: bad values", () => {
     [
       { basedir: "/x" },
       'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
-      "timeouts, whitelist, deferral, mode, onError, log, prune, serve",
+      "timeouts, whitelist, only, deferral, mode, onError, log, prune, serve",
     ],
     [
       JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
       '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
-      "controlDir, match, timeouts, whitelist, deferral, mode, onError, log, prune, serve",
+      "controlDir, match, timeouts, whitelist, only, deferral, mode, onError, log, prune, serve",
     ],
   ];
   for (const [fields, expected] of cases) {

@@ -1,0 +1,58 @@
+/**
+ * `only`: the clients that are greylisted at all. If the configuration has it,
+ * no other client waits.
+ *
+ * @module
+ */
+
+import { type Address, parseAddress } from "../address.ts";
+import {
+  type Caller,
+  type Files,
+  findExemption,
+  type Whitelist,
+} from "./exemption.ts";
+import { exempts, parseRule } from "./file.ts";
+
+/** Who is suspect, as the configuration has it. */
+export interface Only extends Omit<Whitelist, "localPorts"> {
+  /** Whether a client without a name is. */
+  readonly nameless: boolean;
+  /** Names, `.suffix` and `/regex/`. */
+  readonly hosts: readonly string[];
+}
+
+/**
+ * Finds the first rule that makes a client suspect.
+ *
+ * @returns the rule, such as `nameless`, `env:RBL`, `hosts:/dsl/` or
+ * `/etc/dialup:12`; undefined if the client is not suspect
+ */
+export function findSuspicion(
+  only: Only,
+  caller: Caller,
+  files: Files,
+): string | undefined {
+  if (only.nameless && isNameless(caller)) return "nameless";
+  const { host } = caller;
+  const text = host && only.hosts.find((text) => {
+    const rule = parseRule(text);
+    return rule !== undefined && exempts(rule, { address: undefined, host });
+  });
+  if (text) return `hosts:${text}`;
+  // The rest is what a whitelist has, and is named like that.
+  return findExemption({ ...only, hosts: [], localPorts: [] }, caller, files);
+}
+
+/**
+ * Whether no name leads to the client: it has none, or its name is its address.
+ * Some super-servers and resolvers give an address in place of a name.
+ */
+export function isNameless(
+  { address, host }: { address: Address | undefined; host: string | undefined },
+): boolean {
+  if (host === undefined) return true;
+  const named = parseAddress(host.replace(/^\[(.*)\]$/, "$1"));
+  return named !== undefined && named.family === address?.family &&
+    named.value === address.value;
+}
