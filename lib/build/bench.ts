@@ -12,6 +12,7 @@ import { measureGrowth } from "./bench/growth.ts";
 import { measureMemory } from "./bench/memory.ts";
 import { type Bench, FULL, type Plan } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
+import { runMeasurement } from "./bench/run.ts";
 import { measureServe } from "./bench/serve.ts";
 import { measureSessions } from "./bench/sessions.ts";
 import { measureStarts } from "./bench/starts.ts";
@@ -179,7 +180,7 @@ function write(text: string): void {
   }
 }
 
-async function main(args: string[]): Promise<number> {
+async function main(args: string[], signal: AbortSignal): Promise<number> {
   const { options, operands } = parseOptions(args, {
     boolean: ["json", "write", "help"],
   });
@@ -200,7 +201,7 @@ async function main(args: string[]): Promise<number> {
     sections = await bench(
       FULL,
       (what) => narrator.say(what),
-      stopping.signal,
+      signal,
     );
   } finally {
     seconds = narrator.done();
@@ -227,28 +228,4 @@ async function main(args: string[]): Promise<number> {
   return EXIT.done;
 }
 
-/** Aborted when the user wants no more. */
-const stopping = new AbortController();
-
-/** The command line: its exit code, and whatever goes wrong as one line. */
-async function run(): Promise<number> {
-  let code = 0;
-  const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-  for (const [signal, number] of Object.entries(signals)) {
-    Deno.addSignalListener(signal as Deno.Signal, () => {
-      code = 128 + number;
-      stopping.abort();
-      killAll();
-    });
-  }
-  try {
-    return await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    if (stopping.signal.aborted) return code;
-    console.error(`greylist bench: ${error.message}`);
-    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
-  }
-}
-
-if (import.meta.main) Deno.exit(await run());
+if (import.meta.main) await runMeasurement("bench", main);

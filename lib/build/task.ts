@@ -28,6 +28,7 @@ const TASKS: Readonly<Record<string, Task>> = {
   compile: run(["-A"], "lib/build/compile.ts"),
   demo: run(["-A"], "lib/build/demo.ts"),
   bench: run(["-A"], "lib/build/bench.ts"),
+  replay: run(["-A"], "lib/build/replay.ts"),
   info: run(["--allow-read", "--allow-env", "--allow-ffi"], "main.ts", "info"),
   spf: run(
     ["--allow-net", "--allow-read", "--allow-write", "--allow-env"],

@@ -37,6 +37,7 @@ import { startUnbound } from "../harness/unbound.ts";
 
 /** Why a command is not run here. */
 const NOT_RUN: Readonly<Record<string, string>> = {
+  "deno task replay": "a test of its own compares it with the page",
   "deno task test": "this test is a part of it",
   "npx -y deno@2.4.2 task demo": "downloads Deno; the demo is run without npx",
   "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",

@@ -102,14 +102,19 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
   };
 }
 
-/** Root has to say who is meant; others stay who they are. */
-function serveSection(): Config["serve"] {
+/** The user of `serve`: root has to name one; others stay who they are. */
+export function serveSection(): Config["serve"] {
   return userId() === 0 ? { user: "root" } : {};
 }
 
-/** Runs `deno task compile`. */
-async function compileConfig(
-  bench: Bench,
+/**
+ * Runs `deno task compile`.
+ *
+ * @returns the path of the binary, in the scratch directory
+ * @throws {TemporaryError} with what the compiler says
+ */
+export async function compileConfig(
+  bench: Pick<Bench, "scratch" | "signal">,
   name: string,
   config: Config,
 ): Promise<string> {

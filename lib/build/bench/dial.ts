@@ -52,17 +52,20 @@ export class Dialer {
   /**
    * Begins to connect.
    *
-   * @param from `new`: a client from a network (/24) of its own, of which there
-   * are 65,000
+   * @param from the client's address as a number, or `new` for a network (/24)
+   * of its own, of which there are 65,000
    * @returns the descriptor
    * @throws {LibcError}
    */
-  dial(from?: "new"): number {
+  dial(from?: "new" | number): number {
     const { bind, connect } = libc();
     const fd = openSocket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK);
     if (from === "new") {
       this.#network = this.#network % 0xffff + 1;
-      const own = socketName(LOCALHOST + this.#network * 0x100, 0);
+      from = LOCALHOST + this.#network * 0x100;
+    }
+    if (from !== undefined) {
+      const own = socketName(from, 0);
       check("bind", bind(fd, own, own.length));
     }
     const result = connect(fd, this.#name, this.#name.length);

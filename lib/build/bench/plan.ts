@@ -66,7 +66,7 @@ export interface Bench {
 }
 
 /** Where the programs that are measured write their standard error. */
-export function logOf(bench: Bench): string {
+export function logOf(bench: Pick<Bench, "scratch">): string {
   return join(bench.scratch, "log");
 }
 

@@ -48,7 +48,7 @@ export async function startTcpserver(
  * @param env variables for it and for the program
  */
 export async function startServe(
-  bench: Bench,
+  bench: Pick<Bench, "scratch" | "signal">,
   binary: string,
   env: Readonly<Record<string, string>>,
   program: readonly string[],
@@ -76,7 +76,7 @@ function freePort(): number {
 
 /** Waits until a file has a line with the port. */
 async function numberIn(
-  bench: Bench,
+  bench: Pick<Bench, "signal">,
   file: string,
   line: RegExp,
   name: string,

@@ -1,0 +1,43 @@
+/**
+ * The command line of a task that starts programs: signals end them, and whatever
+ * goes wrong is said in one line.
+ *
+ * @module
+ */
+
+import { EXIT, UsageError } from "../../commands/command.ts";
+import { killAll } from "./process.ts";
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+/**
+ * Runs the task and ends this process with its exit code.
+ *
+ * @param name the task, for messages
+ * @param main is given the arguments and a signal that is aborted when the user
+ * wants no more
+ */
+export async function runMeasurement(
+  name: string,
+  main: (args: string[], signal: AbortSignal) => Promise<number>,
+): Promise<never> {
+  const stopping = new AbortController();
+  let code: number = EXIT.done;
+  for (const [signal, number] of Object.entries(SIGNALS)) {
+    Deno.addSignalListener(signal as Deno.Signal, () => {
+      code = 128 + number;
+      stopping.abort();
+      killAll();
+    });
+  }
+  try {
+    code = await main(Deno.args, stopping.signal);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (!stopping.signal.aborted) {
+      console.error(`greylist ${name}: ${error.message}`);
+      code = error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+    }
+  }
+  Deno.exit(code);
+}

@@ -1,0 +1,171 @@
+/**
+ * `deno task replay`: who has to wait and who is stopped, played over two weeks
+ * against `greylist serve` under a clock that is moved, with each of the ways in
+ * which a site can say who has to wait.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import {
+  EXIT,
+  parseOptions,
+  TemporaryError,
+  UsageError,
+} from "../commands/command.ts";
+import type { Config } from "../config.ts";
+import { duration, share } from "../report/format.ts";
+import { compileConfig, serveSection } from "./bench/binaries.ts";
+import type { Bench } from "./bench/plan.ts";
+import { killAll } from "./bench/process.ts";
+import { runMeasurement } from "./bench/run.ts";
+import { startServe, stopServers } from "./bench/servers.ts";
+import { figuresOf, KINDS, play } from "./replay/senders.ts";
+import { LET_IN, Site } from "./replay/site.ts";
+import { ROOT } from "./std.ts";
+
+const HELP = `NAME
+  deno task replay - who has to wait and who is stopped, over two weeks
+
+SYNOPSIS
+  deno task replay [--write]
+
+DESCRIPTION
+  Plays the mail of two weeks against "greylist serve": a sender with 40
+  networks of four hosts that tries again as Postfix does, a single server that tries again
+  as qmail does, spammers that never return, and spammers that return once. The
+  clock is moved: what lies in the base directory is made older by as much as
+  two attempts are apart. Every client connects from an address of 127.0.0.0/8.
+
+  The same mail is played with whole addresses, with networks (/24), and with
+  "only", if nobody but clients without a name has to wait.
+  The table says of each kind of sender how much of its mail was let in at the
+  first attempt, how much later and after how long, and how much never.
+
+OPTIONS
+  --write  Put the table into lib/manual/replay.md as well.
+`;
+
+/** How much is played. */
+const DAYS = 14;
+
+/** The page that has the table. */
+const PAGE = new URL("lib/manual/replay.md", ROOT);
+
+/** The variable that marks clients without a name. */
+const NAMELESS = "NAMELESS";
+
+/** Ways to say who has to wait. */
+const WAYS: Readonly<Record<string, Partial<Config>>> = {
+  "addresses": { match: { ipv4: 32 } },
+  "/24": {},
+  "only": { only: { env: [NAMELESS] } },
+};
+
+/** Marks the clients without a name, so that no name server has to be asked. */
+const RULES = KINDS.flatMap(({ named, octet, networks }) =>
+  named ? [] : [{
+    networks: [`127.${octet}.0.0/${networks === "new" ? 12 : 16}`],
+    env: { [NAMELESS]: "" },
+  }]
+);
+
+/** Plays the mail with one configuration; returns the rows of the table. */
+async function playOne(
+  way: string,
+  config: Partial<Config>,
+  bench: Pick<Bench, "scratch" | "signal">,
+): Promise<string[]> {
+  const { scratch, signal } = bench;
+  const base = join(scratch, `base ${way.replaceAll("/", "")}`);
+  await Deno.mkdir(base, { mode: 0o700 });
+  await Deno.writeTextFile(join(scratch, "me"), "mx.example\n");
+  console.error(`greylist replay: ${way}: compiling`);
+  const binary = await compileConfig(bench, way.replaceAll("/", ""), {
+    baseDir: base as Config["baseDir"],
+    controlDir: scratch as Config["controlDir"],
+    log: { target: "stderr" },
+    prune: { every: 0 },
+    serve: { ...serveSection(), rules: RULES },
+    ...config,
+  });
+  const server = await startServe(bench, binary, {}, [
+    "printf",
+    `${LET_IN}\r\n`,
+  ]);
+  try {
+    console.error(`greylist replay: ${way}: playing ${DAYS} days`);
+    const site = new Site(base, server.port);
+    const mails = await play(KINDS, DAYS, async (address, time) => {
+      // Lets the signals of the user in.
+      await new Promise((done) => setTimeout(done));
+      signal.throwIfAborted();
+      return site.tryOnce(address, time);
+    });
+    return KINDS.map((kind) => {
+      const { mails: all, atOnce, delayed, stopped, delays } = figuresOf(
+        mails,
+        kind,
+      );
+      const quantile = (part: number) =>
+        duration(delays[Math.ceil(part * delays.length) - 1]);
+      return [
+        kind.name.padEnd(27),
+        way.padEnd(10),
+        String(all).padStart(5),
+        ...[atOnce, delayed, stopped].map((n) => share(n, all).padStart(9)),
+        quantile(0.5).padStart(13),
+        quantile(1).padStart(13),
+      ].join("");
+    });
+  } finally {
+    await stopServers([server]);
+  }
+}
+
+/** Plays all ways; returns the lines of the table. */
+async function replay(signal: AbortSignal): Promise<string[]> {
+  const scratch = await Deno.makeTempDir({ prefix: "greylist-replay-" });
+  try {
+    const rows: string[][] = [];
+    for (const [way, config] of Object.entries(WAYS)) {
+      rows.push(await playOne(way, config, { scratch, signal }));
+    }
+    return [
+      "".padEnd(37) + "mails" + "  at once    later    never" +
+      "  half within      longest",
+      // By kind of sender, so that the ways stand below each other.
+      ...KINDS.flatMap((_, i) => rows.map((lines) => lines[i])),
+    ];
+  } finally {
+    killAll();
+    await Deno.remove(scratch, { recursive: true });
+  }
+}
+
+async function main(args: string[], signal: AbortSignal): Promise<number> {
+  const { options, operands } = parseOptions(args, {
+    boolean: ["write", "help"],
+  });
+  if (operands.length > 0) {
+    throw new UsageError(`${operands[0]}: expected an option, if anything`);
+  }
+  if (options.help) {
+    console.log(HELP.trimEnd());
+    return EXIT.done;
+  }
+  const table = (await replay(signal)).join("\n");
+  console.log(table);
+  if (options.write) {
+    const page = await Deno.readTextFile(PAGE);
+    const block = /^```replay\n[^]*?^```$/m;
+    if (!block.test(page)) {
+      throw new TemporaryError("the page has no block ```replay");
+    }
+    const text = page.replace(block, () => `\`\`\`replay\n${table}\n\`\`\``);
+    await Deno.writeTextFile(PAGE, text);
+  }
+  return EXIT.done;
+}
+
+if (import.meta.main) await runMeasurement("replay", main);

@@ -1,0 +1,74 @@
+/** `deno task replay`: the senders that it plays, and the table in the manual. */
+
+import { assert, assertEquals } from "@std/assert";
+import { figuresOf, KINDS, play } from "../../lib/build/replay/senders.ts";
+import { e2e } from "../harness/need.ts";
+import { run } from "../harness/process.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const DAY = 86400;
+
+Deno.test("attempts come in the order of their times, each mail as its kind", async () => {
+  const seen: [string, number][] = [];
+  const mails = await play(KINDS, 2, (address, time) => {
+    seen.push([address, time]);
+    return false;
+  });
+  for (const [i, [, time]] of seen.entries()) {
+    assert(i === 0 || time >= seen[i - 1][1], `attempt ${i}`);
+  }
+  for (const kind of KINDS) {
+    const own = seen.filter(([address]) => {
+      const octet = Number(address.split(".")[1]);
+      return octet === kind.octet;
+    });
+    const { mails: count, stopped } = figuresOf(mails, kind);
+    assertEquals(count, 2 * kind.mailsADay);
+    assertEquals(stopped, count, "nothing was let in");
+    assertEquals(own.length, count * (1 + kind.retries.length), kind.name);
+    const networks = new Set(own.map(([ip]) => ip.replace(/\d+$/, "")));
+    const expected = kind.networks === "new" ? count : kind.networks;
+    assertEquals(networks.size, expected, kind.name);
+    assert(kind.retries.every((time) => time < 5 * DAY), kind.name);
+  }
+});
+
+Deno.test("a mail that was let in is not tried again", async () => {
+  const [, single] = KINDS;
+  const times: number[] = [];
+  const [mail] = await play([{ ...single, mailsADay: 1 }], 1, (_, time) => {
+    times.push(time);
+    return times.length === 3;
+  });
+  // qmail: 400 n * n seconds after the first attempt.
+  assertEquals(times.map((time) => time - mail.first), [0, 400, 1600]);
+  const { atOnce, delayed, delays } = figuresOf([mail], mail.kind);
+  assertEquals([atOnce, delayed, delays], [0, 1, [1600]]);
+});
+
+e2e("replay: the page has the table that the task prints", {}, async () => {
+  const page = Deno.readTextFileSync(`${ROOT}lib/manual/replay.md`);
+  const shown = /^```replay\n([^]*?)^```$/m.exec(page)?.[1];
+  const { code, stdout, stderr } = await run(
+    [Deno.execPath(), "task", "replay"],
+    // It compiles programs.
+    { cwd: ROOT, patience: 300 },
+  );
+  assertEquals([code, stdout], [0, shown], stderr);
+});
+
+e2e("replay: what it is asked wrongly is one line", {}, async () => {
+  for (
+    const [arg, message] of [
+      ["now", "now: expected an option, if anything"],
+      ["--fast", "--fast: unknown option"],
+    ]
+  ) {
+    const { code, stdout, stderr } = await run(
+      [Deno.execPath(), "task", "replay", arg],
+      { cwd: ROOT },
+    );
+    assertEquals([code, stdout], [100, ""]);
+    assert(stderr.endsWith(`greylist replay: ${message}\n`), stderr);
+  }
+});
