@@ -233,7 +233,7 @@ e2e("a short run has every row", {
   const lines = sections.flatMap(tableLines);
   assertEquals(lines.filter((line) => line.length > 100), []);
   assert(said.length > 20, said.join("\n"));
-});
+}, { sanitizeResources: false });
 
 Deno.test("the help has every row and every number of the JSON", () => {
   const names = Object.entries({

@@ -163,11 +163,14 @@ function record(name: string, lack: Lack): void {
  * Registers an end-to-end test. If something that it needs is missing, the test
  * is skipped with a line that says so. With CI=true it fails instead, unless
  * only the kernel or the right to mount is missing.
+ *
+ * @param options of Deno.test, for a test in which a library is opened for good
  */
 export function e2e(
   name: string,
   needs: Needs,
   run: (t: Deno.TestContext) => Promise<void> | void,
+  options: { sanitizeResources?: boolean } = {},
 ): void {
   const lack = missing(needs);
   const fatal = lack?.fatal === true && Deno.env.get("CI") === "true";
@@ -176,6 +179,7 @@ export function e2e(
     record(name, lack);
   }
   Deno.test({
+    ...options,
     name,
     ignore: lack !== undefined && !fatal,
     fn: async (t) => {
