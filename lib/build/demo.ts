@@ -1,23 +1,31 @@
 /**
  * `deno task demo`: a sender is deferred, is too early, and is let in, all on
  * this machine and without a mail server. The binary is the one that
- * `deno task compile` makes; only tcpserver and qmail-smtpd are played.
+ * `deno task compile` makes; only tcpserver and qmail-smtpd are played. With
+ * `--hosts=2` the sender goes from one MX host to another.
  *
  * @module
  */
 
 import { fromFileUrl, join } from "@std/path";
 import { EXIT } from "../exit.ts";
+import { userId } from "../system/user.ts";
 import { Client } from "./demo/client.ts";
 import { type Contact, CONTACTS, DELAY, HOSTNAME } from "./demo/contacts.ts";
+import { showHosts } from "./demo/hosts.ts";
 import { ended, Listener } from "./demo/listener.ts";
-import { difference, exchange, labelled, verdictOf } from "./demo/screen.ts";
+import { difference, labelled, verdictOf } from "./demo/screen.ts";
+import { converse, finish, paint, showFile } from "./demo/show.ts";
 import { standIn } from "./demo/stand_in.ts";
+import { lackOf } from "./hosts/glusterfs.ts";
 import { ROOT } from "./std.ts";
 import { reasonOf } from "../reason.ts";
 
 /** How long the build may take, in milliseconds; it may have to download. */
 const BUILD_TIME = 300_000;
+
+/** The one option: several MX hosts with one base directory. */
+const HOSTS = "--hosts=2";
 
 /** The entry of the network that 127.0.0.1 is in. */
 const ENTRY = "127.0.0.0_24";
@@ -28,9 +36,6 @@ const binary = join(scratch, "greylist");
 const nextProgram = join(scratch, "stand-in");
 const base = join(scratch, "base");
 const log = join(scratch, "log");
-
-/** The processes that were started and have not ended. */
-const running = new Set<number>();
 
 /** A process and all that it started, and so on. */
 function withDescendants(pid: number): number[] {
@@ -48,7 +53,7 @@ function withDescendants(pid: number): number[] {
 
 /** Ends all that runs. */
 function stop(): void {
-  for (const pid of [...running].flatMap(withDescendants)) {
+  for (const pid of withDescendants(Deno.pid).slice(1)) {
     try {
       Deno.kill(pid, "SIGKILL");
     } catch {
@@ -90,6 +95,7 @@ export default defineConfig({
   controlDir: ${JSON.stringify(scratch)},
   timeouts: { delay: "${DELAY}s" },
   log: { target: "stderr" },
+${userId() === 0 ? '  serve: { user: "root" },' : ""}
 });
 `,
   );
@@ -116,57 +122,13 @@ async function compile(): Promise<number> {
     stdin: "null",
     stdout: "null",
   }).spawn();
-  running.add(child.pid);
   const timer = setTimeout(() => {
     console.error(`greylist demo: no binary after ${BUILD_TIME / 1000} s`);
     stop();
   }, BUILD_TIME);
   const { code, signal } = await child.status;
   clearTimeout(timer);
-  running.delete(child.pid);
   return signal === null ? code : EXIT.temporary;
-}
-
-// NO_COLOR counts when it is set and not empty (no-color.org).
-const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-
-const STYLES = { title: 1, bad: 31, good: 32, later: 33 } as const;
-
-function paint(style: keyof typeof STYLES, text: string): string {
-  return colour ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
-}
-
-/** Shows a command and its reply, the latter in the colour of its code. */
-function showExchange(command: string | undefined, reply: string | undefined) {
-  const style = reply?.startsWith("4") ? "later" : "good";
-  for (const line of exchange(command, reply)) {
-    console.log(line.replace(/< \d.*$/, (text) => paint(style, text)));
-  }
-}
-
-/** Speaks, and shows the replies as they come. */
-async function converse(client: Client, commands: readonly string[]) {
-  const replies: string[] = [];
-  for (const command of [undefined, ...commands]) {
-    const reply = command === undefined
-      ? await client.reply()
-      : await client.say(command);
-    showExchange(command, reply);
-    if (reply === undefined) break;
-    replies.push(reply);
-  }
-  return replies;
-}
-
-/** What `ls -l` says about a file. */
-async function list(directory: string, name: string): Promise<string> {
-  const { stdout } = await new Deno.Command("ls", {
-    args: ["-l", name],
-    cwd: directory,
-    env: { LC_ALL: "C" },
-    stderr: "inherit",
-  }).output();
-  return new TextDecoder().decode(stdout).trimEnd();
 }
 
 function sizeOf(path: string): number | undefined {
@@ -189,16 +151,13 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
   const logged = sizeOf(log) ?? 0;
   const client = await Client.connect(listener.port);
   const pid = listener.serve([binary, nextProgram], log);
-  running.add(pid);
   const replies = await converse(client, commands);
   client.close();
   const code = await ended(pid);
-  if (code !== undefined) running.delete(pid);
 
   const line = Deno.readTextFileSync(log).slice(logged).trimEnd();
   for (const part of labelled("log: ", line)) console.log(part);
-  const file = `${await list(base, ENTRY)} (${meaning})`;
-  for (const part of labelled("file:", file)) console.log(part);
+  await showFile([], base, ENTRY, meaning);
   const speaker = /pid (\d+)$/.exec(replies[0] ?? "")?.[1];
   if (speaker === String(pid)) {
     console.log(`pid:  ${pid} was greylist and is the stand-in now`);
@@ -224,9 +183,16 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
  * @returns the exit code: 1 if anything was not as it has to be
  */
 async function main(args: string[]): Promise<number> {
-  if (args.length > 0) {
-    console.error(`greylist demo: ${args[0]}: expected no arguments`);
+  const [option, ...more] = args;
+  if (more.length > 0 || (option ?? HOSTS) !== HOSTS) {
+    const what = more.length > 0 ? more[0] : option;
+    console.error(`greylist demo: ${what}: expected nothing, or ${HOSTS}`);
     return EXIT.wrong;
+  }
+  const lack = option === HOSTS ? lackOf() : undefined;
+  if (lack !== undefined) {
+    console.error(`greylist demo: ${HOSTS}: ${lack}`);
+    return EXIT.temporary;
   }
   console.log(
     `Greylisting: who is new has to try again. Mail servers do, most spam does not.
@@ -235,6 +201,9 @@ Compiling greylist with a wait of ${DELAY} seconds (a minute is usual) ...`,
   writeFiles();
   const built = await compile();
   if (built !== EXIT.done) return built;
+  if (option === HOSTS) {
+    return finish(await showHosts({ scratch, base, binary, nextProgram }));
+  }
   using listener = new Listener();
   console.log(
     `A connection to 127.0.0.1:${listener.port} starts "greylist stand-in", as tcpserver would
@@ -247,13 +216,7 @@ file of the sender's network; its size is how often that was accepted.`,
       faults.push(`FAILED: connection ${i + 1}: ${fault}`);
     }
   }
-  console.log();
-  for (const fault of faults) console.log(paint("bad", fault));
-  if (faults.length > 0) return 1;
-  console.log(
-    paint("good", "ok: replies, log and file were as they should be"),
-  );
-  return EXIT.done;
+  return finish(faults);
 }
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;

@@ -3,13 +3,19 @@
  * and that it leaves nothing behind.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   difference,
   exchange,
   labelled,
   verdictOf,
 } from "../../lib/build/demo/screen.ts";
+import { MX_NEEDS } from "../harness/mx.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, processesOf, run, waitFor } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
@@ -72,18 +78,20 @@ Deno.test("what differs is said with what was expected", () => {
 });
 
 /** A demo with a temporary directory of its own. */
-function command(project: string) {
+function command(project: string, ...args: string[]) {
   const scratch = emptyDir("demo-tmp");
   const env = { ...Deno.env.toObject(), TMPDIR: scratch };
-  return { argv: [Deno.execPath(), "task", "demo"], project, scratch, env };
+  const argv = [Deno.execPath(), "task", "demo", ...args];
+  return { argv, project, scratch, env };
 }
 
 /** Runs the demo of a project; it has to leave nothing behind. */
 async function demo(
   project: string,
   env: Record<string, string> = {},
+  ...args: string[]
 ): Promise<Outcome> {
-  const { argv, scratch, env: own } = command(project);
+  const { argv, scratch, env: own } = command(project, ...args);
   const outcome = await run(argv, { cwd: project, env: { ...own, ...env } });
   assertEquals([...Deno.readDirSync(scratch)], []);
   return outcome;
@@ -92,7 +100,7 @@ async function demo(
 e2e("the demo shows each step, and that all is well", {}, async () => {
   const { code, stdout, stderr } = await demo(PROJECT);
   assertEquals(code, 0, stdout + stderr);
-  const wanted = [
+  assertShows(stdout, [
     /^1\. .*\n.*< 220 d\.example ESMTP\n/m,
     /^> RCPT TO:<c@d\.example> +< 451 4\.7\.1 .* 2 seconds\n/m,
     /^log: {2}defer ip=127\.0\.0\.1 .*reason=new /m,
@@ -104,7 +112,11 @@ e2e("the demo shows each step, and that all is well", {}, async () => {
     /^log: {2}pass ip=127\.0\.0\.1 .*reason=retried age=\d+ accepted=1\n/m,
     /^file: -rw-------.* 1 .* 127\.0\.0\.0_24/m,
     /\nok: .*\n$/,
-  ];
+  ]);
+});
+
+/** Throws if a screen does not have all of this in this order, or is too wide. */
+function assertShows(stdout: string, wanted: readonly RegExp[]): void {
   let rest = stdout;
   for (const pattern of wanted) {
     const match = pattern.exec(rest);
@@ -114,6 +126,50 @@ e2e("the demo shows each step, and that all is well", {}, async () => {
   assert(!stdout.includes("\x1b"), "colour without a terminal");
   const wide = stdout.split("\n").filter((line) => line.length > 80);
   assertEquals(wide, []);
+}
+
+e2e("the demo with two MX hosts shows each step", MX_NEEDS, async () => {
+  const { code, stdout, stderr } = await demo(PROJECT, {}, "--hosts=2");
+  assertEquals(code, 0, stdout + stderr);
+  assertShows(stdout, [
+    /^1\. .*MX 1\n/m,
+    /^> RCPT TO:<c@d\.example> +< 451 4\.7\.1 .* 2 seconds\n/m,
+    /^log: {2}defer ip=\S+ .*reason=new /m,
+    /^file: -rw-------.* 0 .*_24/m,
+    /^2\. .*MX 2 /m,
+    /^log: {2}defer .*reason=early /m,
+    /^3\. .*MX 2 /m,
+    /< 220 .*stand-in for qmail-smtpd, pid \d+\n/m,
+    /^log: {2}pass ip=\S+ .*reason=retried age=\d+ accepted=1\n/m,
+    /^4\. .*MX 1/m,
+    /^log: {2}pass ip=\S+ .*reason=known .*accepted=2\n/m,
+    /^file: -rw-------.* 2 .*_24/m,
+    /\nok: .*\n$/,
+  ]);
+});
+
+e2e("the demo says what two MX hosts take that is not here", {}, async () => {
+  const env = { PATH: "/nowhere" };
+  const { code, stdout, stderr } = await demo(PROJECT, env, "--hosts=2");
+  assertEquals(code, 111, stderr);
+  assertEquals(stdout, "");
+  assertMatch(
+    stderr,
+    Deno.uid() === 0
+      ? /^greylist demo: --hosts=2: not installed: glusterd, .*: apt-get install glusterfs-server .*\n$/m
+      : /^greylist demo: --hosts=2: several hosts on one machine need root\n$/m,
+  );
+});
+
+e2e("a wrong command line of the demo is one line", {}, async () => {
+  for (const args of [["--hosts=3"], ["--hosts=2", "--hosts=3"]]) {
+    const { code, stderr } = await demo(PROJECT, {}, ...args);
+    assertEquals(code, 100, stderr);
+    assertMatch(
+      stderr,
+      /^greylist demo: --hosts=3: expected nothing, or --hosts=2\n$/m,
+    );
+  }
 });
 
 e2e(
@@ -157,10 +213,17 @@ e2e("a build that fails ends the demo with its code", {}, async () => {
   assert(!stdout.includes("\nok"), stdout);
 });
 
-for (const moment of ["Compiling", "\n2. "]) {
-  const name = JSON.stringify(moment);
-  e2e(`SIGINT after ${name} leaves nothing behind`, {}, async () => {
-    const { argv, scratch, env } = command(PROJECT);
+for (
+  const [moment, needs, ...args] of [
+    ["Compiling", {}],
+    ["\n2. ", {}],
+    ["Bringing up", MX_NEEDS, "--hosts=2"],
+    ["\n2. ", MX_NEEDS, "--hosts=2"],
+  ] as const
+) {
+  const name = `${JSON.stringify(moment)} ${args.join(" ")}`.trim();
+  e2e(`SIGINT after ${name} leaves nothing behind`, needs, async () => {
+    const { argv, scratch, env } = command(PROJECT, ...args);
     await using child = new Deno.Command(argv[0], {
       args: argv.slice(1),
       cwd: PROJECT,

@@ -39,8 +39,8 @@ export type Way = keyof typeof PORTS;
 /** Both of them. */
 export const WAYS: readonly Way[] = ["wrapper", "serve"];
 
-/** How many wrappers tcpserver starts at once. */
-export const MOST_WRAPPERS = 300;
+/** How many programs at once are enough for any test. */
+const MOST_WRAPPERS = 300;
 
 /** What a client was told, and when, in seconds from its first packet on. */
 export interface Talk {
@@ -72,11 +72,16 @@ export class Mx implements AsyncDisposable {
     return this.cluster.host(number);
   }
 
-  /** Starts one way in at a host, and waits until it takes connections. */
+  /**
+   * Starts one way in at a host, and waits until it takes connections.
+   *
+   * @param most how many wrappers tcpserver starts at once
+   */
   async listen(
     number: number,
     way: Way,
     binary: string,
+    most: number = MOST_WRAPPERS,
   ): Promise<Running> {
     const host = this.host(number);
     const address = publicAddress(number);
@@ -84,7 +89,7 @@ export class Mx implements AsyncDisposable {
     const line = way === "serve"
       ? [binary, "serve", `${address}:${port}`, "--"]
       : [
-        ...[programPath("tcpserver"), "-HRl0", "-b1000", `-c${MOST_WRAPPERS}`],
+        ...[programPath("tcpserver"), "-HRl0", "-b1000", `-c${most}`],
         ...[address, String(port), binary],
       ];
     const running = host.start(

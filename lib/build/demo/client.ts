@@ -7,7 +7,7 @@
 /** How long a reply is waited for, in milliseconds. */
 const PATIENCE = 10_000;
 
-/** One connection to a port of 127.0.0.1. */
+/** One connection. */
 export class Client {
   readonly #conn: Deno.TcpConn;
   #pending = "";
@@ -17,8 +17,11 @@ export class Client {
   }
 
   /** Connects. */
-  static async connect(port: number): Promise<Client> {
-    return new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
+  static async connect(
+    port: number,
+    hostname = "127.0.0.1",
+  ): Promise<Client> {
+    return new Client(await Deno.connect({ hostname, port }));
   }
 
   /**

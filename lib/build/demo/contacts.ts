@@ -1,5 +1,5 @@
 /**
- * The story that the demo tells: three connections of one sender, and what has
+ * The stories that the demo tells: the connections of one sender, and what has
  * to come of each.
  *
  * @module
@@ -74,5 +74,42 @@ export const CONTACTS: readonly Contact[] = [
     size: 1,
     meaning: "1: accepted once",
     handedOver: true,
+  },
+];
+
+/** A connection to one of several hosts. */
+export interface HostContact extends Contact {
+  /** The number of the host. */
+  readonly host: number;
+}
+
+const MAIL = CONTACTS[2];
+
+/** The story with two hosts, in this order. */
+export const HOST_CONTACTS: readonly HostContact[] = [
+  {
+    ...CONTACTS[0],
+    host: 1,
+    introduction: "1. A sender that was never seen is deferred by MX 1",
+  },
+  {
+    ...CONTACTS[1],
+    host: 2,
+    introduction: "2. It tries MX 2 at once, which is too early there as well",
+  },
+  {
+    ...MAIL,
+    host: 2,
+    introduction:
+      `3. It tries MX 2 again after ${DELAY} seconds, and is let in`,
+  },
+  {
+    ...MAIL,
+    host: 1,
+    introduction: "4. It comes to MX 1, which knows it",
+    wait: 0,
+    verdict: "pass known",
+    size: 2,
+    meaning: "2: accepted twice",
   },
 ];
