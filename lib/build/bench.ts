@@ -14,6 +14,7 @@ import { type Bench, FULL, type Plan } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
 import { runMeasurement } from "./bench/run.ts";
 import { measureServe } from "./bench/serve.ts";
+import { measureShared } from "./bench/shared.ts";
 import { measureSessions } from "./bench/sessions.ts";
 import { measureStarts } from "./bench/starts.ts";
 import { type Section, tableLines, tableObject } from "./bench/table.ts";
@@ -25,6 +26,7 @@ export const HELP = `NAME
 
 SYNOPSIS
   deno task bench [--json | --write]
+  deno task bench --shared [--json]
 
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
@@ -60,6 +62,15 @@ DESCRIPTION
   ended     clients that were answered to their QUIT
 
 OPTIONS
+  --shared
+          in place of all that: a base directory that several hosts share. Three
+          hosts in namespaces of this machine have a GlusterFS volume between
+          them (replica 3 arbiter 1); serve on one of them has 100 connections
+          open, all from networks that were never seen (new), or all from such
+          as have to wait (early). Beside it are a program in C that only
+          creates files there (the first ratio is to it) and serve of commit
+          893633d (the second ratio). It needs root, gcc and Debian's
+          glusterfs-server, and takes some two minutes.
   --json  one JSON object in place of the table: "machine" has cpu, cores,
           memory (bytes), kernel, deno; "seconds" is how long it took; "rows"
           has an object for each row, named SECTION.ROW, in which "absent" says
@@ -78,6 +89,9 @@ OPTIONS
               greeted), pss (megabytes)
             entries.{0,10000,1000000}, lines.{0,1000,50000}
               as start, and more (milliseconds of CPU more than with none)
+            shared.{create,serve,earlier} (with --shared)
+              fresh, early (a second), freshRatio, earlyRatio, p99
+              (milliseconds until a new client is answered to its QUIT)
             listing.{findPrintf,info,findDelete,prune}
               cpu, wall (seconds), cpuRatio, wallRatio (to find), memory
               (megabytes, at the most)
@@ -101,7 +115,7 @@ export function withTable(page: string, table: string): string {
 }
 
 /**
- * Measures everything.
+ * Measures everything, or what a shared base directory allows.
  *
  * @param say called with a line that says what is being done
  * @throws {Error} if a program does not do what it has to
@@ -110,6 +124,7 @@ export async function bench(
   plan: Plan,
   say: (what: string) => void,
   signal: AbortSignal,
+  shared = false,
 ): Promise<Section[]> {
   const scratch = await Deno.makeTempDir({ prefix: "greylist-bench-" });
   try {
@@ -119,6 +134,7 @@ export async function bench(
       );
     }
     const bench: Bench = { plan, scratch, say, signal };
+    if (shared) return [await measureShared(bench)];
     const binaries = await makeBinaries(bench);
     return [
       await measureStarts(bench, binaries),
@@ -182,13 +198,16 @@ function write(text: string): void {
 
 async function main(args: string[], signal: AbortSignal): Promise<number> {
   const { options, operands } = parseOptions(args, {
-    boolean: ["json", "write", "help"],
+    boolean: ["json", "write", "shared", "help"],
   });
   if (operands.length > 0) {
     throw new UsageError(`${operands[0]}: expected an option, if anything`);
   }
   if (options.json && options.write) {
     throw new UsageError("--write: the manual has the table, not --json");
+  }
+  if (options.shared && options.write) {
+    throw new UsageError("--write: the manual has no table of --shared");
   }
   if (options.help) {
     console.log(HELP.trimEnd());
@@ -202,6 +221,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
       FULL,
       (what) => narrator.say(what),
       signal,
+      options.shared === true,
     );
   } finally {
     seconds = narrator.done();

@@ -6,12 +6,16 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { bench, HELP, withTable } from "../../lib/build/bench.ts";
+import { Connection } from "../../lib/build/bench/connection.ts";
+import { Dialer, resentOn } from "../../lib/build/bench/dial.ts";
 import { makeEntries, whitelistText } from "../../lib/build/bench/entries.ts";
 import { FULL, type Plan } from "../../lib/build/bench/plan.ts";
+import { Process } from "../../lib/build/bench/process.ts";
 import {
   compare,
   howMany,
@@ -24,12 +28,21 @@ import {
   tableObject,
 } from "../../lib/build/bench/table.ts";
 import { parseEntryName } from "../../lib/store/store.ts";
+import { close } from "../../lib/system/descriptor.ts";
 import { exempts, parseRule } from "../../lib/whitelist/file.ts";
+import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
-import { processesOf, run, waitFor } from "../harness/process.ts";
+import { freePort, processesOf, run, waitFor } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
+
+// Opened before any test; see harness/libc.ts.
+new Connection()[Symbol.dispose]();
+const dialed = new Dialer(freePort()).dial();
+resentOn(dialed);
+close(dialed);
+await new Process({ argv: ["true"], errors: "/dev/null" }).ended(10);
 
 Deno.test("a table takes the place of the one in the manual", () => {
   const page =
@@ -260,7 +273,7 @@ function command(...args: string[]) {
 }
 
 e2e("a wrong command line is one line, and exit 100", {}, async () => {
-  for (const arg of ["--jsn", "fast", "--json=x"]) {
+  for (const arg of ["--jsn", "fast", "--json=x", "--shared=x"]) {
     const { argv, env } = command(arg);
     const { code, stdout, stderr } = await run(argv, { cwd: PROJECT, env });
     assertEquals(code, 100, stderr);
@@ -269,6 +282,22 @@ e2e("a wrong command line is one line, and exit 100", {}, async () => {
     assertEquals(lines.length, 1, stderr);
     assertStringIncludes(lines[0], arg.replace(/=.*/, ""));
   }
+});
+
+e2e("--shared says what it takes that is not here", {}, async () => {
+  const { argv, env } = command("--shared");
+  const { code, stdout, stderr } = await run(argv, {
+    cwd: PROJECT,
+    env: { ...env, PATH: "/nowhere" },
+  });
+  assertEquals(code, 111, stderr);
+  assertEquals(stdout, "");
+  assertMatch(
+    stderr,
+    Deno.uid() === 0
+      ? /^greylist bench: --shared: not installed: glusterd, .*gcc.*: apt-get install glusterfs-server .*\n$/m
+      : /^greylist bench: --shared: several hosts on one machine need root\n$/m,
+  );
 });
 
 e2e("SIGINT leaves nothing behind", {}, async () => {

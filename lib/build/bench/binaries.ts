@@ -110,6 +110,7 @@ export function serveSection(): Config["serve"] {
 /**
  * Runs `deno task compile`.
  *
+ * @param root the directory of the sources
  * @returns the path of the binary, in the scratch directory
  * @throws {TemporaryError} with what the compiler says
  */
@@ -117,17 +118,18 @@ export async function compileConfig(
   bench: Pick<Bench, "scratch" | "signal">,
   name: string,
   config: Config,
+  root: URL = ROOT,
 ): Promise<string> {
   bench.signal.throwIfAborted();
   const file = join(bench.scratch, `${name}.config.ts`);
   const output = join(bench.scratch, name);
-  const library = new URL("lib/config.ts", ROOT).href;
+  const library = new URL("lib/config.ts", root).href;
   await Deno.writeTextFile(
     file,
     `import { defineConfig } from ${JSON.stringify(library)};\n` +
       `export default defineConfig(${JSON.stringify(config)});\n`,
   );
-  const task = fromFileUrl(new URL("lib/build/task.ts", ROOT));
+  const task = fromFileUrl(new URL("lib/build/task.ts", root));
   const child = new Process({
     argv: [
       Deno.execPath(),

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseAddress } from "../../address.ts";
 import { check, errno, fromLibc, LibcError } from "../../system/libc.ts";
 import { makeSocketName, openSocket } from "../../system/socket.ts";
 import { C, E } from "../../system/constants.ts";
@@ -12,8 +13,17 @@ import { C, E } from "../../system/constants.ts";
 /** Where `tcpi_total_retrans` lies in struct tcp_info: uapi/linux/tcp.h. */
 const TOTAL_RETRANS = 100;
 
-/** 127.0.0.1 as a number. */
-const LOCALHOST = 0x7f000001;
+/** Where connections go, and where they come from. */
+export interface Site {
+  /** The address of the server. */
+  readonly to: string;
+  /** The address of a client in the network before the first one. */
+  readonly from: string;
+  /** How many networks (/24) there are. */
+  readonly count: number;
+}
+
+const LOOPBACK: Site = { to: "127.0.0.1", from: "127.0.0.1", count: 0xffff };
 
 const libc = fromLibc({
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
@@ -28,6 +38,12 @@ const libc = fromLibc({
   },
 });
 
+function numberOf(address: string): number {
+  const parsed = parseAddress(address);
+  if (parsed?.family === 4) return Number(parsed.value);
+  throw new Error(`${address}: expected an IPv4 address`);
+}
+
 function socketName(address: number, port: number) {
   return makeSocketName({
     address: { family: 4, value: BigInt(address) },
@@ -35,17 +51,21 @@ function socketName(address: number, port: number) {
   });
 }
 
-/** Begins connections to one port of this machine. */
+/** Begins connections to one port, of this machine if nothing else is said. */
 export class Dialer {
   readonly #name: Uint8Array<ArrayBuffer>;
+  readonly #from: number;
+  readonly #count: number;
   #network: number;
 
   /**
    * @param network where the networks of {@linkcode dial} begin: another number
-   * below 65,000 gives others
+   * below their count gives others
    */
-  constructor(port: number, network = 0) {
-    this.#name = socketName(LOCALHOST, port);
+  constructor(port: number, network = 0, site: Site = LOOPBACK) {
+    this.#name = socketName(numberOf(site.to), port);
+    this.#from = numberOf(site.from);
+    this.#count = site.count;
     this.#network = network;
   }
 
@@ -53,7 +73,7 @@ export class Dialer {
    * Begins to connect.
    *
    * @param from the client's address as a number, or `new` for a network (/24)
-   * of its own, of which there are 65,000
+   * of its own, until there are no more, and then from the first one again
    * @returns the descriptor
    * @throws {LibcError}
    */
@@ -61,8 +81,8 @@ export class Dialer {
     const { bind, connect } = libc();
     const fd = openSocket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK);
     if (from === "new") {
-      this.#network = this.#network % 0xffff + 1;
-      from = LOCALHOST + this.#network * 0x100;
+      this.#network = this.#network % this.#count + 1;
+      from = this.#from + this.#network * 0x100;
     }
     if (from !== undefined) {
       const own = socketName(from, 0);

@@ -11,7 +11,7 @@ import { abiOf } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
 import { Epoll, READABLE } from "../../system/epoll.ts";
 import { receive, send } from "../../system/transfer.ts";
-import { Dialer } from "./dial.ts";
+import { Dialer, type Site } from "./dial.ts";
 import { processorTime } from "./processor_time.ts";
 
 /** What is to be done. */
@@ -27,6 +27,8 @@ export interface Order {
   readonly reply: string;
   /** Each client comes from a network of its own, from this one on. */
   readonly strangers?: number;
+  /** Without it, clients and server are on the loopback. */
+  readonly site?: Site;
 }
 
 /** What a flood of clients came to. */
@@ -57,7 +59,7 @@ async function flood(order: Order): Promise<Flood> {
   const abi = abiOf(Deno.build);
   if (abi === undefined) throw new Error("not supported on this machine");
   const poll = new Epoll(abi);
-  const dialer = new Dialer(order.port, order.strangers);
+  const dialer = new Dialer(order.port, order.strangers, order.site);
   const from = order.strangers === undefined ? undefined : "new";
   const script = new TextEncoder().encode(order.script);
   const reply = new RegExp(order.reply, "m");

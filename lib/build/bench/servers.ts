@@ -75,7 +75,7 @@ function freePort(): number {
 }
 
 /** Waits until a file has a line with the port. */
-async function numberIn(
+export async function numberIn(
   bench: Pick<Bench, "signal">,
   file: string,
   line: RegExp,
@@ -104,12 +104,18 @@ export async function stopServers(servers: Iterable<Server>): Promise<void> {
  *
  * @throws {TemporaryError} if a session does not go as it should
  */
-export async function runFlood(bench: Bench, order: Order): Promise<Flood> {
+export async function runFlood(
+  bench: Bench,
+  order: Order,
+  network?: number,
+): Promise<Flood> {
   const output = join(bench.scratch, "flood");
   await Deno.remove(output).catch(() => {});
   const module = fromFileUrl(new URL("flood.ts", import.meta.url));
+  const enter = ["nsenter", "--target", String(network), "--net", "--"];
   const client = new Process({
     argv: [
+      ...network === undefined ? [] : enter,
       Deno.execPath(),
       ...["run", "-A", "--no-lock", "--no-config", "--no-check"],
       ...[module, JSON.stringify(order)],

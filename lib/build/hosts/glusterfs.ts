@@ -6,6 +6,8 @@
  * @module
  */
 
+import { findProgram, mayAccess } from "../../system/access.ts";
+import { userId } from "../../system/user.ts";
 import { type Host, Hosts, storageAddress } from "./hosts.ts";
 
 /** The programs that it takes, all of Debian's glusterfs-server and iproute2. */
@@ -13,6 +15,34 @@ export const PROGRAMS = [
   ...["glusterd", "gluster", "mount.glusterfs"],
   ...["ip", "nsenter", "unshare", "mount"],
 ] as const;
+
+/**
+ * What is in the way of such a volume on this machine.
+ *
+ * @param more programs that are needed besides
+ * @returns one line that says what to do, undefined if nothing is
+ */
+export function lackOf(...more: readonly string[]): string | undefined {
+  if (userId() !== 0) return "several hosts on one machine need root";
+  const absent = [...PROGRAMS, ...more].filter((name) => !findProgram(name));
+  if (absent.length > 0) {
+    const packages = absent.map((name) =>
+      ["glusterd", "gluster", "mount.glusterfs"].includes(name)
+        ? "glusterfs-server"
+        : name === "ip"
+        ? "iproute2"
+        : ["nsenter", "unshare"].includes(name)
+        ? "util-linux"
+        : name
+    );
+    return `not installed: ${absent.join(", ")}: apt-get install ` +
+      [...new Set(packages)].join(" ");
+  }
+  if (!mayAccess("/dev/fuse", "write")) {
+    return "/dev/fuse is missing: the kernel has no FUSE, which GlusterFS needs";
+  }
+  return undefined;
+}
 
 /** The name of the volume. */
 const VOLUME = "greylist";
