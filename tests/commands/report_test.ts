@@ -143,6 +143,26 @@ e2e("report: the lines of the wrapper, through syslog", {
   assertConnections(await json(["-"], { input: text }));
 });
 
+Deno.test("report: the lines of the wrapper in mode observe", async () => {
+  await connections({ mode: "observe" });
+  const found = await json([LOG]) as Report & {
+    summary: string;
+    caveats: string[];
+  };
+  assertEquals(found.lines.unreadable, 0);
+  assertEquals([found.connections, found.deferred], [6, 0]);
+  assertEquals(found.wouldDeferByReason, { new: 3, early: 1 });
+  assertEquals(found.passedByReason, { retried: 1, whitelisted: 1 });
+  assertEquals([found.networks.deferred, found.networks.observed], [3, 3]);
+  assertEquals(found.delay.count, 0);
+  assertEquals(
+    found.wouldDelay.map(({ network, ip }) => [network, ip]),
+    [["198.51.100.0/24", "198.51.100.1"]],
+  );
+  assertMatch(found.summary, /all let in, 1 came again in time so far/);
+  assertMatch(found.caveats.join(" "), /Nobody was deferred/);
+});
+
 const DAY = 86400;
 const A_TIME = `expected ${TIMES}`;
 const STAMP = Date.parse("2026-11-01T12:00:00Z");
