@@ -63,12 +63,13 @@ DESCRIPTION
   five days begins another wait. Days and hours are local time.
 
   In mode "observe" everybody is let in: the report says which networks never
-  came back and which did. What came back only once it had to is not known then.
+  came back and which did. A real sender has no reason to come back then, so the
+  share that never did is the most that greylisting can stop.
 
   What you can do: a sender is proposed as a pool if the same mail came again
   from another network three times and one of its networks was let in; a network
-  for the whitelist if it waited for an hour. Who is whitelisted already, by
-  address or by the name it gives in HELO, is left out.
+  for the whitelist if its mail waited for an hour. Clients that the
+  configuration covers already, by address or by the name in HELO, are left out.
 
 OPTIONS
   --since=TIME   Only entries from TIME on: 2026-11-23, "2026-11-23 19:00"

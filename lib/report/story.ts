@@ -145,14 +145,13 @@ export function span({ from, to }: Report): string {
   return `${moment(from)} to ${moment(to)} (${duration(to - from)})`;
 }
 
-/** Who is proposed, and what to do with the lines. */
+/** The words around the lines to paste. */
 export const ADVICE = {
-  note:
-    `Proposed is a sender whose same mail came again from another network ` +
-    `${MOVES} times and was let in, and a network that waited for ${
-      duration(WAIT)
-    } or more. Who is whitelisted already is left out. Look at each before ` +
-    "you paste it: a spammer that came back looks the same.",
+  note: "A sender is proposed if the same mail came again from another " +
+    `network ${MOVES} times and one of its networks was let in; a network, if ` +
+    `its mail waited for ${duration(WAIT)} or more. Clients that the ` +
+    "configuration covers already are left out. Check each line before you " +
+    "paste it: a spammer that came back looks the same.",
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
 } as const;
