@@ -8,6 +8,7 @@
 import { TemporaryError } from "../commands/command.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { resolveServe } from "../serve/config.ts";
+import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
 import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
 import { type Permissions, permissionsOf } from "./permissions.ts";
@@ -38,9 +39,11 @@ export interface Needs {
 export function needsOf(raw: unknown): Needs {
   const serve = resolveServe(raw);
   const permissions = permissionsOf(resolveConfig(raw), serve);
-  const v8Flags = serve.configured
-    ? "--single-threaded,--max-semi-space-size=2"
-    : "--single-threaded,--lite-mode";
+  const v8Flags = [
+    "--single-threaded",
+    serve.configured ? "--max-semi-space-size=2" : "--lite-mode",
+    V8_LINEAR,
+  ].join();
   return { permissions, v8Flags };
 }
 

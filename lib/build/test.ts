@@ -12,6 +12,7 @@
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, relative, resolve } from "@std/path";
 import { EXIT, UsageError } from "../commands/command.ts";
+import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
 import {
   decodeSkipped,
@@ -150,6 +151,8 @@ class Run {
         "--no-check",
         // Datagram sockets, for the tests with a syslog daemon of their own.
         ...["-A", "--unstable-net"],
+        // Expressions of whitelist files.
+        `--v8-flags=${V8_LINEAR}`,
         ...this.flags,
         ...options,
         file,

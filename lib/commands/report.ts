@@ -21,7 +21,8 @@ import { Tally } from "../report/tally.ts";
 import { textReport } from "../report/text.ts";
 import { readRegularFile } from "../system/file.ts";
 import { findExemption } from "../whitelist/exemption.ts";
-import { buildIndex, searchIndex } from "../whitelist/index.ts";
+import type { Client } from "../whitelist/file.ts";
+import { Index } from "../whitelist/index.ts";
 import {
   type Command,
   EXIT,
@@ -260,19 +261,14 @@ function otherPeriod(
  * so the HELO name stands for the host name.
  */
 function coverage({ whitelist }: ResolvedConfig): Covered {
-  const indexes = new Map<string, Uint8Array>();
-  const search = (path: string, client: Parameters<typeof searchIndex>[2]) => {
+  const indexes = new Map<string, Index>();
+  const search = (path: string, client: Client) => {
     let index = indexes.get(path);
     if (index === undefined) {
-      index = buildIndex(readRegularFile(path), "");
+      index = Index.inMemory(readRegularFile(path));
       indexes.set(path, index);
     }
-    const bytes = index;
-    return searchIndex(
-      (offset, length) => bytes.subarray(offset, offset + length),
-      "",
-      client,
-    )!;
+    return index.search(client);
   };
   // `check` tells of a whitelist file that cannot be read.
   const files = { search, warn() {} };

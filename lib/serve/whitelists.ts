@@ -10,7 +10,7 @@ import {
   unreadable,
 } from "../whitelist/exemption.ts";
 import type { Client, Found } from "../whitelist/file.ts";
-import { buildIndex, type Reader, searchIndex } from "../whitelist/index.ts";
+import { Index } from "../whitelist/index.ts";
 
 /** A client that no line matches, so that every line is parsed. */
 const NOBODY: Client = { address: undefined, host: undefined };
@@ -20,9 +20,9 @@ export class Whitelists implements Files {
   /** The section, such as `whitelist`. */
   readonly section: string;
   readonly #paths: readonly string[];
-  readonly #files = new Map<string, Reader>();
+  readonly #files = new Map<string, Index>();
 
-  /** Knows the files, but reads none yet. */
+  /** Reads no file yet. */
   constructor(paths: readonly string[], section = "whitelist") {
     this.#paths = paths;
     this.section = section;
@@ -32,9 +32,9 @@ export class Whitelists implements Files {
   warn(): void {}
 
   /**
-   * Reads all files. What cannot be read stays as it was.
+   * Reads all files. The rules of a file that cannot be read stay in force.
    *
-   * @param read gives a file's text, or throws
+   * @param read returns a file's text, or throws
    * @param warn called for files that cannot be read, and for bad lines
    */
   load(
@@ -43,12 +43,9 @@ export class Whitelists implements Files {
   ): void {
     for (const path of this.#paths) {
       try {
-        const index = buildIndex(read(path), path);
-        const reader: Reader = (offset, length) =>
-          index.subarray(offset, offset + length);
-        this.#files.set(path, reader);
-        const { bad = [] } = searchIndex(reader, path, NOBODY) ?? {};
-        tellBadLines(path, bad, warn);
+        const index = Index.inMemory(read(path));
+        this.#files.set(path, index);
+        tellBadLines(path, index.search(NOBODY).bad, warn);
       } catch (error) {
         const kept = this.#files.has(path)
           ? "; until then the rules read before stay in force"
@@ -60,8 +57,7 @@ export class Whitelists implements Files {
 
   /** Looks for a client. {@linkcode load} has warned of bad lines already. */
   search(path: string, client: Client): Found {
-    const reader = this.#files.get(path);
-    const found = reader && searchIndex(reader, path, client);
-    return { line: found?.line, bad: [] };
+    const line = this.#files.get(path)?.search(client).line;
+    return { line, bad: [] };
   }
 }

@@ -1,28 +1,30 @@
 /**
- * Searches whitelist files at each connection. What a large one says is kept in
- * the base directory as an index, so that a connection reads some kilobytes of
- * it and not the file; when the file changes, the next connection makes it anew.
+ * Searches whitelist files at each connection. The index of a large file is kept
+ * in the base directory, so that a connection reads some kilobytes of the index
+ * and not the file. If the file changes, the next connection makes the index anew.
  *
  * @module
  */
 
 import { isExisting, readRegularFile, replaceFile } from "../system/file.ts";
+import { hasLinearMatcher } from "./expression.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
-import { buildIndex, type Reader, searchIndex } from "./index.ts";
+import { buildIndex, Index, type Reader } from "./index.ts";
 
-/** A file of fewer bytes is read faster than an index. */
+/** A file of fewer bytes is read faster than its index. */
 const SMALL = 2048;
 
 /**
- * For how long a file has to be as it is before its index is kept, in
- * milliseconds: two changes within one tick of the clock (a second, as Deno
- * gives it) look like one.
+ * For how long a file has to stay as it is before its index is kept, in
+ * milliseconds. Two changes within one tick of the clock (a second, as Deno
+ * gives it) cannot be told apart.
  */
 const SETTLED = 3_000;
 
 /**
- * For how long an index that is being made keeps others from making it, in
- * milliseconds. If making one ends a process, the next tries after that long.
+ * For how long an unfinished index keeps other processes from making one, in
+ * milliseconds. If a process dies while it makes an index, another process tries
+ * again after that time.
  */
 const GIVEN_UP = 600_000;
 
@@ -31,7 +33,7 @@ const GIVEN_UP = 600_000;
  *
  * @param dir the base directory, where the index is kept
  * @param now milliseconds since 1970
- * @throws {Error} where the file cannot be read or is no regular file
+ * @throws {Error} if the file cannot be read or is no regular file
  */
 export function searchWhitelist(
   path: string,
@@ -53,17 +55,18 @@ export function searchWhitelist(
   return searchFile(readRegularFile(path), client);
 }
 
-/** To be changed with what an index holds or what a line means. */
-const FORMAT = 2;
+/** Goes up with each change of the index's format or of a line's meaning. */
+const FORMAT = 3;
 
-/** Whatever changes a file changes this; ctime is not for anybody to set. */
+/** Any change of a file changes its seal, since nobody can set ctime. */
 function sealOf(path: string, info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime } = info;
   const state = [dev, ino, size, mtime?.getTime(), ctime?.getTime(), path];
-  return [FORMAT, ...state].join(" ");
+  // Without that matcher, all expressions are bad lines.
+  return [FORMAT, hasLinearMatcher() ? "l" : "-", ...state].join(" ");
 }
 
-/** Two files may have one name: the seal tells them apart. */
+/** Two files may have the same name here: their seals differ. */
 function nameOf(path: string): string {
   let hash = 0;
   for (let i = 0; i < path.length; i++) {
@@ -78,12 +81,12 @@ function searchKept(
   client: Client,
 ): Found | undefined {
   try {
-    // Opening a FIFO would wait for somebody who writes.
+    // Opening a FIFO would wait for a writer.
     if (!Deno.lstatSync(index).isFile) return undefined;
     using file = Deno.openSync(index);
-    return searchIndex(readerOf(file), seal, client);
+    return Index.open(readerOf(file), seal)?.search(client);
   } catch {
-    // There is none, or none that can be used.
+    // There is no index, or none that can be read.
     return undefined;
   }
 }
@@ -117,7 +120,7 @@ function searchNew(
   }
   const reader: Reader = (offset, length) =>
     bytes.subarray(offset, offset + length);
-  return searchIndex(reader, seal, client);
+  return Index.open(reader, seal)?.search(client);
 }
 
 function removeGivenUp(fresh: string, now: number): void {
@@ -126,6 +129,6 @@ function removeGivenUp(fresh: string, now: number): void {
     const age = now - (mtime?.getTime() ?? 0);
     if (age >= GIVEN_UP || age < 0) Deno.removeSync(fresh);
   } catch {
-    // Whoever made it was done in the meantime.
+    // The process that made it is done by now.
   }
 }

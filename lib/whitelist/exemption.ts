@@ -1,12 +1,12 @@
 /**
- * Is this caller exempt, and by which rule.
+ * Finds the rule of the whitelist that exempts a client.
  *
  * @module
  */
 
 import { contains, type Network } from "../address.ts";
 import { reasonOf } from "../reason.ts";
-import { type Client, type Found, matchesName } from "./file.ts";
+import { type Client, type Found, matchesName, NO_RULE } from "./file.ts";
 
 /** The rules that exempt a client, as the configuration has them. */
 export interface Whitelist {
@@ -24,19 +24,19 @@ export interface Whitelist {
   readonly localPorts: readonly number[];
 }
 
-/** What rules are matched against. A part is looked up when a rule needs it. */
+/** The client's properties. Each is looked up only if a rule needs it. */
 export interface Caller extends Client {
   localPort(): number | undefined;
-  /** Whether the environment variable is set, even to nothing. */
+  /** Tells whether the environment variable is set, even to nothing. */
   hasVariable(name: string): boolean;
 }
 
-/** How many bad lines of one file are told one by one. */
+/** How many bad lines of one file are warned of one by one. */
 const MOST_TOLD = 10;
 
-/** Where the whitelist files come from, and where their faults are told. */
+/** Searches the whitelist files, and takes the warnings about them. */
 export interface Files {
-  /** @throws {Error} where the file cannot be read */
+  /** @throws {Error} if the file cannot be read */
   search(path: string, client: Client): Found;
   /** The section of the configuration that names them; else `whitelist`. */
   readonly section?: string;
@@ -119,18 +119,15 @@ export function unreadable(
   return `${section} file ${path}: ${reason}${advice}`;
 }
 
-/** Tells of the lines of a whitelist file that mean nothing. */
+/** Warns of the lines of a whitelist file that mean nothing. */
 export function tellBadLines(
   path: string,
   bad: Found["bad"],
   warn: Files["warn"],
 ): void {
-  for (const { number, content } of bad.slice(0, MOST_TOLD)) {
+  for (const { number, content, fault } of bad.slice(0, MOST_TOLD)) {
     const shown = JSON.stringify(content.slice(0, 60));
-    warn(
-      `${path}:${number}: ${shown}: expected a network, an address, a host, ` +
-        ".suffix or /regex/",
-    );
+    warn(`${path}:${number}: ${shown}: ${fault ?? NO_RULE.fault}`);
   }
   if (bad.length > MOST_TOLD) {
     warn(`${path}: ${bad.length - MOST_TOLD} more bad lines`);

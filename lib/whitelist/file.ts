@@ -11,16 +11,27 @@ import {
   type Network,
   parseNetworkRule,
 } from "../address.ts";
+import { compileExpression, ExpressionError } from "./expression.ts";
 import { isHostPattern } from "./host_pattern.ts";
 
-/** What one line exempts. */
+/** The clients that one line exempts. */
 export type Rule =
   | { readonly network: Network }
   /** In lower case; with a dot in front, only the names below. */
   | { readonly name: string }
-  | { readonly regex: RegExp };
+  | { readonly expression: RegExp };
 
-/** Who is looked for. */
+/** Why a line is no rule. */
+export interface Fault {
+  readonly fault: string;
+}
+
+/** The fault of most lines that are no rule. */
+export const NO_RULE: Fault = {
+  fault: "expected a network, an address, a host, .suffix or /regex/",
+};
+
+/** The client that a file is searched for. */
 export interface Client {
   readonly address: Address | undefined;
   /** The host name in lower case. */
@@ -34,35 +45,36 @@ export interface Client {
  * may be written `*.suffix`, only the names below; a `/regex/` any host name that
  * it matches, in either case.
  *
- * @returns undefined where the line means nothing
+ * @returns a fault if the line means nothing
  */
-export function parseRule(text: string): Rule | undefined {
+export function parseRule(text: string): Rule | Fault {
   const network = parseNetworkRule(text);
   if (network !== undefined) return { network };
   if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
     try {
-      return { regex: new RegExp(text.slice(1, -1), "i") };
-    } catch {
-      return undefined;
+      return { expression: compileExpression(text.slice(1, -1)) };
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      return { fault: error.message };
     }
   }
   // sqlgrey writes `*.example.org` for the names below.
   const name = text.replace(/^\*\./, ".");
-  return isHostPattern(name) ? { name: name.toLowerCase() } : undefined;
+  return isHostPattern(name) ? { name: name.toLowerCase() } : NO_RULE;
 }
 
-/** Whether a line exempts a client. */
+/** Tells whether a rule exempts a client. */
 export function exempts(rule: Rule, { address, host }: Client): boolean {
   if ("network" in rule) {
     return address !== undefined && contains(rule.network, address);
   }
   if (host === undefined) return false;
-  if ("regex" in rule) return rule.regex.test(host);
+  if ("expression" in rule) return rule.expression.test(host);
   return matchesName(rule.name, host);
 }
 
 /**
- * Whether a host name is what a whitelist means: `example.org` is that name and
+ * Tells whether a host name is what a whitelist means: `example.org` is that name and
  * every name below it, `.example.org` only the names below. Both in lower case.
  */
 export function matchesName(pattern: string, host: string): boolean {
@@ -74,9 +86,11 @@ export function matchesName(pattern: string, host: string): boolean {
 export interface BadLine {
   readonly number: number;
   readonly content: string;
+  /** Why, unless that is {@linkcode NO_RULE}. */
+  readonly fault?: string;
 }
 
-/** What a file says about a client. Lines count from 1. */
+/** The result of a search. Lines count from 1. */
 export interface Found {
   /** The line of the first rule that exempts the client. */
   readonly line: number | undefined;
@@ -85,21 +99,21 @@ export interface Found {
 }
 
 /**
- * Parses a whitelist file's text line by line, without comments and what is
- * empty then.
+ * Parses a whitelist file's text line by line, without comments and the lines
+ * that are empty without them.
  *
- * @param each is told the rule, undefined where the line means nothing; with
- * true it ends this
+ * @param each is given the rule or the fault of each line; if it returns true,
+ * the rest is not parsed
  */
 export function eachRule(
   text: string,
   each: (
-    rule: Rule | undefined,
+    rule: Rule | Fault,
     number: number,
     content: string,
   ) => boolean | void,
 ): void {
-  // Split at once, a large file would be many pieces in memory.
+  // Split all at once, a large file would be many strings in memory.
   let number = 0;
   let start = 0;
   while (start <= text.length) {
@@ -113,12 +127,23 @@ export function eachRule(
   }
 }
 
+/** A line that means nothing, as `Found` tells of it. */
+export function badLine(
+  { fault }: Fault,
+  number: number,
+  content: string,
+): BadLine {
+  return fault === NO_RULE.fault
+    ? { number, content }
+    : { number, content, fault };
+}
+
 /** Looks through a whitelist file's text for a client. */
 export function searchFile(text: string, client: Client): Found {
   const bad: BadLine[] = [];
   let line: number | undefined;
   eachRule(text, (rule, number, content) => {
-    if (rule === undefined) bad.push({ number, content });
+    if ("fault" in rule) bad.push(badLine(rule, number, content));
     else if (exempts(rule, client)) line = number;
     return line !== undefined;
   });

@@ -1,56 +1,60 @@
 /**
- * A whitelist file in a form that a connection need not read whole: its rules
- * by what is looked for, in a table of 1,024 parts. Pure; the bytes are the
- * caller's.
+ * The index of a whitelist file, of which a connection reads only a part: the
+ * rules by network or name, in a hash table of 1,024 parts. Pure: the caller
+ * reads and writes the bytes.
  *
  * @module
  */
 
 import { formatNetwork, networkOf } from "../address.ts";
-import { isHostPattern } from "./host_pattern.ts";
+import { compileLowerCase } from "./expression.ts";
 import {
   type BadLine,
+  badLine,
   type Client,
   eachRule,
   exempts,
   type Found,
-  parseRule,
 } from "./file.ts";
+import { isHostPattern } from "./host_pattern.ts";
 
-/** Reads so many bytes from a place in the index, fewer where it ends. */
+/** Reads bytes from a place in the index, fewer than asked for at its end. */
 export type Reader = (offset: number, length: number) => Uint8Array;
 
-// First where each part begins, and where the last one ends, in 32 bits each;
-// then the head as JSON; then the parts, each a line end and then a line for each
-// rule, with what is looked for and the number of its line in the file.
+// The format: where each part begins, and where the last one ends, in 32 bits
+// each; the head as JSON; the parts. A part is a line end, and then a line for each
+// rule: its network or name, and the number of its line in the file.
 const PARTS = 1024;
 const TABLE = 4 * (PARTS + 1);
 
 const NEWLINE = 10;
 const encoder = new TextEncoder();
 
-/** As much as holds the table and most heads. */
+/** The length of the first read: the table and most heads fit. */
 const START = 8192;
 
 /** The longest part of a bad line that is kept, in characters. */
 const SHOWN = 60;
 
-/** What no connection can do without. */
+/** The part of the index that every connection reads. */
 interface Head {
-  /** Says which file this is of, in which state. */
+  /** Names the file, and the state in which it was indexed. */
   readonly seal: string;
   /** The prefix lengths of its networks. */
   readonly prefixes: Readonly<Record<4 | 6, readonly number[]>>;
-  /** The lines with regular expressions, which can be found by trying only. */
-  readonly regexes: readonly BadLine[];
+  /** The regular expressions, which have to be tried one by one. */
+  readonly expressions: readonly {
+    readonly number: number;
+    readonly source: string;
+  }[];
   readonly bad: readonly BadLine[];
 }
 
 /**
  * Makes the index of a whitelist file.
  *
- * @param text the file's
- * @param seal says which file that is, in which state
+ * @param text the content of the file
+ * @param seal names the file and its state
  */
 export function buildIndex(
   text: string,
@@ -58,13 +62,13 @@ export function buildIndex(
 ): Uint8Array<ArrayBuffer> {
   const lines = new Lines();
   const prefixes = { 4: new Set<number>(), 6: new Set<number>() };
-  const regexes: BadLine[] = [];
+  const expressions: { number: number; source: string }[] = [];
   const bad: BadLine[] = [];
   eachRule(text, (rule, number, content) => {
-    if (rule === undefined) {
-      bad.push({ number, content: content.slice(0, SHOWN) });
-    } else if ("regex" in rule) {
-      regexes.push({ number, content });
+    if ("fault" in rule) {
+      bad.push(badLine(rule, number, content.slice(0, SHOWN)));
+    } else if ("expression" in rule) {
+      expressions.push({ number, source: rule.expression.source });
     } else {
       if ("network" in rule) {
         prefixes[rule.network.family].add(rule.network.prefix);
@@ -76,15 +80,15 @@ export function buildIndex(
   const head: Head = {
     seal,
     prefixes: { 4: [...prefixes[4]], 6: [...prefixes[6]] },
-    regexes,
+    expressions,
     bad,
   };
   return lines.arrange(encoder.encode(JSON.stringify(head)));
 }
 
 /**
- * Lines on their way into the index. Kept as bytes: as strings, those of a large
- * file would take more memory than a connection may be given.
+ * The lines of the parts, collected. They are kept as bytes: as strings, those of
+ * a large file would take more memory than a process may have.
  */
 class Lines {
   #bytes = new Uint8Array(65536);
@@ -147,49 +151,79 @@ class Lines {
   }
 }
 
-/**
- * Looks through an index for a client.
- *
- * @param seal what the file's seal is now
- * @returns what `searchFile` finds in the file, with bad lines cut to 60
- * characters; undefined where this is no index of this file in this state
- */
-export function searchIndex(
-  read: Reader,
-  seal: string,
-  client: Client,
-): Found | undefined {
-  const start = read(0, START);
-  if (start.length < TABLE) return undefined;
-  const table = new DataView(start.buffer, start.byteOffset, TABLE);
-  const body = table.getUint32(0, true);
-  const head = parseHead(
-    body > start.length
-      ? read(TABLE, body - TABLE)
-      : start.subarray(TABLE, body),
-  );
-  if (head?.seal !== seal) return undefined;
-  let line = Infinity;
-  for (const key of keysOf(client, head)) {
+/** An index that is searched, once or many times. */
+export class Index {
+  readonly #read: Reader;
+  readonly #table: DataView;
+  readonly #head: Head;
+  /** The expressions that were tried, compiled; `serve` tries them often. */
+  readonly #compiled: RegExp[] = [];
+
+  private constructor(read: Reader, table: DataView, head: Head) {
+    this.#read = read;
+    this.#table = table;
+    this.#head = head;
+  }
+
+  /**
+   * Reads the table and the head.
+   *
+   * @param seal the seal that the file has now
+   * @returns undefined if this is no index of this file in this state
+   */
+  static open(read: Reader, seal: string): Index | undefined {
+    const start = read(0, START);
+    if (start.length < TABLE) return undefined;
+    const table = new DataView(start.buffer, start.byteOffset, TABLE);
+    const body = table.getUint32(0, true);
+    const head = parseHead(
+      body > start.length
+        ? read(TABLE, body - TABLE)
+        : start.subarray(TABLE, body),
+    );
+    return head?.seal === seal ? new Index(read, table, head) : undefined;
+  }
+
+  /** Makes the index of a file's text for this process. */
+  static inMemory(text: string): Index {
+    const bytes = buildIndex(text, "");
+    return Index.open((at, length) => bytes.subarray(at, at + length), "")!;
+  }
+
+  /**
+   * Searches for a client.
+   *
+   * @returns what `searchFile` finds in the file, with bad lines cut to 60
+   * characters
+   */
+  search(client: Client): Found {
+    const { bad, expressions } = this.#head;
+    let line = Infinity;
+    for (const key of keysOf(client, this.#head)) {
+      line = Math.min(line, this.#find(key));
+    }
+    for (let i = 0; i < expressions.length; i++) {
+      const { number, source } = expressions[i];
+      if (client.host === undefined || number > line) break;
+      const expression = this.#compiled[i] ??= compileLowerCase(source);
+      if (exempts({ expression }, client)) line = number;
+    }
+    return {
+      line: line === Infinity ? undefined : line,
+      bad: bad.filter(({ number }) => number < line),
+    };
+  }
+
+  /** The first line with this rule, infinite if there is none. */
+  #find(key: string): number {
     const part = 4 * partOf(key);
-    const from = table.getUint32(part, true);
-    const to = table.getUint32(part + 4, true);
-    if (to - from <= 1) continue;
-    const text = new TextDecoder().decode(read(from, to - from));
-    // The first of several lines with the same rule stands first.
+    const from = this.#table.getUint32(part, true);
+    const to = this.#table.getUint32(part + 4, true);
+    if (to - from <= 1) return Infinity;
+    const text = new TextDecoder().decode(this.#read(from, to - from));
     const at = text.indexOf(`\n${key} `);
-    if (at < 0) continue;
-    line = Math.min(line, parseInt(text.slice(at + key.length + 2)));
+    return at < 0 ? Infinity : parseInt(text.slice(at + key.length + 2));
   }
-  for (const { number, content } of head.regexes) {
-    if (client.host === undefined || number > line) break;
-    const rule = parseRule(content);
-    if (rule !== undefined && exempts(rule, client)) line = number;
-  }
-  return {
-    line: line === Infinity ? undefined : line,
-    bad: head.bad.filter(({ number }) => number < line),
-  };
 }
 
 function parseHead(bytes: Uint8Array): Head | undefined {
@@ -200,7 +234,7 @@ function parseHead(bytes: Uint8Array): Head | undefined {
   }
 }
 
-/** Every rule that exempts the client, regular expressions apart, as its key. */
+/** The keys of all rules that exempt the client, except for expressions. */
 function keysOf({ address, host }: Client, { prefixes }: Head): string[] {
   const keys: string[] = [];
   if (address !== undefined) {
@@ -214,14 +248,14 @@ function keysOf({ address, host }: Client, { prefixes }: Head): string[] {
     while ((dot = host.indexOf(".", dot + 1)) >= 0) {
       names.push(host.slice(dot), host.slice(dot + 1));
     }
-    // Who owns the client's address says what its name is: whatever it is made
-    // of, it must not look like something else here.
+    // The owner of the client's address chooses the name, which must not look
+    // like another line of the part.
     keys.push(...names.filter(isHostPattern));
   }
   return keys;
 }
 
-/** The part that a key is in: the low bits of its FNV-1a hash, folded. */
+/** The part that holds a key: the low bits of its FNV-1a hash, folded. */
 function partOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) {

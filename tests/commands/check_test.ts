@@ -153,6 +153,12 @@ e2e("check: whitelist files", {}, async (t) => {
       () => writeFile("check-whitelist", "\x1b[2J\n"),
       ':1: "\\\\x1b\\[2J": expected .*\\(1 bad line in all\\)$',
     ],
+    [
+      "an expression that is refused",
+      () => writeFile("check-whitelist", "mx.example\n/(a)\\1/\n"),
+      ':2: "/\\(a\\)\\\\x5c1/": .*: a back-reference cannot be matched in linear ' +
+      "time \\(1 bad line in all\\)$",
+    ],
     ["missing", () => Deno.removeSync(FILE), ": .*No such file"],
     ["a directory", () => {
       removeIfThere(FILE);

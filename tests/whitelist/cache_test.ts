@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import { searchWhitelist } from "../../lib/whitelist/cache.ts";
-import { buildIndex, searchIndex } from "../../lib/whitelist/index.ts";
+import { buildIndex, Index } from "../../lib/whitelist/index.ts";
 import "../harness/libc.ts";
 import { run } from "../harness/process.ts";
 
@@ -173,12 +173,15 @@ Deno.test("whitelist cache: the seal has the path in it", () => {
     bytes.subarray(offset, offset + length);
   const { dev, ino, size, mtime, ctime } = Deno.statSync(site.file);
   const times = [mtime!.getTime(), ctime!.getTime()];
-  const state = ["2", dev, ino, size, ...times].join(" ");
+  const state = ["3 l", dev, ino, size, ...times].join(" ");
   const nobody = { address: undefined, host: undefined };
   const none = { line: undefined, bad: [] };
-  assertEquals(searchIndex(read, `${state} ${site.file}`, nobody), none);
-  assertEquals(searchIndex(read, `${state} /other`, nobody), undefined);
+  assertEquals(Index.open(read, `${state} ${site.file}`)?.search(nobody), none);
+  assertEquals(Index.open(read, `${state} /other`), undefined);
   // One that another version of the program made.
-  const other = `1${state.slice(1)} ${site.file}`;
-  assertEquals(searchIndex(read, other, nobody), undefined);
+  const other = `2${state.slice(1)} ${site.file}`;
+  assertEquals(Index.open(read, other), undefined);
+  // One made where expressions cannot be used.
+  const without = `${state.replace("3 l", "3 -")} ${site.file}`;
+  assertEquals(Index.open(read, without), undefined);
 });

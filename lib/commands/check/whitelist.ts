@@ -9,7 +9,12 @@ import type { ResolvedConfig } from "../../config.ts";
 import { quote } from "../../log/line.ts";
 import { readRegularFile } from "../../system/file.ts";
 import { unreadable } from "../../whitelist/exemption.ts";
-import { eachRule, parseRule, type Rule } from "../../whitelist/file.ts";
+import {
+  eachRule,
+  type Fault,
+  parseRule,
+  type Rule,
+} from "../../whitelist/file.ts";
 import { count } from "../words.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
@@ -54,12 +59,12 @@ export function whitelists(
 
 /** @throws {Error} if the file cannot be read */
 function readFile(path: string): Whitelists {
-  const bad: Line[] = [];
+  const bad: (Line & Fault)[] = [];
   const wide: Line[] = [];
   let namesHosts = false;
   eachRule(readRegularFile(path), (rule, number, content) => {
     const line = { at: `${path}:${number}`, content };
-    if (rule === undefined) bad.push(line);
+    if ("fault" in rule) bad.push({ ...line, ...rule });
     else {
       namesHosts ||= !("network" in rule);
       if (tooWide(rule) !== undefined) wide.push(line);
@@ -68,8 +73,8 @@ function readFile(path: string): Whitelists {
   const findings = wideLines(wide);
   if (bad.length > 0) {
     findings.push(fix(
-      `${shown(bad[0])}: expected a network, an address, a host, .suffix or ` +
-        `/regex/ (${count(bad.length, "bad line", "bad lines")} in all)`,
+      `${shown(bad[0])}: ${bad[0].fault} ` +
+        `(${count(bad.length, "bad line", "bad lines")} in all)`,
     ));
   }
   if (findings.length === 0) findings.push(ok(`whitelist file ${path}`));
@@ -80,7 +85,7 @@ function readFile(path: string): Whitelists {
 function wideLines(lines: readonly Line[]): Finding[] {
   const wide = lines.flatMap((line) => {
     const rule = parseRule(line.content);
-    const why = rule && tooWide(rule);
+    const why = "fault" in rule ? undefined : tooWide(rule);
     return why === undefined ? [] : [{ line, why }];
   });
   if (wide.length === 0) return [];
@@ -105,7 +110,7 @@ function tooWide(rule: Rule): string | undefined {
       WIDEST[family]
     }`;
   }
-  if ("regex" in rule) return undefined;
+  if ("expression" in rule) return undefined;
   const name = rule.name.replace(/^\./, "");
   // RFC 6761 section 6.3: no host of the Internet has this name.
   if (name.includes(".") || name === "localhost") return undefined;
