@@ -9,6 +9,7 @@ import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { ConfigError } from "../config/fields.ts";
 import { TemporaryError } from "../commands/command.ts";
+import { V8_LINEAR } from "../whitelist/expression.ts";
 import { type Needs, needsOf } from "./binary.ts";
 import { deno } from "./deno.ts";
 import { permissionFlags, type Permissions } from "./permissions.ts";
@@ -109,6 +110,7 @@ export async function rehearse(
     args: [
       "run",
       "--no-prompt",
+      `--v8-flags=${V8_LINEAR}`,
       ...flags,
       ...permissionFlags(permissions),
       `data:text/javascript,${encodeURIComponent(script)}`,

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { V8_LINEAR } from "../whitelist/expression.ts";
 import {
   askJsr,
   copyLock,
@@ -50,7 +51,8 @@ const TASKS: Readonly<Record<string, Task>> = {
 /** A task that is a program of ours. */
 function run(permissions: string[], file: string, ...first: string[]): Task {
   return {
-    deno: ["run", "--no-prompt", ...permissions],
+    // A configuration may hold expressions.
+    deno: ["run", "--no-prompt", `--v8-flags=${V8_LINEAR}`, ...permissions],
     operands: (args) => [inRoot(file), ...first, ...args],
   };
 }

@@ -144,14 +144,15 @@ function asHost(value: unknown): string | undefined {
 
 function asHostOrExpression(value: unknown): string | undefined {
   if (typeof value !== "string" || !value.startsWith("/")) return asHost(value);
-  return parseRule(value) === undefined ? undefined : value;
+  return "fault" in parseRule(value) ? undefined : value;
 }
 
 export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
 const HOST = 'a host name such as "mx.example.com", which counts with all ' +
   'names below it, or ".example.org" for only the names below';
-const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/"';
+const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/" (see ' +
+  '"greylist help whitelist")';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 

@@ -12,7 +12,7 @@ import {
   findExemption,
   type Whitelist,
 } from "./exemption.ts";
-import { exempts, parseRule } from "./file.ts";
+import { exempts, type Fault, parseRule, type Rule } from "./file.ts";
 
 /** Who is suspect, as the configuration has it. */
 export interface Only extends Omit<Whitelist, "localPorts"> {
@@ -36,12 +36,21 @@ export function findSuspicion(
   if (only.nameless && isNameless(caller)) return "nameless";
   const { host } = caller;
   const text = host && only.hosts.find((text) => {
-    const rule = parseRule(text);
-    return rule !== undefined && exempts(rule, { address: undefined, host });
+    const rule = ruleOf(text);
+    return !("fault" in rule) && exempts(rule, { address: undefined, host });
   });
   if (text) return `hosts:${text}`;
   // The rest is what a whitelist has, and is named like that.
   return findExemption({ ...only, hosts: [], localPorts: [] }, caller, files);
+}
+
+/** The rules of `only.hosts`, since `serve` asks for them at each connection. */
+const rules = new Map<string, Rule | Fault>();
+
+function ruleOf(text: string): Rule | Fault {
+  let rule = rules.get(text);
+  if (rule === undefined) rules.set(text, rule = parseRule(text));
+  return rule;
 }
 
 /**

@@ -363,7 +363,8 @@ Deno.test("config: bad values", () => {
     ),
     [
       { only: { hosts: ["/(/"] } },
-      `only.hosts[0]: "/(/": expected ${HOST}, or an expression such as "/dsl/"`,
+      `only.hosts[0]: "/(/": expected ${HOST}, or an expression such as "/dsl/" (see ` +
+      '"greylist help whitelist")',
     ],
     [
       { only: { localPorts: [25] } },

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { V8_LINEAR } from "../../lib/whitelist/expression.ts";
 import { type Outcome, run } from "./process.ts";
 
 /** Where the code finds a module of the project, such as `lib/log.ts`. */
@@ -29,7 +30,8 @@ export function evaluation(code: string): string[] {
 /** The command line that runs a module of the project with all permissions. */
 export function program(file: string, ...args: string[]): string[] {
   const flags = ["-A", "--quiet", "--no-lock", "--no-check", ...importMap()];
-  return [Deno.execPath(), "run", ...flags, file, ...args];
+  const v8 = `--v8-flags=${V8_LINEAR}`;
+  return [Deno.execPath(), "run", v8, ...flags, file, ...args];
 }
 
 /**

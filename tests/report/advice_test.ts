@@ -66,7 +66,7 @@ Deno.test("a whitelist line: a network that waited for an hour", () => {
   // The whitelist reads the line as it is.
   for (const { paste } of advice) {
     const rule = parseRule(paste.split("#", 1)[0].trim());
-    assert(rule !== undefined && "network" in rule, paste);
+    assert("network" in rule, paste);
   }
   const text = textReport(log.tally.report()).join("\n");
   assert(text.includes("What you can do"), text);
