@@ -22,6 +22,9 @@
 /** The option that V8 has to be started with. */
 export const V8_LINEAR = "--enable-experimental-regexp-engine";
 
+/** The flag of an expression. */
+const LINEAR = "l";
+
 /** An expression that is not used. The message says why. */
 export class ExpressionError extends Error {
   override name = "ExpressionError";
@@ -43,7 +46,7 @@ export function compileExpression(text: string): RegExp {
  */
 export function compileLowerCase(source: string): RegExp {
   try {
-    return new RegExp(source, "l");
+    return new RegExp(source, LINEAR);
   } catch (error) {
     throw new ExpressionError(explain((error as Error).message));
   }
@@ -52,7 +55,7 @@ export function compileLowerCase(source: string): RegExp {
 /** Tells whether V8 was started with {@linkcode V8_LINEAR}. */
 export function hasLinearMatcher(): boolean {
   try {
-    return new RegExp("", "l") !== undefined;
+    return new RegExp("", LINEAR) !== undefined;
   } catch {
     return false;
   }
