@@ -21,6 +21,7 @@ import { type Markup, markup } from "./markup.ts";
 import {
   ADVICE,
   caveats,
+  isObserved,
   outcomes,
   remarks,
   span,
@@ -154,7 +155,7 @@ function delayChart(report: Report): Markup | string {
   const title = "Delay of real mail, from first deferral to acceptance";
   if (delay.count === 0) {
     return markup`<section><h2>${title}</h2>
-<p>No wait ended in acceptance.</p></section>
+<p>${waits(report)}</p></section>
 `;
   }
   return barChart({
@@ -203,7 +204,9 @@ function load(report: Report): (Markup | string)[] {
   const byDay = barChart({
     id: "by-day",
     title: `Connections by ${unit}`,
-    note: "Coloured by what became of the client's network.",
+    note: isObserved(report)
+      ? "Coloured by what would have become of the client's network."
+      : "Coloured by what became of the client's network.",
     first: unit,
     series: LOAD,
     bars: counts.map(({ label, ...count }) => ({

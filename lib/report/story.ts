@@ -132,8 +132,17 @@ export function troubleHeading(report: Report): string | undefined {
   return parts.length === 0 ? undefined : parts.join(" and ");
 }
 
+/** Whether the log is of mode "observe" alone. */
+export function isObserved({ networks, delay }: Report): boolean {
+  const { observed, deferred } = networks;
+  return deferred > 0 && observed === deferred && delay.count === 0;
+}
+
 /** How long mail had to wait, as a sentence. */
-export function waits({ delay }: Report): string {
+export function waits(report: Report): string {
+  const { delay } = report;
+  if (isObserved(report)) return 'No mail waited (mode "observe").';
+  if (delay.count === 0) return "No wait ended in acceptance.";
   return `${counted(delay.count, "wait")}: half took up to ${
     duration(delay.median)
   }, 90 % up to ${duration(delay.p90)}, the longest ${duration(delay.worst)}.`;

@@ -100,6 +100,8 @@ Deno.test("mode observe: nobody waited, and nothing is claimed", () => {
     "whom it would have delayed",
   );
   assert(textReport(report).some((line) => line.startsWith("Came again in")));
+  const text = textReport(report).join("\n");
+  assert(text.includes('No mail waited (mode "observe").'), text);
   const [caveat] = caveats(report);
   assert(caveat.startsWith('Nobody was deferred (mode "observe")'), caveat);
   assert(caveat.includes("at most"), caveat);
