@@ -11,6 +11,7 @@ import type { Deferral } from "./smtp/refusal.ts";
 import type { Timeouts } from "./store/policy.ts";
 import type { Whitelist } from "./whitelist/exemption.ts";
 import type { Only } from "./whitelist/only.ts";
+import type { Pool } from "./whitelist/pools.ts";
 
 export type { Deferral };
 
@@ -49,6 +50,20 @@ export interface Config {
     /** Ports of this machine on which no client is deferred. */
     localPorts?: number[];
   };
+  /**
+   * Senders that retry from another network each time. All members of a pool are
+   * one client; a client that several pools have belongs to the first.
+   */
+  pools?: {
+    /** Letters, digits, `.` and `-`; the entry is `@` and the name. */
+    name: string;
+    /** Addresses and networks. */
+    networks?: string[];
+    /** Names in TCPREMOTEHOST, as in `whitelist.hosts`. */
+    hosts?: string[];
+    /** Files of the form of whitelist files, such as `deno task spf` makes. */
+    files?: Path[];
+  }[];
   /**
    * Which clients are greylisted at all; if it is left out, every client. At least
    * one field has to be given.
@@ -130,6 +145,7 @@ export interface ResolvedConfig {
   readonly match: { readonly ipv4: number; readonly ipv6: number };
   readonly timeouts: Timeouts;
   readonly whitelist: Whitelist;
+  readonly pools: readonly Pool[];
   /** Missing if every client is greylisted. */
   readonly only?: Only;
   readonly deferral: {

@@ -17,51 +17,10 @@ import type { Logger } from "./log/targets.ts";
 import { deferralRefusal, type Refusal } from "./smtp/refusal.ts";
 import type { Defer, Verdict } from "./store/policy.ts";
 import { isWritableByAll } from "./store/store.ts";
-import {
-  type Caller,
-  type Files,
-  findExemption,
-} from "./whitelist/exemption.ts";
-import { findSuspicion } from "./whitelist/only.ts";
-
-/** The decision for a client that a whitelist exempts. */
-export interface Exempt {
-  readonly action: "pass";
-  readonly reason: "whitelisted";
-  /** The rule as the log names it. */
-  readonly rule: string;
-}
-
-/** The decision for a client that is none of those of `only`. */
-export interface Unsuspected {
-  readonly action: "pass";
-  readonly reason: "unsuspected";
-}
+import type { Exempt, Unsuspected } from "./who_waits.ts";
 
 /** All that a check can lead to. */
 export type Decision = Exempt | Unsuspected | Verdict;
-
-/**
- * The decision about a client that does not have to wait, whatever its entry
- * says: a whitelist exempts it, or `only` is there and does not name it.
- *
- * @param filesOf gives the files that a section of the configuration names
- * @returns undefined if the entry decides
- */
-export function findPass(
-  { whitelist, only }: Pick<ResolvedConfig, "whitelist" | "only">,
-  caller: Caller,
-  filesOf: (section: "whitelist" | "only") => Files,
-): Exempt | Unsuspected | undefined {
-  const rule = findExemption(whitelist, caller, filesOf("whitelist"));
-  if (rule !== undefined) {
-    return { action: "pass", reason: "whitelisted", rule };
-  }
-  if (only === undefined) return undefined;
-  return findSuspicion(only, caller, filesOf("only")) === undefined
-    ? { action: "pass", reason: "unsuspected" }
-    : undefined;
-}
 
 /** Decides about a client whose check has failed, and logs that. */
 export function decideOnError(

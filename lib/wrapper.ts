@@ -17,7 +17,6 @@ import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
   decideOnError,
   type Decision,
-  findPass,
   passLine,
   refusalFor,
   VARIABLE,
@@ -47,13 +46,19 @@ import {
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue } from "./store/bookmark.ts";
 import type { Defer } from "./store/policy.ts";
-import { entryName, Store } from "./store/store.ts";
+import { Store } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
 import { exec } from "./system/process.ts";
 import { ignoreFileSizeSignal } from "./system/signals.ts";
 import { localOf, peerOf } from "./system/socket.ts";
-import { searchWhitelist } from "./whitelist/cache.ts";
+import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
+import {
+  type Caller,
+  tellBadLines,
+  unreadable,
+} from "./whitelist/exemption.ts";
+import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
 
 /** The program to become, and the variables to add to its environment. */
 interface Next {
@@ -182,21 +187,33 @@ function check(
     // A rule that needs no address may still exempt the client.
     failure = error;
   }
-  const { baseDir } = config;
-  const pass = findPass(config, {
+  const { baseDir, pools, timeouts } = config;
+  const caller: Caller = {
     address,
     host: findHost(variable),
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
-  }, (section) => ({
-    section,
-    search: (path, client) => searchWhitelist(path, baseDir, client),
-    warn: (message) => log.warn(formatLine(section, { what: quote(message) })),
-  }));
+  };
+  const filesOf: FilesOf = (section) => {
+    const warn = (message: string) =>
+      log.warn(formatLine(section, { what: quote(message) }));
+    return {
+      section,
+      warn,
+      search: (path, client) => searchWhitelist(path, baseDir, client),
+      searchAll: (paths, client) =>
+        searchFiles(paths, baseDir, client, {
+          unreadable: (path, error) => warn(unreadable(path, error, section)),
+          bad: (path, lines) => tellBadLines(path, lines, warn),
+        }),
+    };
+  };
+  const pass = findPass(config, caller, filesOf);
   if (pass !== undefined) return pass;
   if (network === undefined) throw failure;
-  const store = new Store(baseDir);
-  return store.decide(entryName(network), Date.now() / 1000, config.timeouts);
+  const { entry, net } = subjectOf(pools, network, caller, filesOf);
+  client.net = net;
+  return new Store(baseDir).decide(entry, Date.now() / 1000, timeouts);
 }
 
 function defer(

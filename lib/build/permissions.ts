@@ -41,11 +41,13 @@ export function permissionsOf(
   config: ResolvedConfig,
   serve?: ServeConfig,
 ): Permissions {
-  const { baseDir, controlDir, deferral, log, whitelist, only } = config;
+  const { baseDir, controlDir, deferral, log, whitelist, only, pools } = config;
   refuseComma("baseDir", baseDir);
   refuseComma("controlDir", controlDir);
   for (const file of whitelist.files) refuseComma("whitelist.files", file);
   for (const file of only?.files ?? []) refuseComma("only.files", file);
+  const poolFiles = pools.flatMap(({ files }) => files);
+  for (const file of poolFiles) refuseComma("pools", file);
   refuseComma("log.target", log.target);
   const logFiles = log.target.startsWith("/") ? [log.target] : [];
   const rblsmtpd = deferral.at === "rblsmtpd" ? ["RBLSMTPD"] : [];
@@ -57,6 +59,7 @@ export function permissionsOf(
       ...DESCRIPTORS,
       ...whitelist.files,
       ...only?.files ?? [],
+      ...poolFiles,
       ...logFiles,
     ]),
     write: unique([baseDir, ...logFiles]),

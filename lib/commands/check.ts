@@ -23,7 +23,7 @@ import { type Finding, fix, type Kind, ok } from "./check/finding.ts";
 import { listener, memory } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
 import { lookingAs } from "./check/user.ts";
-import { whitelists } from "./check/whitelist.ts";
+import { ruleFiles, whitelists } from "./check/whitelist.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 
 /** The command; see {@linkcode Command}. */
@@ -108,8 +108,17 @@ function looks(
       ];
     },
     () => {
-      const { findings, namesHosts } = whitelists(config.whitelist);
-      if (!namesHosts) return [...findings];
+      const { whitelist, only, pools } = config;
+      const lists = [
+        whitelists(whitelist),
+        ruleFiles("only", only?.files ?? []),
+        ruleFiles("pools", pools.flatMap(({ files }) => files)),
+      ];
+      const findings = lists.flatMap((list) => list.findings);
+      const namesMatter = lists.some((list) => list.namesHosts) ||
+        only !== undefined && (only.nameless || only.hosts.length > 0) ||
+        pools.some(({ hosts }) => hosts.length > 0);
+      if (!namesMatter) return findings;
       return [...findings, clientNames(line, serve.nameLookup)];
     },
     () => [banner(config.controlDir), log(config.log)],

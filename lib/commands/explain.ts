@@ -4,26 +4,18 @@
  * @module
  */
 
-import {
-  clientNetwork,
-  formatAddress,
-  formatNetwork,
-  parseAddress,
-} from "../address.ts";
+import { clientNetwork, formatAddress, parseAddress } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { Listing } from "../store/listing.ts";
 import { type Entry, judge, type Verdict } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
-import { entryName, Store } from "../store/store.ts";
-import {
-  type Caller,
-  type Files,
-  findExemption,
-} from "../whitelist/exemption.ts";
+import { Store } from "../store/store.ts";
+import { type Caller, findExemption } from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
 import { findSuspicion, type Only } from "../whitelist/only.ts";
+import { type FilesOf, subjectOf } from "../who_waits.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { bothWays, count, period } from "./words.ts";
 
@@ -64,15 +56,6 @@ OPTIONS
       );
     }
     const output = new Output();
-    const network = clientNetwork(address, config.match);
-    const name = formatNetwork(network);
-    output.line(`client     ${formatAddress(address)}, counts as ${name}`);
-    const admission = admit(serve.rules, address);
-    if (admission.rule !== undefined) {
-      const { env } = config.whitelist;
-      output.line(`serve      ${admission.rule}: ${admitted(admission, env)}`);
-    }
-
     const host = hostOf(options.host);
     const port = portOf(options.port);
     const caller: Caller = {
@@ -81,11 +64,22 @@ OPTIONS
       localPort: () => port,
       hasVariable: () => false,
     };
-    const filesOf = (section: string): Files => ({
+    const filesOf: FilesOf = (section) => ({
       section,
       search: (path, client) => searchFile(readRegularFile(path), client),
       warn: (message) => console.error(`greylist explain: ${message}`),
     });
+    const network = clientNetwork(address, config.match);
+    const subject = subjectOf(config.pools, network, caller, filesOf);
+    output.line(
+      `client     ${formatAddress(address)}, counts as ${subject.net}`,
+    );
+    const admission = admit(serve.rules, address);
+    if (admission.rule !== undefined) {
+      const { env } = config.whitelist;
+      output.line(`serve      ${admission.rule}: ${admitted(admission, env)}`);
+    }
+
     const rule = findExemption(
       config.whitelist,
       caller,
@@ -111,10 +105,10 @@ OPTIONS
     }
 
     const now = Date.now() / 1000;
-    const entry = new Store(config.baseDir).read(entryName(network));
+    const entry = new Store(config.baseDir).read(subject.entry);
     // A directory that is not there has no entry either, but says so itself.
     if (entry === undefined) new Listing(config.baseDir).close();
-    const path = `${config.baseDir}/${entryName(network)}`;
+    const path = `${config.baseDir}/${subject.entry}`;
     output.line(`entry      ${path}: ${describe(entry, now)}`);
     const verdict = judge(entry, now, config.timeouts);
     output.line(

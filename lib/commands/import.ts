@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatNetwork } from "../address.ts";
+import { formatNetwork, type Network } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { quote } from "../log/line.ts";
 import { LineSplitter } from "../report/lines.ts";
@@ -13,7 +13,7 @@ import {
   type DirectoryFormat,
   readDirectory,
 } from "../store/import/directory.ts";
-import type { ReadLine } from "../store/import/found.ts";
+import type { PoolEntry, ReadLine } from "../store/import/found.ts";
 import { Intake } from "../store/import/intake.ts";
 import { jgreylist } from "../store/import/jgreylist.ts";
 import { listingReader } from "../store/import/listing.ts";
@@ -158,7 +158,7 @@ function importFile(
   from: string | undefined,
   job: Import,
 ): void {
-  const readLine: ReadLine = from === undefined
+  const readLine: ReadLine<Network | PoolEntry> = from === undefined
     ? listingReader()
     : readSpamdbLine;
   const expected = from === undefined

@@ -9,7 +9,9 @@ import type { ResolvedConfig } from "../config.ts";
 import { type Delivery, DeliveryReader } from "../report/delivery.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
-import { entryName } from "../store/store.ts";
+import { Lists } from "../serve/lists.ts";
+import { readRegularFile } from "../system/file.ts";
+import { subjectOf } from "../who_waits.ts";
 import { baseDirOwner } from "./account.ts";
 import {
   type Command,
@@ -140,6 +142,7 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
 class Learner {
   readonly #config: ResolvedConfig;
   readonly #place: Place;
+  readonly #lists: Lists;
   /** Networks that are not written yet, by entry, with the latest time. */
   readonly #held = new Map<string, number>();
   #deliveries = 0;
@@ -151,6 +154,11 @@ class Learner {
   constructor(config: ResolvedConfig, dry: boolean) {
     const { baseDir } = config;
     this.#config = config;
+    this.#lists = new Lists(config, () => false);
+    this.#lists.load(
+      readRegularFile,
+      (_, message) => console.error(`greylist learn: ${message}`),
+    );
     this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
   }
 
@@ -161,7 +169,14 @@ class Learner {
   take(host: Address | undefined, time: number | undefined): void {
     if (host === undefined || time === undefined) return;
     this.#deliveries++;
-    const name = entryName(clientNetwork(host, this.#config.match));
+    const { match, pools } = this.#config;
+    const { entry: name } = subjectOf(
+      pools,
+      clientNetwork(host, match),
+      // No name: nobody has looked it up.
+      { address: host, host: undefined },
+      this.#lists.filesOf,
+    );
     const latest = this.#held.get(name) ?? -Infinity;
     this.#held.set(name, Math.max(latest, Math.floor(time)));
     if (this.#held.size >= HELD) this.write();

@@ -13,7 +13,10 @@ export const KEYS = ["last", "first", "accepted", "address"] as const;
 /** One of {@linkcode KEYS}. */
 export type Key = typeof KEYS[number];
 
-/** Family, prefix length, and the address in four pieces of 32 bits. */
+/**
+ * Family, prefix length, and the address in four pieces of 32 bits. A pool has
+ * family 0, and in place of the prefix length its place among the pools.
+ */
 const WORDS = 6;
 /** Accepted count, last and first contact. */
 const NUMBERS = 3;
@@ -24,6 +27,7 @@ const COLUMNS = { accepted: 0, last: 1, first: 2 };
 /** Collects entries and gives them back in order. */
 export class Sorter {
   readonly #key: Key;
+  readonly #pools: string[] = [];
   #count = 0;
   #words = new Uint32Array(1024 * WORDS);
   #numbers = new Float64Array(1024 * NUMBERS);
@@ -34,8 +38,11 @@ export class Sorter {
 
   /** Takes one more entry. */
   add({ name, accepted, mtime, first }: Listed): void {
+    const pool = name.startsWith("@") ? this.#pools.push(name) - 1 : undefined;
     // A listing gives no other names.
-    const { family, prefix, value } = parseEntryName(name)!;
+    const { family, prefix, value } = pool === undefined
+      ? parseEntryName(name)!
+      : { family: 0, prefix: pool, value: 0n };
     const word = this.#count * WORDS;
     const number = this.#count * NUMBERS;
     if (word === this.#words.length) {
@@ -71,6 +78,13 @@ export class Sorter {
 
   #compareAddress(a: number, b: number): number {
     const words = this.#words;
+    const [one, other] = [a, b].map((row) => words[row * WORDS]);
+    if (one === 0 && other === 0) {
+      const [name, second] = [a, b].map((row) =>
+        this.#pools[words[row * WORDS + 1]]
+      );
+      return name < second ? -1 : 1;
+    }
     // The prefix length decides last: a network stands before what is in it.
     for (const i of [0, 2, 3, 4, 5, 1]) {
       const difference = words[a * WORDS + i] - words[b * WORDS + i];
@@ -95,9 +109,11 @@ export class Sorter {
     let value = 0n;
     for (const word of words.subarray(2)) value = value << 32n | BigInt(word);
     const [accepted, mtime, first] = numbers;
-    const family = words[0] as 4 | 6;
+    const [family, prefix] = words;
     return {
-      name: entryName({ family, value, prefix: words[1] }),
+      name: family === 0
+        ? this.#pools[prefix]
+        : entryName({ family: family as 4 | 6, value, prefix }),
       accepted,
       mtime,
       first: Number.isNaN(first) ? undefined : first,

@@ -9,6 +9,7 @@ import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
 import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
 import { parseRule } from "../whitelist/file.ts";
+import { isPoolName, type Pool } from "../whitelist/pools.ts";
 import type { Only } from "../whitelist/only.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { asPath, ConfigError, PATH, Section } from "./fields.ts";
@@ -27,6 +28,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "match",
     "timeouts",
     "whitelist",
+    "pools",
     "only",
     "deferral",
     "mode",
@@ -83,6 +85,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
         return good ? port : undefined;
       }),
     },
+    pools: resolvePools(top),
     ...resolveOnly(top),
     deferral: {
       at: deferral.choice("at", "rcpt", ["rcpt", "banner", "rblsmtpd"]),
@@ -113,6 +116,31 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     );
   }
   return config;
+}
+
+function resolvePools(top: Section): Pool[] {
+  const fields = ["name", "networks", "hosts", "files"];
+  const names = new Set<string>();
+  return top.sections("pools", fields).map((pool) => {
+    const resolved: Pool = {
+      name: pool.parsed("name", undefined, POOL, (value) => {
+        const good = typeof value === "string" && isPoolName(value);
+        return good && !names.has(value) ? value : undefined;
+      }),
+      networks: pool.list("networks", NETWORK, asNetwork),
+      hosts: pool.list("hosts", HOST, asHost),
+      files: pool.list("files", PATH, asPath),
+    };
+    const { name, ...members } = resolved;
+    names.add(name);
+    if (Object.values(members).every((list) => list.length === 0)) {
+      pool.fail(
+        "files",
+        "networks, hosts or files that say who is in the pool",
+      );
+    }
+    return resolved;
+  });
 }
 
 /** The field `only`, if it is given. */
@@ -151,6 +179,7 @@ export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
 const HOST = 'a host name such as "mx.example.com", which counts with all ' +
   'names below it, or ".example.org" for only the names below';
+const POOL = 'a name of letters, digits, "." and "-" that no pool before has';
 const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/" (see ' +
   '"greylist help whitelist")';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';

@@ -16,7 +16,6 @@ import type { ResolvedConfig } from "../config.ts";
 import {
   decideOnError,
   type Decision,
-  findPass,
   passLine,
   refusalFor,
   VARIABLE,
@@ -40,22 +39,23 @@ import {
   type Refusal,
 } from "../smtp/refusal.ts";
 import type { Defer } from "../store/policy.ts";
-import { entryName, Store } from "../store/store.ts";
+import { Store } from "../store/store.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
 import { readRegularFile } from "../system/file.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
+import { findPass, subjectOf } from "../who_waits.ts";
 import { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
 import { lookUpHostName } from "./host_name.ts";
+import { Lists } from "./lists.ts";
 import { NetworkCounts } from "./network_counts.ts";
 import { admit } from "./rules.ts";
 import type { Spawn } from "./spawn.ts";
 import { tcpEnvironment } from "./tcp_environment.ts";
-import { Whitelists } from "./whitelists.ts";
 
 /** What {@linkcode Connections} needs. */
 export interface ConnectionsOptions {
@@ -101,6 +101,11 @@ const STOPPING: Refusal = {
 interface Connection extends Accepted {
   readonly client: ClientFields;
   readonly network: Network;
+  /**
+   * The same as text, for `limitPerNetwork`: the members of a pool have one entry,
+   * but each of their networks has its own connections.
+   */
+  readonly limited: string;
   /** The variables of the rule of `serve.rules`. */
   readonly env: Readonly<Record<string, string>>;
   readonly host?: string;
@@ -111,9 +116,7 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
-  readonly #ruleFiles: Readonly<Record<"whitelist" | "only", Whitelists>>;
-  /** Variables of `whitelist.env` and `only.env` that this process has. */
-  readonly #ownVariables: ReadonlySet<string>;
+  readonly #lists: Lists;
   readonly #store: Store;
   /** Descriptors of clients whose host name is being looked up. */
   readonly #lookups = new Set<number>();
@@ -130,15 +133,7 @@ export class Connections {
     this.#deferred = new DeferredClients(epoll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
     this.#children = new Children(epoll, spawn, serve.limit, patience);
-    const { whitelist, only } = config;
-    this.#ruleFiles = {
-      whitelist: new Whitelists(whitelist.files),
-      only: new Whitelists(only?.files ?? [], "only"),
-    };
-    const names = [...whitelist.env, ...only?.env ?? []];
-    this.#ownVariables = new Set(
-      names.filter((name) => variable(name) !== undefined),
-    );
+    this.#lists = new Lists(config, (name) => variable(name) !== undefined);
     this.#store = new Store(config.baseDir);
     this.#log = options.openLog();
     this.#readFiles();
@@ -172,13 +167,11 @@ export class Connections {
   #readFiles(): void {
     const { config } = this.#options;
     this.#hostname = greetingName(config.controlDir, variable);
-    for (const files of Object.values(this.#ruleFiles)) {
-      files.load(
-        readRegularFile,
-        (message) =>
-          this.#log.warn(formatLine(files.section, { what: quote(message) })),
-      );
-    }
+    this.#lists.load(
+      readRegularFile,
+      (section, message) =>
+        this.#log.warn(formatLine(section, { what: quote(message) })),
+    );
   }
 
   /**
@@ -232,8 +225,8 @@ export class Connections {
       return;
     }
     const network = clientNetwork(peer.address, config.match);
-    client.net = formatNetwork(network);
-    const connection: Connection = { ...accepted, client, network, env };
+    const limited = client.net = formatNetwork(network);
+    const connection = { ...accepted, client, network, limited, env };
     if (serve.nameLookup) this.#lookUp(connection);
     else this.#decide(connection);
   }
@@ -252,16 +245,23 @@ export class Connections {
     const { fd, client } = connection;
     let verdict: Decision | undefined;
     try {
-      verdict = this.#findPass(connection);
-      if (verdict === undefined && this.#isAtLimit(client)) {
-        this.#busy(fd, client, "limitPerNetwork");
-        return;
+      const { filesOf } = this.#lists;
+      const caller = this.#lists.callerOf({
+        ...connection,
+        address: connection.peer.address,
+        localPort: () => localOf(fd)?.port,
+      });
+      verdict = findPass(config, caller, filesOf);
+      if (verdict === undefined) {
+        const { network, limited } = connection;
+        if (this.#isAtLimit(limited)) {
+          return this.#busy(fd, client, "limitPerNetwork");
+        }
+        const subject = subjectOf(config.pools, network, caller, filesOf);
+        client.net = subject.net;
+        const now = Date.now() / 1000;
+        verdict = this.#store.decide(subject.entry, now, config.timeouts);
       }
-      verdict ??= this.#store.decide(
-        entryName(connection.network),
-        Date.now() / 1000,
-        config.timeouts,
-      );
     } catch (error) {
       const action = decideOnError(config, error, client, this.#log);
       if (action === "pass") this.#pass(connection);
@@ -278,29 +278,17 @@ export class Connections {
     this.#defer(connection, refusal, verdict);
   }
 
-  /** The decision about a client that does not have to wait. */
-  #findPass({ fd, peer, host, env }: Connection) {
-    const { address } = peer;
-    return findPass(this.#options.config, {
-      address,
-      host,
-      localPort: () => localOf(fd)?.port,
-      hasVariable: (name) =>
-        Object.hasOwn(env, name) || this.#ownVariables.has(name),
-    }, (section) => this.#ruleFiles[section]);
-  }
-
-  #isAtLimit({ net = "" }: ClientFields): boolean {
+  #isAtLimit(network: string): boolean {
     const { limitPerNetwork } = this.#options.serve;
-    return limitPerNetwork > 0 && this.#networks.of(net) >= limitPerNetwork;
+    return limitPerNetwork > 0 && this.#networks.of(network) >= limitPerNetwork;
   }
 
   /** @param verdict undefined if the check has failed */
   #pass(connection: Connection, verdict?: Decision): void {
-    const { fd, client, env } = connection;
+    const { fd, client, limited, env } = connection;
     const local = localOf(fd);
     if (local === undefined) return close(fd);
-    const ended = this.#networks.count(client.net ?? "");
+    const ended = this.#networks.count(limited);
     const name = variable("TCPLOCALHOST") ?? this.#hostname;
     const localHost = name || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
@@ -358,9 +346,13 @@ export class Connections {
   }
 
   /** @param verdict undefined if the check has failed, which is logged already */
-  #defer({ fd, client }: Connection, refusal: Refusal, verdict?: Defer): void {
+  #defer(
+    { fd, client, limited }: Connection,
+    refusal: Refusal,
+    verdict?: Defer,
+  ): void {
     const { config, serve } = this.#options;
-    const closed = this.#networks.count(client.net ?? "");
+    const closed = this.#networks.count(limited);
     const logDeferral = (envelope = {}) => {
       if (verdict === undefined) return;
       const { reason, wait } = verdict;

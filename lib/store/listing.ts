@@ -7,7 +7,7 @@
 import { Directory } from "../system/directory.ts";
 import { LibcError } from "../system/libc.ts";
 import type { Entry, Timeouts } from "./policy.ts";
-import { parseEntryName, StoreError } from "./store.ts";
+import { isEntryName, StoreError } from "./store.ts";
 
 /** An entry and its name. Times are seconds since 1970. */
 export interface Listed extends Entry {
@@ -61,8 +61,9 @@ const COMMON = new RegExp(
   `^${OCTET}\\.${OCTET}\\.${OCTET}\\.(?:0_24|${OCTET})$`,
 );
 
-/** The canonical text of an entry's network, such as `192.0.2.0/24`. */
+/** The canonical text of an entry's network, `192.0.2.0/24`; of a pool, `@big`. */
 export function networkText(name: string): string {
+  if (name.startsWith("@")) return name;
   if (name.includes("_")) return name.replace("_", "/");
   return name + (name.includes(":") ? "/128" : "/32");
 }
@@ -135,7 +136,7 @@ export class Listing {
     try {
       directory.visit({
         wanted: (name) => {
-          if (COMMON.test(name) || parseEntryName(name) !== undefined) {
+          if (COMMON.test(name) || isEntryName(name)) {
             return wanted === undefined || wanted(name);
           }
           if (!name.startsWith(".")) this.#countForeign();

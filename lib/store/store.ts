@@ -66,6 +66,18 @@ export function parseEntryName(name: string): Network | undefined {
   return network && entryName(network) === name ? network : undefined;
 }
 
+/** The file name of a pool's entry. */
+export function poolEntryName(pool: string): string {
+  return `@${pool}`;
+}
+
+/** Whether a file of this name is an entry: that of a network or of a pool. */
+export function isEntryName(name: string): boolean {
+  return name.startsWith("@")
+    ? /^@[a-z0-9][a-z0-9.-]*$/i.test(name)
+    : parseEntryName(name) !== undefined;
+}
+
 /** How many entries a store remembers that are there; some 100 bytes each. */
 const REMEMBERED = 10_000;
 

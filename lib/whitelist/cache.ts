@@ -9,7 +9,7 @@
 import { isExisting, readRegularFile, replaceFile } from "../system/file.ts";
 import { hasLinearMatcher } from "./expression.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
-import { buildIndex, Index, type Reader } from "./index.ts";
+import { buildIndex, Index, lineIn, type Reader } from "./index.ts";
 
 /** A file of fewer bytes is read faster than its index. */
 const SMALL = 2048;
@@ -48,11 +48,83 @@ export function searchWhitelist(
     let found = searchKept(index, seal, client);
     const age = now - (info.ctime?.getTime() ?? NaN);
     if (found === undefined && age >= SETTLED) {
-      found = searchNew(path, index, seal, client, now);
+      const build = () => buildIndex(readRegularFile(path), seal);
+      found = searchNew(build, index, seal, client, now);
     }
     if (found !== undefined) return found;
   }
   return searchFile(readRegularFile(path), client);
+}
+
+/**
+ * Looks through several files for a client, in one index of all: each index of
+ * its own costs a connection 0.1 ms, which makes 2 ms with 20 files.
+ *
+ * @param dir the base directory, where the index is kept
+ * @param warn told of files that cannot be read, and of bad lines
+ * @param now milliseconds since 1970
+ * @returns the first file that has the client
+ */
+export function searchFiles(
+  paths: readonly string[],
+  dir: string,
+  client: Client,
+  warn: {
+    unreadable(path: string, error: unknown): void;
+    bad(path: string, lines: Found["bad"]): void;
+  },
+  now = Date.now(),
+): string | undefined {
+  const infos = paths.map((path) => {
+    try {
+      const info = Deno.statSync(path);
+      if (!info.isFile) throw new Error("expected a regular file");
+      return info;
+    } catch (error) {
+      warn.unreadable(path, error);
+      return undefined;
+    }
+  });
+  const seal = paths.map((path, i) => {
+    const info = infos[i];
+    return info === undefined ? "-" : sealOf(path, info);
+  }).join("\n");
+  const readable = (i: number) => infos[i] !== undefined;
+  const texts = () =>
+    paths.map((path, i) => readable(i) ? readRegularFile(path) : "");
+  const index = `${dir}/.whitelist-${nameOf(paths.join("\n"))}`;
+  let found = searchKept(index, seal, client);
+  if (found === undefined) {
+    const settled = infos.every((info) =>
+      info === undefined || now - (info.ctime?.getTime() ?? NaN) >= SETTLED
+    );
+    const build = () => buildIndex(texts(), seal);
+    if (settled) found = searchNew(build, index, seal, client, now);
+    found ??= searchBytes(build(), seal, client);
+  }
+  const { line, bad } = found!;
+  for (const [i, path] of paths.entries()) {
+    const own = bad.map(({ number, ...rest }) => ({
+      ...rest,
+      ...lineIn(number),
+    })).filter(({ file }) => file === i);
+    if (own.length === 0) continue;
+    warn.bad(
+      path,
+      own.map(({ file: _, line, ...rest }) => ({ ...rest, number: line })),
+    );
+  }
+  return line === undefined ? undefined : paths[lineIn(line).file];
+}
+
+function searchBytes(
+  bytes: Uint8Array,
+  seal: string,
+  client: Client,
+): Found | undefined {
+  const reader: Reader = (offset, length) =>
+    bytes.subarray(offset, offset + length);
+  return Index.open(reader, seal)?.search(client);
 }
 
 /** Goes up with each change of the index's format or of a line's meaning. */
@@ -101,7 +173,7 @@ function readerOf(file: Deno.FsFile): Reader {
 
 /** Makes the index; undefined if it cannot be made, or another process makes it. */
 function searchNew(
-  path: string,
+  build: () => Uint8Array<ArrayBuffer>,
   index: string,
   seal: string,
   client: Client,
@@ -111,16 +183,12 @@ function searchNew(
   let bytes = new Uint8Array();
   try {
     // Only the process that creates the temporary file builds the index.
-    replaceFile(index, fresh, 0o600, () => {
-      return bytes = buildIndex(readRegularFile(path), seal);
-    });
+    replaceFile(index, fresh, 0o600, () => bytes = build());
   } catch (error) {
     if (isExisting(error)) removeGivenUp(fresh, now);
     return undefined;
   }
-  const reader: Reader = (offset, length) =>
-    bytes.subarray(offset, offset + length);
-  return Index.open(reader, seal)?.search(client);
+  return searchBytes(bytes, seal, client);
 }
 
 function removeGivenUp(fresh: string, now: number): void {

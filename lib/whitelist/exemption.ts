@@ -38,6 +38,12 @@ const MOST_TOLD = 10;
 export interface Files {
   /** @throws {Error} if the file cannot be read */
   search(path: string, client: Client): Found;
+  /**
+   * Searches many files at once; without it they are searched one by one.
+   *
+   * @returns the first path whose file has the client
+   */
+  searchAll?(paths: readonly string[], client: Client): string | undefined;
   /** The section of the configuration that names them; else `whitelist`. */
   readonly section?: string;
   warn(message: string): void;
@@ -84,14 +90,25 @@ export function findExemption(
   return undefined;
 }
 
+/** The first of several files that has the client. */
+export function findFile(
+  paths: readonly string[],
+  client: Client,
+  files: Files,
+): string | undefined {
+  if (paths.length === 0) return undefined;
+  if (files.searchAll !== undefined) return files.searchAll(paths, client);
+  return paths.find((path) => findInFile(path, client, files) !== undefined);
+}
+
 function findInFile(
   path: string,
-  caller: Caller,
+  client: Client,
   files: Files,
 ): number | undefined {
   let found: Found;
   try {
-    found = files.search(path, caller);
+    found = files.search(path, client);
   } catch (error) {
     files.warn(unreadable(path, error, files.section));
     return undefined;

@@ -51,20 +51,21 @@ interface Head {
 }
 
 /**
- * Makes the index of a whitelist file.
+ * Makes the index of a whitelist file, or of several; then a line's number is that
+ * of {@linkcode lineIn}.
  *
  * @param text the content of the file
  * @param seal names the file and its state
  */
 export function buildIndex(
-  text: string,
+  text: string | readonly string[],
   seal: string,
 ): Uint8Array<ArrayBuffer> {
   const lines = new Lines();
   const prefixes = { 4: new Set<number>(), 6: new Set<number>() };
   const expressions: { number: number; source: string }[] = [];
   const bad: BadLine[] = [];
-  eachRule(text, (rule, number, content) => {
+  eachRuleOf(text, (rule, number, content) => {
     if ("fault" in rule) {
       bad.push(badLine(rule, number, content.slice(0, SHOWN)));
     } else if ("expression" in rule) {
@@ -84,6 +85,27 @@ export function buildIndex(
     bad,
   };
   return lines.arrange(encoder.encode(JSON.stringify(head)));
+}
+
+/** More lines than any file has. */
+const SPAN = 1e9;
+
+/** The file, counted from 0, and the line of a number in an index of several. */
+export function lineIn(number: number): { file: number; line: number } {
+  return { file: Math.floor(number / SPAN), line: number % SPAN };
+}
+
+function eachRuleOf(
+  text: string | readonly string[],
+  each: Parameters<typeof eachRule>[1],
+): void {
+  if (typeof text === "string") return eachRule(text, each);
+  for (const [file, part] of text.entries()) {
+    eachRule(
+      part,
+      (rule, line, content) => each(rule, file * SPAN + line, content),
+    );
+  }
 }
 
 /**

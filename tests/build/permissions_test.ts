@@ -136,3 +136,12 @@ Deno.test("permissions: the files and variables of only", () => {
     'only.files: "/a,b": expected a path without a comma',
   );
 });
+
+Deno.test("permissions: the files of pools are read", () => {
+  const { read, write } = permissions({
+    baseDir: "/g",
+    pools: [{ name: "a", files: ["/p", "/q"] }, { name: "b", files: ["/p"] }],
+  });
+  assertEquals(read.slice(-2), ["/p", "/q"]);
+  assertEquals(write, ["/g"]);
+});

@@ -485,7 +485,7 @@ e2e("check: the command line of a run script", {}, async (t) => {
       await look(
         `softlimit -m 30000000 tcpserver -RHx /no/rules 0 25 ${path} ${smtpd}`,
       ),
-      /^FIX {2}host names in whitelists exempt nobody: tcpserver -H looks no /,
+      /^FIX {2}no client has a name, so no list with host names works: tcpserver -H /,
       /^FIX {2}softlimit -m in front of greylist: no Deno program starts /,
       /^FIX {2}\/no\/rules: no such file/,
     );
@@ -497,7 +497,7 @@ e2e("check: the command line of a run script", {}, async (t) => {
       assertFindings(outcome);
       assertMatch(
         outcome.stdout,
-        /\nnote host names in whitelists count only if /,
+        /\nnote host names in lists count only if /,
       );
     },
   );
@@ -558,3 +558,31 @@ e2e("check: file systems that lose entries, and one that takes none", {
     /^FIX {2}baseDir is on tmpfs, mounted read-only$/,
   );
 });
+
+e2e(
+  "check: the files of only and of pools, and names for them",
+  {},
+  async () => {
+    setUp();
+    const missing = `${ROOT}/check/no-such-file` as Path;
+    const bad = writeFile("check/bad-pool", "com\nno rule!\n") as Path;
+    const there = await compile({
+      only: { files: [missing] },
+      pools: [{ name: "a", files: [bad], networks: ["0.0.0.0/0"] }],
+      serve: undefined,
+    });
+    const outcome = await run([there, "check", "greylist-is-not-here"]);
+    assertFindings(
+      outcome,
+      new RegExp(
+        `^FIX  only file ${missing}: .*, or take it out of only\\.files$`,
+      ),
+      new RegExp(
+        `^FIX  ${bad}:2: "no rule!": expected .* \\(1 bad line in all`,
+      ),
+      /^FIX {2}greylist-is-not-here: no program/,
+    );
+    assert(!outcome.stdout.includes("is that meant"), outcome.stdout);
+    assertMatch(outcome.stdout, /\nnote host names in lists count only if /);
+  },
+);

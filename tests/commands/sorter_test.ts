@@ -16,6 +16,10 @@ const names = (entries: Listed[]) => entries.map(({ name }) => name);
 
 Deno.test("sorter: addresses upwards, by number and not by text", () => {
   const order = [
+    // Pools have no address.
+    "@a-pool",
+    "@google",
+    "@microsoft.example",
     "0.0.0.0",
     "9.0.0.0_24",
     "10.0.0.0_8",

@@ -21,6 +21,7 @@ const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
 const HOST =
   'a host name such as "mx.example.com", which counts with all names below ' +
   'it, or ".example.org" for only the names below';
+const POOL = 'a name of letters, digits, "." and "-" that no pool before has';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 const PATH = 'an absolute path such as "/var/qmail/greylist"';
@@ -45,6 +46,7 @@ Deno.test("config: defaults", () => {
       env: ["RELAYCLIENT", "WHITELISTED"],
       localPorts: [],
     },
+    pools: [],
     deferral: {
       at: "rcpt",
       message: defaultMessage,
@@ -93,6 +95,10 @@ Deno.test("config: every field", () => {
       env: ["A", "_b2"],
       localPorts: [1, 465, 65535],
     },
+    pools: [
+      { name: "Big-1.example", networks: ["10.9"], hosts: ["Example.NET"] },
+      { name: "b", files: ["/p", "/q"] },
+    ],
     only: {
       nameless: true,
       hosts: ["Example.NET", "/^DSL/"],
@@ -126,6 +132,15 @@ Deno.test("config: every field", () => {
       env: ["A", "_b2"],
       localPorts: [1, 465, 65535],
     },
+    pools: [
+      {
+        name: "Big-1.example",
+        networks: [{ text: "10.9", network: parseNetwork("10.9.0.0/16")! }],
+        hosts: ["example.net"],
+        files: [],
+      },
+      { name: "b", networks: [], hosts: [], files: ["/p", "/q"] },
+    ],
     only: {
       nameless: true,
       hosts: ["example.net", "/^DSL/"],
@@ -352,6 +367,46 @@ Deno.test("config: bad values", () => {
       { onError: "reject" },
       'onError: "reject": expected one of "accept", "defer"',
     ],
+    ...[
+      "",
+      "a b",
+      "@a",
+      "a/b",
+      "..",
+      ".a",
+      "a-",
+      "é",
+      "x".repeat(65),
+      5,
+      undefined,
+    ]
+      .map((name) =>
+        [
+          { pools: [{ name, hosts: ["a.example"] }] },
+          `pools[0].name: ${
+            name === undefined ? "not given" : JSON.stringify(name)
+          }: expected ${POOL}`,
+        ] as [Record<string, unknown>, string]
+      ),
+    [
+      { pools: [{ name: "a", hosts: ["a"] }, { name: "a", hosts: ["b"] }] },
+      `pools[1].name: "a": expected ${POOL}`,
+    ],
+    [
+      { pools: [{ name: "a" }] },
+      "pools[0].files: not given: expected networks, hosts or files that say " +
+      "who is in the pool",
+    ],
+    [
+      { pools: [{ name: "a", env: ["X"] }] },
+      'pools[0].env: ["X"]: expected one of the fields name, networks, hosts, ' +
+      "files",
+    ],
+    [
+      { pools: [{ name: "a", networks: ["10.0.0.1/8"] }] },
+      `pools[0].networks[0]: "10.0.0.1/8": expected ${NETWORK}`,
+    ],
+    [{ pools: {} }, "pools: {}: expected a list of objects"],
     ...[{}, { nameless: false }, { hosts: [], env: [] }].map((only) =>
       [
         { only },
@@ -407,12 +462,12 @@ Deno.test("config: bad values", () => {
     [
       { basedir: "/x" },
       'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
-      "timeouts, whitelist, only, deferral, mode, onError, log, prune, serve",
+      "timeouts, whitelist, pools, only, deferral, mode, onError, log, prune, serve",
     ],
     [
       JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
       '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
-      "controlDir, match, timeouts, whitelist, only, deferral, mode, onError, log, prune, serve",
+      "controlDir, match, timeouts, whitelist, pools, only, deferral, mode, onError, log, prune, serve",
     ],
   ];
   for (const [fields, expected] of cases) {

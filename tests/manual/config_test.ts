@@ -41,8 +41,9 @@ Deno.test("config: the short module is the least that there has to be", async ()
 
 Deno.test("config: the long module is valid and has the defaults", async () => {
   const raw = await load(MODULES[1], "manual/long.ts");
-  const { deferral, whitelist, ...shown } = resolveConfig(raw);
-  const standard = resolveConfig(LEAST);
+  const { deferral, whitelist, pools: _, ...shown } = resolveConfig(raw);
+  const { pools: none, ...standard } = resolveConfig(LEAST);
+  assertEquals(none, []);
   const { message, ...fields } = deferral;
   const { message: standardMessage, ...standardFields } = standard.deferral;
   assertEquals({ ...shown, deferral: fields, whitelist: whitelist.env }, {

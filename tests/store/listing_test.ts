@@ -270,3 +270,18 @@ Deno.test("listing: errors have the path", () => {
     `${file}: open: Not a directory`,
   );
 });
+
+Deno.test("listing: entries of pools, and names that only look like some", () => {
+  const dir = emptyDir("listing-pools");
+  const ours = ["@google", "@a", "@Big-1.example", "192.0.2.0_24"];
+  for (const name of ours) makeEntry(name, 1, 0, dir);
+  for (const name of ["@", "@-a", "@.a", "@a b", "@a@b", "a@b", "@é"]) {
+    makeEntry(name, 1, 0, dir);
+  }
+  const listing = new Listing(dir);
+  const names = entriesOf(listing).map(({ name }) => name);
+  assertEquals(names.sort(), ours.sort());
+  assertEquals(listing.foreign.count, 7);
+  listing.close();
+  assertEquals(networkText("@google"), "@google");
+});

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
-import { searchWhitelist } from "../../lib/whitelist/cache.ts";
+import { searchFiles, searchWhitelist } from "../../lib/whitelist/cache.ts";
 import { buildIndex, Index } from "../../lib/whitelist/index.ts";
 import "../harness/libc.ts";
 import { run } from "../harness/process.ts";
@@ -184,4 +184,66 @@ Deno.test("whitelist cache: the seal has the path in it", () => {
   // One made where expressions cannot be used.
   const without = `${state.replace("3 l", "3 -")} ${site.file}`;
   assertEquals(Index.open(read, without), undefined);
+});
+
+Deno.test("whitelist cache: several files in one index", () => {
+  const dir = Deno.makeTempDirSync({ prefix: "greylist-cache-" });
+  try {
+    const paths = ["a", "b", "none", "c"].map((name) => `${dir}/${name}`);
+    const texts: Record<string, string> = {
+      a: "192.0.2.0/24\nbad line\n",
+      b: "# comment\n203.0.113.7\n192.0.2.9\n",
+      c: "203.0.113.0/24\n.example.org\n/^mx[0-9]/\nbad\u0021\n",
+    };
+    for (const [name, text] of Object.entries(texts)) {
+      Deno.writeTextFileSync(`${dir}/${name}`, text);
+    }
+    /** The name of the file, and what was said. */
+    const find = (ip: string, host?: string, later = 60_000) => {
+      const said: string[] = [];
+      const client = { address: parseAddress(ip), host };
+      const path = searchFiles(paths, dir, client, {
+        unreadable: (path) => said.push(`${path.at(-1)} unreadable`),
+        bad: (path, lines) =>
+          lines.forEach(({ number, content }) =>
+            said.push(`${path.at(-1)}:${number} ${content}`)
+          ),
+      }, Date.now() + later);
+      return [path?.slice(dir.length + 1), ...said];
+    };
+    const gone = "e unreadable";
+    // Files that have just changed are searched without an index, then with one.
+    for (const later of [0, 60_000, 60_000]) {
+      assertEquals(find("192.0.2.9", undefined, later), ["a", gone]);
+      assertEquals(find("203.0.113.7", undefined, later), [
+        "b",
+        gone,
+        "a:2 bad line",
+      ]);
+      assertEquals(find("203.0.113.8", undefined, later).slice(0, 3), [
+        "c",
+        gone,
+        "a:2 bad line",
+      ]);
+      assertEquals(find("10.0.0.1", "a.example.org", later)[0], "c");
+      assertEquals(find("10.0.0.1", "mx1.example", later)[0], "c");
+      assertEquals(find("10.0.0.1", undefined, later), [
+        undefined,
+        gone,
+        "a:2 bad line",
+        "c:4 bad!",
+      ]);
+      const kept = [...Deno.readDirSync(dir)].filter(({ name }) =>
+        name.startsWith(".whitelist-")
+      );
+      assertEquals(kept.length, later === 0 ? 0 : 1);
+    }
+    // A change in any of them counts.
+    Deno.writeTextFileSync(paths[2], "192.0.2.0/24\n10.0.0.1\n");
+    Deno.removeSync(paths[0]);
+    assertEquals(find("10.0.0.1")[0], "none");
+    assertEquals(find("192.0.2.9")[0], "b");
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
 });

@@ -113,7 +113,7 @@ function optionsAfter(
 
 /** Whether clients have names, if rules need them. */
 export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
-  const nobody = "host names in whitelists exempt nobody";
+  const nobody = "no client has a name, so no list with host names works";
   if (line.serves) {
     return nameLookup
       ? ok("names of clients: serve.nameLookup")
@@ -141,7 +141,7 @@ export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
     }
   }
   return note(
-    "host names in whitelists count only if TCPREMOTEHOST is set: tcpserver " +
+    "host names in lists count only if TCPREMOTEHOST is set: tcpserver " +
       "without -H does, inetd, xinetd and systemd do not" +
       (nameLookup ? "" : ", and serve only with serve.nameLookup"),
   );

@@ -1,5 +1,6 @@
 /**
- * `greylist check`: the whitelists, line by line.
+ * `greylist check`: the whitelists, and the files of `only` and of pools, line by
+ * line.
  *
  * @module
  */
@@ -47,7 +48,7 @@ export function whitelists(
   findings.push(...wideLines(compiled));
   for (const path of files) {
     try {
-      const file = readFile(path);
+      const file = readFile(path, "whitelist");
       findings.push(...file.findings);
       namesHosts ||= file.namesHosts;
     } catch (error) {
@@ -57,8 +58,33 @@ export function whitelists(
   return { findings, namesHosts };
 }
 
-/** @throws {Error} if the file cannot be read */
-function readFile(path: string): Whitelists {
+/**
+ * Looks at the files of `only` or of pools. No line of theirs exempts a client, so
+ * none is too wide.
+ */
+export function ruleFiles(
+  section: "only" | "pools",
+  files: readonly string[],
+): Whitelists {
+  const findings: Finding[] = [];
+  let namesHosts = false;
+  for (const path of files) {
+    try {
+      const file = readFile(path, section);
+      findings.push(...file.findings);
+      namesHosts ||= file.namesHosts;
+    } catch (error) {
+      findings.push(fix(unreadable(path, error, section)));
+    }
+  }
+  return { findings, namesHosts };
+}
+
+/**
+ * @param section the section of the configuration that names the file
+ * @throws {Error} if the file cannot be read
+ */
+function readFile(path: string, section: string): Whitelists {
   const bad: (Line & Fault)[] = [];
   const wide: Line[] = [];
   let namesHosts = false;
@@ -67,7 +93,9 @@ function readFile(path: string): Whitelists {
     if ("fault" in rule) bad.push({ ...line, ...rule });
     else {
       namesHosts ||= !("network" in rule);
-      if (tooWide(rule) !== undefined) wide.push(line);
+      if (section === "whitelist" && tooWide(rule) !== undefined) {
+        wide.push(line);
+      }
     }
   });
   const findings = wideLines(wide);
@@ -77,7 +105,7 @@ function readFile(path: string): Whitelists {
         `(${count(bad.length, "bad line", "bad lines")} in all)`,
     ));
   }
-  if (findings.length === 0) findings.push(ok(`whitelist file ${path}`));
+  if (findings.length === 0) findings.push(ok(`${section} file ${path}`));
   return { findings, namesHosts };
 }
 

@@ -7,9 +7,14 @@
 import { type Network, networkOf } from "../../address.ts";
 import type { Entry } from "../policy.ts";
 
+/**
+ * The name of a pool's entry, such as `@google`. Only greylist itself has pools.
+ */
+export type PoolEntry = `@${string}`;
+
 /** What another program knew of a network. Times are seconds since 1970. */
-export interface Found {
-  readonly network: Network;
+export interface Found<Client extends Network | PoolEntry = Network> {
+  readonly network: Client;
   /** First contact. */
   readonly firstSeen: number;
   /** Undefined if no mail was ever accepted. */
@@ -24,7 +29,9 @@ export interface Found {
  * @returns "other" for a line that is in order and holds no entry, undefined
  * for one that is not in order
  */
-export type ReadLine = (line: string) => Found | "other" | undefined;
+export type ReadLine<Client extends Network | PoolEntry = Network> = (
+  line: string,
+) => Found<Client> | "other" | undefined;
 
 /**
  * The entry that a network becomes: known with its last accepted mail, or grey
@@ -34,7 +41,7 @@ export type ReadLine = (line: string) => Found | "other" | undefined;
  * @param now seconds since 1970
  */
 export function entryOf(
-  { firstSeen, lastAccepted, accepted }: Found,
+  { firstSeen, lastAccepted, accepted }: Found<Network | PoolEntry>,
   now: number,
 ): Entry {
   const mtime = Math.floor(Math.min(lastAccepted ?? firstSeen, now));

@@ -9,7 +9,7 @@ import type { Network } from "../../address.ts";
 import { adopt, better, type Place } from "../adopt.ts";
 import { type Entry, isForgotten, type Timeouts } from "../policy.ts";
 import { entryName } from "../store.ts";
-import { clientOf, entryOf, type Found } from "./found.ts";
+import { clientOf, entryOf, type Found, type PoolEntry } from "./found.ts";
 
 /** What an intake has to know of the configuration. */
 export interface Rules {
@@ -52,14 +52,16 @@ export class Intake {
   }
 
   /** Writes down what was found, unless it is worth nothing here. */
-  take(found: Found): void {
+  take(found: Found<Network | PoolEntry>): void {
     this.read++;
     const { match, timeouts } = this.#rules;
     const now = this.#now;
-    const client = clientOf(found.network, match);
-    if (client === undefined) {
+    const { network } = found;
+    const isPool = typeof network === "string";
+    const client = isPool ? undefined : clientOf(network, match);
+    if (!isPool && client === undefined) {
       this.wider++;
-      this.firstWider ??= found.network;
+      this.firstWider ??= network;
       return;
     }
     const entry = entryOf(found, now);
@@ -69,7 +71,8 @@ export class Intake {
     }
     const choose = (old: Entry) => better(old, entry, now, timeouts);
     try {
-      if (adopt(this.#place, entryName(client), entry, choose) === "kept") {
+      const name = isPool ? network : entryName(client!);
+      if (adopt(this.#place, name, entry, choose) === "kept") {
         this.kept++;
         return;
       }
@@ -81,6 +84,6 @@ export class Intake {
     }
     if (entry.accepted > 0) this.known++;
     else this.grey++;
-    if (client.prefix !== found.network.prefix) this.widened++;
+    if (!isPool && client?.prefix !== network.prefix) this.widened++;
   }
 }

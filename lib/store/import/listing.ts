@@ -4,15 +4,16 @@
  * @module
  */
 
-import { parseNetwork } from "../../address.ts";
-import type { Found, ReadLine } from "./found.ts";
+import { type Network, parseNetwork } from "../../address.ts";
+import { isEntryName } from "../store.ts";
+import type { Found, PoolEntry, ReadLine } from "./found.ts";
 
 /** The columns of `info --csv` that matter here. */
 const COLUMNS = ["network", "accepted", "first", "last"];
 
 /** Reads a listing; its first line says which of the two it is. */
-export function listingReader(): ReadLine {
-  let read: ReadLine | undefined;
+export function listingReader(): ReadLine<Network | PoolEntry> {
+  let read: ReadLine<Network | PoolEntry> | undefined;
   return (line) => {
     if (read !== undefined) return read(line);
     const heading = line.split(",");
@@ -24,7 +25,7 @@ export function listingReader(): ReadLine {
   };
 }
 
-function readJson(line: string): Found | undefined {
+function readJson(line: string): Found<Network | PoolEntry> | undefined {
   try {
     const { network, accepted, first, last } = JSON.parse(line);
     return found(network, accepted, first, last);
@@ -33,7 +34,9 @@ function readJson(line: string): Found | undefined {
   }
 }
 
-function csvReader(heading: readonly string[]): ReadLine {
+function csvReader(
+  heading: readonly string[],
+): ReadLine<Network | PoolEntry> {
   const columns = COLUMNS.map((name) => heading.indexOf(name));
   return (line) => {
     const fields = line.split(",");
@@ -49,8 +52,8 @@ function found(
   accepted: unknown,
   first: unknown,
   last: unknown,
-): Found | undefined {
-  const network = typeof text === "string" ? parseNetwork(text) : undefined;
+): Found<Network | PoolEntry> | undefined {
+  const network = typeof text === "string" ? clientOf(text) : undefined;
   if (network === undefined || !isCount(accepted) || !isCount(last)) {
     return undefined;
   }
@@ -59,6 +62,12 @@ function found(
   }
   const firstSeen = isCount(first) ? first : last;
   return { network, firstSeen, lastAccepted: last, accepted };
+}
+
+/** A network, or the entry of a pool. */
+function clientOf(text: string): Network | PoolEntry | undefined {
+  if (!text.startsWith("@")) return parseNetwork(text);
+  return isEntryName(text) ? text as PoolEntry : undefined;
 }
 
 function isCount(value: unknown): value is number {

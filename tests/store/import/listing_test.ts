@@ -9,7 +9,9 @@ function read(lines: string[]) {
     const found = reader(line);
     return typeof found === "object"
       ? [
-        formatNetwork(found.network),
+        typeof found.network === "string"
+          ? found.network
+          : formatNetwork(found.network),
         found.firstSeen,
         found.lastAccepted,
         found.accepted,
@@ -23,12 +25,14 @@ Deno.test("listing: what info --json writes", () => {
     read([
       '{"network":"192.0.2.0/24","state":"known","accepted":14,"first":100,"last":900,"letInFrom":null,"letInUntil":null,"forgottenAt":3111300}',
       '{"network":"2001:db8:0:1::/64","state":"grey","accepted":0,"first":800,"last":850,"letInFrom":910,"letInUntil":87250,"forgottenAt":87250}',
+      '{"network":"@google","state":"known","accepted":3,"first":null,"last":7,"letInFrom":null,"letInUntil":null,"forgottenAt":3110407}',
       '{"network":"192.0.2.17/32","state":"expired","accepted":1,"first":null,"last":5,"letInFrom":null,"letInUntil":null,"forgottenAt":3110405}',
     ]),
     [
       ["192.0.2.0/24", 100, 900, 14],
       // A stale entry begins anew: the file is older than the first contact.
       ["2001:db8:0:1::/64", 850, undefined, 0],
+      ["@google", 7, 7, 3],
       ["192.0.2.17/32", 5, 5, 1],
     ],
   );
@@ -54,6 +58,8 @@ Deno.test("listing: anything else", () => {
   const bad = [
     { ...entry, network: "192.0.2.1/24" },
     { ...entry, network: "@" },
+    { ...entry, network: "@a/b" },
+    { ...entry, network: "@../x" },
     { ...entry, network: 7 },
     { ...entry, accepted: -1 },
     { ...entry, accepted: 1.5 },

@@ -1,0 +1,70 @@
+/**
+ * The lists of `serve`: everything that says who has to wait, kept in memory.
+ *
+ * @module
+ */
+
+import type { Address } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import type { Caller } from "../whitelist/exemption.ts";
+import { type FilesOf } from "../who_waits.ts";
+import { Whitelists } from "./whitelists.ts";
+
+/** What the lists are asked about a connection. */
+export interface Asked {
+  readonly address: Address;
+  readonly host?: string;
+  /** The variables of the rule of `serve.rules`. */
+  readonly env: Readonly<Record<string, string>>;
+  localPort(): number | undefined;
+}
+
+/** The variables and files of the sections `whitelist`, `only` and `pools`. */
+export class Lists {
+  readonly #files: Readonly<Record<Parameters<FilesOf>[0], Whitelists>>;
+  /** Variables of `whitelist.env` and `only.env` that this process has. */
+  readonly #variables: ReadonlySet<string>;
+
+  /** @param isSet whether this process has an environment variable */
+  constructor(
+    { whitelist, only, pools }: ResolvedConfig,
+    isSet: (name: string) => boolean,
+  ) {
+    this.#files = {
+      whitelist: new Whitelists(whitelist.files),
+      only: new Whitelists(only?.files ?? [], "only"),
+      pools: new Whitelists(pools.flatMap(({ files }) => files), "pools"),
+    };
+    const names = [...whitelist.env, ...only?.env ?? []];
+    this.#variables = new Set(names.filter(isSet));
+  }
+
+  /**
+   * Reads all files.
+   *
+   * @param read gives a file's text, or throws
+   * @param warn called for files that cannot be read, and for bad lines
+   */
+  load(
+    read: (path: string) => string,
+    warn: (section: string, message: string) => void,
+  ): void {
+    for (const files of Object.values(this.#files)) {
+      files.load(read, (message) => warn(files.section, message));
+    }
+  }
+
+  /** The files of a section. */
+  readonly filesOf: FilesOf = (section) => this.#files[section];
+
+  /** A client as rules are matched against it. */
+  callerOf({ address, host, env, localPort }: Asked): Caller {
+    return {
+      address,
+      host,
+      localPort,
+      hasVariable: (name) =>
+        Object.hasOwn(env, name) || this.#variables.has(name),
+    };
+  }
+}
