@@ -5,25 +5,20 @@
  * @module
  */
 
-import { basename, dirname } from "@std/path";
-import { formatNetwork } from "../address.ts";
-import {
-  EXIT,
-  Output,
-  parseOptions,
-  TemporaryError,
-  UsageError,
-} from "../commands/command.ts";
-import {
-  DnsResolver,
-  parseServer,
-  type Server,
-  systemServers,
-} from "../spf/dns.ts";
+import { EXIT, Output, parseOptions, UsageError } from "../commands/command.ts";
 import { isName } from "../spf/message.ts";
-import { excess, minimal, type Sourced } from "../spf/networks.ts";
+import type { Sourced } from "../spf/networks.ts";
 import { printable } from "../spf/record.ts";
-import { expand, PermError, TempError } from "../spf/resolve.ts";
+import { formatList, summary } from "./spf/list.ts";
+import {
+  type DomainNetworks,
+  exitCodeOf,
+  isFailure,
+  lookUp,
+  resolverOf,
+  together,
+} from "./spf/look_up.ts";
+import { writeOutput } from "./spf/output.ts";
 
 /** The manual page. */
 export const help = `\
@@ -67,17 +62,6 @@ EXIT STATUS
     111 the DNS did not answer, or the disk is in the way: try again later.
 `;
 
-/** How long a server may take, in milliseconds. A resolver gives up earlier. */
-const TIMEOUT = 10_000;
-
-/** The networks of one domain, and what was said about them. */
-interface Result {
-  readonly domain: string;
-  readonly networks: readonly Sourced[];
-  readonly lookups: number;
-  readonly warnings: readonly string[];
-}
-
 /**
  * Runs the command.
  *
@@ -101,108 +85,43 @@ async function spf(args: string[]): Promise<number> {
     print(help);
     return EXIT.done;
   }
-  // The parser lists an option with an empty value as undefined.
-  for (const name of Object.keys(options)) {
-    if (!options[name]) throw new UsageError(`--${name}: expected a value`);
-  }
   if (operands.length === 0) {
     throw new UsageError("expected a DOMAIN; deno task spf --help tells more");
   }
   const domains = [...new Set(operands.map(parseDomain))];
-  const servers = options.server === undefined
-    ? systemServers(readIfThere("/etc/resolv.conf"))
-    : [parseServerOption(String(options.server))];
+  const resolver = resolverOf(options.server as string | undefined);
 
-  const results = await lookUp(domains, servers);
-  if (typeof results === "number") return results;
-  const networks = minimal(results.flatMap((result) => result.networks));
-  try {
-    refuseWorld(networks);
-  } catch (error) {
-    complain(`all domains together: ${(error as Error).message}`);
-    return EXIT.wrong;
-  }
-  const made = `deno task spf ${args.map(printable).join(" ")}`;
-  const text = render(results, networks, made, new Date());
-  if (options.output === undefined) print(text);
-  else replaceFile(String(options.output), text);
-  return EXIT.done;
-}
-
-/** @returns the exit code if a domain failed */
-async function lookUp(
-  domains: readonly string[],
-  servers: readonly Server[],
-): Promise<Result[] | number> {
-  const resolver = new DnsResolver(servers, TIMEOUT);
-  const results: Result[] = [];
-  const failures: (PermError | TempError)[] = [];
+  const results: DomainNetworks[] = [];
+  const failures: Error[] = [];
   for (const domain of domains) {
     try {
-      const expansion = await expand(domain, resolver);
-      const networks = minimal(expansion.networks);
-      refuseWorld(networks);
-      const { lookups, warnings } = expansion;
-      results.push({ domain, networks, lookups, warnings });
-      for (const warning of warnings) complain(`${domain}: ${warning}`);
-      complain(summary(results.at(-1)!));
+      const result = await lookUp(domain, resolver);
+      results.push(result);
+      for (const warning of result.warnings) complain(`${domain}: ${warning}`);
+      complain(summary(result));
     } catch (error) {
-      if (!(error instanceof PermError || error instanceof TempError)) {
-        throw error;
-      }
+      if (!isFailure(error)) throw error;
       failures.push(error);
       complain(`${domain}: ${error.message}`);
     }
   }
-  if (failures.length === 0) return results;
-  // Trying again helps only if it would help with all of them.
-  return failures.some((failure) => failure instanceof PermError)
-    ? EXIT.wrong
-    : EXIT.temporary;
-}
-
-/** @throws {PermError} if the networks cover too much of the Internet */
-function refuseWorld(networks: readonly Sourced[]): void {
-  const widest = excess(networks);
-  if (widest === undefined) return;
-  const { network, origins } = widest;
-  const most = network.family === 4 ? "an IPv4 /8" : "an IPv6 /16";
-  throw new PermError(
-    `would whitelist too much of the Internet: more addresses than ${most} ` +
-      `has; the widest network is ${formatNetwork(network)} (${origins[0]})`,
-  );
-}
-
-function summary({ domain, networks, lookups }: Result): string {
-  return `${domain}: ${count(networks)} (${lookups} of 10 look-ups)`;
-}
-
-function count({ length }: readonly Sourced[]): string {
-  return `${length} network${length === 1 ? "" : "s"}`;
-}
-
-/** The whitelist file's text. */
-function render(
-  results: readonly Result[],
-  networks: readonly Sourced[],
-  made: string,
-  now: Date,
-): string {
-  const warnings = results.flatMap(({ domain, warnings }) =>
-    warnings.map((warning) => `${domain}: ${warning}`)
-  );
-  const header = [
-    `Made by "${made}"`,
-    `on ${now.toISOString().replace(/\.\d+/, "")}. Do not edit: make it again.`,
-    "It counts when whitelist.files in greylist.config.ts names it.",
-    ...results.map(summary),
-    `In all: ${count(networks)}`,
-    ...warnings,
-  ];
-  const lines = networks.map(({ network, origins }) =>
-    `${formatNetwork(network)}  # ${origins.join("; ")}`
-  );
-  return [...header.map((line) => `# ${line}`), ...lines, ""].join("\n");
+  if (failures.length > 0) return exitCodeOf(failures);
+  let networks: Sourced[];
+  try {
+    networks = together(results);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    complain(`all domains together: ${error.message}`);
+    return exitCodeOf([error]);
+  }
+  const text = formatList(results, networks, {
+    made: `deno task spf ${args.map(printable).join(" ")}`,
+    now: new Date(),
+    field: "whitelist.files",
+  });
+  if (options.output === undefined) print(text);
+  else writeOutput(String(options.output), text);
+  return EXIT.done;
 }
 
 /** @throws {UsageError} if the text is not a domain of two labels or more */
@@ -216,82 +135,6 @@ function parseDomain(text: string): string {
     );
   }
   return domain;
-}
-
-function parseServerOption(text: string): Server {
-  const server = parseServer(text);
-  if (server === undefined) {
-    throw new UsageError(
-      `--server: ${printable(text)}: expected HOST, HOST:PORT or [IPV6]:PORT`,
-    );
-  }
-  return server;
-}
-
-function readIfThere(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
-}
-
-/**
- * Writes a file whole or not at all, also if the machine crashes. Mode and owner
- * stay those of the old file.
- *
- * @throws {UsageError} if the path cannot be that of a file
- * @throws {TemporaryError} if the disk does not take it
- */
-function replaceFile(output: string, text: string): void {
-  let temporary: string | undefined;
-  try {
-    const old = statIfThere(output);
-    if (old !== undefined && !old.isFile) {
-      throw new UsageError("not a regular file");
-    }
-    // A symbolic link stays one: what it points to is replaced.
-    const path = old === undefined ? output : Deno.realPathSync(output);
-    const dir = dirname(path);
-    temporary = Deno.makeTempFileSync({ dir, prefix: `.${basename(path)}.` });
-    using file = Deno.openSync(temporary, { write: true });
-    let rest = new TextEncoder().encode(text);
-    while (rest.length > 0) rest = rest.subarray(file.writeSync(rest));
-    if (old !== undefined) Deno.chownSync(temporary, old.uid, old.gid);
-    Deno.chmodSync(temporary, (old?.mode ?? 0o644) & 0o777);
-    file.syncSync();
-    Deno.renameSync(temporary, path);
-    temporary = undefined;
-    using directory = Deno.openSync(dir);
-    directory.syncSync();
-  } catch (error) {
-    if (temporary !== undefined) Deno.removeSync(temporary);
-    // Deno adds the system call and its paths to the message.
-    const why = (error as Error).message.replace(/ \(os error.*$/s, "");
-    const message = `--output: ${printable(output)}: ${why}`;
-    throw isWrongPath(error)
-      ? new UsageError(message)
-      : new TemporaryError(message);
-  }
-}
-
-function statIfThere(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** Whether an error says that the path was chosen wrongly. */
-function isWrongPath(error: unknown): boolean {
-  return [
-    UsageError,
-    Deno.errors.NotFound,
-    Deno.errors.NotADirectory,
-    Deno.errors.PermissionDenied,
-  ].some((kind) => error instanceof kind);
 }
 
 function print(text: string): void {

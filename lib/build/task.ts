@@ -35,6 +35,10 @@ const TASKS: Readonly<Record<string, Task>> = {
     ["--allow-net", "--allow-read", "--allow-write", "--allow-env"],
     "lib/build/spf.ts",
   ),
+  pools: run(
+    ["--allow-net", "--allow-read", "--allow-write", "--allow-env"],
+    "lib/build/pools.ts",
+  ),
   test: run(["-A"], "lib/build/test.ts"),
   check: {
     deno: ["check"],

@@ -1,5 +1,5 @@
 /**
- * A name server for `deno task spf`.
+ * A name server for `deno task spf` and `deno task pools`.
  *
  * @module
  */
@@ -12,7 +12,8 @@ import { emptyDir, writeFile } from "./root.ts";
  * Starts unbound on the loopback. It knows nothing of the world: the answer to
  * any name outside its zones is SERVFAIL.
  *
- * @param zones the text of each zone file, by the name of the zone
+ * @param zones the text of each zone file, by the name of the zone; "" is that of
+ * all names
  * @param options further lines for unbound's section "server"
  */
 export async function startUnbound(

@@ -1,0 +1,240 @@
+/**
+ * `deno task pools`: a file of networks for each large sender, and the lines for
+ * the configuration that make pools of them. It runs from source, like
+ * `deno task spf`.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { EXIT, Output, parseOptions, UsageError } from "../commands/command.ts";
+import { printable } from "../spf/record.ts";
+import { PermError, type Resolver } from "../spf/resolve.ts";
+import {
+  countNetworks,
+  formatList,
+  isSameList,
+  networksIn,
+  warningsOf,
+} from "./spf/list.ts";
+import {
+  type DomainNetworks,
+  exitCodeOf,
+  isFailure,
+  lookUp,
+  resolverOf,
+  together,
+} from "./spf/look_up.ts";
+import { directoryOf, readOutput, writeOutput } from "./spf/output.ts";
+import { type Sender, SENDERS } from "./spf/senders.ts";
+
+/** The manual page. */
+export const help = `\
+NAME
+    deno task pools - make pools of large senders from their SPF records
+
+SYNOPSIS
+    deno task pools --output=DIR [--only=NAME,...] [--server=HOST:PORT]
+
+DESCRIPTION
+    A large sender retries a deferred message from another of its networks. If
+    these are a pool, they are one client: a message deferred in one network is
+    let in from another.
+
+    For each sender below this looks up the SPF records of its domains and
+    writes their networks to DIR/pool-NAME. On standard output are the lines
+    for greylist.config.ts that make pools of these files. On standard error is
+    what has changed since the files were made, and what went wrong; if nothing
+    has changed, nothing is there. Run this every night from cron, then send
+    "greylist serve" a SIGHUP.
+
+    A file is replaced in one step, and only if every look-up for it succeeded.
+    If one fails, the old file stays, and the other senders go on. What counts
+    in a record is as with deno task spf.
+
+OPTIONS
+    --output=DIR
+        The directory for the files, which has to exist.
+    --only=NAME,...
+        Only these senders.
+    --server=HOST:PORT
+        The DNS server to ask, over TCP; an IPv6 address in brackets, port 53
+        if left out. Without this, those in /etc/resolv.conf.
+    --help
+        This text.
+
+EXIT STATUS
+    0 done; 100 a record is wrong or missing, or this command line is;
+    111 the DNS did not answer, or the disk is in the way: try again later.
+
+SENDERS
+${SENDERS.map(senderLine).join("\n")}
+`;
+
+function senderLine({ name, description }: Sender): string {
+  return `    ${name.padEnd(16)} ${description}`;
+}
+
+/** How many networks that are new or gone are told one by one. */
+const MOST_TOLD = 5;
+
+/**
+ * Runs the command.
+ *
+ * @returns the exit code; every error has been written to standard error
+ */
+export async function run(args: string[]): Promise<number> {
+  try {
+    return await pools(args);
+  } catch (error) {
+    complain((error as Error).message);
+    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+  }
+}
+
+async function pools(args: string[]): Promise<number> {
+  const { options, operands } = parseOptions(args, {
+    string: ["output", "only", "server"],
+    boolean: ["help"],
+  });
+  const output = new Output();
+  if (options.help) {
+    output.line(help.trimEnd());
+    output.flush();
+    return EXIT.done;
+  }
+  if (operands.length > 0) {
+    throw new UsageError(`${printable(operands[0])}: expected only options`);
+  }
+  if (options.output === undefined) {
+    throw new UsageError("expected --output=DIR; deno task pools --help");
+  }
+  const dir = directoryOf(String(options.output));
+  const senders = chosen(options.only as string | undefined);
+  const resolver = resolverOf(options.server as string | undefined);
+
+  const failures: Error[] = [];
+  const lines: string[] = [];
+  for (const sender of senders) {
+    const path = join(dir, `pool-${sender.name}`);
+    const old = readOutput(path);
+    let made: Made | undefined;
+    try {
+      made = await list(sender, resolver);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      failures.push(error);
+      const kept = old === undefined ? "no file is made" : "the old file stays";
+      complain(`${sender.name}: ${error.message}; ${kept}`);
+    }
+    if (made !== undefined && !(old && isSameList(old, made.text))) {
+      writeOutput(path, made.text);
+      for (const line of [...made.warnings, change(old, made.text)]) {
+        complain(`${sender.name}: ${line}`);
+      }
+    }
+    const files = old === undefined && made === undefined ? [] : [path];
+    lines.push(...poolLine(sender, files));
+  }
+  output.line("  pools: [");
+  for (const line of lines) output.line(`    ${line}`);
+  output.line("  ],");
+  output.flush();
+  return exitCodeOf(failures);
+}
+
+/** A file, and the lines about what could not be listed in it. */
+interface Made {
+  readonly text: string;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Makes the text of a sender's file.
+ *
+ * @returns undefined if its records name hosts instead of networks
+ * @throws {PermError | TempError} if one of its domains fails
+ */
+async function list(
+  { domains, hosts }: Sender,
+  resolver: Resolver,
+): Promise<Made | undefined> {
+  const results: DomainNetworks[] = [];
+  for (const domain of domains) {
+    try {
+      results.push(await lookUp(domain, resolver));
+    } catch (error) {
+      if (isFailure(error)) error.message = `${domain}: ${error.message}`;
+      throw error;
+    }
+  }
+  const networks = together(results);
+  if (networks.length > 0) {
+    const text = formatList(results, networks, {
+      made: "deno task pools",
+      now: new Date(),
+      field: "pools",
+    });
+    return { text, warnings: warningsOf(results) };
+  }
+  if (hosts !== undefined) return undefined;
+  throw new PermError(`${domains.join(", ")}: no networks`);
+}
+
+/** The line of the configuration, if the sender can be a pool. */
+function poolLine(
+  { name, hosts = [], description }: Sender,
+  files: readonly string[],
+): string[] {
+  const fields = Object.entries({ hosts, files })
+    .filter(([, items]) => items.length > 0)
+    .map(([field, items]) =>
+      `${field}: [${items.map((item) => JSON.stringify(item)).join(", ")}]`
+    );
+  if (fields.length === 0) return [];
+  return [
+    `// ${description}`,
+    `{ name: ${JSON.stringify(name)}, ${fields.join(", ")} },`,
+  ];
+}
+
+/** What is new or gone in a file. */
+function change(old: string | undefined, text: string): string {
+  const now = networksIn(text);
+  const total = countNetworks(now);
+  if (old === undefined) return `${total}, a new file`;
+  const before = new Set(networksIn(old));
+  const added = now.filter((network) => !before.delete(network));
+  const parts = [
+    ...added.length > 0 ? [`new ${some(added)}`] : [],
+    ...before.size > 0 ? [`gone ${some([...before])}`] : [],
+  ];
+  return `${total}, ${parts.join(", ") || "the same, in other words"}`;
+}
+
+function some(networks: readonly string[]): string {
+  const more = networks.length - MOST_TOLD;
+  const told = networks.slice(0, MOST_TOLD).map(printable).join(" ");
+  return more > 0 ? `${told} and ${more} more` : told;
+}
+
+/** @throws {UsageError} if a name is unknown */
+function chosen(only: string | undefined): readonly Sender[] {
+  if (only === undefined) return SENDERS;
+  const names = only.split(",");
+  for (const name of names) {
+    if (SENDERS.every((sender) => sender.name !== name)) {
+      throw new UsageError(
+        `--only: ${printable(name)}: no such sender; deno task pools --help ` +
+          "lists them",
+      );
+    }
+  }
+  return SENDERS.filter(({ name }) => names.includes(name));
+}
+
+function complain(message: string): void {
+  console.error(`greylist pools: ${message}`);
+}
+
+if (import.meta.main) Deno.exit(await run(Deno.args));

@@ -1,0 +1,71 @@
+/**
+ * The text of a file of networks: a whitelist, or the members of a pool.
+ *
+ * @module
+ */
+
+import { formatNetwork } from "../../address.ts";
+import type { Sourced } from "../../spf/networks.ts";
+import type { DomainNetworks } from "./look_up.ts";
+
+/** What the comments of a file say about it. */
+export interface Header {
+  /** The command that made it. */
+  readonly made: string;
+  readonly now: Date;
+  /** The field of the configuration that has to name it. */
+  readonly field: string;
+}
+
+/**
+ * Writes the networks, one a line, with the terms that they come from.
+ *
+ * @param networks those of the domains, merged
+ */
+export function formatList(
+  domains: readonly DomainNetworks[],
+  networks: readonly Sourced[],
+  { made, now, field }: Header,
+): string {
+  const header = [
+    `Made by "${made}"`,
+    `on ${now.toISOString().replace(/\.\d+/, "")}. Do not edit: make it again.`,
+    `It counts when ${field} in greylist.config.ts names it.`,
+    ...domains.map(summary),
+    `In all: ${countNetworks(networks)}`,
+    ...warningsOf(domains),
+  ];
+  const lines = networks.map(({ network, origins }) =>
+    `${formatNetwork(network)}  # ${origins.join("; ")}`
+  );
+  return [...header.map((line) => `# ${line}`), ...lines, ""].join("\n");
+}
+
+/** The warnings about all domains, a line each. */
+export function warningsOf(domains: readonly DomainNetworks[]): string[] {
+  return domains.flatMap(({ domain, warnings }) =>
+    warnings.map((warning) => `${domain}: ${warning}`)
+  );
+}
+
+/** One line about a domain. */
+export function summary({ domain, networks, lookups }: DomainNetworks): string {
+  return `${domain}: ${countNetworks(networks)} (${lookups} of 10 look-ups)`;
+}
+
+/** How many networks that are, such as `1 network`. */
+export function countNetworks({ length }: readonly unknown[]): string {
+  return `${length} network${length === 1 ? "" : "s"}`;
+}
+
+/** Tells whether two such texts differ in nothing but the time. */
+export function isSameList(one: string, other: string): boolean {
+  const timeless = (text: string) => text.replace(/^# on .*$/m, "");
+  return timeless(one) === timeless(other);
+}
+
+/** The networks in such a text, as they stand there. */
+export function networksIn(text: string): string[] {
+  return text.split("\n").map((line) => line.split("#", 1)[0].trim())
+    .filter((network) => network !== "");
+}

@@ -1,0 +1,103 @@
+/**
+ * Asks the DNS for the networks of a domain, and adds up those of several.
+ *
+ * @module
+ */
+
+import { formatNetwork } from "../../address.ts";
+import { EXIT, UsageError } from "../../commands/command.ts";
+import { DnsResolver, parseServer, systemServers } from "../../spf/dns.ts";
+import { excess, minimal, type Sourced } from "../../spf/networks.ts";
+import { printable } from "../../spf/record.ts";
+import {
+  expand,
+  PermError,
+  type Resolver,
+  TempError,
+} from "../../spf/resolve.ts";
+
+/** How long a server may take, in milliseconds. A resolver gives up earlier. */
+const TIMEOUT = 10_000;
+
+/** The networks of one domain, and what was said about them. */
+export interface DomainNetworks {
+  readonly domain: string;
+  readonly networks: readonly Sourced[];
+  /** How many look-ups its record takes, of 10. */
+  readonly lookups: number;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The resolver that asks a server, or those in /etc/resolv.conf.
+ *
+ * @param server the value of `--server`
+ * @throws {UsageError} if the value is not a server
+ */
+export function resolverOf(server: string | undefined): Resolver {
+  if (server === undefined) {
+    return new DnsResolver(systemServers(resolvConf()), TIMEOUT);
+  }
+  const parsed = parseServer(server);
+  if (parsed !== undefined) return new DnsResolver([parsed], TIMEOUT);
+  throw new UsageError(
+    `--server: ${printable(server)}: expected HOST, HOST:PORT or [IPV6]:PORT`,
+  );
+}
+
+function resolvConf(): string {
+  try {
+    return Deno.readTextFileSync("/etc/resolv.conf");
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Looks up a domain's SPF record with all that it refers to.
+ *
+ * @throws {PermError} if the record is missing or wrong, or covers too much of
+ * the Internet
+ * @throws {TempError} if the DNS did not answer
+ */
+export async function lookUp(
+  domain: string,
+  resolver: Resolver,
+): Promise<DomainNetworks> {
+  const { networks, lookups, warnings } = await expand(domain, resolver);
+  return { domain, networks: merge(networks), lookups, warnings };
+}
+
+/**
+ * The networks of several domains, merged and sorted.
+ *
+ * @throws {PermError} if they cover too much of the Internet
+ */
+export function together(domains: readonly DomainNetworks[]): Sourced[] {
+  return merge(domains.flatMap(({ networks }) => networks));
+}
+
+function merge(list: readonly Sourced[]): Sourced[] {
+  const networks = minimal(list);
+  const widest = excess(networks);
+  if (widest === undefined) return networks;
+  const { network, origins } = widest;
+  const most = network.family === 4 ? "an IPv4 /8" : "an IPv6 /16";
+  throw new PermError(
+    `would whitelist too much of the Internet: more addresses than ${most} ` +
+      `has; the widest network is ${formatNetwork(network)} (${origins[0]})`,
+  );
+}
+
+/** An error of one domain, after which the others are looked up all the same. */
+export function isFailure(error: unknown): error is PermError | TempError {
+  return error instanceof PermError || error instanceof TempError;
+}
+
+/** The exit code after failures; the same command helps only if all are temporary. */
+export function exitCodeOf(failures: readonly Error[]): number {
+  if (failures.length === 0) return EXIT.done;
+  return failures.some((failure) => failure instanceof PermError)
+    ? EXIT.wrong
+    : EXIT.temporary;
+}
