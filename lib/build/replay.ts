@@ -37,8 +37,9 @@ DESCRIPTION
   clock is moved: what lies in the base directory is made older by as much as
   two attempts are apart. Every client connects from an address of 127.0.0.0/8.
 
-  The same mail is played with whole addresses, with networks (/24), and with
-  "only", if nobody but clients without a name has to wait.
+  The same mail is played with whole addresses, with networks (/24), with a pool
+  of the 40 networks, and with "only", if nobody but clients without a name has
+  to wait.
   The table says of each kind of sender how much of its mail was let in at the
   first attempt, how much later and after how long, and how much never.
 
@@ -59,6 +60,7 @@ const NAMELESS = "NAMELESS";
 const WAYS: Readonly<Record<string, Partial<Config>>> = {
   "addresses": { match: { ipv4: 32 } },
   "/24": {},
+  "pool": { pools: [{ name: "pool", networks: ["127.1.0.0/16"] }] },
   "only": { only: { env: [NAMELESS] } },
 };
 

@@ -23,6 +23,7 @@ import { readRegularFile } from "../system/file.ts";
 import { findExemption } from "../whitelist/exemption.ts";
 import type { Client } from "../whitelist/file.ts";
 import { Index } from "../whitelist/index.ts";
+import { findPool } from "../whitelist/pools.ts";
 import {
   type Command,
   EXIT,
@@ -257,10 +258,10 @@ function otherPeriod(
 }
 
 /**
- * Says which clients the present whitelist exempts. The log has no TCPREMOTEHOST,
- * so the HELO name stands for the host name.
+ * Says which clients the present whitelist exempts or a pool has. The log has no
+ * TCPREMOTEHOST, so the HELO name stands for the host name.
  */
-function coverage({ whitelist }: ResolvedConfig): Covered {
+function coverage({ whitelist, pools }: ResolvedConfig): Covered {
   const indexes = new Map<string, Index>();
   const search = (path: string, client: Client) => {
     let index = indexes.get(path);
@@ -279,6 +280,7 @@ function coverage({ whitelist }: ResolvedConfig): Covered {
       localPort: () => undefined,
       hasVariable: () => false,
     };
-    return findExemption(whitelist, caller, files) !== undefined;
+    return findExemption(whitelist, caller, files) !== undefined ||
+      findPool(pools, caller, files) !== undefined;
   };
 }

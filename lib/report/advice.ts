@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isPoolName } from "../whitelist/pools.ts";
 import { duration } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
 import type { PoolRow } from "./pools.ts";
@@ -46,8 +47,7 @@ export function advise(
   for (const pool of pools) {
     const { domain, moves, networks, accepted, helo = "" } = pool;
     const named = helo.toLowerCase().replace(/\.$/, "").endsWith(`.${domain}`);
-    // A pool's name has letters, digits, "." and "-".
-    if (!named || !/^[a-z0-9.-]+$/.test(domain)) continue;
+    if (!named || !isPoolName(domain)) continue;
     if (moves < MOVES || networks < MOVES || accepted === 0) continue;
     domains.add(domain);
     if (covered(pool)) continue;

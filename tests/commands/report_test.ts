@@ -342,7 +342,7 @@ Deno.test("report: one period, and two side by side", async () => {
 
 Deno.test("report: what is whitelisted already is not proposed", async () => {
   let text = "";
-  for (let i = 1; i <= 4; i++) {
+  for (let i = 1; i <= 5; i++) {
     const who = `ip=192.0.${i}.7 net=192.0.${i}.0/24`;
     text += line(
       0,
@@ -354,6 +354,7 @@ Deno.test("report: what is whitelisted already is not proposed", async () => {
   const file = writeFile("control/covered", "192.0.2.0/24\n.b3.example\n");
   const binary = await compile({
     whitelist: { networks: ["192.0.1.7"], files: [file as Path] },
+    pools: [{ name: "b5", hosts: [".b5.example"] }],
   });
   const { code, stdout } = await run([binary, "report", "--json", log]);
   assertEquals(code, 0);
