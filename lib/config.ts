@@ -97,6 +97,11 @@ export interface Config {
   mode?: "enforce" | "observe";
   /** What happens to the connection when the check itself fails. */
   onError?: "accept" | "defer";
+  /**
+   * How long the base directory may take over one client. After that onError
+   * decides.
+   */
+  storeTimeout?: Duration;
   log?: {
     /** `auto` is stderr, unless that is the client's socket; then syslog. */
     target?: "auto" | "stderr" | "syslog" | Path;
@@ -156,6 +161,7 @@ export interface ResolvedConfig {
   };
   readonly mode: "enforce" | "observe";
   readonly onError: "accept" | "defer";
+  readonly storeTimeout: number;
   readonly log: LogSettings;
   readonly prune: { readonly every: number };
 }

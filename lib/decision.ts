@@ -16,18 +16,22 @@ import {
 import type { Logger } from "./log/targets.ts";
 import { deferralRefusal, type Refusal } from "./smtp/refusal.ts";
 import type { Defer, Verdict } from "./store/policy.ts";
-import { isWritableByAll } from "./store/store.ts";
 import type { Exempt, Unsuspected } from "./who_waits.ts";
 
 /** All that a check can lead to. */
 export type Decision = Exempt | Unsuspected | Verdict;
 
-/** Decides about a client whose check has failed, and logs that. */
+/**
+ * Decides about a client whose check has failed, and logs that.
+ *
+ * @param known whether an ERROR in the log has said what is wrong already
+ */
 export function decideOnError(
   { onError, mode }: Pick<ResolvedConfig, "onError" | "mode">,
   error: unknown,
   client: ClientFields,
   log: Logger,
+  known = false,
 ): "pass" | "defer" {
   const observed = onError === "defer" && mode === "observe";
   const verb = onError === "accept"
@@ -35,7 +39,9 @@ export function decideOnError(
     : observed
     ? "would-defer"
     : "defer";
-  log.error(formatLine(verb, { ...client, ...errorFields(error) }));
+  const line = formatLine(verb, { ...client, ...errorFields(error) });
+  if (known) log.info(line);
+  else log.error(line);
   return verb === "defer" ? "defer" : "pass";
 }
 
@@ -93,11 +99,19 @@ export function refusalFor(
 }
 
 /**
- * Warns if every user can write to the base directory: each could let any client
- * in then. Never throws.
+ * Warns if users besides the owner can write to the base directory: each of them
+ * could let any client in then.
+ *
+ * @param mode the permissions of the base directory, undefined if they are not
+ * known
  */
-export function warnOfOpenDirectory(dir: string, log: Logger): void {
-  if (!isWritableByAll(dir)) return;
-  const what = `baseDir ${dir}: anybody can write there: expected mode 0700`;
+export function warnOfOpenDirectory(
+  dir: string,
+  mode: number | undefined,
+  log: Logger,
+): void {
+  if (mode === undefined || (mode & 0o022) === 0) return;
+  const who = (mode & 0o002) !== 0 ? "anybody" : "its group";
+  const what = `baseDir ${dir}: ${who} can write there: expected mode 0700`;
   log.error(formatLine("baseDir", { what: quote(what) }));
 }

@@ -46,7 +46,7 @@ import {
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue } from "./store/bookmark.ts";
 import type { Defer } from "./store/policy.ts";
-import { Store } from "./store/store.ts";
+import { modeOf, Store } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
 import { exec } from "./system/process.ts";
@@ -138,7 +138,10 @@ async function decide(
     refuse(config, next, log, LOCAL_PROBLEM);
     return EXIT.done;
   }
-  if (verdict.reason === "new") warnOfOpenDirectory(config.baseDir, log);
+  if (verdict.reason === "new") {
+    const { baseDir } = config;
+    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
+  }
   if (verdict.action === "pass" || config.mode === "observe") {
     log.info(passLine(client, verdict));
     return become(next, log, variableFor(client, verdict));

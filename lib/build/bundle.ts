@@ -21,6 +21,9 @@ const SEPARATE: Readonly<Record<string, string>> = {
   "./store/prune.ts": "lib/store/prune.ts",
 };
 
+/** Modules that `serve` runs in threads of their own. */
+const WORKERS = ["lib/serve/prune_worker.ts", "lib/serve/store_worker.ts"];
+
 const CONFIG = "./greylist.config.ts";
 
 /** The specifiers of all imports that stay imports. */
@@ -55,6 +58,9 @@ export async function bundleProgram(
   const source = (name: string) => fromFileUrl(new URL(name, ROOT));
   for (const [specifier, path] of Object.entries(SEPARATE)) {
     await bundle(source(path), specifier, directory, flags);
+  }
+  for (const path of WORKERS) {
+    await bundle(source(path), path, directory, flags);
   }
   await copy(source(MANUAL), join(directory, MANUAL));
   await bundle(source("main.ts"), MAIN, directory, [

@@ -10,7 +10,7 @@ import { type Delivery, DeliveryReader } from "../report/delivery.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
 import { Lists } from "../serve/lists.ts";
-import { readRegularFile } from "../system/file.ts";
+import { readRegularFileLater } from "../system/file.ts";
 import { subjectOf } from "../who_waits.ts";
 import { baseDirOwner } from "./account.ts";
 import {
@@ -83,6 +83,7 @@ EXIT STATUS
       throw new UsageError("--follow: expected LOGFILE, not standard input");
     }
     const learner = new Learner(config, dry);
+    await learner.load();
     if (options.follow) await follow(paths, learner);
     else {
       await readLogs(paths.map((path) => ({ path })), {
@@ -155,11 +156,15 @@ class Learner {
     const { baseDir } = config;
     this.#config = config;
     this.#lists = new Lists(config, () => false);
-    this.#lists.load(
-      readRegularFile,
+    this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
+  }
+
+  /** Reads the files of the pools. */
+  load(): Promise<void> {
+    return this.#lists.load(
+      readRegularFileLater,
       (_, message) => console.error(`greylist learn: ${message}`),
     );
-    this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
   }
 
   /**

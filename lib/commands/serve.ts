@@ -16,8 +16,9 @@ import {
 } from "../system/resource_limit.ts";
 import { ignoreFileSizeSignal } from "../system/signals.ts";
 import { formatSocketName, type SocketName } from "../system/socket.ts";
-import { openLog } from "../log/targets.ts";
 import { formatLine, quote } from "../log/line.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { BaseDirectory } from "../serve/base_directory.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { Connections } from "../serve/connections.ts";
 import {
@@ -25,6 +26,10 @@ import {
   parseListenAddress,
 } from "../serve/listen_address.ts";
 import { Server } from "../serve/server.ts";
+import { SiteFiles } from "../serve/site_files.ts";
+import { StoreQueue } from "../serve/store_queue.ts";
+import { canStartWorker, startStoreWorker } from "../serve/workers.ts";
+import { isOwnerMasked } from "../system/file.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import { spawnOf } from "../serve/spawn.ts";
 import {
@@ -120,10 +125,15 @@ async function serve(
   const become = userOf(serve);
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
-  // Before any client can connect. They take effect when the server runs.
-  Deno.addSignalListener("SIGHUP", () => connections.reload());
+  // Before any client can connect, and long before there is a server to stop.
+  let isStopping = false;
+  let stop = () => {
+    isStopping = true;
+  };
+  let reload = () => {};
+  Deno.addSignalListener("SIGHUP", () => reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => server.stop());
+    Deno.addSignalListener(signal, () => stop());
   }
   const opened = addresses.map((address) => open(address, serve.backlog));
   become();
@@ -132,44 +142,102 @@ async function serve(
   const wanted = descriptorsFor(serve);
   const limit = raised(before, wanted);
   setDescriptorLimit(limit);
+  const maxDescriptors = Math.max(1, Number(limit.soft) - RESERVE);
   const found = findProgram(program[0]);
   child.found = found;
   const epoll = new Epoll(abi);
+  const files = await SiteFiles.open(config);
   const connections = new Connections({
     config,
     serve,
     epoll,
     program: program[0],
     spawn: spawnOf(child, before, limit),
-    // None of the descriptors that this program was started with is a client's.
-    openLog: () => openLog(config.log, false),
+    files,
+    store: storeOf(config, epoll, files),
+    maxDescriptors,
   });
-  const server = new Server({
+  const directory = new BaseDirectory(
     config,
+    () => files.log,
+    () => epoll.wake(),
+  );
+  const listeners = opened.map(({ fd }) => fd);
+  const server = new Server({
     epoll,
     connections,
-    listeners: opened.map(({ fd }) => fd),
-    maxDescriptors: Math.max(1, Number(limit.soft) - RESERVE),
+    files,
+    directory,
+    listeners,
+    maxDescriptors,
   });
+  reload = () => void files.reload();
+  stop = () => server.stop();
+  if (isStopping) server.stop();
   // Before Linux 5.3, and in a container that forbids the call, only a signal
   // reports the end of a child process.
   if (!canWatchChildren()) {
     Deno.addSignalListener("SIGCHLD", () => epoll.wake());
   }
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
-  connections.log.info(formatLine("serve", { on, pid: Deno.pid }));
+  files.log.info(formatLine("serve", { on, pid: Deno.pid }));
   if (found === undefined) {
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
-    connections.log.error(formatLine("serve", { what: quote(what) }));
+    files.log.error(formatLine("serve", { what: quote(what) }));
   }
   if (limit.soft < wanted) {
     const what = `descriptors: ${limit.soft}: expected ${wanted} for ` +
       "serve.limit and serve.deferredLimit";
-    connections.log.warn(formatLine("serve", { what: quote(what) }));
+    files.log.warn(formatLine("serve", { what: quote(what) }));
   }
+  await withinTime(files.load(), config.storeTimeout * 1000);
   await server.run();
-  connections.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
+  files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
+  await files.flush(LAST_LINES);
   return EXIT.done;
+}
+
+/** How long the last lines of the log may take, in milliseconds. */
+const LAST_LINES = 200;
+
+/** Waits for a promise, but not for ever: a disk may hang. */
+async function withinTime(promise: Promise<void>, most: number): Promise<void> {
+  let timer: number | undefined;
+  const late = new Promise<void>((resolve) =>
+    timer = setTimeout(resolve, most)
+  );
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+/** The store, asked in other threads. */
+function storeOf(
+  { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
+  epoll: Epoll,
+  files: SiteFiles,
+): StoreQueue {
+  // Asked here, while there are no other threads.
+  const ownerMasked = isOwnerMasked();
+  return new StoreQueue({
+    limit: storeTimeout * 1000,
+    canStart: canStartWorker,
+    start: (memory) =>
+      startStoreWorker(
+        { memory, event: epoll.wakeup, baseDir, ownerMasked, timeouts },
+        (reason) => {
+          const what = quote(`a thread of the store has ended: ${reason}`);
+          files.log.error(formatLine("store", { what }));
+        },
+      ),
+    say: ({ state, clients }) => {
+      const what = state === "ended"
+        ? `${baseDir} answers again`
+        : `${baseDir} does not answer within ${storeTimeout} s: onError ` +
+          `("${onError}") decides until it does`;
+      const line = { hang: state, clients, what: quote(what) };
+      files.log.error(formatLine("store", line));
+    },
+  });
 }
 
 /**

@@ -33,6 +33,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "deferral",
     "mode",
     "onError",
+    "storeTimeout",
     "log",
     "prune",
     // Its fields are for serve/config.ts: no connection has to pay for them.
@@ -95,6 +96,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     },
     mode: top.choice("mode", "enforce", ["enforce", "observe"]),
     onError: top.choice("onError", "accept", ["accept", "defer"]),
+    storeTimeout: top.duration("storeTimeout", "2s"),
     log: {
       target: log.parsed("target", "auto", TARGET, asTarget),
       level: log.choice("level", "INFO", LEVELS),

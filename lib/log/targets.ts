@@ -22,17 +22,20 @@ export { Logger };
 const STDERR_TIMEOUT = 1000;
 
 /** How a line begins, and its severity (RFC 3164 section 4.1.1), by level. */
-const BY_LEVEL: Readonly<Record<number, { prefix: string; severity: number }>> =
-  {
-    [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
-    [LogLevels.INFO]: { prefix: "", severity: 6 },
-    [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
-    [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
-    [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
-  };
+export const BY_LEVEL: Readonly<
+  Record<number, { prefix: string; severity: number }>
+> = {
+  [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },
+  [LogLevels.INFO]: { prefix: "", severity: 6 },
+  [LogLevels.WARN]: { prefix: "warn ", severity: 4 },
+  [LogLevels.ERROR]: { prefix: "error ", severity: 3 },
+  [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
+};
 
 /** The line for every target; a level other than INFO stands in front. */
-function format({ level, msg }: LogRecord): string {
+export function format(
+  { level, msg }: Pick<LogRecord, "level" | "msg">,
+): string {
   return BY_LEVEL[level].prefix + msg;
 }
 
@@ -75,12 +78,12 @@ export function syslogMessage(
 }
 
 /** One datagram a line; dropped if the syslog daemon does not keep up. */
-class SyslogHandler extends BaseHandler {
+export class SyslogHandler extends BaseHandler {
   readonly #facility: number;
 
-  constructor(level: Level, facility: number) {
+  constructor({ level, facility }: Pick<LogSettings, "level" | "facility">) {
     super(level, { formatter: format });
-    this.#facility = facility;
+    this.#facility = FACILITIES[facility];
   }
 
   override handle(record: LogRecord): void {
@@ -123,7 +126,7 @@ export function openLog(
   { level, target, facility }: LogSettings,
   stderrIsClient: boolean,
 ): Logger {
-  const syslog = () => new SyslogHandler(level, FACILITIES[facility]);
+  const syslog = () => new SyslogHandler({ level, facility });
   const toStderr = target === "auto" || target === "stderr";
   if (toStderr && !stderrIsClient) {
     return logger(level, new StderrHandler(level, { formatter: format }));
@@ -165,7 +168,7 @@ function prepare(path: string): void {
 }
 
 /** A logger that never throws, and whose lines are out when it returns. */
-function logger(
+export function logger(
   level: Level,
   handler: BaseHandler,
   flush: () => void = () => {},

@@ -134,13 +134,15 @@ export class Children {
 
   /** @returns undefined if that is not possible; the end is noticed later then */
   #watch(pid: number): number | undefined {
+    let fd: number | undefined;
     try {
-      const fd = watchChild(pid);
-      this.#watches.set(fd, pid);
+      fd = watchChild(pid);
       this.#epoll.add(fd, READABLE);
+      this.#watches.set(fd, pid);
       return fd;
     } catch {
       // Descriptors have run out, most likely in the whole system.
+      if (fd !== undefined) close(fd);
       return undefined;
     }
   }
@@ -165,7 +167,7 @@ export class Children {
     this.#running.delete(status!.pid);
     if (watch !== undefined) {
       this.#watches.delete(watch);
-      close(watch);
+      this.#epoll.close(watch);
     }
     client.ended(status!);
     this.#startWaiting();

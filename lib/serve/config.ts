@@ -48,7 +48,7 @@ export function resolveServe(raw: unknown): ServeConfig {
     configured: serve !== undefined,
     limit: section.integer("limit", 40, 1, MOST),
     deferredLimit: section.integer("deferredLimit", 1000, 1, MOST),
-    limitPerNetwork: section.integer("limitPerNetwork", 0, 0, MOST),
+    limitPerNetwork: section.integer("limitPerNetwork", 50, 0, MOST),
     backlog: section.integer("backlog", 4096, 1, MOST),
     nameLookup: section.flag("nameLookup", false),
     user: section.optional("user", "the name of a user", asName),

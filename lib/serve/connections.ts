@@ -20,7 +20,6 @@ import {
   refusalFor,
   VARIABLE,
   variableFor,
-  warnOfOpenDirectory,
 } from "../decision.ts";
 import {
   type ClientFields,
@@ -29,8 +28,6 @@ import {
   formatLine,
   quote,
 } from "../log/line.ts";
-import type { Logger } from "../log/targets.ts";
-import { greetingName } from "../smtp/control_files.ts";
 import { Dialogue } from "../smtp/dialogue.ts";
 import {
   bannerOf,
@@ -38,23 +35,24 @@ import {
   LOCAL_PROBLEM,
   type Refusal,
 } from "../smtp/refusal.ts";
-import type { Defer } from "../store/policy.ts";
-import { Store } from "../store/store.ts";
+import type { Defer, Verdict } from "../store/policy.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
-import { readRegularFile } from "../system/file.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
+import { send } from "../system/transfer.ts";
+import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
 import { lookUpHostName } from "./host_name.ts";
-import { Lists } from "./lists.ts";
 import { NetworkCounts } from "./network_counts.ts";
 import { admit } from "./rules.ts";
 import type { Spawn } from "./spawn.ts";
+import type { SiteFiles } from "./site_files.ts";
+import type { StoreQueue, Unchecked } from "./store_queue.ts";
 import { tcpEnvironment } from "./tcp_environment.ts";
 
 /** What {@linkcode Connections} needs. */
@@ -65,8 +63,10 @@ export interface ConnectionsOptions {
   /** The name of PROGRAM, for the log. */
   readonly program: string;
   readonly spawn: Spawn;
-  /** Opens the log, at the start and again after a log file was rotated. */
-  openLog(): Logger;
+  readonly files: SiteFiles;
+  readonly store: StoreQueue;
+  /** How many descriptors connections may use. */
+  readonly maxDescriptors: number;
 }
 
 /**
@@ -75,6 +75,13 @@ export interface ConnectionsOptions {
  * the store, and onError would decide about every client that comes then.
  */
 const LOOKUP_DESCRIPTORS = 3;
+
+/**
+ * The part of the descriptors that look-ups may use together. More clients are
+ * checked without their names: names that are never answered must not keep other
+ * clients out.
+ */
+const LOOKUP_SHARE = 0.25;
 
 /**
  * How long `serve` waits at its end for child processes that are being started,
@@ -101,14 +108,11 @@ const STOPPING: Refusal = {
 interface Connection extends Accepted {
   readonly client: ClientFields;
   readonly network: Network;
-  /**
-   * The same as text, for `limitPerNetwork`: the members of a pool have one entry,
-   * but each of their networks has its own connections.
-   */
-  readonly limited: string;
   /** The variables of the rule of `serve.rules`. */
   readonly env: Readonly<Record<string, string>>;
   readonly host?: string;
+  /** Ends that the connection counts for its network; called once. */
+  release(): void;
 }
 
 /** All connections that are open. */
@@ -116,13 +120,11 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
-  readonly #lists: Lists;
-  readonly #store: Store;
-  /** Descriptors of clients whose host name is being looked up. */
-  readonly #lookups = new Set<number>();
+  /** Clients whose host name is being looked up, by descriptor. */
+  readonly #lookups = new Map<number, Connection>();
+  /** Clients that the store was asked about, by descriptor. */
+  readonly #asked = new Map<number, Connection>();
   readonly #networks = new NetworkCounts();
-  #log: Logger;
-  #hostname = "";
   #stopping = false;
   /** Until when child processes that are being started are waited for. */
   #startDeadline = Infinity;
@@ -133,45 +135,22 @@ export class Connections {
     this.#deferred = new DeferredClients(epoll, config.deferral);
     const patience = config.deferral.sessionTimeout * 1000;
     this.#children = new Children(epoll, spawn, serve.limit, patience);
-    this.#lists = new Lists(config, (name) => variable(name) !== undefined);
-    this.#store = new Store(config.baseDir);
-    this.#log = options.openLog();
-    this.#readFiles();
   }
 
-  /** The log; {@linkcode reload} replaces it. */
-  get log(): Logger {
-    return this.#log;
+  get #log() {
+    return this.#options.files.log;
   }
 
   /** The number of descriptors that connections use. */
   get descriptors(): number {
     return this.#deferred.size + this.#children.descriptors +
-      LOOKUP_DESCRIPTORS * this.#lookups.size;
+      this.#asked.size + LOOKUP_DESCRIPTORS * this.#lookups.size;
   }
 
   /** Whether a dialogue or the start of a child process is under way. */
   get isBusy(): boolean {
     return this.#deferred.size > 0 ||
       this.#children.starting > 0 && performance.now() < this.#startDeadline;
-  }
-
-  /** Reads control and whitelist files again, and opens the log again. */
-  reload(): void {
-    const before = this.#log;
-    this.#log = this.#options.openLog();
-    for (const handler of before.handlers) handler.destroy();
-    this.#readFiles();
-  }
-
-  #readFiles(): void {
-    const { config } = this.#options;
-    this.#hostname = greetingName(config.controlDir, variable);
-    this.#lists.load(
-      readRegularFile,
-      (section, message) =>
-        this.#log.warn(formatLine(section, { what: quote(message) })),
-    );
   }
 
   /**
@@ -182,8 +161,12 @@ export class Connections {
     this.#stopping = true;
     this.#startDeadline = performance.now() + START_TIMEOUT;
     this.#children.shutDown();
-    for (const fd of this.#lookups) this.#refuse(fd, STOPPING);
-    this.#lookups.clear();
+    for (const clients of [this.#lookups, this.#asked]) {
+      for (const connection of clients.values()) {
+        this.#refuse(connection, STOPPING);
+      }
+      clients.clear();
+    }
     this.#deferred.shutDown(performance.now());
   }
 
@@ -193,9 +176,11 @@ export class Connections {
     else this.#children.ready(fd);
   }
 
-  /** Finishes starts that other threads have done. */
+  /** Continues with what other threads have done. */
   settle(): void {
     this.#children.settle();
+    this.#options.store.settle(performance.now());
+    this.#options.store.flush();
   }
 
   /** When {@linkcode expire} has something to do, in milliseconds. */
@@ -204,13 +189,19 @@ export class Connections {
     const started = this.#stopping && this.#children.starting > 0
       ? performance.now() + START_INTERVAL
       : Infinity;
-    return Math.min(this.#deferred.next(), this.#children.next(), started);
+    return Math.min(
+      this.#deferred.next(),
+      this.#children.next(),
+      this.#options.store.next(),
+      started,
+    );
   }
 
   /** Ends what has taken too long, and finds unnoticed ends of children. */
   expire(now: number): void {
     this.#deferred.expire(now);
     this.#children.expire(now);
+    this.#options.store.expire(now);
   }
 
   /** Takes a new connection. */
@@ -225,57 +216,22 @@ export class Connections {
       return;
     }
     const network = clientNetwork(peer.address, config.match);
-    const limited = client.net = formatNetwork(network);
-    const connection = { ...accepted, client, network, limited, env };
-    if (serve.nameLookup) this.#lookUp(connection);
-    else this.#decide(connection);
-  }
-
-  /** Never rejects. */
-  async #lookUp(connection: Connection): Promise<void> {
-    const { fd, peer } = connection;
-    this.#lookups.add(fd);
-    const host = await lookUpHostName(peer.address);
-    if (this.#lookups.delete(fd)) this.#decide({ ...connection, host });
-    this.#options.epoll.wake();
-  }
-
-  #decide(connection: Connection): void {
-    const { config } = this.#options;
-    const { fd, client } = connection;
-    let verdict: Decision | undefined;
-    try {
-      const { filesOf } = this.#lists;
-      const caller = this.#lists.callerOf({
-        ...connection,
-        address: connection.peer.address,
-        localPort: () => localOf(fd)?.port,
-      });
-      verdict = findPass(config, caller, filesOf);
-      if (verdict === undefined) {
-        const { network, limited } = connection;
-        if (this.#isAtLimit(limited)) {
-          return this.#busy(fd, client, "limitPerNetwork");
-        }
-        const subject = subjectOf(config.pools, network, caller, filesOf);
-        client.net = subject.net;
-        const now = Date.now() / 1000;
-        verdict = this.#store.decide(subject.entry, now, config.timeouts);
-      }
-    } catch (error) {
-      const action = decideOnError(config, error, client, this.#log);
-      if (action === "pass") this.#pass(connection);
-      else this.#defer(connection, LOCAL_PROBLEM);
-      return;
-    }
-    if (verdict.reason === "new") {
-      warnOfOpenDirectory(config.baseDir, this.#log);
-    }
-    if (verdict.action === "pass" || config.mode === "observe") {
-      return this.#pass(connection, verdict);
-    }
-    const refusal = refusalFor(verdict, config, client, this.#log);
-    this.#defer(connection, refusal, verdict);
+    client.net = formatNetwork(network);
+    const isAtLimit = this.#isAtLimit(client.net);
+    const release = this.#networks.count(client.net);
+    const connection: Connection = {
+      ...accepted,
+      client,
+      network,
+      env,
+      release,
+    };
+    const look = serve.nameLookup && this.#mayLookUp;
+    const pass = this.#findPass(connection, !look);
+    if (pass !== undefined) return this.#pass(connection, pass);
+    if (isAtLimit) return this.#busy(connection, "limitPerNetwork");
+    if (look) this.#lookUp(connection);
+    else this.#ask(connection);
   }
 
   #isAtLimit(network: string): boolean {
@@ -283,14 +239,87 @@ export class Connections {
     return limitPerNetwork > 0 && this.#networks.of(network) >= limitPerNetwork;
   }
 
+  get #mayLookUp(): boolean {
+    const used = LOOKUP_DESCRIPTORS * this.#lookups.size;
+    return used < LOOKUP_SHARE * this.#options.maxDescriptors;
+  }
+
+  /** Never rejects. */
+  async #lookUp(connection: Connection): Promise<void> {
+    const { fd, peer } = connection;
+    this.#lookups.set(fd, connection);
+    const host = await lookUpHostName(peer.address);
+    // The client has been told that this program stops.
+    if (this.#lookups.get(fd) !== connection) return;
+    this.#lookups.delete(fd);
+    const named = { ...connection, host };
+    const pass = this.#findPass(named, true);
+    if (pass !== undefined) this.#pass(named, pass);
+    else this.#ask(named);
+    this.#options.epoll.wake();
+  }
+
+  #ask(connection: Connection): void {
+    const { fd, network, client } = connection;
+    const { config, files, store } = this.#options;
+    const caller = this.#callerOf(connection);
+    const { filesOf } = files.lists;
+    const subject = subjectOf(config.pools, network, caller, filesOf);
+    client.net = subject.net;
+    this.#asked.set(fd, connection);
+    const time = Date.now() / 1000;
+    store.ask(subject.entry, time, performance.now(), (result) => {
+      if (this.#asked.get(fd) !== connection) return;
+      this.#asked.delete(fd);
+      this.#decide(connection, result);
+    });
+  }
+
+  #decide(connection: Connection, result: Verdict | Unchecked): void {
+    const { config } = this.#options;
+    const { client } = connection;
+    if ("message" in result) {
+      const { message, known } = result;
+      const action = decideOnError(config, message, client, this.#log, known);
+      if (action === "pass") this.#pass(connection);
+      else this.#defer(connection, LOCAL_PROBLEM);
+    } else if (result.action === "pass" || config.mode === "observe") {
+      this.#pass(connection, result);
+    } else {
+      const refusal = refusalFor(result, config, client, this.#log);
+      this.#defer(connection, refusal, result);
+    }
+  }
+
+  /**
+   * The decision about a client that does not have to wait.
+   *
+   * @param only whether what `only` says counts too: it needs the client's name
+   */
+  #findPass(connection: Connection, only: boolean) {
+    const { config, files } = this.#options;
+    const sections = only ? config : { whitelist: config.whitelist };
+    const caller = this.#callerOf(connection);
+    return findPass(sections, caller, files.lists.filesOf);
+  }
+
+  #callerOf({ fd, peer, host, env }: Connection) {
+    return this.#options.files.lists.callerOf({
+      address: peer.address,
+      host,
+      env,
+      localPort: () => localOf(fd)?.port,
+    });
+  }
+
   /** @param verdict undefined if the check has failed */
   #pass(connection: Connection, verdict?: Decision): void {
-    const { fd, client, limited, env } = connection;
+    const { fd, client, env, release } = connection;
     const local = localOf(fd);
-    if (local === undefined) return close(fd);
-    const ended = this.#networks.count(limited);
-    const name = variable("TCPLOCALHOST") ?? this.#hostname;
-    const localHost = name || undefined;
+    // The client has reset the connection.
+    if (local === undefined) return this.#close(connection);
+    const { hostname } = this.#options.files;
+    const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
     this.#children.add({
       fd,
@@ -304,76 +333,77 @@ export class Connections {
         this.#log.info(passLine(client, verdict));
       },
       failed: (error) => {
-        ended();
         const what = quote(`${this.#options.program}: ${error.message}`);
         // Not `ip`: reports count the line of the verdict already.
         const line = { reason: "error", client: client.ip, what };
         this.#log.error(formatLine("defer", line));
-        this.#refuse(fd, LOCAL_PROBLEM);
+        this.#refuse(connection, LOCAL_PROBLEM);
       },
       ended: ({ pid, code, signal }) => {
-        ended();
+        release();
         this.#log.info(formatLine("end", { ...client, pid, code, signal }));
       },
-      timedOut: () => {
-        ended();
-        this.#busy(fd, client, "limit");
-      },
+      timedOut: () => this.#busy(connection, "limit"),
       hungUp: () => {
-        ended();
+        release();
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
       },
     }, performance.now());
   }
 
-  #busy(fd: number, client: ClientFields, reason: string): void {
+  #busy(connection: Connection, reason: string): void {
     if (!this.#stopping) {
+      const { client } = connection;
       this.#log.info(formatLine("busy", { ...client, reason }));
     }
-    this.#refuse(fd, this.#stopping ? STOPPING : BUSY);
+    this.#refuse(connection, this.#stopping ? STOPPING : BUSY);
   }
 
-  /** Answers 421 in place of a banner. */
-  #refuse(fd: number, refusal: Refusal, closed = () => {}): void {
-    const speaker = new SingleReply(bannerOf(refusal));
-    try {
-      const now = performance.now();
-      this.#deferred.add(fd, speaker, now, { finished: () => {}, closed });
-    } catch {
-      close(fd);
-      closed();
-    }
+  /**
+   * Answers 421 in place of a banner, and closes the connection at once: nothing
+   * that the client has sent was read, and nothing is waited for.
+   */
+  #refuse(connection: Connection, refusal: Refusal): void {
+    send(connection.fd, encode(bannerOf(refusal)));
+    this.#close(connection);
+  }
+
+  #close({ fd, release }: Connection): void {
+    close(fd);
+    release();
   }
 
   /** @param verdict undefined if the check has failed, which is logged already */
-  #defer(
-    { fd, client, limited }: Connection,
-    refusal: Refusal,
-    verdict?: Defer,
-  ): void {
-    const { config, serve } = this.#options;
-    const closed = this.#networks.count(limited);
+  #defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
+    const { fd, client, release } = connection;
+    const { config, serve, files } = this.#options;
     const logDeferral = (envelope = {}) => {
       if (verdict === undefined) return;
       const { reason, wait } = verdict;
       const line = { ...client, reason, wait, ...envelope };
       this.#log.info(formatLine("defer", line));
     };
-    const full = this.#deferred.size >= serve.deferredLimit;
-    if (full || config.deferral.at === "banner") {
+    const now = performance.now();
+    if (this.#deferred.size >= serve.deferredLimit) {
       logDeferral();
-      return this.#refuse(fd, refusal, closed);
+      return this.#refuse(connection, refusal);
     }
-    const dialogue = new Dialogue(dialogueOptions(refusal, this.#hostname));
-    const finished = () => logDeferral(envelopeFields(dialogue.envelope));
     try {
-      this.#deferred.add(fd, dialogue, performance.now(), { finished, closed });
+      if (config.deferral.at === "banner") {
+        const reply = new SingleReply(bannerOf(refusal));
+        const finished = () => logDeferral();
+        this.#deferred.add(fd, reply, now, { finished, closed: release });
+        return;
+      }
+      const options = dialogueOptions(refusal, files.hostname);
+      const dialogue = new Dialogue(options);
+      const finished = () => logDeferral(envelopeFields(dialogue.envelope));
+      this.#deferred.add(fd, dialogue, now, { finished, closed: release });
     } catch (error) {
       this.#log.error(
         formatLine("defer", { ...client, ...errorFields(error) }),
       );
-      close(fd);
-      closed();
+      this.#close(connection);
     }
   }
 }

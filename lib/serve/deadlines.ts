@@ -22,6 +22,11 @@ export class Deadlines {
     this.#due.set(client, now + this.#patience);
   }
 
+  /** The client that is due first, undefined if there is none. */
+  first(): number | undefined {
+    for (const client of this.#due.keys()) return client;
+  }
+
   /** Removes a client. */
   stop(client: number): void {
     this.#due.delete(client);

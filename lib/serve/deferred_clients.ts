@@ -6,7 +6,6 @@
  */
 
 import type { Dialogue } from "../smtp/dialogue.ts";
-import { close } from "../system/descriptor.ts";
 import { type Epoll, READABLE, WRITABLE } from "../system/epoll.ts";
 import { receive, send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
@@ -14,6 +13,15 @@ import { Deadlines } from "./deadlines.ts";
 
 /** How long a client has to hang up after the last reply, in milliseconds. */
 const FAREWELL = 2000;
+
+/** The same when this program stops. */
+const LAST_FAREWELL = 200;
+
+/**
+ * How many clients may be left to hang up by themselves; of more, those that
+ * have had the longest time are closed.
+ */
+const MAX_FAREWELLS = 256;
 
 const NOTHING = new Uint8Array(0);
 
@@ -50,7 +58,8 @@ export class DeferredClients {
   readonly #clients = new Map<number, Client>();
   readonly #idle: Deadlines;
   readonly #session: Deadlines;
-  readonly #farewell = new Deadlines(FAREWELL);
+  #farewell = new Deadlines(FAREWELL);
+  #farewells = 0;
 
   constructor(epoll: Epoll, { idleTimeout, sessionTimeout }: Patience) {
     this.#epoll = epoll;
@@ -137,9 +146,10 @@ export class DeferredClients {
 
   /** Ends all dialogues because this program has to stop. */
   shutDown(now: number): void {
+    this.#farewell = new Deadlines(LAST_FAREWELL);
     for (const client of this.#clients.values()) {
-      if (client.leaving) continue;
-      this.#end(client, client.speaker.shutdown(), now);
+      if (client.leaving) this.#farewell.start(client.fd, now);
+      else this.#end(client, client.speaker.shutdown(), now);
     }
   }
 
@@ -182,18 +192,22 @@ export class DeferredClients {
     client.unsent = NOTHING;
     client.finished();
     shutdownWriting(fd);
-    this.#farewell.start(fd, now);
     this.#watch(client, READABLE);
+    this.#farewell.start(fd, now);
+    if (++this.#farewells <= MAX_FAREWELLS) return;
+    const first = this.#farewell.first();
+    if (first !== undefined) this.#close(this.#clients.get(first)!);
   }
 
   #close(client: Client): void {
     const { fd } = client;
-    if (!client.leaving) client.finished();
+    if (client.leaving) this.#farewells--;
+    else client.finished();
     this.#idle.stop(fd);
     this.#session.stop(fd);
     this.#farewell.stop(fd);
     this.#clients.delete(fd);
-    close(fd);
+    this.#epoll.close(fd);
     client.closed();
   }
 }

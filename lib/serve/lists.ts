@@ -42,15 +42,15 @@ export class Lists {
   /**
    * Reads all files.
    *
-   * @param read gives a file's text, or throws
+   * @param read gives a file's text, or rejects
    * @param warn called for files that cannot be read, and for bad lines
    */
-  load(
-    read: (path: string) => string,
+  async load(
+    read: (path: string) => Promise<string>,
     warn: (section: string, message: string) => void,
-  ): void {
+  ): Promise<void> {
     for (const files of Object.values(this.#files)) {
-      files.load(read, (message) => warn(files.section, message));
+      await files.load(read, (message) => warn(files.section, message));
     }
   }
 

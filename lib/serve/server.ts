@@ -4,20 +4,20 @@
  * @module
  */
 
-import type { ResolvedConfig } from "../config.ts";
-import { errorFields, formatLine, quote } from "../log/line.ts";
-import { isPruningDue } from "../store/bookmark.ts";
-import { pruneSome } from "../store/prune.ts";
+import { formatLine, quote } from "../log/line.ts";
 import { close } from "../system/descriptor.ts";
 import { type Epoll, READABLE } from "../system/epoll.ts";
 import { accept } from "../system/listener.ts";
+import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
+import type { SiteFiles } from "./site_files.ts";
 
 /** What {@linkcode Server} needs. */
 export interface ServerOptions {
-  readonly config: ResolvedConfig;
   readonly epoll: Epoll;
   readonly connections: Connections;
+  readonly files: SiteFiles;
+  readonly directory: BaseDirectory;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
   /** How many descriptors connections may use. */
@@ -42,12 +42,6 @@ const REPORT_INTERVAL = 60_000;
 /** How long signals and DNS answers may have to wait, in milliseconds. */
 const MAX_TURN = 10;
 
-/**
- * How long one piece of pruning may take, how long until the next piece, and how
- * often to look whether it is time to prune; all in milliseconds.
- */
-const PRUNE = { piece: 20, pause: 200, look: 60_000 };
-
 /** Accepts connections and handles events until it is told to stop. */
 export class Server {
   readonly #options: ServerOptions;
@@ -55,7 +49,6 @@ export class Server {
   /** When connections are accepted again; undefined while they are. */
   #resume: number | undefined;
   #reported = -Infinity;
-  #pruneNext = 0;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -95,15 +88,15 @@ export class Server {
 
   /** @returns when there is something to do again, in milliseconds */
   #expire(now: number): number {
-    const { connections } = this.#options;
+    const { connections, directory } = this.#options;
     connections.expire(now);
-    this.#pruneWhenDue(now);
+    directory.look(now);
     if (this.#resume !== undefined && now >= this.#resume) {
       this.#resume = undefined;
       this.#listen(READABLE);
     }
     const resume = this.#resume ?? Infinity;
-    return Math.min(connections.next(), this.#pruneNext, resume);
+    return Math.min(connections.next(), directory.next, resume);
   }
 
   #handle(count: number): void {
@@ -140,36 +133,12 @@ export class Server {
     this.#reported = now;
     const what = "no descriptors left: new connections wait: expected a " +
       "higher limit (LimitNOFILE=, softlimit -o)";
-    this.#options.connections.log.error(
-      formatLine("serve", { what: quote(what) }),
-    );
+    this.#options.files.log.error(formatLine("serve", { what: quote(what) }));
   }
 
   #listen(events: number): void {
     if (this.#stopping) return;
     const { epoll, listeners } = this.#options;
     for (const listener of listeners) epoll.change(listener, events);
-  }
-
-  /** Never throws, and never takes long: clients wait meanwhile. */
-  #pruneWhenDue(now: number): void {
-    if (now < this.#pruneNext) return;
-    const { config } = this.#options;
-    const { every } = config.prune;
-    if (every === 0) {
-      this.#pruneNext = Infinity;
-      return;
-    }
-    const due = isPruningDue(config.baseDir, every);
-    this.#pruneNext = now + (due ? PRUNE.pause : PRUNE.look);
-    if (!due) return;
-    try {
-      pruneSome(config, PRUNE.piece);
-    } catch (error) {
-      this.#pruneNext = now + every * 1000;
-      this.#options.connections.log.warn(
-        formatLine("prune", errorFields(error)),
-      );
-    }
   }
 }

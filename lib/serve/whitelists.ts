@@ -1,5 +1,6 @@
 /**
- * Whitelist files and others of their form, read once and kept until they are read again.
+ * Whitelist files and others of their form, read once and kept until they are read
+ * again.
  *
  * @module
  */
@@ -34,16 +35,16 @@ export class Whitelists implements Files {
   /**
    * Reads all files. The rules of a file that cannot be read stay in force.
    *
-   * @param read returns a file's text, or throws
+   * @param read gives a file's text, or rejects
    * @param warn called for files that cannot be read, and for bad lines
    */
-  load(
-    read: (path: string) => string,
+  async load(
+    read: (path: string) => Promise<string>,
     warn: (message: string) => void,
-  ): void {
+  ): Promise<void> {
     for (const path of this.#paths) {
       try {
-        const index = Index.inMemory(read(path));
+        const index = Index.inMemory(await read(path));
         this.#files.set(path, index);
         tellBadLines(path, index.search(NOBODY).bad, warn);
       } catch (error) {

@@ -38,13 +38,30 @@ export function isPruningDue(dir: string, every: number): boolean {
   if (every === 0) return false;
   try {
     const state = stateOf(pathIn(dir), "keep");
-    if (state === undefined) return true;
-    const age = Date.now() / 1000 - state.mtime;
-    // After a clock has gone back, the age is negative, perhaps for years.
-    return state.size > 0 || age >= every || age < 0;
+    return state === undefined || isDue(state.size, state.mtime, every);
   } catch {
     return false;
   }
+}
+
+/** The same without waiting in this thread. */
+export async function isPruningDueLater(
+  dir: string,
+  every: number,
+): Promise<boolean> {
+  if (every === 0) return false;
+  try {
+    const { size, mtime } = await Deno.lstat(pathIn(dir));
+    return mtime === null || isDue(size, mtime.getTime() / 1000, every);
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+function isDue(size: number, mtime: number, every: number): boolean {
+  const age = Date.now() / 1000 - mtime;
+  // After a clock has gone back, the age is negative, perhaps for years.
+  return size > 0 || age >= every || age < 0;
 }
 
 /** The bookmark, locked by this process until {@linkcode Bookmark.leave}. */

@@ -72,15 +72,16 @@ export function prune(
  * Does nothing if another process is pruning.
  *
  * @param most how long it may take, in milliseconds
+ * @returns `more` if there is more to do, `busy` if another process is pruning
  * @throws {StoreError} if the directory or the bookmark cannot be read or written,
  * or if the run was complete and an entry could not be removed
  */
 export function pruneSome(
   { baseDir, timeouts }: Database,
   most: number = RUN,
-): void {
+): "done" | "more" | "busy" {
   const bookmark = Bookmark.take(baseDir);
-  if (bookmark === undefined) return;
+  if (bookmark === undefined) return "busy";
   // After an error the next run is due only after a whole interval. Otherwise
   // each connection would meet the same error.
   let position = 0n;
@@ -89,6 +90,7 @@ export function pruneSome(
   } finally {
     bookmark.leave(position);
   }
+  return position === 0n ? "done" : "more";
 }
 
 /** @returns the position for the next run, 0 at the end of the directory */

@@ -254,13 +254,15 @@ function* grow(
   }
 }
 
-/** Whether every user of this machine can write to the base directory. */
-export function isWritableByAll(dir: string): boolean {
+/**
+ * The permissions of a base directory.
+ *
+ * @returns undefined if they cannot be had: what needs the directory says so
+ */
+export function modeOf(dir: string): number | undefined {
   try {
-    const state = stateOf(dir, "follow");
-    return state !== undefined && (state.mode & 0o002) !== 0;
+    return stateOf(dir, "follow")?.mode;
   } catch {
-    // An entry could be made there, which counts: the client is to be answered.
-    return false;
+    return undefined;
   }
 }

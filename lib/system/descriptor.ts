@@ -104,3 +104,59 @@ export function silence(fd: number): () => void {
     close(saved);
   };
 }
+
+/**
+ * A descriptor that is kept for the moment in which descriptors run out, in this
+ * process or in the whole system.
+ */
+export class SpareDescriptor {
+  #fd: number | undefined;
+
+  constructor() {
+    this.#keep();
+  }
+
+  /**
+   * Makes a call. If it fails for want of a descriptor, the spare one is closed
+   * and the call made again.
+   */
+  lend<T>(call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      const { cause = error } = error as Error;
+      const lacks = isErrno(cause, E.EMFILE) || isErrno(cause, E.ENFILE);
+      if (!lacks || this.#fd === undefined) throw error;
+    }
+    close(this.#fd);
+    try {
+      return call();
+    } finally {
+      this.#keep();
+    }
+  }
+
+  #keep(): void {
+    try {
+      this.#fd = open("/dev/null", C.O_WRONLY);
+    } catch {
+      // Somebody else was faster; the next call may find one again.
+      this.#fd = undefined;
+    }
+  }
+}
+
+/** Whether so many more descriptors can be opened now. */
+export function canOpen(count: number): boolean {
+  const opened: number[] = [];
+  try {
+    while (opened.length < count) {
+      opened.push(open("/dev/null", C.O_WRONLY));
+    }
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const fd of opened) close(fd);
+  }
+}

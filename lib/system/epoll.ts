@@ -5,6 +5,7 @@
  */
 
 import { type Abi, C } from "./constants.ts";
+import { close } from "./descriptor.ts";
 import { check, fromLibc } from "./libc.ts";
 
 const libc = fromLibc({
@@ -73,7 +74,7 @@ export class Epoll {
   }
 
   /**
-   * Adds a descriptor. Closing the last descriptor of its open file removes it.
+   * Adds a descriptor, which is to be closed by {@linkcode close}.
    *
    * @param events {@linkcode READABLE}, {@linkcode WRITABLE} and so on
    * @throws {LibcError}
@@ -98,6 +99,17 @@ export class Epoll {
    */
   remove(fd: number): void {
     this.#control(C.EPOLL_CTL_DEL, fd, 0);
+  }
+
+  /**
+   * Removes a descriptor and closes it. Closing alone does not do: a child
+   * between fork and exec has the same open file, so that events would be
+   * reported under a number that belongs to somebody else by then.
+   */
+  close(fd: number): void {
+    const { epoll_ctl } = libc();
+    epoll_ctl(this.#fd, C.EPOLL_CTL_DEL, fd, this.#changeAt);
+    close(fd);
   }
 
   #control(operation: number, fd: number, events: number): void {

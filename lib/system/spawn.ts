@@ -101,8 +101,9 @@ export class ChildProgram {
       );
     around(() => {
       // Gives an errno, not -1.
-      let code = start(this.#found ?? this.#file);
-      if (this.#hasMoved(code)) code = start(this.#file);
+      const found = this.#found;
+      let code = start(found ?? this.#file);
+      if (this.#hasMoved(code, found)) code = start(this.#file);
       must(code);
     });
     return new DataView(memory.buffer).getInt32(0, true);
@@ -119,12 +120,13 @@ export class ChildProgram {
     const { memory, environment } = this.#environment(variables);
     const actions = this.#actionsOn(socket);
     const pid = new DataView(memory.buffer);
-    const kept = { memory, actions, found: this.#found };
+    const found = this.#found;
+    const kept = { memory, actions, found };
     const starting: Starting = { pid, done, kept };
     this.#starting.add(starting);
     posixSpawn().posix_spawnp_beside(
       memory,
-      this.#found ?? this.#file,
+      found ?? this.#file,
       actions,
       this.#attributes,
       this.#argv,
@@ -133,7 +135,9 @@ export class ChildProgram {
       // As a rule `settle` has finished it already.
       if (!this.#starting.delete(starting)) return;
       if (code === 0) return done(pid.getInt32(0, true));
-      if (!this.#hasMoved(code)) return done(new LibcError("start", code));
+      if (!this.#hasMoved(code, found)) {
+        return done(new LibcError("start", code));
+      }
       this.spawnBeside(socket, variables, done);
     });
   }
@@ -156,10 +160,13 @@ export class ChildProgram {
     }
   }
 
-  /** Whether the program has moved; then the next start looks for it. */
-  #hasMoved(code: number): boolean {
-    if (code !== E.ENOENT || this.#found === undefined) return false;
-    this.#found = undefined;
+  /**
+   * Whether the program has moved from where it was tried; then the next start
+   * looks for it. Several starts may find that out at once.
+   */
+  #hasMoved(code: number, tried: Uint8Array | undefined): boolean {
+    if (code !== E.ENOENT || tried === undefined) return false;
+    if (this.#found === tried) this.#found = undefined;
     return true;
   }
 

@@ -55,6 +55,7 @@ Deno.test("config: defaults", () => {
     },
     mode: "enforce",
     onError: "accept",
+    storeTimeout: 2,
     log: { target: "auto", level: "INFO", facility: "mail" },
     prune: { every: 3600 },
   });
@@ -109,6 +110,7 @@ Deno.test("config: every field", () => {
     deferral: { at: "banner", message, idleTimeout: 1, sessionTimeout: "1d" },
     mode: "observe",
     onError: "defer",
+    storeTimeout: "5s",
     log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
     prune: { every: 0 },
   }));
@@ -156,6 +158,7 @@ Deno.test("config: every field", () => {
     },
     mode: "observe",
     onError: "defer",
+    storeTimeout: 5,
     log: { target: "/var/log/greylist", level: "DEBUG", facility: "local7" },
     prune: { every: 0 },
   });
@@ -462,12 +465,12 @@ Deno.test("config: bad values", () => {
     [
       { basedir: "/x" },
       'basedir: "/x": expected one of the fields baseDir, controlDir, match, ' +
-      "timeouts, whitelist, pools, only, deferral, mode, onError, log, prune, serve",
+      "timeouts, whitelist, pools, only, deferral, mode, onError, storeTimeout, log, prune, serve",
     ],
     [
       JSON.parse('{"__proto__": {"baseDir": "/x"}}'),
       '__proto__: {"baseDir":"/x"}: expected one of the fields baseDir, ' +
-      "controlDir, match, timeouts, whitelist, pools, only, deferral, mode, onError, log, prune, serve",
+      "controlDir, match, timeouts, whitelist, pools, only, deferral, mode, onError, storeTimeout, log, prune, serve",
     ],
   ];
   for (const [fields, expected] of cases) {

@@ -19,10 +19,11 @@ export const CONTROL: Path = `${ROOT}/control` as Path;
 /** Where most binaries log to. */
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
-/** Root has to name the user that PROGRAM runs as. */
-export const SERVE: NonNullable<Config["serve"]> = Deno.uid() === 0
-  ? { user: "root" }
-  : {};
+/** Root has to name the user of PROGRAM; the tests come from one network. */
+export const SERVE: NonNullable<Config["serve"]> = {
+  ...Deno.uid() === 0 ? { user: "root" } : {},
+  limitPerNetwork: 0,
+};
 
 /** What the tests' binaries have in common. */
 const COMMON: Config = {
@@ -124,12 +125,36 @@ export function emptyLog(): void {
 
 /** The lines of the log file, or of another one. */
 export function logLines(path: string = LOG): string[] {
+  if (path === LOG && background.log) settle(path);
   try {
     return Deno.readTextFileSync(path).split("\n").slice(0, -1);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
+}
+
+/** Whether a listener was started, which writes its lines in the background. */
+export const background = { log: false };
+
+/** How long a log that grows no more counts as complete, in milliseconds. */
+const QUIET = 60;
+
+/** Waits, with all of this process, until a file grows no more. */
+function settle(path: string): void {
+  const size = () => {
+    try {
+      return Deno.statSync(path).size;
+    } catch {
+      return 0;
+    }
+  };
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  let before: number;
+  do {
+    before = size();
+    Atomics.wait(nobody, 0, 0, QUIET);
+  } while (size() !== before);
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Config } from "../../lib/config.ts";
 import { BASE, clean, clientLines, logLines } from "./binary.ts";
 import { makeEntry } from "./entry.ts";
 import { greeter, NEXT } from "./next_program.ts";
+import { DEADLINE } from "./process.ts";
 import { ROOT, writeFile } from "./root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "./smtp.ts";
 import { tcpserver, type WayIn } from "./way_in.ts";
@@ -70,10 +71,19 @@ export async function connect(
   return text;
 }
 
-/** What the log has of clients; serve tries to prune as soon as it runs. */
+/**
+ * What the log has of clients. As soon as it runs, serve tries to prune and looks
+ * who can write to the base directory.
+ */
 export function aboutClients(): string[] {
-  const serves = logLines().some((line) => / serve on=/.test(line));
-  return clientLines().filter((line) => !serves || !/Z warn prune /.test(line));
+  const own = /Z (warn prune|error baseDir) /;
+  const end = Date.now() + DEADLINE * 1000;
+  while (true) {
+    const serves = logLines().some((line) => / serve on=/.test(line));
+    const lines = clientLines().filter((line) => !serves || !own.test(line));
+    // serve writes its lines in the background.
+    if (lines.length > 0 || !serves || Date.now() > end) return lines;
+  }
 }
 
 /** The client got what the next program says. */

@@ -7,7 +7,7 @@
 
 import type { Config } from "../../lib/config.ts";
 import type { Site } from "./begin.ts";
-import { clean, compile, logLines } from "./binary.ts";
+import { clean, compile, logLines, SERVE } from "./binary.ts";
 import { greeter } from "./next_program.ts";
 import { waitFor } from "./process.ts";
 import { serve, type Start } from "./way_in.ts";
@@ -28,8 +28,7 @@ export async function serving(
 
 /** The same configuration; root has to name the user that PROGRAM runs as. */
 export function withUser(config: Partial<Config>): Partial<Config> {
-  const user = Deno.uid() === 0 ? { user: "root" } : {};
-  return { ...config, serve: { ...user, ...config.serve } };
+  return { ...config, serve: { ...SERVE, ...config.serve } };
 }
 
 /** The lines of the log without their times, those of the server left out. */

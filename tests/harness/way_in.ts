@@ -5,6 +5,7 @@
  * @module
  */
 
+import { background } from "./binary.ts";
 import { type Ability, programPath } from "./need.ts";
 import {
   freePort,
@@ -81,6 +82,7 @@ async function listen(
     env,
     what.life,
   );
+  if (resident > 0) background.log = true;
   const stderr = () => Deno.readTextFileSync(errors);
   try {
     await waitFor(`somebody to listen on ${port}`, () => isListening(port));

@@ -6,7 +6,7 @@ import { resolveServe } from "../../lib/serve/config.ts";
 const DEFAULTS = {
   limit: 40,
   deferredLimit: 1000,
-  limitPerNetwork: 0,
+  limitPerNetwork: 50,
   backlog: 4096,
   nameLookup: false,
   user: undefined,

@@ -7,7 +7,7 @@ import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
-import { lines, serving } from "../harness/serving.ts";
+import { lines, logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 
 function rule(networks: string[], more: Partial<Rule> = {}): Rule {
@@ -142,6 +142,7 @@ e2e("serve rules: a client over IPv6", {}, async () => {
     await client.reply(),
     "220 RELAYCLIENT=@x GREETING=unset WHO=six",
   );
+  await logged(/ pass ip=::1 /);
   assertEquals(lines(), [
     "pass ip=::1 net=::/64 reason=whitelisted rule=env:RELAYCLIENT",
   ]);

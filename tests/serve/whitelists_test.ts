@@ -16,64 +16,65 @@ function site(files: Record<string, string>) {
         if (line !== undefined) return `${path}:${line}`;
       }
     },
-    load(): string[] {
+    async load(): Promise<string[]> {
       const warnings: string[] = [];
-      whitelists.load((path) => {
-        if (files[path] === undefined) throw new Error("open: no such file");
-        return files[path];
+      await whitelists.load((path) => {
+        return files[path] === undefined
+          ? Promise.reject(new Error("open: no such file"))
+          : Promise.resolve(files[path]);
       }, (message) => warnings.push(message));
       return warnings;
     },
   };
 }
 
-Deno.test("serve whitelists: the first line that fits, file by file", () => {
+Deno.test("serve whitelists: the first line that fits, file by file", async () => {
   const { load, find } = site({
     "/a": "# comment\n\n198.51.100.1\n.example.org # names below\n",
     "/b": "192.0.2.0/24\n192.0.2.7\n",
   });
   assertEquals(find(), undefined);
-  assertEquals(load(), []);
+  assertEquals(await load(), []);
   assertEquals(find(), "/b:1");
   assertEquals(find("mx.example.org"), "/a:4");
 });
 
-Deno.test("serve whitelists: reading again is what counts", () => {
+Deno.test("serve whitelists: reading again is what counts", async () => {
   const files: Record<string, string> = { "/a": "192.0.2.7\n" };
   const { load, find } = site(files);
-  load();
+  await load();
   files["/a"] = "\n192.0.2.7\n";
   assertEquals(find(), "/a:1");
-  assertEquals(load(), []);
+  assertEquals(await load(), []);
   assertEquals(find(), "/a:2");
   files["/a"] = "";
-  load();
+  await load();
   assertEquals(find(), undefined);
 });
 
-Deno.test("serve whitelists: what cannot be read stays as it was", () => {
+Deno.test("serve whitelists: what cannot be read stays as it was", async () => {
   const files: Record<string, string> = {
     "/a": "192.0.2.7\n",
     "/b": "client.example\n",
   };
   const { load, find } = site(files);
-  load();
+  await load();
   delete files["/a"];
   files["/b"] = "# nobody\n";
-  assertEquals(load(), [
+  assertEquals(await load(), [
     "whitelist file /a: open: no such file: create it, or take it out of " +
     "whitelist.files; until then the rules read before stay in force",
   ]);
   assertEquals(find("client.example"), "/a:1");
   files["/a"] = "";
-  assertEquals(load(), []);
+  assertEquals(await load(), []);
   assertEquals(find("client.example"), undefined);
 });
 
-Deno.test("serve whitelists: bad lines are told, the others count", () => {
+Deno.test("serve whitelists: bad lines are told, the others count", async () => {
   const bad = Array.from({ length: 12 }, (_, i) => `no rule ${i}\n`).join("");
   const { load, find } = site({ "/a": `${bad}192.0.2.7\n` });
-  const warnings = load();
+  const warnings = await load();
   assertEquals(warnings.length, 11);
   assertEquals(warnings[0].startsWith('/a:1: "no rule 0": expected '), true);
   assertEquals(warnings[10], "/a: 2 more bad lines");

@@ -102,9 +102,13 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
   };
 }
 
-/** The user of `serve`: root has to name one; others stay who they are. */
+/**
+ * The section of `serve`. Root has to name a user; others stay who they are. All
+ * clients of the bench come from one network.
+ */
 export function serveSection(): Config["serve"] {
-  return userId() === 0 ? { user: "root" } : {};
+  const user = userId() === 0 ? { user: "root" } : {};
+  return { ...user, limitPerNetwork: 0 };
 }
 
 /**

@@ -1,0 +1,150 @@
+/**
+ * The log of a program that must not wait for it: the same lines in the same
+ * places as in targets.ts, written in the background.
+ *
+ * @module
+ */
+
+import { BaseHandler } from "@std/log/base-handler";
+import type { LogRecord } from "@std/log/logger";
+import { reasonOf } from "../reason.ts";
+import { formatLine, quote } from "./line.ts";
+import { LineQueue } from "./line_queue.ts";
+import type { Level, LogSettings } from "./settings.ts";
+import { BY_LEVEL, format, Logger, logger, SyslogHandler } from "./targets.ts";
+
+/** A log that is written in the background. */
+export interface BackgroundLog {
+  readonly logger: Logger;
+  /**
+   * Waits until all lines are written.
+   *
+   * @param patience milliseconds after which that is given up
+   */
+  flush(patience: number): Promise<void>;
+  /** Writes what is left, and closes a file. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** How long a log that is closed may take to write what is left, in milliseconds. */
+const LAST_LINES = 60_000;
+
+/** The line that says how many were lost, as the log records it. */
+function lostRecord(count: number): { level: number; msg: string } {
+  const what = "lines were lost while the log did not take them";
+  return {
+    level: WARN,
+    msg: formatLine("log", { lost: count, what: quote(what) }),
+  };
+}
+
+const WARN = Number(
+  Object.keys(BY_LEVEL).find((level) => BY_LEVEL[+level].prefix === "warn "),
+);
+
+/**
+ * Opens the log; stderr must not be a client's. If a file cannot be opened, lines
+ * go to syslog, and the first says why.
+ */
+export async function openBackgroundLog(
+  settings: LogSettings,
+): Promise<BackgroundLog> {
+  const { level, target } = settings;
+  if (target === "syslog") return syslogLog(settings);
+  if (target === "auto" || target === "stderr") {
+    return queued(level, (bytes) => Deno.stderr.write(bytes), format);
+  }
+  try {
+    if (await isFifo(target)) {
+      throw new Error("a FIFO: expected a regular file");
+    }
+    // Senders and recipients stand in it.
+    const options = { append: true, create: true, mode: 0o640 };
+    const file = await Deno.open(target, options);
+    const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
+      `${new Date().toISOString()} ${format(record)}`;
+    return queued(
+      level,
+      (bytes) => file.write(bytes),
+      stamped,
+      () => file.close(),
+    );
+  } catch (error) {
+    const fallback = syslogLog(settings);
+    const what = `log file ${target}: ${reasonOf(error)}`;
+    fallback.logger.error(`what=${quote(what)}`);
+    return fallback;
+  }
+}
+
+async function isFifo(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFifo === true;
+  } catch {
+    // It is created, or cannot be, when it is opened.
+    return false;
+  }
+}
+
+type Format = (record: Pick<LogRecord, "level" | "msg">) => string;
+
+function queued(
+  level: Level,
+  write: (bytes: Uint8Array) => Promise<number>,
+  format: Format,
+  end: () => void = () => {},
+): BackgroundLog {
+  const queue = new LineQueue(
+    write,
+    (count) => format(lostRecord(count)) + "\n",
+  );
+  return {
+    logger: logger(level, new QueueHandler(level, format, queue)),
+    flush: (patience) => queue.flush(patience),
+    close: async () => {
+      await queue.flush(LAST_LINES);
+      end();
+    },
+  };
+}
+
+class QueueHandler extends BaseHandler {
+  readonly #queue: LineQueue;
+
+  constructor(level: Level, formatter: Format, queue: LineQueue) {
+    super(level, { formatter });
+    this.#queue = queue;
+  }
+
+  override log(line: string): void {
+    this.#queue.push(line + "\n");
+  }
+}
+
+/** A datagram does not wait: the kernel takes it at once or refuses it. */
+class CountingSyslogHandler extends SyslogHandler {
+  #lost = 0;
+
+  override log(message: string): void {
+    try {
+      super.log(message);
+    } catch {
+      this.#lost++;
+      return;
+    }
+    if (this.#lost === 0) return;
+    const lost = this.#lost;
+    this.#lost = 0;
+    const { level, msg } = lostRecord(lost);
+    this.handle({ level, msg, datetime: new Date() } as LogRecord);
+  }
+}
+
+function syslogLog(settings: LogSettings): BackgroundLog {
+  const { level } = settings;
+  return {
+    logger: logger(level, new CountingSyslogHandler(settings)),
+    flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * What `serve` looks at once a minute in the base directory: whether it is time to
+ * prune, and whether only its owner can write there. It waits for neither.
+ *
+ * @module
+ */
+
+import type { ResolvedConfig } from "../config.ts";
+import { warnOfOpenDirectory } from "../decision.ts";
+import { errorFields, formatLine } from "../log/line.ts";
+import type { Logger } from "../log/targets.ts";
+import { isPruningDueLater } from "../store/bookmark.ts";
+import { pruneInWorker } from "./workers.ts";
+
+/** How often it looks, in milliseconds. */
+const INTERVAL = 60_000;
+
+/** The same while another process prunes: it may end before all is done. */
+const BUSY_INTERVAL = 5000;
+
+/** The base directory. Times are milliseconds. */
+export class BaseDirectory {
+  readonly #config: ResolvedConfig;
+  readonly #log: () => Logger;
+  readonly #wake: () => void;
+  #next = 0;
+  /** A look that hangs, or that prunes, is not followed by another. */
+  #isLooking = false;
+
+  /**
+   * @param log gives the log as it is at that time
+   * @param wake is called when {@linkcode next} has changed
+   */
+  constructor(config: ResolvedConfig, log: () => Logger, wake: () => void) {
+    this.#config = config;
+    this.#log = log;
+    this.#wake = wake;
+  }
+
+  /** When {@linkcode look} has something to do. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Begins to look, if it is time to. Never throws. */
+  look(now: number): void {
+    if (now < this.#next) return;
+    this.#next = now + INTERVAL;
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#look().finally(() => this.#isLooking = false);
+  }
+
+  /** Never rejects. */
+  async #look(): Promise<void> {
+    const { baseDir, timeouts, prune } = this.#config;
+    try {
+      const { mode } = await Deno.stat(baseDir);
+      warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
+    } catch {
+      // The next client that comes says so.
+    }
+    if (!await isPruningDueLater(baseDir, prune.every)) return;
+    try {
+      const result = await pruneInWorker({ baseDir, timeouts });
+      if (result === "busy") this.#next = performance.now() + BUSY_INTERVAL;
+      this.#wake();
+    } catch (error) {
+      this.#log().warn(formatLine("prune", errorFields(error)));
+      // Not each look is to meet the same trouble.
+      this.#next = Math.max(
+        this.#next,
+        performance.now() + prune.every * 1000,
+      );
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What `serve` has of files that an administrator changes: control files,
+ * whitelist files, and the log file that a rotation moves. They are read and
+ * opened at the start and again on SIGHUP, without holding anything up: what is
+ * there stays in force until the new is complete.
+ *
+ * @module
+ */
+
+import type { ResolvedConfig } from "../config.ts";
+import { type BackgroundLog, openBackgroundLog } from "../log/background.ts";
+import { formatLine, quote } from "../log/line.ts";
+import type { Logger } from "../log/targets.ts";
+import { greetingFiles, greetingName } from "../smtp/control_files.ts";
+import { variable } from "../system/environment.ts";
+import { readRegularFileLater } from "../system/file.ts";
+import { Lists } from "./lists.ts";
+
+/** The files of one configuration. */
+export class SiteFiles {
+  /** Who has to wait, as the whitelist, `only` and the pools say. */
+  readonly lists: Lists;
+  readonly #config: ResolvedConfig;
+  #log: BackgroundLog;
+  #hostname = "";
+  /** The load that is under way. */
+  #loading: Promise<void> | undefined;
+  /** Whether another one has to follow. */
+  #isStale = false;
+
+  private constructor(config: ResolvedConfig, log: BackgroundLog) {
+    this.#config = config;
+    this.#log = log;
+    this.lists = new Lists(config, (name) => variable(name) !== undefined);
+  }
+
+  /** Opens the log. {@linkcode load} has to follow. */
+  static async open(config: ResolvedConfig): Promise<SiteFiles> {
+    return new SiteFiles(config, await openBackgroundLog(config.log));
+  }
+
+  /** The log. */
+  get log(): Logger {
+    return this.#log.logger;
+  }
+
+  /** The name of this host in the banner. */
+  get hostname(): string {
+    return this.#hostname;
+  }
+
+  /** Waits until all lines are written; see {@linkcode BackgroundLog}. */
+  flush(patience: number): Promise<void> {
+    return this.#log.flush(patience);
+  }
+
+  /** Opens the log again, and reads all files again. Never rejects. */
+  async reload(): Promise<void> {
+    const before = this.#log;
+    this.#log = await openBackgroundLog(this.#config.log);
+    await Promise.all([before.close(), this.load()]);
+  }
+
+  /** Reads all files. Never rejects. */
+  load(): Promise<void> {
+    this.#isStale = true;
+    return this.#loading ??= this.#load();
+  }
+
+  async #load(): Promise<void> {
+    while (this.#isStale) {
+      this.#isStale = false;
+      await Promise.all([this.#readHostname(), this.#readLists()]);
+    }
+    this.#loading = undefined;
+  }
+
+  async #readHostname(): Promise<void> {
+    const { controlDir } = this.#config;
+    const texts = new Map<string, string>();
+    for (const path of greetingFiles(controlDir)) {
+      try {
+        texts.set(path, await readRegularFileLater(path));
+      } catch {
+        // Then the next file counts.
+      }
+    }
+    this.#hostname = greetingName(
+      controlDir,
+      variable,
+      (path) => texts.get(path) ?? "",
+    );
+  }
+
+  #readLists(): Promise<void> {
+    return this.lists.load(
+      readRegularFileLater,
+      (section, message) =>
+        this.log.warn(formatLine(section, { what: quote(message) })),
+    );
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * The store as the event loop sees it: a question, and later an answer. The calls
+ * on files are made by workers, so that a slow disk holds up nobody but the
+ * clients that have to be looked up on it, and these no longer than storeTimeout.
+ *
+ * One worker does for a local disk. On a shared one, where a decision takes some
+ * 20 ms, up to {@linkcode WORKERS} of them ask at once; each takes 11 MB.
+ *
+ * @module
+ */
+
+import type { Verdict } from "../store/policy.ts";
+import { Breaker, type Notice } from "./breaker.ts";
+import { Deadlines } from "./deadlines.ts";
+import { SLOTS, StoreSlots } from "./store_slots.ts";
+
+/** How many workers there are at most, and so how many calls can hang. */
+const WORKERS = 8;
+
+/** From which average on a worker gets one question at a time, in milliseconds. */
+const SLOW = 5;
+
+/** How long a worker may be silent until others get its questions, likewise. */
+const SILENT = 100;
+
+/** How long a worker besides the first one stays without work, likewise. */
+const IDLE = 60_000;
+
+/** Why a client could not be checked. */
+export interface Unchecked {
+  readonly message: string;
+  /** Whether the log says so already, for all such clients together. */
+  readonly known: boolean;
+}
+
+/** Is told the verdict, or why there is none; called once. */
+export type Done = (result: Verdict | Unchecked) => void;
+
+/** What a queue works with. */
+export interface Setup {
+  /** How long a client may have to wait for its verdict, in milliseconds. */
+  readonly limit: number;
+  /** Whether another worker can be started now. */
+  canStart(): boolean;
+  /** Starts a worker on the memory that is shared with it. */
+  start(memory: SharedArrayBuffer): void;
+  /** Is told what the log is to say about a store that hangs. */
+  say(notice: Notice): void;
+}
+
+interface Job {
+  readonly id: number;
+  readonly entry: string;
+  /** Seconds since 1970. */
+  readonly time: number;
+  /** Undefined when the client has been told something else. */
+  done: Done | undefined;
+}
+
+interface Worker {
+  readonly slots: StoreSlots;
+  readonly free: number[];
+  /** What was asked, by slot. */
+  readonly asked: Map<number, Job>;
+  /** How long a decision takes, in milliseconds. */
+  average: number;
+  /** When it last answered, or got work after it had none. */
+  heard: number;
+  /** Whether it has not been called since it was asked something. */
+  isToBeCalled: boolean;
+}
+
+/** All questions about clients. Times are milliseconds unless it says otherwise. */
+export class StoreQueue {
+  readonly #setup: Setup;
+  readonly #breaker: Breaker;
+  readonly #deadlines: Deadlines;
+  readonly #workers: Worker[] = [];
+  /** By number; those that no worker has yet stand in {@linkcode #waiting}. */
+  readonly #jobs = new Map<number, Job>();
+  readonly #waiting: Job[] = [];
+  #count = 0;
+
+  constructor(setup: Setup) {
+    this.#setup = setup;
+    this.#breaker = new Breaker(setup.say);
+    this.#deadlines = new Deadlines(setup.limit);
+    this.#start(0);
+  }
+
+  /** How many clients wait for a verdict. */
+  get size(): number {
+    return this.#jobs.size;
+  }
+
+  /**
+   * Asks about a client. {@linkcode flush} has to follow.
+   *
+   * @param entry the name of its entry
+   * @param time seconds since 1970
+   * @param now from `performance.now()`
+   * @param done is called later, or now if the store is left alone
+   */
+  ask(entry: string, time: number, now: number, done: Done): void {
+    if (!this.#breaker.mayAsk(now)) {
+      this.#breaker.missed(now);
+      return done({
+        message: "the base directory does not answer",
+        known: true,
+      });
+    }
+    const job: Job = { id: this.#count++, entry, time, done };
+    this.#jobs.set(job.id, job);
+    this.#deadlines.start(job.id, now);
+    this.#waiting.push(job);
+    this.#hand(now);
+  }
+
+  /** Calls the workers that were asked something. */
+  flush(): void {
+    for (const worker of this.#workers) {
+      if (!worker.isToBeCalled) continue;
+      worker.isToBeCalled = false;
+      worker.slots.call();
+    }
+  }
+
+  /** Takes the answers that are there. */
+  settle(now: number): void {
+    for (const worker of this.#workers) {
+      if (worker.asked.size > 0) this.#listen(worker, now);
+    }
+    this.#hand(now);
+  }
+
+  /** When {@linkcode expire} has something to do; Infinity for never. */
+  next(): number {
+    let next = this.#deadlines.next();
+    if (this.#workers.length > 1) next = Math.min(next, this.#idleAt());
+    for (const { asked, heard } of this.#workers) {
+      if (asked.size > 1) next = Math.min(next, heard + SILENT);
+    }
+    return next;
+  }
+
+  /** Gives up what has taken too long. */
+  expire(now: number): void {
+    this.settle(now);
+    for (const id of this.#deadlines.expired(now)) {
+      this.#breaker.missed(now);
+      const limit = this.#setup.limit / 1000;
+      const message = `no answer from the base directory within ${limit} s`;
+      this.#finish(id, { message, known: this.#breaker.isOpen });
+    }
+    for (const worker of this.#workers) {
+      if (worker.asked.size > 1 && isSilent(worker, now)) this.#relieve(worker);
+    }
+    this.#hand(now);
+    if (this.#workers.length > 1 && now >= this.#idleAt()) this.#dismiss(now);
+    this.flush();
+  }
+
+  #listen(worker: Worker, now: number): void {
+    const { slots, asked, free } = worker;
+    for (const [slot, { id }] of asked) {
+      const answer = slots.takeAnswer(slot);
+      if (answer === undefined) continue;
+      asked.delete(slot);
+      free.push(slot);
+      worker.heard = now;
+      worker.average += (answer.took - worker.average) / 4;
+      // An answer that comes too late is no sign that the store is well.
+      if (answer.took < this.#setup.limit) this.#breaker.answered(now);
+      const { result } = answer;
+      this.#finish(
+        id,
+        typeof result === "string" ? { message: result, known: false } : result,
+      );
+    }
+  }
+
+  #finish(id: number, result: Verdict | Unchecked): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    this.#jobs.delete(id);
+    this.#deadlines.stop(id);
+    const { done } = job;
+    job.done = undefined;
+    done?.(result);
+  }
+
+  /** Hands questions to workers that can take some. */
+  #hand(now: number): void {
+    while (this.#waiting.length > 0) {
+      // Given up, or the worker that had it first has answered after all.
+      if (this.#waiting[0].done === undefined) {
+        this.#waiting.shift();
+        continue;
+      }
+      const worker = this.#workers.find((each) => canTake(each, now));
+      if (worker === undefined) return this.#grow(now);
+      const slot = worker.free.pop()!;
+      const job = this.#waiting.shift()!;
+      if (worker.asked.size === 0) worker.heard = now;
+      worker.asked.set(slot, job);
+      worker.isToBeCalled = true;
+      worker.slots.ask(slot, { entry: job.entry, now: job.time });
+    }
+  }
+
+  /** Another worker helps only if those that are there wait for the disk. */
+  #grow(now: number): void {
+    const all = this.#workers;
+    const isWanted = all.length < WORKERS &&
+      all.every((each) => isSlow(each, now));
+    if (!isWanted || !this.#setup.canStart()) return;
+    this.#start(now);
+    this.#hand(now);
+  }
+
+  #start(now: number): void {
+    const slots = new StoreSlots();
+    this.#workers.push({
+      slots,
+      free: Array.from({ length: SLOTS }, (_, slot) => slot),
+      asked: new Map(),
+      // One that helps out begins on a disk that is slow.
+      average: this.#workers.length === 0 ? 0 : SLOW,
+      heard: now,
+      isToBeCalled: false,
+    });
+    this.#setup.start(slots.memory);
+  }
+
+  /** Takes back what a worker that hangs has not begun with. */
+  #relieve({ slots, asked, free }: Worker): void {
+    for (const [slot, job] of asked) {
+      if (!slots.withdraw(slot)) continue;
+      asked.delete(slot);
+      free.push(slot);
+      if (job.done !== undefined) this.#waiting.push(job);
+    }
+  }
+
+  #idleAt(): number {
+    return Math.min(
+      ...this.#workers.slice(1).map(({ asked, heard }) =>
+        asked.size === 0 ? heard + IDLE : Infinity
+      ),
+    );
+  }
+
+  #dismiss(now: number): void {
+    for (let i = this.#workers.length - 1; i > 0; i--) {
+      const { asked, heard, slots } = this.#workers[i];
+      if (asked.size > 0 || now < heard + IDLE) continue;
+      this.#workers.splice(i, 1);
+      slots.end();
+    }
+  }
+}
+
+function isSilent({ asked, heard }: Worker, now: number): boolean {
+  return asked.size > 0 && now - heard >= SILENT;
+}
+
+function isSlow(worker: Worker, now: number): boolean {
+  return worker.average >= SLOW || isSilent(worker, now);
+}
+
+function canTake(worker: Worker, now: number): boolean {
+  const most = isSlow(worker, now) ? 1 : SLOTS;
+  return worker.asked.size < most;
+}

@@ -1,0 +1,74 @@
+/**
+ * What runs beside the event loop: decides about clients, one after the other, on
+ * a disk that may be slow or may hang. See store_slots.ts for how it is asked.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { reasonOf } from "../reason.ts";
+import { Store } from "../store/store.ts";
+import type { Timeouts, Verdict } from "../store/policy.ts";
+import { SpareDescriptor } from "../system/descriptor.ts";
+import { wake } from "../system/epoll.ts";
+import { SLOTS, StoreSlots } from "./store_slots.ts";
+
+/** What the worker is told when it begins. */
+export interface StoreWorkerSetup {
+  readonly memory: SharedArrayBuffer;
+  /** The eventfd(2) descriptor that the event loop waits for. */
+  readonly event: number;
+  readonly baseDir: string;
+  /** See {@linkcode isOwnerMasked}. */
+  readonly ownerMasked: boolean;
+  readonly timeouts: Timeouts;
+}
+
+/**
+ * How long answers are kept back so that several are told at once, in
+ * milliseconds.
+ */
+const TOGETHER = 0.5;
+
+self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
+  const { memory, event, baseDir, ownerMasked, timeouts } = data;
+  const slots = new StoreSlots(memory);
+  const store = new Store(baseDir, ownerMasked);
+  const spare = new SpareDescriptor();
+  let calls: number | undefined = 0;
+  while ((calls = slots.wait(calls)) !== undefined) {
+    let told = performance.now();
+    let answers = 0;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const question = slots.takeQuestion(slot);
+      if (question === undefined) continue;
+      const begin = performance.now();
+      const result = attempt(
+        spare,
+        () => store.decideOften(question.entry, question.now, timeouts),
+      );
+      const end = performance.now();
+      slots.answer(slot, { result, took: end - begin });
+      answers++;
+      if (end - told < TOGETHER) continue;
+      wake(event);
+      answers = 0;
+      told = end;
+    }
+    if (answers > 0) wake(event);
+  }
+  self.close();
+};
+
+/** @returns the verdict, or the message of the error */
+function attempt(
+  spare: SpareDescriptor,
+  decide: () => Verdict,
+): Verdict | string {
+  try {
+    return spare.lend(decide);
+  } catch (error) {
+    return reasonOf(error);
+  }
+}

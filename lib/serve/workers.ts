@@ -1,0 +1,68 @@
+/**
+ * The threads beside the event loop, which make the calls on the base directory.
+ *
+ * @module
+ */
+
+import { canOpen } from "../system/descriptor.ts";
+import type { Database } from "../store/prune.ts";
+import type { PruneResult } from "./prune_worker.ts";
+import type { StoreWorkerSetup } from "./store_worker.ts";
+
+/**
+ * Starts a worker that decides about clients.
+ *
+ * @param failed is told why it has ended, which it does not do by itself
+ */
+export function startStoreWorker(
+  setup: StoreWorkerSetup,
+  failed: (reason: string) => void,
+): void {
+  const worker = start("store_worker", failed);
+  worker.postMessage(setup);
+}
+
+/**
+ * Prunes a database in a worker.
+ *
+ * @returns `busy` if another process is pruning
+ * @throws {Error} with why it has failed
+ */
+export function pruneInWorker(database: Database): Promise<"done" | "busy"> {
+  return new Promise((resolve, reject) => {
+    if (!canStartWorker()) throw new Error("no descriptors left for a thread");
+    const fail = (reason: string) => reject(new Error(reason));
+    const worker = start("prune_worker", fail);
+    worker.onmessage = ({ data }: MessageEvent<PruneResult>) => {
+      worker.terminate();
+      if (typeof data === "string") resolve(data);
+      else fail(data.failure);
+    };
+    worker.postMessage(database);
+  });
+}
+
+/**
+ * How many descriptors a worker opens at its start, with some to spare. If it
+ * finds none, the runtime ends the whole process.
+ */
+const DESCRIPTORS = 16;
+
+/** Whether a worker can be started now. */
+export function canStartWorker(): boolean {
+  return canOpen(DESCRIPTORS);
+}
+
+function start(module: string, failed: (reason: string) => void): Worker {
+  // In the binary this module is a part of lib/commands/mod.js: the path has to
+  // lead to the worker from there too, and the worker is JavaScript as well.
+  const suffix = import.meta.url.slice(-3);
+  const url = new URL(`../serve/${module}${suffix}`, import.meta.url);
+  const worker = new Worker(url, { type: "module" });
+  worker.onerror = (event) => {
+    // The program would end otherwise.
+    event.preventDefault();
+    failed(event.message);
+  };
+  return worker;
+}

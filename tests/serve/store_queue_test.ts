@@ -1,0 +1,156 @@
+import { assertEquals } from "@std/assert";
+import type { Verdict } from "../../lib/store/policy.ts";
+import type { Notice } from "../../lib/serve/breaker.ts";
+import { StoreQueue, type Unchecked } from "../../lib/serve/store_queue.ts";
+import { SLOTS, StoreSlots } from "../../lib/serve/store_slots.ts";
+
+const LIMIT = 2000;
+
+const NEW: Verdict = {
+  action: "defer",
+  reason: "new",
+  wait: 60,
+  write: "create",
+};
+
+/** A queue whose workers do only what the test has them do. */
+function make() {
+  const workers: StoreSlots[] = [];
+  const notices: Notice[] = [];
+  const queue = new StoreQueue({
+    limit: LIMIT,
+    canStart: () => true,
+    start: (memory) => workers.push(new StoreSlots(memory)),
+    say: (notice) => notices.push(notice),
+  });
+  const told: [string, Verdict | Unchecked][] = [];
+  const ask = (entry: string, now: number) => {
+    queue.ask(entry, now, now, (result) => told.push([entry, result]));
+    queue.flush();
+  };
+  /** Has a worker take what it was asked, in the order of its slots. */
+  const take = (worker: StoreSlots) =>
+    Array.from({ length: SLOTS }, (_, slot) => ({
+      slot,
+      entry: worker.takeQuestion(slot)?.entry,
+    })).filter(({ entry }) => entry !== undefined);
+  const answer = (worker: StoreSlots, took = 0.1) => {
+    const taken = take(worker);
+    for (const { slot } of taken) worker.answer(slot, { result: NEW, took });
+    return taken.length;
+  };
+  return { queue, workers, notices, told, ask, take, answer };
+}
+
+Deno.test("StoreQueue: a fast disk has one worker, and all at once", () => {
+  const { queue, workers, told, ask, answer } = make();
+  for (let i = 0; i < 2 * SLOTS; i++) ask(`c${i}`, 0);
+  assertEquals(answer(workers[0]), SLOTS);
+  queue.settle(1);
+  queue.flush();
+  assertEquals(answer(workers[0]), SLOTS);
+  queue.settle(2);
+  assertEquals(
+    told.map(([entry]) => entry).sort(),
+    Array.from({ length: 2 * SLOTS }, (_, i) => `c${i}`).sort(),
+  );
+  assertEquals(told.every(([, result]) => "action" in result), true);
+  assertEquals([workers.length, queue.size], [1, 0]);
+  assertEquals(queue.next(), Infinity);
+});
+
+Deno.test("StoreQueue: a verdict that is late is none, and the next are in time", () => {
+  const { queue, workers, told, ask, take } = make();
+  ask("slow", 0);
+  const [{ slot }] = take(workers[0]);
+  queue.expire(LIMIT - 1);
+  assertEquals(told, []);
+  queue.expire(LIMIT);
+  assertEquals(told, [["slow", {
+    message: "no answer from the base directory within 2 s",
+    known: false,
+  }]]);
+  workers[0].answer(slot, { result: NEW, took: LIMIT + 1 });
+  queue.settle(LIMIT + 1);
+  assertEquals(told.length, 1);
+});
+
+Deno.test("StoreQueue: what a silent worker has not begun with goes to others", () => {
+  const { queue, workers, told, ask, take, answer } = make();
+  for (const entry of ["a", "b", "c"]) ask(entry, 0);
+  const hanging = workers[0].takeQuestion(SLOTS - 1);
+  assertEquals(hanging?.entry, "a");
+  assertEquals(queue.next(), 100);
+  queue.expire(100);
+  assertEquals(workers.length, 3);
+  answer(workers[1], 25);
+  answer(workers[2], 25);
+  queue.settle(110);
+  assertEquals(told.map(([entry]) => entry).sort(), ["b", "c"]);
+  assertEquals(take(workers[0]), []);
+});
+
+Deno.test("StoreQueue: calls that hang are bounded in number", () => {
+  const { queue, workers, told, ask, take } = make();
+  for (let i = 0; i < 50; i++) ask(`c${i}`, i);
+  workers[0].takeQuestion(SLOTS - 1);
+  for (let now = 0; now <= LIMIT + 50; now += 10) {
+    queue.expire(now);
+    for (const worker of workers.slice(1)) take(worker);
+  }
+  assertEquals(workers.length, 8);
+  assertEquals(told.length, 50);
+  assertEquals(queue.size, 0);
+});
+
+Deno.test("StoreQueue: a store that hangs is left alone, and tried by one", () => {
+  const { queue, workers, notices, told, ask, take } = make();
+  for (let i = 0; i < 3; i++) ask(`c${i}`, 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  queue.expire(LIMIT);
+  assertEquals(notices, [{ state: "begins", clients: 3 }]);
+  ask("alone", LIMIT + 1);
+  assertEquals(told.at(-1), ["alone", {
+    message: "the base directory does not answer",
+    known: true,
+  }]);
+  ask("probe", LIMIT + 5000);
+  assertEquals(told.length, 4);
+  ask("beside", LIMIT + 5001);
+  assertEquals(told.length, 5);
+  const probed = workers.findLast((worker) => {
+    const [taken] = take(worker);
+    if (taken === undefined) return false;
+    worker.answer(taken.slot, { result: NEW, took: 1 });
+    return true;
+  });
+  assertEquals(probed === undefined, false);
+  queue.settle(LIMIT + 5002);
+  assertEquals(told.at(-1), ["probe", NEW]);
+  assertEquals(notices.at(-1), { state: "ended", clients: 2 });
+});
+
+Deno.test("StoreQueue: an error of the store is told, and is an answer", () => {
+  const { queue, workers, told, ask } = make();
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  workers[0].answer(SLOTS - 1, { result: "/base/a: open: no", took: 1 });
+  queue.settle(1);
+  assertEquals(told, [["a", { message: "/base/a: open: no", known: false }]]);
+});
+
+Deno.test("StoreQueue: a worker without work ends after a minute, the first stays", () => {
+  const { queue, workers, ask, answer } = make();
+  ask("a", 0);
+  ask("b", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  queue.expire(100);
+  assertEquals(workers.length, 2);
+  answer(workers[1], 25);
+  workers[0].answer(SLOTS - 1, { result: NEW, took: 25 });
+  queue.settle(130);
+  assertEquals(queue.next(), 60_130);
+  queue.expire(60_130);
+  assertEquals(workers[1].wait(-1), undefined);
+  assertEquals(queue.next(), Infinity);
+});
