@@ -1,5 +1,5 @@
 /**
- * Who is calling.
+ * The address, the name and the local port of a client.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export const PEER_VARIABLES = [
   "TCPLOCALHOST",
 ] as const;
 
-/** Reads an environment variable, undefined where it is not set. */
+/** Reads an environment variable; undefined if it is not set. */
 export type Environment = (name: string) => string | undefined;
 
 /** What is known about the connection. */

@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../config.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { findProgram } from "../system/access.ts";
 import { userId } from "../system/user.ts";
-import { workAs } from "./account.ts";
+import { workAs } from "./user_rights.ts";
 import { baseDirectory, foreignNames } from "./check/base_directory.ts";
 import { clock } from "./check/clock.ts";
 import {

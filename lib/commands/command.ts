@@ -1,6 +1,6 @@
 /**
- * What every subcommand shares: its shape, its options, its way of failing, its
- * output.
+ * What all subcommands share: the interface, the parser of options, the errors,
+ * and the output.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { ServeConfig } from "../serve/config.ts";
 
 export { EXIT };
 
-/** What a command works on. */
+/** The configuration that a command works on, resolved when it is asked for. */
 export interface Site {
   readonly config: ResolvedConfig;
   readonly serve: ServeConfig;
@@ -26,8 +26,8 @@ export interface Command {
    * Does the work.
    *
    * @returns the exit code
-   * @throws {UsageError} where the command line is wrong
-   * @throws {TemporaryError} where the machine is in the way
+   * @throws {UsageError} if the command line is wrong
+   * @throws {TemporaryError} on an error that may be gone at the next try
    */
   run(args: string[], site: Site): number | Promise<number>;
 }
@@ -42,7 +42,7 @@ export class TemporaryError extends Error {
   override name = "TemporaryError";
 }
 
-/** Options by name, and what else stood on the command line. */
+/** Options by name, and the operands. */
 export interface Parsed {
   readonly options: Record<string, string | boolean | undefined>;
   readonly operands: string[];
@@ -103,15 +103,14 @@ export function parseOptions(args: string[], known: KnownOptions): Parsed {
 }
 
 /**
- * How many characters are held back. More would outlive a round of V8's garbage
- * collection, which then copies them: a million lines took a tenth longer.
+ * How many characters the buffer holds. A larger buffer outlives a round of V8's
+ * garbage collection, which then copies it: a million lines took a tenth longer.
  */
 const PIECE = 8192;
 
 /**
- * Standard output through a buffer. A reader that went away (`| head`) ends the
- * program quietly, as the closed pipe would have without the Rust runtime, which
- * ignores SIGPIPE.
+ * Buffered standard output. If the reader is gone (`| head`), the program ends
+ * without a message. SIGPIPE would do that, but the Rust runtime ignores it.
  */
 export class Output {
   #text = "";
@@ -122,7 +121,7 @@ export class Output {
     if (this.#text.length >= PIECE) this.flush();
   }
 
-  /** Writes out what is still held. Call it at the end. */
+  /** Empties the buffer. Call it at the end. */
   flush(): void {
     let bytes = new TextEncoder().encode(this.#text);
     this.#text = "";

@@ -17,7 +17,7 @@ import { searchFile } from "../whitelist/file.ts";
 import { findSuspicion, type Only } from "../whitelist/only.ts";
 import { type FilesOf, subjectOf } from "../who_waits.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
-import { bothWays, count, period } from "./words.ts";
+import { count, period, timeAndAge } from "./format.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -106,7 +106,7 @@ OPTIONS
 
     const now = Date.now() / 1000;
     const entry = new Store(config.baseDir).read(subject.entry);
-    // A directory that is not there has no entry either, but says so itself.
+    // If the directory is missing there is no entry either: opening it says so.
     if (entry === undefined) new Listing(config.baseDir).close();
     const path = `${config.baseDir}/${subject.entry}`;
     output.line(`entry      ${path}: ${describe(entry, now)}`);
@@ -142,7 +142,7 @@ function portOf(value: string | boolean | undefined): number | undefined {
   );
 }
 
-/** What a rule of serve does; the wrapper knows none. */
+/** The effect of a rule of `serve.rules`, which the wrapper does not have. */
 function admitted(
   { deny, env }: Admission,
   exempting: readonly string[],
@@ -155,7 +155,7 @@ function admitted(
     (exempt === undefined ? "" : `, so it is exempt by env:${exempt} there`);
 }
 
-/** What was looked at in vain, and what could not be. */
+/** Says that no rule exempts the client, and which rules were not looked at. */
 function unmatched(
   { whitelist }: ResolvedConfig,
   host: string | undefined,
@@ -193,12 +193,12 @@ function describe(entry: Entry | undefined, now: number): string {
   const state = entry.accepted === 0
     ? "grey"
     : `known, accepted ${count(entry.accepted, "time", "times")}`;
-  return `${state}, last written ${bothWays(entry.mtime, now)}`;
+  return `${state}, last written ${timeAndAge(entry.mtime, now)}`;
 }
 
 type Timeouts = ResolvedConfig["timeouts"];
 
-/** The row of the verdict table in words. */
+/** The condition in the row of the verdict table. */
 function because(verdict: Verdict, timeouts: Timeouts): string {
   const { delay, retryWindow, expireAfter } = timeouts;
   switch (verdict.reason) {
@@ -220,7 +220,7 @@ function because(verdict: Verdict, timeouts: Timeouts): string {
   }
 }
 
-/** When another verdict follows, if nobody calls in the meantime. */
+/** When the verdict changes, if no connection comes in the meantime. */
 function changes(
   entry: Entry | undefined,
   verdict: Verdict,
@@ -233,9 +233,9 @@ function changes(
   }
   // Early, retried and known always have an entry.
   const last = entry?.mtime ?? now;
-  const known = `defer, expired, from ${bothWays(last + expireAfter, now)}`;
+  const known = `defer, expired, from ${timeAndAge(last + expireAfter, now)}`;
   if (verdict.reason === "known") return [known];
-  const stale = `defer, stale, from ${bothWays(last + retryWindow, now)}`;
+  const stale = `defer, stale, from ${timeAndAge(last + retryWindow, now)}`;
   if (verdict.reason === "retried") return [stale];
-  return [`pass, retried, from ${bothWays(last + delay, now)}`, stale];
+  return [`pass, retried, from ${timeAndAge(last + delay, now)}`, stale];
 }

@@ -25,10 +25,10 @@ export interface Handle {
 /**
  * Opens a file for reading.
  *
- * @throws {UsageError} where there is none, it is a directory or may not be read
+ * @throws {UsageError} if it is missing, is a directory or may not be read
  */
 export function openInput(path: string): { info: State; handle: Handle } {
-  return told(path, () => {
+  return withPath(path, () => {
     const info = existingState(path, "follow");
     if (info.kind === "a directory") {
       throw new UsageError(`${path}: is a directory: expected a file`);
@@ -80,28 +80,30 @@ function* pieces(name: string, handle: Handle) {
 }
 
 /**
- * Writes a file whole or not at all: what had the name before stays until the
- * new one is complete.
+ * Writes a file whole or not at all: the old file stays until the new one is
+ * complete.
  *
- * @throws {UsageError} where there is no such place, or no regular file in it
- * @throws {TemporaryError} where the disk is full or failing
+ * @throws {UsageError} if there is no such directory, or something else than a
+ * regular file has that name
+ * @throws {TemporaryError} if the disk is full or fails
  */
 export function replaceFile(path: string, text: string): void {
   const slash = path.lastIndexOf("/") + 1;
   const temporary = `${path.slice(0, slash)}.greylist-${Deno.pid}.tmp`;
-  told(path, () => {
+  withPath(path, () => {
     refuseOthers(path);
     replace(path, temporary, 0o666, () => encode(text));
   });
 }
 
 /**
- * Says early what {@linkcode replaceFile} would not replace.
+ * Checks that {@linkcode replaceFile} can replace a file, before the work that
+ * makes its content.
  *
  * @throws {UsageError}
  */
 export function checkOutput(path: string): void {
-  told(path, () => refuseOthers(path));
+  withPath(path, () => refuseOthers(path));
 }
 
 function refuseOthers(path: string): void {
@@ -120,7 +122,8 @@ function refuseOthers(path: string): void {
   }
 }
 
-function told<T>(path: string, work: () => T): T {
+/** Adds the path to the message of an error. */
+function withPath<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -129,13 +132,13 @@ function told<T>(path: string, work: () => T): T {
   }
 }
 
-/** Any error as one that says the file's name and the reason on one line. */
+/** An error whose message is the name of the file and the reason, on one line. */
 export function fileError(path: string, error: unknown): Error {
   const { message } = error as Error;
   if (!(error instanceof LibcError)) {
     return new UsageError(`${path}: ${reasonOf(error)}`);
   }
-  // The name of the call is nothing to an administrator.
+  // The message begins with the name of the system call.
   const reason = message.slice(message.indexOf(": ") + 2);
   const Kind = isPassing(error) ? TemporaryError : UsageError;
   return new Kind(`${path}: ${reason}`);

@@ -20,7 +20,7 @@ import { listingReader } from "../store/import/listing.ts";
 import { qgreylist } from "../store/import/qgreylist.ts";
 import { readSpamdbLine } from "../store/import/spamdb.ts";
 import { isSameFile } from "../system/statx.ts";
-import { baseDirOwner } from "./account.ts";
+import { baseDirOwner } from "./user_rights.ts";
 import {
   type Command,
   EXIT,
@@ -31,7 +31,7 @@ import {
 } from "./command.ts";
 import { fileError, openPieces } from "./files.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./words.ts";
+import { count } from "./format.ts";
 
 const DIRECTORIES: Readonly<Record<string, DirectoryFormat>> = {
   qgreylist,

@@ -16,8 +16,8 @@ import type { Timeouts } from "../store/policy.ts";
 import { parseEntryName } from "../store/store.ts";
 import { type Command, Output, parseOptions, UsageError } from "./command.ts";
 import { Progress } from "./progress.ts";
-import { KEYS, Sorter } from "./sorter.ts";
-import { count, period, relative, timestamp } from "./words.ts";
+import { EntrySorter, KEYS } from "./entry_sorter.ts";
+import { count, period, relative, timestamp } from "./format.ts";
 
 const STATES: readonly State[] = ["grey", "known", "expired"];
 
@@ -39,12 +39,12 @@ DESCRIPTION
   when a retry is let in, or when the entry is forgotten. A last line counts
   them; names in baseDir that are no entries are counted as "not ours".
 
-  "First seen" is when the file was made; "-" where the file system does not
+  "First seen" is when the file was made; "-" if the file system does not
   keep that.
 
 OPTIONS
   --json          one JSON object a line, times as seconds since 1970, null
-                  where not known: network, state, accepted, first, last,
+                  if not known: network, state, accepted, first, last,
                   letInFrom and letInUntil (grey only), forgottenAt; the
                   summary goes to stderr
   --csv           the same with commas, and a heading
@@ -83,9 +83,8 @@ OPTIONS
     if (form.heading) output.line(form.heading);
     let seen = 0;
     let shown = 0;
-    const sorter = key && new Sorter(key);
-    // Where the limit is reached, counting goes on: the summary is that of the
-    // whole database.
+    const sorter = key && new EntrySorter(key);
+    // The summary counts the whole database, so the limit does not end this.
     listing.visit((name, accepted, mtime, first) => {
       if (++seen % BLOCK === 0) progress.tick(BLOCK);
       const is = stateOf(accepted, mtime);
@@ -149,7 +148,7 @@ function isIn(name: string, outer: Network): boolean {
     contains(outer, network);
 }
 
-/** What is shown of an entry. Times are seconds since 1970. */
+/** The columns of an entry. Times are seconds since 1970. */
 interface Row {
   readonly network: string;
   readonly state: State;
@@ -161,7 +160,7 @@ interface Row {
   readonly forgottenAt: number;
 }
 
-/** How entries are written. */
+/** A format of the output. */
 interface Form {
   readonly heading?: string;
   /** One entry; times are seconds since 1970. */
@@ -185,8 +184,8 @@ function formOf(
 }
 
 /**
- * What JSON.stringify makes of a row, in less than half the time: a million are
- * written under an interpreter. Nothing in it needs to be escaped.
+ * Writes the text that JSON.stringify gives for a row, in less than half the time,
+ * which matters with a million entries. No value in it needs to be escaped.
  */
 function jsonForm({ delay, retryWindow, expireAfter }: Timeouts): Form {
   const is: Record<State, string> = {

@@ -12,7 +12,7 @@ import { type Entry, isForgotten } from "../store/policy.ts";
 import { Lists } from "../serve/lists.ts";
 import { readRegularFileLater } from "../system/file.ts";
 import { subjectOf } from "../who_waits.ts";
-import { baseDirOwner } from "./account.ts";
+import { baseDirOwner } from "./user_rights.ts";
 import {
   type Command,
   EXIT,
@@ -23,7 +23,7 @@ import {
 } from "./command.ts";
 import { FollowedFile } from "./follow.ts";
 import { readLogs } from "./logs.ts";
-import { count } from "./words.ts";
+import { count } from "./format.ts";
 
 /** A network is written at most once in so many seconds. */
 const WRITE_EVERY = 3600;

@@ -1,5 +1,6 @@
 /**
- * The subcommands by name, and what happens around each.
+ * Runs a subcommand: finds it by name, and turns its errors into one line and an
+ * exit code.
  *
  * @module
  */
@@ -43,8 +44,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 /**
  * Runs a subcommand.
  *
- * @param name undefined where the command line was empty
- * @param load gives what the configuration module exports
+ * @param name undefined if the command line is empty
+ * @param load imports the configuration module and returns its default export
  * @returns the exit code
  */
 export async function runCommand(
@@ -74,7 +75,8 @@ export async function runCommand(
     if (error instanceof TemporaryError) {
       return complain(`${name}: ${error.message}`, EXIT.temporary);
     }
-    // A base directory that is not there or not ours is set up wrongly.
+    // A base directory that is missing, or belongs to another user, is a mistake in
+    // the installation.
     if (error instanceof UsageError || error instanceof StoreError) {
       return complain(`${name}: ${error.message}`);
     }
@@ -98,7 +100,7 @@ export function refuseUnknown(name: string): number | undefined {
   return complain(`${name}: no such command: see "greylist help"`);
 }
 
-/** One line on stderr, whatever stands in an argument. */
+/** Writes one line to stderr; control characters of an argument are escaped. */
 function complain(line: string, code: number = EXIT.wrong): number {
   const safe = line.replaceAll(
     /[\p{C}\p{Zl}\p{Zp}]/gu,

@@ -1,6 +1,6 @@
 /**
- * The subcommands' names, apart from what they do: who starts the wrapper pays
- * for these lines only.
+ * The names of the subcommands. They have a module of their own because the
+ * wrapper has to know the names, and should not load the subcommands.
  *
  * @module
  */

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Milliseconds of work before anything is shown, and between two drawings. */
+/** Milliseconds of work before the bar is drawn, and between two drawings. */
 const PATIENCE = 1000;
 const INTERVAL = 200;
 const BAR = 30;
@@ -19,15 +19,15 @@ export class Progress {
   #shown = false;
 
   /**
-   * @param total how much there is to do, undefined where that is not known
-   * @param unit of what; `bytes` are shown as megabytes
+   * @param total the amount of work, undefined if it is not known
+   * @param unit the unit of the amount; `bytes` are shown as megabytes
    */
   constructor(total: number | undefined, unit: string) {
     this.#total = total;
     this.#unit = unit;
   }
 
-  /** So much more is done. */
+  /** Counts work that is done, and draws the bar if it is time to. */
   tick(count: number): void {
     this.#count += count;
     if (!this.#visible) return;
@@ -38,14 +38,14 @@ export class Progress {
     write(`\r${progressLine(this.#count, this.#total, this.#unit)}\x1b[K`);
   }
 
-  /** Takes the bar away. */
+  /** Erases the bar. */
   done(): void {
     if (this.#shown) write("\r\x1b[K");
     this.#shown = false;
   }
 }
 
-/** One drawing, less than 80 columns wide. */
+/** The text of the bar, less than 80 columns wide. */
 export function progressLine(
   count: number,
   total: number | undefined,
@@ -66,6 +66,6 @@ function write(text: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(text));
   } catch {
-    // A bar that cannot be drawn stops nothing.
+    // The work goes on without a bar.
   }
 }

@@ -14,7 +14,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./words.ts";
+import { count } from "./format.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {

@@ -1,5 +1,5 @@
 /**
- * `greylist serve`: listens by itself, in tcpserver's place.
+ * `greylist serve`: listens itself, in place of tcpserver.
  *
  * @module
  */
@@ -51,16 +51,16 @@ import {
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
   help: `NAME
-  greylist serve - listen, defer, and start PROGRAM for who passes
+  greylist serve - listen, defer, and start PROGRAM for clients that pass
 
 SYNOPSIS
   greylist serve [HOST:]PORT... -- PROGRAM [ARG...]
 
 DESCRIPTION
   Takes the place of "tcpserver ... greylist PROGRAM". Each client is checked as
-  the wrapper does it. PROGRAM is started for who passes, with the connection as
-  its standard input and output and the environment of tcp-environ(5). Who is
-  deferred is talked to right here, without any process.
+  by the wrapper. For a client that passes, PROGRAM is started with the
+  connection as its standard input and output, and with the environment of
+  tcp-environ(5). A client that is deferred needs no process of its own.
 
   HOST is an address, an IPv6 address in brackets; 0 is every IPv4 address.
   Without HOST, connections over IPv4 and IPv6 are taken. PORT is a number,
@@ -71,7 +71,7 @@ DESCRIPTION
   a user there; "root" is one. deferral.at "rblsmtpd" is "rcpt" here.
 
 SIGNALS
-  TERM, INT  accept nobody, tell deferred clients to come back, exit 0;
+  TERM, INT  accept no connection, tell deferred clients to come back, exit 0;
              programs go on with their clients
   HUP        read whitelist files again, and open the log file again
 

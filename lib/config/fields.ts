@@ -127,7 +127,7 @@ export class Section {
     return value as number;
   }
 
-  /** Whether it is so. */
+  /** `true` or `false`. */
   flag(field: string, byDefault: boolean): boolean {
     return this.choice(field, byDefault, [true, false]);
   }
@@ -151,7 +151,7 @@ export class Section {
     this.fail(field, `one of ${choices.map(show).join(", ")}`);
   }
 
-  /** Whatever `parse` makes of the value; it gives undefined where it is wrong. */
+  /** The result of `parse`, which returns undefined for a wrong value. */
   parsed<T>(
     field: string,
     byDefault: unknown,

@@ -148,6 +148,54 @@ e2e("REMOTE_ADDR, as systemd sets it, says who calls", systemd, async () => {
   assertEquals(await burst(server.port, ""), "220 198.51.100.9\r\n");
 });
 
+for (
+  const [name, set, entry] of [
+    // notqmail's tcp-env has this for every client on an IPv6 socket.
+    ["0.0.0.0", ["TCPREMOTEIP=0.0.0.0"], "127.0.0.0_24"],
+    ["unknown", ["TCPREMOTEIP=unknown"], "127.0.0.0_24"],
+    [
+      "0.0.0.0, and REMOTE_ADDR",
+      ["TCPREMOTEIP=0.0.0.0", "REMOTE_ADDR=198.51.100.9"],
+      "198.51.100.0_24",
+    ],
+    [
+      "nothing, and SSLREMOTEIP",
+      ["TCPREMOTEIP=", "SSLREMOTEIP=198.51.100.9"],
+      "198.51.100.0_24",
+    ],
+    [
+      "nothing, and NCAT_REMOTE_ADDR",
+      ["TCPREMOTEIP=", "NCAT_REMOTE_ADDR=2001:db8::9"],
+      "2001:db8::_64",
+    ],
+    [
+      "nothing, and socat's brackets",
+      ["TCPREMOTEIP=", "SOCAT_PEERADDR=[2001:0db8:0:0:0:0:0:9]"],
+      "2001:db8::_64",
+    ],
+  ] as const
+) {
+  e2e(`TCPREMOTEIP is ${name}`, needs, async () => {
+    clean();
+    const binary = await compile();
+    // tcpserver's IPv6 build sets that one for every client.
+    const before = ["/usr/bin/env", "-u", "TCP6REMOTEIP", ...set];
+    const next = ["/bin/sh", "-c", 'printf "%s\\r\\n" "$TCPREMOTEIP"'];
+    await using server = await tcpserver.start({ binary, before, next });
+    await burst(server.port, "QUIT\r\n");
+    await server.idle();
+    assertEquals(entries(), { [entry]: 0 });
+    // PROGRAM is told the address that was found.
+    age(entry, 100);
+    const told = (await burst(server.port, "")).trimEnd();
+    assertEquals(
+      told,
+      set.length === 1 ? "127.0.0.1" : set[1].split("=")[1]
+        .replace("[2001:0db8:0:0:0:0:0:9]", "2001:db8::9"),
+    );
+  });
+}
+
 e2e("TCPREMOTEIP counts before REMOTE_ADDR", needs, async () => {
   clean();
   const binary = await compile();

@@ -9,10 +9,10 @@ import { reasonOf } from "../../reason.ts";
 import { Listing } from "../../store/listing.ts";
 import { mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
-import { count } from "../words.ts";
+import { count } from "../format.ts";
 import { type Finding, fix, ok } from "./finding.ts";
 
-/** Whether entries can be made in the directory, by nobody else. */
+/** Whether this user can make entries in the directory, and no other user can. */
 export function baseDirectory(dir: string): Finding {
   let info: Deno.FileInfo;
   try {

@@ -16,7 +16,7 @@ import {
   parseRule,
   type Rule,
 } from "../../whitelist/file.ts";
-import { count } from "../words.ts";
+import { count } from "../format.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
 /** What the whitelists hold. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Key, Sorter } from "../../lib/commands/sorter.ts";
+import { EntrySorter, type Key } from "../../lib/commands/entry_sorter.ts";
 import type { Listed } from "../../lib/store/listing.ts";
 
 function entry(name: string, values: Partial<Listed> = {}): Listed {
@@ -7,14 +7,14 @@ function entry(name: string, values: Partial<Listed> = {}): Listed {
 }
 
 function sorted(key: Key, entries: Listed[]): Listed[] {
-  const sorter = new Sorter(key);
+  const sorter = new EntrySorter(key);
   for (const entry of entries) sorter.add(entry);
   return [...sorter.entries()];
 }
 
 const names = (entries: Listed[]) => entries.map(({ name }) => name);
 
-Deno.test("sorter: addresses upwards, by number and not by text", () => {
+Deno.test("entry sorter: addresses upwards, by number and not by text", () => {
   const order = [
     // Pools have no address.
     "@a-pool",
@@ -45,7 +45,7 @@ Deno.test("sorter: addresses upwards, by number and not by text", () => {
   );
 });
 
-Deno.test("sorter: numbers downwards, equals as they came", () => {
+Deno.test("entry sorter: numbers downwards, equals as they came", () => {
   const entries = [
     entry("192.0.2.1", { accepted: 1, mtime: 300.5, first: 7 }),
     entry("192.0.2.2", { accepted: 9, mtime: 300.25, first: 9 }),
@@ -61,7 +61,7 @@ Deno.test("sorter: numbers downwards, equals as they came", () => {
   assertEquals(last("first"), "24135");
 });
 
-Deno.test("sorter: gives back what it got, past its first size", () => {
+Deno.test("entry sorter: gives back what it got, past its first size", () => {
   const entries: Listed[] = [];
   for (let i = 0; i < 5000; i++) {
     const [a, b] = [i >> 8, i & 255];
@@ -78,6 +78,6 @@ Deno.test("sorter: gives back what it got, past its first size", () => {
   assertEquals(sorted("last", entries), entries);
 });
 
-Deno.test("sorter: nothing to sort", () => {
+Deno.test("entry sorter: nothing to sort", () => {
   assertEquals(sorted("address", []), []);
 });

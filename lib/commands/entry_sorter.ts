@@ -7,7 +7,7 @@
 import { entryName, parseEntryName } from "../store/store.ts";
 import type { Listed } from "../store/listing.ts";
 
-/** What entries can be sorted by. */
+/** The keys that entries can be sorted by. */
 export const KEYS = ["last", "first", "accepted", "address"] as const;
 
 /** One of {@linkcode KEYS}. */
@@ -21,11 +21,11 @@ const WORDS = 6;
 /** Accepted count, last and first contact. */
 const NUMBERS = 3;
 
-/** Where each key that is a number stands; those are sorted downwards. */
+/** The column of each numeric key. Numbers are sorted in descending order. */
 const COLUMNS = { accepted: 0, last: 1, first: 2 };
 
 /** Collects entries and gives them back in order. */
-export class Sorter {
+export class EntrySorter {
   readonly #key: Key;
   readonly #pools: string[] = [];
   #count = 0;
@@ -39,7 +39,7 @@ export class Sorter {
   /** Takes one more entry. */
   add({ name, accepted, mtime, first }: Listed): void {
     const pool = name.startsWith("@") ? this.#pools.push(name) - 1 : undefined;
-    // A listing gives no other names.
+    // A listing has entries only, so the name can be parsed.
     const { family, prefix, value } = pool === undefined
       ? parseEntryName(name)!
       : { family: 0, prefix: pool, value: 0n };
@@ -65,7 +65,7 @@ export class Sorter {
     this.#count++;
   }
 
-  /** All entries: addresses upwards, anything else downwards. */
+  /** All entries: addresses in ascending order, numbers in descending order. */
   *entries(): Generator<Listed> {
     const order = new Uint32Array(this.#count).map((_, i) => i);
     order.sort(
@@ -85,7 +85,7 @@ export class Sorter {
       );
       return name < second ? -1 : 1;
     }
-    // The prefix length decides last: a network stands before what is in it.
+    // The prefix length decides last, so a network comes before its subnets.
     for (const i of [0, 2, 3, 4, 5, 1]) {
       const difference = words[a * WORDS + i] - words[b * WORDS + i];
       if (difference !== 0) return difference;
@@ -95,7 +95,7 @@ export class Sorter {
 
   #compareNumber(column: number) {
     const numbers = this.#numbers;
-    // What is not known stands at the end.
+    // Unknown times are sorted behind all others.
     const value = (row: number) => {
       const number = numbers[row * NUMBERS + column];
       return Number.isNaN(number) ? -Infinity : number;

@@ -1,13 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import {
-  bothWays,
   count,
   period,
   relative,
+  timeAndAge,
   timestamp,
-} from "../../lib/commands/words.ts";
+} from "../../lib/commands/format.ts";
 
-Deno.test("words: a period is one number of two or more", () => {
+Deno.test("format: a period is one number of two or more", () => {
   const cases: [number, string][] = [
     [0, "0 s"],
     [0.9, "0 s"],
@@ -27,7 +27,7 @@ Deno.test("words: a period is one number of two or more", () => {
   for (const [seconds, words] of cases) assertEquals(period(seconds), words);
 });
 
-Deno.test("words: before and after now", () => {
+Deno.test("format: before and after now", () => {
   assertEquals(relative(100, 100), "0 s ago");
   assertEquals(relative(40, 100), "60 s ago");
   assertEquals(relative(100.2, 100), "in 1 s");
@@ -35,15 +35,15 @@ Deno.test("words: before and after now", () => {
   assertEquals(relative(100, 7300), "2 h ago");
 });
 
-Deno.test("words: a time is local", () => {
+Deno.test("format: a time is local", () => {
   const time = new Date(2026, 0, 2, 3, 4, 5).getTime() / 1000;
   assertEquals(timestamp(time), "2026-01-02 03:04:05");
   assertEquals(timestamp(time + 0.999), "2026-01-02 03:04:05");
-  assertEquals(bothWays(time, time + 60), "2026-01-02 03:04:05 (60 s ago)");
+  assertEquals(timeAndAge(time, time + 60), "2026-01-02 03:04:05 (60 s ago)");
   assertMatch(timestamp(0), /^19(69|70)-\d\d-\d\d \d\d:\d\d:\d\d$/);
 });
 
-Deno.test("words: numbers with their noun", () => {
+Deno.test("format: numbers with their noun", () => {
   assertEquals(count(0, "entry", "entries"), "0 entries");
   assertEquals(count(1, "entry", "entries"), "1 entry");
   assertEquals(count(1234567, "entry", "entries"), "1,234,567 entries");

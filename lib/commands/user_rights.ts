@@ -9,10 +9,10 @@ import { UsageError } from "./command.ts";
 import { fileError } from "./files.ts";
 
 /**
- * Becomes a user for good, so that whatever is tried next is tried with that
- * user's rights.
+ * Becomes a user for good, so that everything from now on is tried with the rights
+ * of that user.
  *
- * @throws {UsageError} where there is no such user, or only root may do it
+ * @throws {UsageError} if there is no such user, or this process is not root
  */
 export function workAs(name: string): void {
   const user = findUser(name);
@@ -27,12 +27,11 @@ export function workAs(name: string): void {
 }
 
 /**
- * Who the entries of a base directory are to belong to, if this process has to
- * see to it. Entries of another user could not be written at the next
- * connection.
+ * The user that new entries have to be given to. The next connection could not
+ * write entries of another user.
  *
- * @returns the owner of the directory if this is root; undefined if this is the
- * owner, whose files are its own anyway
+ * @returns the owner of the base directory if this process is root; undefined if
+ * it runs as the owner, whose new files are right already
  * @throws {UsageError} if there is no such directory, or if this is neither
  */
 export function baseDirOwner(

@@ -5,7 +5,7 @@ import { run } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
 
 const PRELUDE = `import * as account from ${
-  JSON.stringify(moduleUrl("lib/commands/account.ts"))
+  JSON.stringify(moduleUrl("lib/commands/user_rights.ts"))
 };
 import { mayAccess } from ${JSON.stringify(moduleUrl("lib/system/access.ts"))};
 const show = (value) => console.log(typeof value, String(value));
