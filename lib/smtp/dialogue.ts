@@ -222,7 +222,14 @@ export class Dialogue {
         }
         return "250 2.1.0 Sender ok";
     }
-    if (tooLong) return this.#badCommand("500 5.5.2 Line too long");
+    if (tooLong) {
+      // A 5xx here would bounce the mail. The path is not all there, so the
+      // envelope goes without it.
+      const deferred = verb === "RCPT" || verb === "DATA";
+      return this.#badCommand(
+        deferred ? this.#deferral : "500 5.5.2 Line too long",
+      );
+    }
     switch (verb) {
       case "RCPT":
         this.#recipient(line.subarray(end));

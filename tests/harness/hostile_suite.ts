@@ -238,7 +238,7 @@ export function hostileSuite(way: WayIn): void {
     const [pid, ...more] = processesOf(server.binary);
     assertEquals(more, []);
     const floods: [string, number, RegExp][] = [
-      ["RCPT TO:<", 0x78, /^500 5\.5\.2 /],
+      ["RCPT TO:<", 0x78, /^451 4\.7\.1 /],
       ["EHLO ", 0x1b, /^250-mx\.example\n/],
       ["MAIL FROM:<", 0, /^250 2\.1\.0 /],
       ["", 0x20, /^500 5\.5\.2 /],
