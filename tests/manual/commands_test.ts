@@ -67,6 +67,42 @@ interface Case {
   ) => Promise<Outcome | void>;
 }
 
+/** The records behind the example of the page on SPF. */
+const ZONES = {
+  "cloudmail.example": `$ORIGIN cloudmail.example.
+$TTL 60
+@ SOA @ hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+@ TXT "v=spf1 include:_pool1.cloudmail.example include:_pool2.cloudmail.example mx -all"
+_pool1 TXT "v=spf1 ip4:198.51.100.0/24 ip6:2001:db8:40::/44 -all"
+_pool2 TXT "v=spf1 ip4:192.0.2.64/26 -all"
+@ MX 10 mx
+mx A 203.0.113.25
+`,
+  "bank.example": `$ORIGIN bank.example.
+$TTL 60
+@ SOA @ hostmaster 1 3600 600 86400 60
+@ NS ns
+ns A 127.0.0.1
+@ TXT "v=spf1 redirect=_spf.bank.example"
+_spf TXT "v=spf1 exists:%{i}._ip.bank.example ip4:203.0.113.128/28 -all"
+`,
+};
+
+/** The records behind the example of the page on pools, in a zone of all names. */
+const SENDERS = {
+  "": `$TTL 60
+. SOA ns. hostmaster. 1 3600 600 86400 60
+. NS ns.
+ns. A 127.0.0.1
+_spf.google.com. TXT "v=spf1 include:_netblocks.google.com ip6:2001:db8::/32 ~all"
+_netblocks.google.com. TXT "v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 ~all"
+yahoo.com. TXT "v=spf1 ptr:yahoo.com ?all"
+sendgrid.net. TXT "v=spf1 ip4:203.0.113.0/24 exists:%{i}._s.sendgrid.net ~all"
+`,
+};
+
 /** The cases, by how their commands begin. The longest one counts. */
 const CASES: Readonly<Record<string, Case>> = {
   // Two blocks of README show it; it takes seconds.
@@ -113,7 +149,8 @@ const CASES: Readonly<Record<string, Case>> = {
       writeFile("site/mx2.log", logFile());
     },
   },
-  "deno task spf": { programs: ["unbound"], run: spf },
+  "deno task spf": { programs: ["unbound"], run: askingDns(ZONES) },
+  "deno task pools": { programs: ["unbound"], run: askingDns(SENDERS) },
   "greylist import": { before: makeOldState },
   "greylist import --from=qgreylist": {
     before: makeOldState,
@@ -228,29 +265,6 @@ function logFile(): string {
   ).join("");
 }
 
-/** The records behind the example of the page on SPF. */
-const ZONES = {
-  "cloudmail.example": `$ORIGIN cloudmail.example.
-$TTL 60
-@ SOA @ hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
-@ TXT "v=spf1 include:_pool1.cloudmail.example include:_pool2.cloudmail.example mx -all"
-_pool1 TXT "v=spf1 ip4:198.51.100.0/24 ip6:2001:db8:40::/44 -all"
-_pool2 TXT "v=spf1 ip4:192.0.2.64/26 -all"
-@ MX 10 mx
-mx A 203.0.113.25
-`,
-  "bank.example": `$ORIGIN bank.example.
-$TTL 60
-@ SOA @ hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 127.0.0.1
-@ TXT "v=spf1 redirect=_spf.bank.example"
-_spf TXT "v=spf1 exists:%{i}._ip.bank.example ip4:203.0.113.128/28 -all"
-`,
-};
-
 function caseOf({ command }: Shown): Case {
   const keys = Object.keys(CASES).filter((key) => command.startsWith(key));
   return CASES[keys.sort((a, b) => b.length - a.length)[0]] ?? {};
@@ -305,13 +319,13 @@ async function deferred({ command }: Shown): Promise<void> {
   assertStringIncludes(stdout, " 451 4.7.1 Greylisted");
 }
 
-async function spf(
-  { command }: Shown,
-  servers: AsyncDisposableStack,
-): Promise<Outcome> {
-  const nowhere = 'local-zone: "nowhere.example." static';
-  const dns = servers.use(await startUnbound(ZONES, [nowhere]));
-  return await shell(`${here(command)} --server=127.0.0.1:${dns.port}`);
+/** Has a command ask a name server with these zones. */
+function askingDns(zones: Record<string, string>): Case["run"] {
+  return async ({ command }, servers) => {
+    const nowhere = 'local-zone: "nowhere.example." static';
+    const dns = servers.use(await startUnbound(zones, [nowhere]));
+    return await shell(`${here(command)} --server=127.0.0.1:${dns.port}`);
+  };
 }
 
 /** Runs the commands of a block, one after the other. */
