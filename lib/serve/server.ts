@@ -5,7 +5,6 @@
  */
 
 import { formatLine, quote } from "../log/line.ts";
-import { close } from "../system/descriptor.ts";
 import { type Epoll, READABLE } from "../system/epoll.ts";
 import { accept } from "../system/listener.ts";
 import type { BaseDirectory } from "./base_directory.ts";
@@ -61,7 +60,7 @@ export class Server {
     if (this.#stopping) return;
     this.#stopping = true;
     const { listeners, epoll, connections } = this.#options;
-    for (const listener of listeners) close(listener);
+    for (const listener of listeners) epoll.close(listener);
     connections.stop();
     epoll.wake();
   }
