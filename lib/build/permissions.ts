@@ -29,9 +29,6 @@ export interface Permissions {
   readonly net: boolean;
 }
 
-/** Where Linux shows what a descriptor is: is stderr the client's socket? */
-const DESCRIPTORS = [0, 1, 2].map((fd) => `/proc/self/fd/${fd}`);
-
 /**
  * The least permissions that a configuration needs.
  *
@@ -56,7 +53,6 @@ export function permissionsOf(
       baseDir,
       join(controlDir, "smtpgreeting"),
       join(controlDir, "me"),
-      ...DESCRIPTORS,
       ...whitelist.files,
       ...only?.files ?? [],
       ...poolFiles,

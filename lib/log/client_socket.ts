@@ -4,6 +4,8 @@
  * @module
  */
 
+import { openOn } from "../system/statx.ts";
+
 /**
  * Whether a descriptor is the same socket or pipe as standard input or output, as
  * inetd and systemd arrange it for stderr.
@@ -12,13 +14,11 @@
  */
 export function reachesClient(fd: number): boolean {
   try {
-    const own = Deno.readLinkSync(`/proc/self/fd/${fd}`);
+    const { kind, identity } = openOn(fd);
     if (
-      Deno.readLinkSync("/proc/self/fd/0") !== own &&
-      Deno.readLinkSync("/proc/self/fd/1") !== own
+      openOn(0).identity !== identity && openOn(1).identity !== identity
     ) return false;
-    if (own.startsWith("socket:") || own.startsWith("pipe:")) return true;
-    return Deno.statSync(`/proc/self/fd/${fd}`).isFifo === true;
+    return kind === "a socket" || kind === "a FIFO";
   } catch {
     return true;
   }

@@ -86,6 +86,7 @@ export const C = {
   F_DUPFD_CLOEXEC: 1030,
   AT_FDCWD: -100,
   AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_EMPTY_PATH: 0x1000,
   // unistd.h
   SEEK_SET: 0,
   F_OK: 0,

@@ -150,6 +150,25 @@ export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
 }
 
 /**
+ * Reads from where the descriptor stands to the end, such as a file in /proc, which
+ * says nothing of its size.
+ *
+ * @throws {LibcError}
+ */
+export function readToEnd(fd: number): Uint8Array<ArrayBuffer> {
+  let bytes = new Uint8Array(65536);
+  let end = 0;
+  for (let length; (length = read(fd, bytes.subarray(end))) > 0;) {
+    end += length;
+    if (end < bytes.length) continue;
+    const larger = new Uint8Array(2 * end);
+    larger.set(bytes);
+    bytes = larger;
+  }
+  return bytes.subarray(0, end);
+}
+
+/**
  * Writes all bytes to where the descriptor stands.
  *
  * @throws {LibcError}

@@ -31,21 +31,31 @@ export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
 
+/** C strings in one block of memory. */
+export interface Strings {
+  readonly block: Uint8Array<ArrayBuffer>;
+  /** The address of each; they hold as long as `block` is referred to. */
+  readonly addresses: readonly bigint[];
+}
+
+/** Texts as C strings. */
+export function cStrings(texts: readonly string[]): Strings {
+  const empty = texts.length === 0;
+  return stringsIn(empty ? new Uint8Array() : cString(texts.join("\0")));
+}
+
 /**
- * C strings in one block of memory, and the address of each. The block is large
- * enough for V8 not to move it. The addresses hold as long as `block` is
- * referred to.
+ * Copies C strings into a block that is large enough for V8 not to move it.
+ *
+ * @param strings one after the other, each with its null byte
  */
-export function cStrings(
-  texts: readonly string[],
-): { block: Uint8Array<ArrayBuffer>; addresses: bigint[] } {
-  const block = cString(texts.join("\0") + "\0".repeat(128));
+export function stringsIn(strings: Uint8Array): Strings {
+  const block = new Uint8Array(strings.length + 128);
+  block.set(strings);
   const start = addressOf(block);
   const addresses: bigint[] = [];
-  let offset = 0;
-  for (let i = 0; i < texts.length; i++) {
-    addresses.push(start + BigInt(offset));
-    offset = block.indexOf(0, offset) + 1;
+  for (let at = 0; at < strings.length; at = block.indexOf(0, at) + 1) {
+    addresses.push(start + BigInt(at));
   }
   return { block, addresses };
 }

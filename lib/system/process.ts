@@ -4,12 +4,13 @@
  * @module
  */
 
+import { argumentStrings } from "./arguments.ts";
 import {
-  cStrings,
   errno,
   fromLibcAtStart,
   LibcError,
   pointerTable,
+  type Strings,
 } from "./libc.ts";
 import { restoreSignals } from "./signals.ts";
 
@@ -23,7 +24,7 @@ const libc = fromLibcAtStart({
  * the same process id, the same descriptors, the arguments as they are, signals
  * as this process found them.
  *
- * @param program the program and its arguments
+ * @param program see {@linkcode argumentStrings}
  * @param variables what the program finds in its environment besides what is
  * there already
  * @returns only if the program could not be started
@@ -35,10 +36,15 @@ export function exec(
   for (const [name, value] of Object.entries(variables)) {
     Deno.env.set(name, value);
   }
-  const { block, addresses } = cStrings(program);
+  let strings: Strings;
+  try {
+    strings = argumentStrings(program);
+  } catch (error) {
+    return error as LibcError;
+  }
   const undo = restoreSignals();
   // The program's name is the first of the strings.
-  libc.execvp(block, pointerTable(addresses));
+  libc.execvp(strings.block, pointerTable(strings.addresses));
   const error = new LibcError("exec", errno());
   undo();
   return error;

@@ -7,13 +7,8 @@
 
 import { type Abi, C, E } from "./constants.ts";
 import { type EnvironmentString, environmentStrings } from "./environment.ts";
-import {
-  addressOf,
-  cString,
-  cStrings,
-  LibcError,
-  pointerTable,
-} from "./libc.ts";
+import { argumentStrings } from "./arguments.ts";
+import { addressOf, cString, LibcError, pointerTable } from "./libc.ts";
 import { posixSpawn } from "./posix_spawn.ts";
 import { keepExitStatuses, signalsToReset } from "./signals.ts";
 
@@ -35,11 +30,10 @@ export type Done = (result: number | LibcError) => void;
 /** A program that is started again and again as a child process. */
 export class ChildProgram {
   readonly #abi: Abi;
-  readonly #file: Uint8Array<ArrayBuffer>;
   /** The path of the program; undefined if it is to be looked for. */
   #found: Uint8Array<ArrayBuffer> | undefined;
-  /** Referred to since `#argv` points into it. */
-  readonly #arguments: Uint8Array;
+  /** `#argv` points into it; the program's name is the first of the strings. */
+  readonly #arguments: Uint8Array<ArrayBuffer>;
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly EnvironmentString[];
@@ -53,13 +47,12 @@ export class ChildProgram {
    * The program finds signals as they are now.
    *
    * @param program the program, found on PATH as execvp(3) does, and its
-   * arguments
+   * arguments; see {@linkcode argumentStrings}
    * @throws {LibcError}
    */
   constructor(abi: Abi, program: readonly string[]) {
     this.#abi = abi;
-    this.#file = cString(program[0]);
-    const { block, addresses } = cStrings(program);
+    const { block, addresses } = argumentStrings(program);
     this.#arguments = block;
     this.#argv = pointerTable(addresses);
     this.#inherited = environmentStrings();
@@ -102,8 +95,8 @@ export class ChildProgram {
     around(() => {
       // Gives an errno, not -1.
       const found = this.#found;
-      let code = start(found ?? this.#file);
-      if (this.#hasMoved(code, found)) code = start(this.#file);
+      let code = start(found ?? this.#arguments);
+      if (this.#hasMoved(code, found)) code = start(this.#arguments);
       must(code);
     });
     return new DataView(memory.buffer).getInt32(0, true);
@@ -126,7 +119,7 @@ export class ChildProgram {
     this.#starting.add(starting);
     posixSpawn().posix_spawnp_beside(
       memory,
-      found ?? this.#file,
+      found ?? this.#arguments,
       actions,
       this.#attributes,
       this.#argv,

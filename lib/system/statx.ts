@@ -103,10 +103,9 @@ export function readState(words: Uint32Array): State {
   words[MTIME + 2] -= words[MTIME + 2] % 1e6;
   // Two of the mode's four bytes: the others are spare.
   const mode = words[MODE] & 0xffff;
-  const type = mode & C.S_IFMT;
   return {
-    isFile: type === C.S_IFREG,
-    kind: KINDS[type as keyof typeof KINDS] ?? "a device",
+    isFile: (mode & C.S_IFMT) === C.S_IFREG,
+    kind: kindOf(mode),
     mode: mode & 0o7777,
     size: wide(words, SIZE),
     mtime: time(words, MTIME),
@@ -119,13 +118,40 @@ export function readState(words: Uint32Array): State {
  * @throws {LibcError} if there is none at one of them
  */
 export function isSameFile(a: string, b: string): boolean {
-  return identityOf(a) === identityOf(b);
+  look(C.AT_FDCWD, a, 0);
+  const identity = lastIdentity();
+  look(C.AT_FDCWD, b, 0);
+  return identity === lastIdentity();
 }
 
-function identityOf(path: string): string {
+/** What a descriptor is open on. */
+export interface Open {
+  readonly kind: State["kind"];
+  /** Two descriptors of the same are open on one file, socket or pipe. */
+  readonly identity: string;
+}
+
+/**
+ * Looks at a descriptor.
+ *
+ * @throws {LibcError} if it is closed
+ */
+export function openOn(fd: number): Open {
+  look(fd, "", C.AT_EMPTY_PATH);
+  return { kind: kindOf(words[MODE]), identity: lastIdentity() };
+}
+
+function look(fd: number, path: string, flags: number): void {
   const mask = C.STATX_BASIC_STATS;
-  check("statx", libc.statx(C.AT_FDCWD, cString(path), 0, mask, bytes));
+  check("statx", libc.statx(fd, cString(path), flags, mask, bytes));
+}
+
+function lastIdentity(): string {
   return [INODE, INODE + 1, DEVICE, DEVICE + 1].map((at) => words[at]).join();
+}
+
+function kindOf(mode: number): State["kind"] {
+  return KINDS[(mode & C.S_IFMT) as keyof typeof KINDS] ?? "a device";
 }
 
 /**

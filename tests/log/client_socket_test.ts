@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { reachesClient } from "../../lib/log/client_socket.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import "../harness/libc.ts";
 
 const MODULE = JSON.stringify(moduleUrl("lib/log/client_socket.ts"));
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { E } from "../../lib/system/constants.ts";
+import { close, open } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { isSameFile, stateOf } from "../../lib/system/statx.ts";
+import { isSameFile, openOn, stateOf } from "../../lib/system/statx.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
 
@@ -66,4 +67,22 @@ Deno.test("statx: whether two paths lead to one file", () => {
   assertEquals(isSameFile(a, b), false);
   assertEquals(isSameFile("/proc", "/dev"), false);
   assertThrows(() => isSameFile(a, `${dir.path}/none`), LibcError);
+});
+
+Deno.test("statx: what a descriptor is open on", () => {
+  using dir = temporary();
+  const [a, b] = ["a", "b"].map((name) => `${dir.path}/${name}`);
+  for (const path of [a, b]) Deno.writeTextFileSync(path, "");
+  const fds = [a, a, b, dir.path, "/dev/null"].map((path) => open(path, 0));
+  const found = fds.map(openOn);
+  fds.forEach(close);
+  assertEquals(found.map(({ kind }) => kind), [
+    ...Array.from({ length: 3 }, () => "a regular file"),
+    "a directory",
+    "a device",
+  ]);
+  const identities = found.map(({ identity }) => identity);
+  assertEquals(identities[0], identities[1]);
+  assertEquals(new Set(identities).size, 4);
+  assertThrows(() => openOn(fds[0]), LibcError, "statx: Bad file descriptor");
 });

@@ -8,7 +8,7 @@
 import { reasonOf } from "../../reason.ts";
 import { C, FS } from "../../system/constants.ts";
 import { close, open } from "../../system/descriptor.ts";
-import { read } from "../../system/file.ts";
+import { readToEnd } from "../../system/file.ts";
 import {
   type FileSystem,
   fileSystemOf,
@@ -32,13 +32,7 @@ export function fileSystem(dir: string, ipv6: number): Finding[] {
 function readTable(): string {
   const fd = open("/proc/self/mountinfo", C.O_RDONLY);
   try {
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(65536);
-    let text = "";
-    for (let length; (length = read(fd, buffer)) > 0;) {
-      text += decoder.decode(buffer.subarray(0, length), { stream: true });
-    }
-    return text;
+    return new TextDecoder().decode(readToEnd(fd));
   } finally {
     close(fd);
   }

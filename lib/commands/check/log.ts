@@ -12,6 +12,7 @@ import { reasonOf } from "../../reason.ts";
 import { greetingName } from "../../smtp/control_files.ts";
 import { mayAccess } from "../../system/access.ts";
 import { sendDatagram } from "../../system/datagram.ts";
+import { openOn } from "../../system/statx.ts";
 import { userId } from "../../system/user.ts";
 import { encode } from "../../system/utf8.ts";
 import { type Finding, fix, ok } from "./finding.ts";
@@ -67,6 +68,5 @@ function mayBeLog(info: Deno.FileInfo): boolean {
  * stderr are often one pipe, which is none.
  */
 function isClient(fd: number): boolean {
-  return reachesClient(fd) &&
-    !Deno.readLinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:");
+  return reachesClient(fd) && openOn(fd).kind === "a socket";
 }

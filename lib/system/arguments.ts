@@ -1,0 +1,49 @@
+/**
+ * The arguments of another program, byte by byte.
+ *
+ * @module
+ */
+
+import { C } from "./constants.ts";
+import { close, open } from "./descriptor.ts";
+import { readToEnd } from "./file.ts";
+import { cStrings, type Strings, stringsIn } from "./libc.ts";
+
+/** What stands in a text in place of bytes that are no UTF-8. */
+const REPLACEMENT = "\ufffd";
+
+/**
+ * The arguments of a program as C strings. Deno 2.9 gives an argument of this
+ * process that is not UTF-8 with U+FFFD in place of bytes (earlier versions do not
+ * start), so the bytes come from proc_pid_cmdline(5) then. They cost a start 1 ms,
+ * and only if there is such an argument.
+ *
+ * @param program the program and its arguments: if U+FFFD is in one, they have to
+ * be the last arguments of this process
+ * @throws {LibcError} if /proc cannot be read
+ */
+export function argumentStrings(program: readonly string[]): Strings {
+  if (!program.some((argument) => argument.includes(REPLACEMENT))) {
+    return cStrings(program);
+  }
+  // Deno would want all permissions for a file in /proc.
+  const fd = open("/proc/self/cmdline", C.O_RDONLY);
+  try {
+    return stringsIn(lastStrings(readToEnd(fd), program.length));
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * The last C strings of a block, with their null bytes.
+ *
+ * @param block ends with a null byte
+ */
+export function lastStrings(block: Uint8Array, count: number): Uint8Array {
+  let start = block.length;
+  for (let i = 0; i < count; i++) {
+    start = block.subarray(0, start - 1).lastIndexOf(0) + 1;
+  }
+  return block.subarray(start);
+}
