@@ -1,6 +1,6 @@
 /**
  * The octets of one SMTP command line (RFC 5321 section 4.1): its verb, its
- * argument, the path in that.
+ * argument, and the path in the argument.
  *
  * @module
  */
@@ -12,8 +12,8 @@ const TAB = 9, SPACE = 32, QUOTE = 34;
 const COLON = 58, LESS = 60, GREATER = 62, BACKSLASH = 92;
 
 /**
- * The path in the argument of MAIL or RCPT, however it is written: with or
- * without keyword, spaces, `<>` and parameters. Undefined when there is none.
+ * The path in the argument of MAIL or RCPT, with or without keyword, spaces,
+ * `<>` and parameters. Undefined if there is no path.
  */
 export function parsePath(
   argument: Uint8Array,
@@ -29,7 +29,7 @@ export function parsePath(
   if (line[at] !== LESS) {
     return copy(line.subarray(at, findUnquoted(line, at, SPACE)));
   }
-  // `<>` is the null sender, which is something.
+  // `<>` is the null sender: a path of no octets, not a missing path.
   return line.slice(at + 1, findUnquoted(line, at + 1, GREATER));
 }
 
@@ -60,7 +60,7 @@ function isLetter(byte: number): boolean {
   return lower >= 0x61 && lower <= 0x7a;
 }
 
-/** Those letters as an upper-case word, for commands have no case. */
+/** The ASCII letters from `start` to `end` in upper case: commands have no case. */
 export function word(line: Uint8Array, start: number, end: number): string {
   return String.fromCharCode(...line.subarray(start, end)).toUpperCase();
 }
@@ -82,7 +82,7 @@ function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
 }
 
-/** A copy, since the chunk is the caller's; undefined if there is nothing. */
+/** A copy, because the caller reuses the chunk; undefined if `bytes` is empty. */
 export function copy(bytes: Uint8Array): Uint8Array | undefined {
   return bytes.length > 0 ? bytes.slice() : undefined;
 }

@@ -7,15 +7,15 @@
 import type { Environment } from "../peer.ts";
 import { readRegularFile } from "../system/file.ts";
 
-/** The control files that may have the name, the one that counts most first. */
+/** The control files that may name this host; the first that exists counts. */
 export function greetingFiles(controlDir: string): string[] {
   return [`${controlDir}/smtpgreeting`, `${controlDir}/me`];
 }
 
 /**
- * The name of this host in the banner. It is where qmail-smtpd(8) takes it from:
- * the control file `smtpgreeting`, else `me`; else TCPLOCALHOST, as tcpserver
- * sets it.
+ * The name of this host in the banner, from the same files as in qmail-smtpd(8):
+ * the control file `smtpgreeting`, else `me`. If neither can be read, the name is
+ * TCPLOCALHOST, which tcpserver sets.
  *
  * @param read gives a file's text, or throws
  */
@@ -28,7 +28,8 @@ export function greetingName(
     try {
       // In smtpgreeting, other words may follow the name.
       const text = read(path);
-      // After a power failure there may be zero bytes, which would end a variable.
+      // A power failure may leave zero bytes in a file. They would end the value of
+      // an environment variable.
       const [name] = text.trimStart().split(/[\s\0]/, 1);
       if (name !== "") return name;
     } catch {

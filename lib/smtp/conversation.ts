@@ -21,17 +21,17 @@ export type Speaker = Pick<
 export interface Patience {
   /** For one command, or to read one reply. */
   readonly idleTimeout: number;
-  /** In all. */
+  /** For the whole session. */
   readonly sessionTimeout: number;
 }
 
-/** A write of at most PIPE_BUF bytes does not wait once poll(2) allows it. */
+/** PIPE_BUF: poll(2) promises that a write of so many bytes does not block. */
 const PIECE = 4096;
 
 /**
  * How much longer than its limit a dialogue may take before SIGALRM ends the
  * process, in seconds. That happens only if a call blocks although poll(2) said
- * that it would not. For the client that is a deferral too.
+ * that it would not. A client whose connection just ends tries again later.
  */
 const LAST_RESORT = 60;
 
@@ -53,7 +53,8 @@ export function converse(speaker: Speaker, patience: Patience): void {
     send(speaker.greeting(), wait);
     while (!speaker.done) {
       const left = wait();
-      // A client that never stops talking is always ready to be read.
+      // The limit is checked before each poll, because a client that sends without
+      // pause never makes poll(2) wait.
       if (left <= 0 || !poll(0, POLLIN, left)) {
         // One try: a client that does not read must not hold this up once more.
         send(speaker.timeout(), () => 0);
@@ -87,7 +88,7 @@ export function sayOnce(reply: string, timeout: number): void {
 
 function send(bytes: Uint8Array, wait: () => number): void {
   while (bytes.length > 0) {
-    // Even if no time is left, what the client takes at once is still sent.
+    // Even if no time is left, the octets that the client takes at once are sent.
     if (!poll(1, POLLOUT, wait())) {
       throw new Error("the client does not read");
     }

@@ -52,7 +52,7 @@ export interface DialogueOptions {
  * What the client said about itself and its mail, as the bytes that it sent:
  * paths without `<>` and without parameters, the null sender as no bytes at
  * all, and undefined if nothing was given. It is that of the first
- * transaction with a RCPT; while there is none, that of the latest MAIL.
+ * transaction with a RCPT; until there is a RCPT, that of the latest MAIL.
  */
 export interface Envelope {
   /** The argument of HELO or EHLO. */
@@ -153,13 +153,13 @@ export class Dialogue {
     return `${code} ${this.#hostname} ${text}`;
   }
 
-  /** Adds to the unfinished line; what is past the limit is only counted. */
+  /** Adds to the unfinished line. Octets past the limit are only counted. */
   #keep(part: Uint8Array): void {
     const kept = Math.min(this.#length, MAX_LINE);
     const more = part.subarray(0, MAX_LINE - kept);
     const size = kept + more.length;
     if (size > this.#kept.length) {
-      // Doubled, so that a client that sends single bytes costs no more.
+      // Doubled, so that a client that sends single bytes causes few copies.
       const larger = new Uint8Array(
         Math.min(MAX_LINE, Math.max(128, 2 * size)),
       );
@@ -170,7 +170,7 @@ export class Dialogue {
     this.#length += part.length;
   }
 
-  /** Answers the line whose last (or only) part, with its LF, this is. */
+  /** Answers a line. `part` is the end of the line, or all of it, with its LF. */
   #complete(part: Uint8Array): string {
     let line = part;
     let length = part.length;
@@ -188,8 +188,8 @@ export class Dialogue {
   }
 
   /**
-   * The reply to one command, without its line end. Of a line that is too long
-   * only the beginning is there, enough to see which command it is.
+   * The reply to one command, without its line end. If the line is too long,
+   * `line` is only its beginning, which is enough to see the command.
    *
    * Enhanced status codes stand in every reply but those to HELO and EHLO and
    * the banner (RFC 2034, 4).
@@ -201,7 +201,7 @@ export class Dialogue {
     switch (verb) {
       case "EHLO":
         this.#hello(line.subarray(end));
-        // What is missing here makes senders bounce mail that needs it, and so
+        // A sender bounces mail that needs an extension which is missing here, and so
         // would a SIZE with a number. CHUNKING would make them send BDAT.
         return [
           `250-${this.#hostname}`,
@@ -223,8 +223,8 @@ export class Dialogue {
         return "250 2.1.0 Sender ok";
     }
     if (tooLong) {
-      // A 5xx here would bounce the mail. The path is not all there, so the
-      // envelope goes without it.
+      // A 5xx here would bounce the mail. The path is incomplete, so the
+      // envelope does not get it.
       const deferred = verb === "RCPT" || verb === "DATA";
       return this.#badCommand(
         deferred ? this.#deferral : "500 5.5.2 Line too long",
@@ -254,9 +254,9 @@ export class Dialogue {
         this.#quit = true;
         return this.#close("221 2.0.0", "closing connection");
       case "BDAT":
-        // Its payload follows at once and must not be read as commands. The
-        // command was not offered, so ending the session costs no real sender
-        // anything, and swallowing gigabytes would.
+        // The payload of BDAT follows at once and must not be read as commands.
+        // The session ends, because reading past gigabytes of payload would cost
+        // more. No real sender gets here: CHUNKING was not offered.
         return this.#close("421 4.5.1", "no BDAT here, closing connection");
       case "ATRN":
       case "ETRN":
@@ -270,7 +270,7 @@ export class Dialogue {
     }
   }
 
-  /** Bounds what a client that sends a message in spite of the 451 can do. */
+  /** Ends the session of a client that sends a message in spite of the 451. */
   #badCommand(reply: string): string {
     this.#bad++;
     return this.#bad < MAX_BAD
@@ -287,7 +287,7 @@ export class Dialogue {
     if (this.#settled) return;
     const envelope = this.#envelope;
     if (envelope.recipients === 0) {
-      // A sender that was reset is not this recipient's.
+      // After RSET the sender of the previous transaction does not count.
       if (!this.#mail) envelope.from = undefined;
       envelope.to = parsePath(argument, "TO");
     }

@@ -7,7 +7,7 @@
 import type { DialogueOptions } from "./dialogue.ts";
 import { cutText } from "./reply_text.ts";
 
-/** What a client is told; the code is 451 if it may speak first, else 421. */
+/** What a client is told. The code is 451 in a dialogue, 421 in place of a banner. */
 export interface Refusal {
   /**
    * The enhanced status code (RFC 3463): 4.7.1 for policy, 4.3.0 for a local
@@ -24,7 +24,7 @@ export const LOCAL_PROBLEM: Refusal = {
   text: "Temporary local problem, please try again later",
 };
 
-/** What the message function of the configuration is given. */
+/** The argument of the configuration's function `message`. */
 export interface Deferral {
   /** How many seconds from now a retry is let in. */
   readonly seconds: number;
@@ -61,7 +61,7 @@ export function deferralRefusal(
   }
 }
 
-/** The line that stands in place of a banner: 421, after which this side closes. */
+/** The line in place of a banner: 421, after which the server closes. */
 export function bannerOf(refusal: Refusal): string {
   return `421 ${refusal.status} ${cutText(refusal.text)}\r\n`;
 }

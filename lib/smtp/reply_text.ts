@@ -7,7 +7,7 @@
 /** The longest reply line in octets, CRLF included (RFC 5321, 4.5.3.1.5). */
 export const MAX_REPLY = 512;
 
-/** How much of a deferral stands before the administrator's text, in octets. */
+/** The length of a deferral's codes, which precede the text, in octets. */
 const CODE_LENGTH = "451 4.7.1 ".length;
 
 /** What a deferral says when the administrator's text is empty. */
