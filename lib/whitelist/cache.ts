@@ -15,9 +15,9 @@ import { buildIndex, Index, lineIn, type Reader } from "./index.ts";
 const SMALL = 2048;
 
 /**
- * For how long a file has to stay as it is before its index is kept, in
- * milliseconds. Two changes within one tick of the clock (a second, as Deno
- * gives it) cannot be told apart.
+ * For how long a file has to stay unchanged before its index is kept, in
+ * milliseconds. Two changes within one second cannot be told apart: the times
+ * that Deno gives have that resolution.
  */
 const SETTLED = 3_000;
 
@@ -57,8 +57,8 @@ export function searchWhitelist(
 }
 
 /**
- * Looks through several files for a client, in one index of all: each index of
- * its own costs a connection 0.1 ms, which makes 2 ms with 20 files.
+ * Looks through several files for a client, in one index of all files. An index
+ * for each file would cost a connection 0.1 ms a file: 2 ms with 20 files.
  *
  * @param dir the base directory, where the index is kept
  * @param warn told of files that cannot be read, and of bad lines
@@ -130,15 +130,15 @@ function searchBytes(
 /** Goes up with each change of the index's format or of a line's meaning. */
 const FORMAT = 3;
 
-/** Any change of a file changes its seal, since nobody can set ctime. */
+/** Any change of a file changes its seal: no system call can set ctime. */
 function sealOf(path: string, info: Deno.FileInfo): string {
   const { dev, ino, size, mtime, ctime } = info;
   const state = [dev, ino, size, mtime?.getTime(), ctime?.getTime(), path];
-  // Without that matcher, all expressions are bad lines.
+  // Without V8's linear matcher, all expressions are bad lines.
   return [FORMAT, hasLinearMatcher() ? "l" : "-", ...state].join(" ");
 }
 
-/** Two files may have the same name here: their seals differ. */
+/** The name of an index. Two files may share one: their seals still differ. */
 function nameOf(path: string): string {
   let hash = 0;
   for (let i = 0; i < path.length; i++) {
@@ -197,6 +197,6 @@ function removeGivenUp(fresh: string, now: number): void {
     const age = now - (mtime?.getTime() ?? 0);
     if (age >= GIVEN_UP || age < 0) Deno.removeSync(fresh);
   } catch {
-    // The process that made it is done by now.
+    // Another process has finished the index meanwhile.
   }
 }

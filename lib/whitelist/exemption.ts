@@ -31,7 +31,7 @@ export interface Caller extends Client {
   hasVariable(name: string): boolean;
 }
 
-/** How many bad lines of one file are warned of one by one. */
+/** How many bad lines of one file get a warning each. */
 const MOST_TOLD = 10;
 
 /** Searches the whitelist files, and takes the warnings about them. */
@@ -39,12 +39,12 @@ export interface Files {
   /** @throws {Error} if the file cannot be read */
   search(path: string, client: Client): Found;
   /**
-   * Searches many files at once; without it they are searched one by one.
+   * Searches many files at once. If it is missing, each file is searched alone.
    *
    * @returns the first path whose file has the client
    */
   searchAll?(paths: readonly string[], client: Client): string | undefined;
-  /** The section of the configuration that names them; else `whitelist`. */
+  /** The section of the configuration that names the files; else `whitelist`. */
   readonly section?: string;
   warn(message: string): void;
 }
@@ -136,7 +136,7 @@ export function unreadable(
   return `${section} file ${path}: ${reason}${advice}`;
 }
 
-/** Warns of the lines of a whitelist file that mean nothing. */
+/** Warns of the lines of a whitelist file that are no rule. */
 export function tellBadLines(
   path: string,
   bad: Found["bad"],

@@ -13,8 +13,8 @@
  * Deno 2.9.6 have both, and refuse to start with an option that they do not know.
  *
  * That matcher has no flag `i`, so an expression is rewritten for host names in
- * lower case. The lists come from programs written in Perl: what means something
- * else in JavaScript is refused.
+ * lower case. The lists come from programs written in Perl, so an expression that
+ * means something else in JavaScript is refused.
  *
  * @module
  */
@@ -69,12 +69,12 @@ function explain(message: string): string {
   }
   const reason = message.slice(message.lastIndexOf(": ") + 2);
   return reason.includes("linear time")
-    // All else that V8 refuses for this reason is refused below.
+    // Repetition is the only case left: toLowerCase refuses all others itself.
     ? "a part may be repeated 16 times at most, or without a limit"
     : reason.toLowerCase();
 }
 
-/** An escape, a class, a group's opening, or whatever else is not kept as it is. */
+/** An escape, a class, the opening of a group, or another part that is rewritten. */
 const TOKEN =
   /\\([^]?)|\[(\^?)((?:\\[^]|[^\\\]])*)\]|\(\?(?!:)<?.?|\{,|[^ -@[-~]/g;
 
@@ -127,7 +127,7 @@ function escape(token: string, sets: string): string {
   );
 }
 
-/** The members of a class, and in front of them the letters in lower case. */
+/** A class. The lower case of its letters is added in front of its members. */
 function classOf(token: string, members: string): string {
   if (members === "" || /\[[:.=]/.test(members)) {
     throw new ExpressionError(

@@ -41,11 +41,11 @@ export interface Client {
 /**
  * Parses one line without its comment.
  *
- * A host exempts itself and, as in postgrey, every name below; a `.suffix`, which
- * may be written `*.suffix`, only the names below; a `/regex/` any host name that
- * it matches, in either case.
+ * A host exempts itself and, as in postgrey, every name below. A `.suffix`, also
+ * written `*.suffix`, exempts only the names below. A `/regex/` exempts every host
+ * name that it matches, in either case.
  *
- * @returns a fault if the line means nothing
+ * @returns a fault if the line is no rule
  */
 export function parseRule(text: string): Rule | Fault {
   const network = parseNetworkRule(text);
@@ -74,19 +74,20 @@ export function exempts(rule: Rule, { address, host }: Client): boolean {
 }
 
 /**
- * Tells whether a host name is what a whitelist means: `example.org` is that name and
- * every name below it, `.example.org` only the names below. Both in lower case.
+ * Tells whether a host name matches a pattern: `example.org` matches that name and
+ * every name below it, `.example.org` only the names below. Both arguments are in
+ * lower case.
  */
 export function matchesName(pattern: string, host: string): boolean {
   return host === pattern ||
     host.endsWith(pattern.startsWith(".") ? pattern : `.${pattern}`);
 }
 
-/** A line that means nothing. */
+/** A line that is no rule. */
 export interface BadLine {
   readonly number: number;
   readonly content: string;
-  /** Why, unless that is {@linkcode NO_RULE}. */
+  /** The reason, unless it is {@linkcode NO_RULE}. */
   readonly fault?: string;
 }
 
@@ -94,13 +95,13 @@ export interface BadLine {
 export interface Found {
   /** The line of the first rule that exempts the client. */
   readonly line: number | undefined;
-  /** The lines that mean nothing, up to that one. */
+  /** The lines that are no rule, up to `line`. */
   readonly bad: readonly BadLine[];
 }
 
 /**
- * Parses a whitelist file's text line by line, without comments and the lines
- * that are empty without them.
+ * Parses a whitelist file's text line by line. Comments and empty lines are
+ * skipped.
  *
  * @param each is given the rule or the fault of each line; if it returns true,
  * the rest is not parsed
@@ -113,7 +114,7 @@ export function eachRule(
     content: string,
   ) => boolean | void,
 ): void {
-  // Split all at once, a large file would be many strings in memory.
+  // Not split() over the whole text: all lines of a large file would be in memory.
   let number = 0;
   let start = 0;
   while (start <= text.length) {
@@ -127,7 +128,7 @@ export function eachRule(
   }
 }
 
-/** A line that means nothing, as `Found` tells of it. */
+/** A line that is no rule, in the form that {@linkcode Found} has. */
 export function badLine(
   { fault }: Fault,
   number: number,

@@ -1,6 +1,6 @@
 /**
- * The index of a whitelist file, of which a connection reads only a part: the
- * rules by network or name, in a hash table of 1,024 parts. Pure: the caller
+ * The index of a whitelist file: the rules by network or name, in a hash table of
+ * 1,024 parts. A connection reads only the parts that it needs. Pure: the caller
  * reads and writes the bytes.
  *
  * @module
@@ -18,7 +18,7 @@ import {
 } from "./file.ts";
 import { isHostPattern } from "./host_pattern.ts";
 
-/** Reads bytes from a place in the index, fewer than asked for at its end. */
+/** Reads bytes at an offset in the index; fewer than asked for at its end. */
 export type Reader = (offset: number, length: number) => Uint8Array;
 
 // The format: where each part begins, and where the last one ends, in 32 bits
@@ -51,8 +51,8 @@ interface Head {
 }
 
 /**
- * Makes the index of a whitelist file, or of several; then a line's number is that
- * of {@linkcode lineIn}.
+ * Makes the index of a whitelist file, or of several files. If there are several,
+ * {@linkcode lineIn} says what a line's number means.
  *
  * @param text the content of the file
  * @param seal names the file and its state
@@ -87,10 +87,10 @@ export function buildIndex(
   return lines.arrange(encoder.encode(JSON.stringify(head)));
 }
 
-/** More lines than any file has. */
+/** More lines than any file has: the numbers of one file in an index of several. */
 const SPAN = 1e9;
 
-/** The file, counted from 0, and the line of a number in an index of several. */
+/** The file (from 0) and the line that a number in an index of several means. */
 export function lineIn(number: number): { file: number; line: number } {
   return { file: Math.floor(number / SPAN), line: number % SPAN };
 }
@@ -109,8 +109,8 @@ function eachRuleOf(
 }
 
 /**
- * The lines of the parts, collected. They are kept as bytes: as strings, those of
- * a large file would take more memory than a process may have.
+ * Collects the lines of the parts. They are kept as bytes, because the lines of a
+ * large file as strings would take more memory than a process may have.
  */
 class Lines {
   #bytes = new Uint8Array(65536);
@@ -178,7 +178,7 @@ export class Index {
   readonly #read: Reader;
   readonly #table: DataView;
   readonly #head: Head;
-  /** The expressions that were tried, compiled; `serve` tries them often. */
+  /** The compiled expressions: `serve` tries each of them at every connection. */
   readonly #compiled: RegExp[] = [];
 
   private constructor(read: Reader, table: DataView, head: Head) {
@@ -270,8 +270,8 @@ function keysOf({ address, host }: Client, { prefixes }: Head): string[] {
     while ((dot = host.indexOf(".", dot + 1)) >= 0) {
       names.push(host.slice(dot), host.slice(dot + 1));
     }
-    // The owner of the client's address chooses the name, which must not look
-    // like another line of the part.
+    // The owner of the client's address chooses the name. A name with a line
+    // end in it could look like another line of the part.
     keys.push(...names.filter(isHostPattern));
   }
   return keys;

@@ -14,9 +14,9 @@ import {
 } from "./exemption.ts";
 import { exempts, type Fault, parseRule, type Rule } from "./file.ts";
 
-/** Who is suspect, as the configuration has it. */
+/** The clients that are suspect, as the configuration has them. */
 export interface Only extends Omit<Whitelist, "localPorts"> {
-  /** Whether a client without a name is. */
+  /** Whether a client without a name is suspect. */
   readonly nameless: boolean;
   /** Names, `.suffix` and `/regex/`. */
   readonly hosts: readonly string[];
@@ -44,7 +44,7 @@ export function findSuspicion(
   return findExemption({ ...only, hosts: [], localPorts: [] }, caller, files);
 }
 
-/** The rules of `only.hosts`, since `serve` asks for them at each connection. */
+/** The parsed rules of `only.hosts`: `serve` needs them at each connection. */
 const rules = new Map<string, Rule | Fault>();
 
 function ruleOf(text: string): Rule | Fault {
@@ -54,8 +54,8 @@ function ruleOf(text: string): Rule | Fault {
 }
 
 /**
- * Whether no name leads to the client: it has none, or its name is its address.
- * Some super-servers and resolvers give an address in place of a name.
+ * Whether a client has no name, or only its address as its name: some
+ * super-servers and resolvers give an address in place of a name.
  */
 export function isNameless(
   { address, host }: { address: Address | undefined; host: string | undefined },

@@ -20,8 +20,8 @@ export function isPoolName(text: string): boolean {
 }
 
 /**
- * Finds the pool that a client belongs to: the first in the list, if several
- * have it.
+ * Finds the pool that a client belongs to. If several have the client, the first
+ * in the list counts.
  */
 export function findPool(
   pools: readonly Pool[],
@@ -29,8 +29,8 @@ export function findPool(
   files: Files,
 ): Pool | undefined {
   const byRule = pools.findIndex((pool) => hasByRule(pool, client));
-  // Files of the pools before that one may have the client, too. All files are
-  // searched, so that they always have one index.
+  // The file of an earlier pool may have the client, too. The files of all pools
+  // are searched, so that they always share one index.
   if (byRule === 0) return pools[0];
   const paths = pools.flatMap(({ files }) => files);
   const path = findFile(paths, client, files);
