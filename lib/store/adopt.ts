@@ -17,13 +17,13 @@ import { StoreError } from "./store.ts";
 /** What became of the entry: made new, made better, or good enough before. */
 export type Adopted = "made" | "improved" | "kept";
 
-/** Where entries go, and how. */
+/** The base directory that entries are written to, and how. */
 export interface Place {
   /** The base directory. */
   readonly dir: string;
-  /** Whose the entries are to be; only root can say that. */
+  /** The owner of new entries; only root can set it. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** Writes nothing. */
+  /** If true, nothing is written. */
   readonly dry?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Place {
  * The better of two entries of one network. A known one is better than a grey
  * one. Of two known ones, the later use and the larger count are taken; of two
  * grey ones, the earlier first contact, because its delay is over sooner.
- * An entry that the verdict would not count any more is no better than none.
+ * An entry that has expired is no better than none.
  *
  * @param now seconds since 1970
  */
@@ -54,7 +54,7 @@ export function better(
 }
 
 /**
- * Writes an entry down, unless the one that is there is as good.
+ * Writes an entry, unless the existing entry is as good.
  *
  * @param name the entry's file name
  * @param choose what is written if there is an entry already
@@ -98,8 +98,8 @@ function write(path: string, { accepted, mtime }: Entry): void {
   const fd = runNow(openOrCreate(path, isOwnerMasked()));
   try {
     truncate(fd, accepted);
-    // A connection in between has written a later time, and loses it. The entry
-    // stays known, with the time that it had before.
+    // If a connection has written a later time meanwhile, that time is lost. The
+    // entry stays known, with the time that it had before.
     setMtime(fd, mtime);
   } finally {
     close(fd);

@@ -29,8 +29,8 @@ function failure(path: string, error: unknown): StoreError {
 }
 
 /**
- * Whether it is time to prune. This takes one statx(2), because every connection
- * asks.
+ * Whether it is time to prune. Every deferred connection asks, so this is a single
+ * statx(2).
  *
  * @param every seconds between two complete runs, 0 for never
  */
@@ -44,7 +44,7 @@ export function isPruningDue(dir: string, every: number): boolean {
   }
 }
 
-/** The same without waiting in this thread. */
+/** {@linkcode isPruningDue} without waiting in this thread. */
 export async function isPruningDueLater(
   dir: string,
   every: number,
@@ -60,7 +60,7 @@ export async function isPruningDueLater(
 
 function isDue(size: number, mtime: number, every: number): boolean {
   const age = Date.now() / 1000 - mtime;
-  // After a clock has gone back, the age is negative, perhaps for years.
+  // If the clock was set back, the age is negative, perhaps for years.
   return size > 0 || age >= every || age < 0;
 }
 

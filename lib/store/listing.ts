@@ -40,8 +40,8 @@ export function statesAt(
   now: number,
   { retryWindow, expireAfter }: Timeouts,
 ): (accepted: number, mtime: number) => State {
-  // The rule of isForgotten, without an object and a second call for each of a
-  // million entries.
+  // The rule of isForgotten, written out: a million entries would need an object
+  // and a second call each.
   const oldestGrey = now - retryWindow, oldestKnown = now - expireAfter;
   return (accepted, mtime) =>
     mtime < (accepted > 0 ? oldestKnown : oldestGrey)
@@ -54,8 +54,8 @@ export function statesAt(
 const OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
 
 /**
- * IPv4 addresses and /24 networks, which most names are. For these one expression
- * takes the place of parseEntryName.
+ * IPv4 addresses and /24 networks, which most names are. This expression replaces
+ * parseEntryName for them.
  */
 const COMMON = new RegExp(
   `^${OCTET}\\.${OCTET}\\.${OCTET}\\.(?:0_24|${OCTET})$`,
@@ -73,14 +73,14 @@ export class Listing {
   readonly #dir: string;
   readonly #directory: Directory;
   readonly #wanted: ((name: string) => boolean) | undefined;
-  /** How many names so far are no entries, and the first of them. */
+  /** The number of names so far that are no entries, and the first of them. */
   readonly foreign: { count: number; example: string | undefined } = {
     count: 0,
     example: undefined,
   };
 
   /**
-   * @param wanted decides by the name which entries are looked at
+   * @param wanted decides by the name whether an entry is looked at
    * @throws {StoreError} if the directory cannot be opened
    */
   constructor(dir: string, wanted?: (name: string) => boolean) {

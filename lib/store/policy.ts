@@ -32,7 +32,7 @@ export interface Defer {
   readonly reason: "new" | "early" | "stale" | "expired";
   /** How many seconds from now a retry is let in, rounded up, at least 1. */
   readonly wait: number;
-  /** What the store has to do so that the entry says what was decided. */
+  /** How the store has to change the entry. */
   readonly write: "create" | "touch" | "reset" | "none";
 }
 
@@ -44,7 +44,7 @@ export interface Pass {
   readonly age: number;
   /** The accepted count, this connection included. */
   readonly accepted: number;
-  /** See {@linkcode Defer}. */
+  /** How the store has to change the entry: one more accepted connection. */
   readonly write: "accept";
 }
 

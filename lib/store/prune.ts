@@ -12,7 +12,7 @@ import type { Timeouts } from "./policy.ts";
 /** How long one run after a connection may take, in milliseconds. */
 const RUN = 1000;
 
-/** What is pruned, and by which time limits. */
+/** The base directory that is pruned, and the time limits. */
 export interface Database {
   readonly baseDir: string;
   readonly timeouts: Timeouts;
@@ -44,7 +44,7 @@ export function prune(
   let removed = 0;
   let seen = 0;
   let failure: unknown;
-  // An entry that cannot be removed does not end the run.
+  // One entry that cannot be removed must not end the run.
   const stays = (error?: unknown) => {
     failure ??= error;
     seen++;
@@ -71,7 +71,7 @@ export function prune(
  * Removes forgotten entries from the position at which the last run stopped.
  * Does nothing if another process is pruning.
  *
- * @param most how long it may take, in milliseconds
+ * @param most how long the run may take, in milliseconds
  * @returns `more` if there is more to do, `busy` if another process is pruning
  * @throws {StoreError} if the directory or the bookmark cannot be read or written,
  * or if the run was complete and an entry could not be removed
@@ -130,7 +130,7 @@ function seek(listing: Listing, position: bigint): void {
   try {
     listing.seek(position);
   } catch {
-    // The directory does not have this position: it was restored or moved.
+    // The directory does not have the position, because it was restored or moved.
     listing.seek(0n);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The database: a directory with one file for each client network. The file's
- * size is how often the network was accepted, its mtime when it last changed.
- * Nothing else is stored.
+ * size is the number of accepted connections; its mtime is the time of the last
+ * change. Nothing else is stored.
  *
  * @module
  */
@@ -40,8 +40,8 @@ export class StoreError extends Error {
 }
 
 /**
- * The file name of a network: a whole address is its canonical text; anything
- * shorter has `_` and the prefix length behind it (a `/` cannot be in a name).
+ * The file name of a network: the canonical text of a whole address; for a shorter
+ * prefix, the text, `_` and the prefix length (a file name cannot have a `/`).
  */
 export function entryName(network: Network): string {
   const text = formatAddress(network);
@@ -53,13 +53,13 @@ export function entryName(network: Network): string {
 /**
  * The network of a file name.
  *
- * @returns undefined where the name is none that {@linkcode entryName} gives
+ * @returns undefined if {@linkcode entryName} gives no such name
  */
 export function parseEntryName(name: string): Network | undefined {
   if (name.includes("/")) return undefined;
   const network = parseNetwork(name.replace("_", "/"));
-  // Only the canonical name is found again when the network calls. That of IPv4
-  // has no second form but `_32`.
+  // A connection looks for the canonical name only. The only other form that a
+  // name of IPv4 can have is `_32`.
   if (network?.family === 4 && !name.includes(":")) {
     return name.endsWith("_32") ? undefined : network;
   }
@@ -78,7 +78,7 @@ export function isEntryName(name: string): boolean {
     : parseEntryName(name) !== undefined;
 }
 
-/** How many entries a store remembers that are there; some 100 bytes each. */
+/** How many existing entries a store remembers; some 100 bytes each. */
 const REMEMBERED = 10_000;
 
 /** The entries below one base directory. */
@@ -86,9 +86,10 @@ export class Store {
   readonly #dir: string;
   readonly #isOwnerMasked: boolean;
   /**
-   * Entries that were there when they were last looked for. A process that sees
-   * to many clients creates what it does not find here without a look: on a
-   * shared file system the look takes a quarter of the time of a new client.
+   * Entries that existed when they were last looked for. For a client without one
+   * here, a process that serves many clients creates the entry without a look
+   * first: on a shared file system the look takes a quarter of the time that a new
+   * client costs.
    */
   readonly #seen = new Set<string>();
 
@@ -114,7 +115,7 @@ export class Store {
   }
 
   /**
-   * Judges a client and writes down what follows from the verdict.
+   * Judges a client and changes its entry accordingly.
    *
    * @param name the name of its entry; see {@linkcode entryName}
    * @param now seconds since 1970
@@ -158,7 +159,7 @@ export class Store {
     }
   }
 
-  /** Looks at an entry; tests come in between here. */
+  /** Looks at an entry. Tests override it to come between the look and the write. */
   protected *look(name: string): FileTask<Entry | undefined> {
     const path = `${this.#dir}/${name}`;
     const state = yield* make(lookAt(path));
@@ -180,7 +181,7 @@ export class Store {
     let verdict = judge(entry, now, timeouts);
     if (created) return verdict;
     if (verdict.write === "create" && !(yield* this.#create(name))) {
-      // Another connection of the network was faster: its entry counts.
+      // Another connection of the network was faster, so its entry counts.
       entry = yield* this.look(name);
       verdict = judge(entry ?? { accepted: 0, mtime: now }, now, timeouts);
     }
@@ -190,7 +191,7 @@ export class Store {
     return verdict;
   }
 
-  /** @returns false if it is there already */
+  /** @returns false if the entry exists already */
   *#create(name: string): FileTask<boolean> {
     try {
       const path = `${this.#dir}/${name}`;
@@ -246,8 +247,8 @@ function* grow(
   try {
     yield* make(resize(fd, accepted));
   } catch (error) {
-    // At a file size limit the count stands still; a pass that is not written
-    // down would make the client wait again.
+    // At a file size limit the count of a known client stays, and the new mtime
+    // keeps the entry. A grey entry cannot become known, which is an error.
     const isKnown = (entry?.accepted ?? 0) > 0;
     if (!isKnown || !isErrno(error, E.EFBIG)) throw error;
     yield* make(stamp(fd, now));
@@ -257,7 +258,7 @@ function* grow(
 /**
  * The permissions of a base directory.
  *
- * @returns undefined if they cannot be had: what needs the directory says so
+ * @returns undefined if they cannot be read: the next use of the directory says why
  */
 export function modeOf(dir: string): number | undefined {
   try {

@@ -2,8 +2,8 @@
  * cqgreylist 0.2: an empty file for each address, in a directory named after
  * the first number of an IPv4 address, `192/192.0.2.17`. An IPv6 address has no
  * such number for inet_aton(3), and is in the directory `0`. mtime is the first
- * contact. Nothing is written when a client is let in, so whether that ever
- * happened is not known.
+ * contact. cqgreylist writes nothing when it lets a client in, so its files do not
+ * say whether a client was ever accepted.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Goes through the state of a program that keeps a file for each client. Names
- * and times are all that is looked at, and neither is changed.
+ * Goes through the state of a program that keeps a file for each client. It looks
+ * only at names and times, and changes neither.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface DirectoryFormat {
   lastAccepted(mtime: number, atime: number): number | undefined;
 }
 
-/** Is told what is found. */
+/** Takes what is found. */
 export interface Collector {
   found(entry: Found): void;
   /** A name that the program does not make. */
@@ -42,8 +42,8 @@ export interface Collector {
  * Reads a program's directory.
  *
  * @returns whether all directories have kept their atimes
- * @throws {LibcError} if a directory or a file cannot be looked at; the path is
- * told first
+ * @throws {LibcError} if a directory or a file cannot be looked at; `Collector`
+ * gets the path first
  */
 export function readDirectory(
   top: string,

@@ -26,17 +26,17 @@ export interface Found<Client extends Network | PoolEntry = Network> {
 /**
  * Reads one line of a file.
  *
- * @returns "other" for a line that is in order and holds no entry, undefined
- * for one that is not in order
+ * @returns "other" for a well-formed line that holds no entry, undefined for a
+ * malformed line
  */
 export type ReadLine<Client extends Network | PoolEntry = Network> = (
   line: string,
 ) => Found<Client> | "other" | undefined;
 
 /**
- * The entry that a network becomes: known with its last accepted mail, or grey
- * since its first contact. No time is later than now, and all are whole seconds,
- * so that a second import finds nothing better.
+ * The entry that a network becomes: known since its last accepted mail, or grey
+ * since its first contact. Times are whole seconds and not later than now, so that
+ * a second import finds nothing better.
  *
  * @param now seconds since 1970
  */

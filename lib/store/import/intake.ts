@@ -1,6 +1,6 @@
 /**
- * Takes in what was found, one network after the other, and counts what becomes
- * of each.
+ * Takes in the networks that were found, one after the other, and counts what
+ * becomes of each.
  *
  * @module
  */
@@ -23,25 +23,25 @@ export class Intake {
   readonly #place: Place;
   readonly #rules: Rules;
   readonly #now: number;
-  /** All that were found. */
+  /** The number of networks found. */
   read = 0;
   /** Written, as known. */
   known = 0;
   /** Written, as grey. */
   grey = 0;
-  /** Of those written: addresses for which the network around them stands. */
+  /** Those of the written ones that were an address and became its network. */
   widened = 0;
-  /** Not written, since the entry that is there is as good. */
+  /** Not written, because the existing entry is as good. */
   kept = 0;
-  /** Left out, since the verdict would not count them any more. */
+  /** Left out, because they have expired. */
   expired = 0;
-  /** Left out, since they are wider than one client. */
+  /** Left out, because they are wider than one client. */
   wider = 0;
-  /** The first of those. */
+  /** The first network that is wider than one client. */
   firstWider: Network | undefined;
   /** Could not be written. */
   failed = 0;
-  /** Why the first of those could not. */
+  /** Why the first of the `failed` could not be written. */
   failure: unknown;
 
   /** @param now seconds since 1970 */
@@ -51,7 +51,7 @@ export class Intake {
     this.#now = now;
   }
 
-  /** Writes down what was found, unless it is worth nothing here. */
+  /** Writes what was found as an entry, unless it has expired or is too wide. */
   take(found: Found<Network | PoolEntry>): void {
     this.read++;
     const { match, timeouts } = this.#rules;
@@ -77,7 +77,7 @@ export class Intake {
         return;
       }
     } catch (error) {
-      // One that cannot be written must not keep all behind it.
+      // One entry that cannot be written must not stop the rest.
       this.failed++;
       this.failure ??= error;
       return;

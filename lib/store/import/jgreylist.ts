@@ -6,7 +6,7 @@
  * eight of them are a /64, sixteen an address.
  *
  * mtime is the first contact. atime is the last connection, accepted or too
- * early; too early is what comes within JGREYLIST_HOLDTIME of the first contact.
+ * early. A connection is too early within JGREYLIST_HOLDTIME of the first contact.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * qgreylist 0.3: one directory of empty files. A file is named after a /24,
  * with a dot at the end (`192.0.2.`, the default), or after a whole address.
- * mtime is the first contact; atime is the last accepted connection, and the
- * same as mtime if there was none.
+ * mtime is the first contact. atime is the last accepted connection; if there was
+ * none, atime equals mtime.
  *
  * @module
  */

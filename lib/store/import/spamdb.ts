@@ -15,8 +15,7 @@ import type { Found } from "./found.ts";
 
 /**
  * How long after its last use spamd(8) keeps a WHITE entry, in seconds: 36 days,
- * unless -G says otherwise. The time of the last use is stored as what it adds
- * up to.
+ * unless -G says otherwise. spamd stores the sum of the two, the expiry.
  */
 const WHITE_EXPIRES = 36 * 86400;
 
@@ -24,7 +23,7 @@ const WHITE_EXPIRES = 36 * 86400;
 export function readSpamdbLine(line: string): Found | "other" | undefined {
   const fields = line.split("|");
   const [type, ip] = fields;
-  // Not clients, or clients of which nothing good is known.
+  // Spam traps, which are no clients, and clients that spamd has trapped.
   if (type === "TRAPPED" || type === "SPAMTRAP") {
     return fields.length > 1 ? "other" : undefined;
   }
