@@ -5,13 +5,7 @@
  * @module
  */
 
-import {
-  type Address,
-  clientNetwork,
-  formatAddress,
-  formatNetwork,
-  type Network,
-} from "./address.ts";
+import { checkClient, ClientGone, type Findings } from "./client_check.ts";
 import type { ResolvedConfig } from "./config.ts";
 import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
@@ -33,7 +27,6 @@ import {
   quote,
 } from "./log/line.ts";
 import { type Logger, openLog } from "./log/targets.ts";
-import { findHost, findLocalPort, findPeer } from "./peer.ts";
 import { greetingName } from "./smtp/control_files.ts";
 import { converse, sayOnce } from "./smtp/conversation.ts";
 import { Dialogue, type Envelope } from "./smtp/dialogue.ts";
@@ -46,24 +39,16 @@ import {
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue } from "./store/bookmark.ts";
 import type { Defer } from "./store/policy.ts";
-import { modeOf, Store } from "./store/store.ts";
+import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
 import { exec } from "./system/process.ts";
-import { ignoreFileSizeSignal } from "./system/signals.ts";
-import { localOf, peerOf } from "./system/socket.ts";
-import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
-import {
-  type Caller,
-  tellBadLines,
-  unreadable,
-} from "./whitelist/exemption.ts";
-import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
+import { runChild } from "./system/run_child.ts";
+import { endAfter, ignoreFileSizeSignal } from "./system/signals.ts";
 
-/** The program to become, and the variables to add to its environment. */
-interface Next {
+/** The program to become, and what the check finds out for it. */
+interface Next extends Findings {
   readonly program: readonly string[];
-  readonly variables: Record<string, string>;
   /** Restores stderr. */
   restore(): void;
 }
@@ -84,7 +69,13 @@ export async function wrap(
   // If V8 or the runtime dies, its last words are not for the client.
   const restore = stderrIsClient ? quiet() : () => {};
   ignoreFileSizeSignal();
-  const next: Next = { program, variables: {}, restore };
+  const next: Next = {
+    program,
+    client: {},
+    variables: {},
+    hangs: false,
+    restore,
+  };
   if (program.length === 0) {
     const log = openLog(DEFAULT_LOG, stderrIsClient);
     log.error(formatLine("defer", { what: quote("no PROGRAM to become") }));
@@ -100,6 +91,9 @@ export async function wrap(
     log.error(formatLine("pass", errorFields(error)));
     return become(next, log, variableFor({}, undefined));
   }
+  // If the check takes longer than its limits allow, the end of this process
+  // tells the client to come back.
+  endAfter(2 * config.storeTimeout + LAST_RESORT);
   return decide(config, openLog(config.log, stderrIsClient), next);
 }
 
@@ -109,6 +103,9 @@ const DEFAULT_LOG: ResolvedConfig["log"] = {
   level: "INFO",
   facility: "mail",
 };
+
+/** How long a check may take besides its waits for the base directory, in seconds. */
+const LAST_RESORT = 60;
 
 /** How long a client may take to read a last reply, in seconds. */
 const LAST_REPLY = 10;
@@ -126,21 +123,23 @@ async function decide(
   log: Logger,
   next: Next,
 ): Promise<number> {
-  const client: ClientFields = {};
+  const { client } = next;
   let verdict: Decision;
   try {
-    verdict = check(config, log, next, client);
+    verdict = await checkClient(config, log, next);
   } catch (error) {
+    if (error instanceof ClientGone) {
+      log.debug(formatLine("gone", errorFields(error)));
+      return EXIT.done;
+    }
     const action = decideOnError(config, error, client, log);
     if (action === "pass") {
       return become(next, log, variableFor(client, undefined));
     }
     refuse(config, next, log, LOCAL_PROBLEM);
+    // A call that hangs keeps this process: the client must not wait for it.
+    if (next.hangs) [0, 1].forEach(silence);
     return EXIT.done;
-  }
-  if (verdict.reason === "new") {
-    const { baseDir } = config;
-    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
   }
   if (verdict.action === "pass" || config.mode === "observe") {
     log.info(passLine(client, verdict));
@@ -153,6 +152,10 @@ async function decide(
     log.error(formatLine("defer", { ...client, ...errorFields(error) }));
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
+  }
+  if (verdict.reason === "new") {
+    const { baseDir } = config;
+    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
   }
   await pruneWhenDue(config, log);
   return EXIT.done;
@@ -167,56 +170,6 @@ async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
   } catch (error) {
     log.warn(formatLine("prune", errorFields(error)));
   }
-}
-
-/** @throws {Error} if the check itself fails */
-function check(
-  config: ResolvedConfig,
-  log: Logger,
-  next: Next,
-  client: ClientFields,
-): Decision {
-  let address: Address | undefined;
-  let network: Network | undefined;
-  let failure: unknown;
-  try {
-    const peer = findPeer(variable, () => peerOf(0)?.address);
-    address = peer.address;
-    client.ip = formatAddress(address);
-    network = clientNetwork(address, config.match);
-    client.net = formatNetwork(network);
-    if (peer.source !== "TCPREMOTEIP") next.variables.TCPREMOTEIP = client.ip;
-  } catch (error) {
-    // A rule that needs no address may still exempt the client.
-    failure = error;
-  }
-  const { baseDir, pools, timeouts } = config;
-  const caller: Caller = {
-    address,
-    host: findHost(variable),
-    localPort: () => findLocalPort(variable, () => localOf(0)?.port),
-    hasVariable: (name) => variable(name) !== undefined,
-  };
-  const filesOf: FilesOf = (section) => {
-    const warn = (message: string) =>
-      log.warn(formatLine(section, { what: quote(message) }));
-    return {
-      section,
-      warn,
-      search: (path, client) => searchWhitelist(path, baseDir, client),
-      searchAll: (paths, client) =>
-        searchFiles(paths, baseDir, client, {
-          unreadable: (path, error) => warn(unreadable(path, error, section)),
-          bad: (path, lines) => tellBadLines(path, lines, warn),
-        }),
-    };
-  };
-  const pass = findPass(config, caller, filesOf);
-  if (pass !== undefined) return pass;
-  if (network === undefined) throw failure;
-  const { entry, net } = subjectOf(pools, network, caller, filesOf);
-  client.net = net;
-  return new Store(baseDir).decide(entry, Date.now() / 1000, timeouts);
 }
 
 function defer(
@@ -280,13 +233,22 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
 }
 
 /** @param decision what PROGRAM is told in its environment */
-function become(
-  { program, variables, restore }: Next,
-  log: Logger,
-  decision: string,
-): number {
+function become(next: Next, log: Logger, decision: string): number {
+  const { program, restore } = next;
+  const variables = { ...next.variables, [VARIABLE]: decision };
   restore();
-  const error = exec(program, { ...variables, [VARIABLE]: decision });
+  let error: Error;
+  if (next.hangs) {
+    try {
+      const { code, signal } = runChild(program, variables);
+      // As shells have it, since a signal cannot be handed on.
+      return code ?? 128 + signal!;
+    } catch (failure) {
+      error = failure as Error;
+    }
+  } else {
+    error = exec(program, variables);
+  }
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);

@@ -40,6 +40,7 @@ import {
   userId,
 } from "../system/user.ts";
 import { findProgram } from "../system/access.ts";
+import { within } from "../within.ts";
 import {
   type Command,
   EXIT,
@@ -190,7 +191,7 @@ async function serve(
       "serve.limit and serve.deferredLimit";
     files.log.warn(formatLine("serve", { what: quote(what) }));
   }
-  await withinTime(files.load(), config.storeTimeout * 1000);
+  await within(files.load(), config.storeTimeout * 1000);
   await server.run();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
   await files.flush(LAST_LINES);
@@ -199,16 +200,6 @@ async function serve(
 
 /** How long the last lines of the log may take, in milliseconds. */
 const LAST_LINES = 200;
-
-/** Waits for a promise, but not for ever: a disk may hang. */
-async function withinTime(promise: Promise<void>, most: number): Promise<void> {
-  let timer: number | undefined;
-  const late = new Promise<void>((resolve) =>
-    timer = setTimeout(resolve, most)
-  );
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
-}
 
 /** The store, asked in other threads. */
 function storeOf(

@@ -73,6 +73,8 @@ export class Listing {
   readonly #dir: string;
   readonly #directory: Directory;
   readonly #wanted: ((name: string) => boolean) | undefined;
+  /** Is called for each name that begins with a dot, if it is set. */
+  bookkeeping?: (name: string) => void;
   /** The number of names so far that are no entries, and the first of them. */
   readonly foreign: { count: number; example: string | undefined } = {
     count: 0,
@@ -139,7 +141,8 @@ export class Listing {
           if (COMMON.test(name) || isEntryName(name)) {
             return wanted === undefined || wanted(name);
           }
-          if (!name.startsWith(".")) this.#countForeign();
+          if (name.startsWith(".")) this.bookkeeping?.(name);
+          else this.#countForeign();
           return false;
         },
         file: visit,

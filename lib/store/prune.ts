@@ -5,6 +5,8 @@
  * @module
  */
 
+import { unlink } from "../system/file.ts";
+import { stateOf } from "../system/statx.ts";
 import { Bookmark } from "./bookmark.ts";
 import { Listing, statesAt } from "./listing.ts";
 import type { Timeouts } from "./policy.ts";
@@ -28,6 +30,25 @@ export interface Pruned {
   readonly failure?: unknown;
 }
 
+/** Indexes of whitelist files: a file that has changed leaves its old one behind. */
+const INDEX = /^\.whitelist-/;
+
+/** How old an index may become, in seconds; one that is missing is made anew. */
+const INDEX_AGE = 7 * 86400;
+
+/** Removes an index that is too old. Never throws: the next run tries again. */
+function removeOldIndex(dir: string, name: string): void {
+  if (!INDEX.test(name)) return;
+  const path = `${dir}/${name}`;
+  try {
+    const state = stateOf(path, "keep");
+    const now = Date.now() / 1000;
+    if (state !== undefined && now - state.mtime > INDEX_AGE) unlink(path);
+  } catch {
+    // Another process was faster, or it may not be removed.
+  }
+}
+
 /**
  * Removes every forgotten entry. Each entry is looked at just before it is
  * removed.
@@ -40,7 +61,7 @@ export function prune(
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
-  const stateOf = statesAt(Date.now() / 1000, timeouts);
+  const kindOf = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
   let seen = 0;
   let failure: unknown;
@@ -52,7 +73,7 @@ export function prune(
     return false;
   };
   listing.visit((_, accepted, mtime) => {
-    if (stateOf(accepted, mtime) !== "expired") return stays();
+    if (kindOf(accepted, mtime) !== "expired") return stays();
     try {
       if (!options.dry && !listing.remove()) return false;
     } catch (error) {
@@ -101,15 +122,16 @@ function removeFrom(
   most: number,
 ): bigint {
   const end = performance.now() + most;
-  const stateOf = statesAt(Date.now() / 1000, timeouts);
+  const kindOf = statesAt(Date.now() / 1000, timeouts);
   const listing = new Listing(baseDir);
+  listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
   let failure: unknown;
   let stopped = false;
   try {
     seek(listing, position);
     listing.visit((_, accepted, mtime) => {
       try {
-        if (stateOf(accepted, mtime) === "expired") listing.remove();
+        if (kindOf(accepted, mtime) === "expired") listing.remove();
       } catch (error) {
         failure ??= error;
       }

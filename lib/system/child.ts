@@ -4,9 +4,9 @@
  * @module
  */
 
-import { C } from "./constants.ts";
+import { C, E } from "./constants.ts";
 import { close } from "./descriptor.ts";
-import { check, fromLibc } from "./libc.ts";
+import { check, errno, fromLibc, LibcError } from "./libc.ts";
 
 const libc = fromLibc({
   // pid_t waitpid(pid_t pid, int *wstatus, int options);
@@ -59,8 +59,27 @@ export interface ExitStatus {
  * @returns undefined if it runs on, or its status was taken before
  */
 export function takeExitStatus(pid: number): ExitStatus | undefined {
+  return exitStatus(pid, C.WNOHANG);
+}
+
+/**
+ * Waits for the end of a child.
+ *
+ * @throws {LibcError} if there is no such child
+ */
+export function waitForExit(pid: number): ExitStatus {
+  while (true) {
+    const status = exitStatus(pid, 0);
+    if (status !== undefined) return status;
+    const code = errno();
+    // A signal has interrupted the wait.
+    if (code !== E.EINTR) throw new LibcError("waitpid", code);
+  }
+}
+
+function exitStatus(pid: number, options: number): ExitStatus | undefined {
   const status = new Uint8Array(4);
-  const found = libc().waitpid(pid, status, C.WNOHANG);
+  const found = libc().waitpid(pid, status, options);
   if (found <= 0) return undefined;
   // wait(2): the signal in the low 7 bits, the exit code above 8.
   const signal = status[0] & 0x7f;

@@ -31,12 +31,16 @@ export interface EnvironmentString {
   readonly address: bigint;
 }
 
+/** The address of the table of the environment; 0 is none at all. */
+export function environmentTable(): bigint {
+  // The address of the variable, which holds the address of the table.
+  return new Deno.UnsafePointerView(libc().environ!).getBigUint64();
+}
+
 /** The whole environment as it is, whatever bytes are in it. */
 export function environmentStrings(): EnvironmentString[] {
   const found: EnvironmentString[] = [];
-  // The address of the variable, which holds the address of the table.
-  const variable = new Deno.UnsafePointerView(libc().environ!);
-  const table = Deno.UnsafePointer.create(variable.getBigUint64());
+  const table = Deno.UnsafePointer.create(environmentTable());
   if (table === null) return found;
   const view = new Deno.UnsafePointerView(table);
   for (let i = 0;; i++) {

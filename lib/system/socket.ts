@@ -5,8 +5,8 @@
  */
 
 import { type Address, formatAddress } from "../address.ts";
-import { C } from "./constants.ts";
-import { check, fromLibcAtStart } from "./libc.ts";
+import { C, E } from "./constants.ts";
+import { check, errno, fromLibcAtStart } from "./libc.ts";
 
 const libc = fromLibcAtStart({
   // int socket(int domain, int type, int protocol);
@@ -34,9 +34,15 @@ export interface SocketName {
   readonly port: number;
 }
 
-/** The remote end of a connected socket, undefined for anything else. */
-export function peerOf(fd: number): SocketName | undefined {
-  return nameOf(libc.getpeername, fd);
+/**
+ * The remote end of a connected socket.
+ *
+ * @returns `gone` for a socket that is connected no more: the client has reset
+ * the connection; undefined for anything else
+ */
+export function peerOf(fd: number): SocketName | "gone" | undefined {
+  const name = nameOf(libc.getpeername, fd);
+  return name === undefined && errno() === E.ENOTCONN ? "gone" : name;
 }
 
 /** The local end of a TCP socket, undefined for anything else. */

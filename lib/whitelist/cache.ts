@@ -31,20 +31,21 @@ const GIVEN_UP = 600_000;
 /**
  * Looks through a whitelist file for a client.
  *
- * @param dir the base directory, where the index is kept
+ * @param dir the base directory, where the index is kept; undefined if it does not
+ * answer: then all of the file is read
  * @param now milliseconds since 1970
  * @throws {Error} if the file cannot be read or is no regular file
  */
 export function searchWhitelist(
   path: string,
-  dir: string,
+  dir: string | undefined,
   client: Client,
   now = Date.now(),
 ): Found {
   const info = Deno.statSync(path);
-  if (info.size >= SMALL && info.isFile) {
+  if (dir !== undefined && info.size >= SMALL && info.isFile) {
     const seal = sealOf(path, info);
-    const index = `${dir}/.whitelist-${nameOf(path)}`;
+    const index = indexPath(dir, seal);
     let found = searchKept(index, seal, client);
     const age = now - (info.ctime?.getTime() ?? NaN);
     if (found === undefined && age >= SETTLED) {
@@ -60,14 +61,15 @@ export function searchWhitelist(
  * Looks through several files for a client, in one index of all files. An index
  * for each file would cost a connection 0.1 ms a file: 2 ms with 20 files.
  *
- * @param dir the base directory, where the index is kept
+ * @param dir the base directory, where the index is kept; undefined if it does not
+ * answer
  * @param warn told of files that cannot be read, and of bad lines
  * @param now milliseconds since 1970
  * @returns the first file that has the client
  */
 export function searchFiles(
   paths: readonly string[],
-  dir: string,
+  dir: string | undefined,
   client: Client,
   warn: {
     unreadable(path: string, error: unknown): void;
@@ -92,16 +94,19 @@ export function searchFiles(
   const readable = (i: number) => infos[i] !== undefined;
   const texts = () =>
     paths.map((path, i) => readable(i) ? readRegularFile(path) : "");
-  const index = `${dir}/.whitelist-${nameOf(paths.join("\n"))}`;
-  let found = searchKept(index, seal, client);
-  if (found === undefined) {
+  const build = () => buildIndex(texts(), seal);
+  let found: Found | undefined;
+  if (dir !== undefined) {
+    const index = indexPath(dir, seal);
+    found = searchKept(index, seal, client);
     const settled = infos.every((info) =>
       info === undefined || now - (info.ctime?.getTime() ?? NaN) >= SETTLED
     );
-    const build = () => buildIndex(texts(), seal);
-    if (settled) found = searchNew(build, index, seal, client, now);
-    found ??= searchBytes(build(), seal, client);
+    if (found === undefined && settled) {
+      found = searchNew(build, index, seal, client, now);
+    }
   }
+  found ??= searchBytes(build(), seal, client);
   const { line, bad } = found!;
   for (const [i, path] of paths.entries()) {
     const own = bad.map(({ number, ...rest }) => ({
@@ -138,13 +143,19 @@ function sealOf(path: string, info: Deno.FileInfo): string {
   return [FORMAT, hasLinearMatcher() ? "l" : "-", ...state].join(" ");
 }
 
-/** The name of an index. Two files may share one: their seals still differ. */
-function nameOf(path: string): string {
+/**
+ * Where the index is kept. Its name says what it was made of, so that two hosts
+ * with one base directory and a copy of the file each have an index each; pruning
+ * removes one that is a week old. Two indexes may have the same name: their seals
+ * differ.
+ */
+function indexPath(dir: string, seal: string): string {
   let hash = 0;
-  for (let i = 0; i < path.length; i++) {
-    hash = Math.imul(hash, 31) + path.charCodeAt(i) | 0;
+  for (let i = 0; i < seal.length; i++) {
+    hash = Math.imul(hash, 31) + seal.charCodeAt(i) | 0;
   }
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  const name = (hash >>> 0).toString(16).padStart(8, "0");
+  return `${dir}/.whitelist-${name}`;
 }
 
 function searchKept(

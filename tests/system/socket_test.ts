@@ -4,7 +4,12 @@ import {
   formatAddress,
   parseAddress,
 } from "../../lib/address.ts";
-import { formatSocketName, localOf, peerOf } from "../../lib/system/socket.ts";
+import {
+  formatSocketName,
+  localOf,
+  peerOf,
+  type SocketName,
+} from "../../lib/system/socket.ts";
 import { shutdownWriting } from "../../lib/system/transfer.ts";
 import "../harness/libc.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
@@ -31,7 +36,7 @@ Deno.test("socket: both ends of a TCP connection", async () => {
     const ends = descriptors(/^socket:/).map((fd) =>
       [
         shown(localOf(fd)),
-        shown(peerOf(fd)),
+        shown(peerOf(fd) as SocketName | undefined),
       ].join(", ")
     );
     const here = `${expected} ${port}`;

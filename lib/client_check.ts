@@ -1,0 +1,134 @@
+/**
+ * The check of one client in the wrapper: who is it, does it have to wait, what
+ * does its entry say.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  clientNetwork,
+  formatAddress,
+  formatNetwork,
+  type Network,
+} from "./address.ts";
+import type { ResolvedConfig } from "./config.ts";
+import type { Decision } from "./decision.ts";
+import { type ClientFields, formatLine, quote } from "./log/line.ts";
+import type { Logger } from "./log/targets.ts";
+import { findHost, findLocalPort, findPeer } from "./peer.ts";
+import { Store } from "./store/store.ts";
+import { variable } from "./system/environment.ts";
+import { lookAt } from "./system/file_call.ts";
+import { localOf, peerOf } from "./system/socket.ts";
+import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
+import {
+  type Caller,
+  tellBadLines,
+  unreadable,
+} from "./whitelist/exemption.ts";
+import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
+import { within } from "./within.ts";
+
+/** The client has reset the connection. */
+export class ClientGone extends Error {}
+
+function socketPeer(): Address | undefined {
+  const peer = peerOf(0);
+  if (peer === "gone") throw new ClientGone("the client has gone");
+  return peer?.address;
+}
+
+/** What the check of a client finds out besides its decision. */
+export interface Findings {
+  /** The client, as far as it is known, as the log has it. */
+  readonly client: ClientFields;
+  /** Variables for the environment of PROGRAM. */
+  readonly variables: Record<string, string>;
+  /** Whether a call on the base directory hangs in another thread. */
+  hangs: boolean;
+}
+
+/**
+ * Checks the client on standard input: whitelist, `only`, pools, and then the
+ * entry. Rules that are in memory come first, so that an exempt client never
+ * waits for the base directory.
+ *
+ * @param findings is filled in on the way, also if the check fails
+ * @throws {ClientGone} if the client has reset the connection
+ * @throws {Error} if the check itself fails, or if the base directory takes longer
+ * than storeTimeout
+ */
+export async function checkClient(
+  config: ResolvedConfig,
+  log: Logger,
+  findings: Findings,
+): Promise<Decision> {
+  const { client } = findings;
+  let address: Address | undefined;
+  let network: Network | undefined;
+  let failure: unknown;
+  try {
+    const peer = findPeer(variable, socketPeer);
+    address = peer.address;
+    client.ip = formatAddress(address);
+    network = clientNetwork(address, config.match);
+    client.net = formatNetwork(network);
+    if (peer.source !== "TCPREMOTEIP") {
+      findings.variables.TCPREMOTEIP = client.ip;
+    }
+  } catch (error) {
+    if (error instanceof ClientGone) throw error;
+    // A rule that needs no address may still exempt the client.
+    failure = error;
+  }
+  const { baseDir, pools, timeouts, whitelist, only } = config;
+  const limit = config.storeTimeout * 1000;
+  const caller: Caller = {
+    address,
+    host: findHost(variable),
+    localPort: () => findLocalPort(variable, () => localOf(0)?.port),
+    hasVariable: (name) => variable(name) !== undefined,
+  };
+  const indexDir = () => findings.hangs ? undefined : baseDir;
+  const filesOf: FilesOf = (section) => {
+    const warn = (message: string) =>
+      log.warn(formatLine(section, { what: quote(message) }));
+    return {
+      section,
+      warn,
+      search: (path, client) => searchWhitelist(path, indexDir(), client),
+      searchAll: (paths, client) =>
+        searchFiles(paths, indexDir(), client, {
+          unreadable: (path, error) => warn(unreadable(path, error, section)),
+          bad: (path, lines) => tellBadLines(path, lines, warn),
+        }),
+    };
+  };
+  const files = [whitelist, only, ...pools].some((section) =>
+    section !== undefined && section.files.length > 0
+  );
+  if (files) {
+    // What needs no file needs no base directory either, where indexes are.
+    const rules = { whitelist: { ...whitelist, files: [] } };
+    const exempt = findPass(rules, caller, filesOf);
+    if (exempt !== undefined) return exempt;
+    const looked = lookAt(baseDir).later();
+    findings.hangs = await within(looked, limit) === undefined;
+  }
+  const pass = findPass(config, caller, filesOf);
+  if (pass !== undefined) return pass;
+  if (network === undefined) throw failure;
+  const { entry, net } = subjectOf(pools, network, caller, filesOf);
+  client.net = net;
+  const store = new Store(baseDir);
+  const decided = findings.hangs ? undefined : await within(
+    store.decideLater(entry, Date.now() / 1000, timeouts),
+    limit,
+  );
+  if (decided !== undefined) return decided.value;
+  findings.hangs = true;
+  throw new Error(
+    `${baseDir}: no answer within ${config.storeTimeout} s`,
+  );
+}

@@ -1,0 +1,52 @@
+/**
+ * A program as a child on the same descriptors, for a process that cannot become
+ * that program: execve(2) waits for every thread that hangs in a call on a file.
+ *
+ * @module
+ */
+
+import { type ExitStatus, waitForExit } from "./child.ts";
+import { silence } from "./descriptor.ts";
+import { environmentTable } from "./environment.ts";
+import { cStrings, LibcError, pointerTable } from "./libc.ts";
+import { posixSpawn } from "./posix_spawn.ts";
+import { keepExitStatuses, restoreSignals } from "./signals.ts";
+
+/**
+ * Runs a program, found on PATH as execvp(3) does, and waits for its end. It gets
+ * all that {@linkcode exec} would give it but the process id.
+ *
+ * Standard input and output of this process become /dev/null, so that the client
+ * sees the end of the connection when the program closes it.
+ *
+ * @param variables what the program finds in its environment besides what is
+ * there already
+ * @throws {LibcError} if the program could not be started
+ */
+export function runChild(
+  program: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): ExitStatus {
+  for (const [name, value] of Object.entries(variables)) {
+    Deno.env.set(name, value);
+  }
+  const { block, addresses } = cStrings(program);
+  // Of 128 bytes, so that V8 does not move it.
+  const pid = new Uint8Array(128);
+  keepExitStatuses();
+  const undo = restoreSignals();
+  // The program's name is the first of the strings.
+  const code = posixSpawn().posix_spawnp(
+    pid,
+    block,
+    null,
+    null,
+    pointerTable(addresses),
+    environmentTable(),
+  );
+  undo();
+  if (code !== 0) throw new LibcError("start", code);
+  silence(0);
+  silence(1);
+  return waitForExit(new DataView(pid.buffer).getInt32(0, true));
+}

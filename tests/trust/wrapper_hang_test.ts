@@ -1,0 +1,163 @@
+// The wrapper on a base directory that hangs: strace(1) delays the calls on the
+// client's entry by HANG seconds in the real program.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BASE, clean, compile, logLines } from "../harness/binary.ts";
+import { makeEntry } from "../harness/entry.ts";
+import { ENTRY } from "../harness/fault.ts";
+import { e2e, programPath } from "../harness/need.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
+import { run } from "../harness/process.ts";
+import { writeFile } from "../harness/root.ts";
+import { Client } from "../harness/smtp.ts";
+import { tcpserver } from "../harness/way_in.ts";
+
+/** How long each call is delayed, in seconds. */
+const HANG = 8;
+
+/** The default of storeTimeout and what a wrapper may add to it, in seconds. */
+const LIMIT = 2 + 1;
+
+/** Delays calls on some paths. */
+function hanging(calls: string, paths: readonly string[]): string[] {
+  return [
+    programPath("strace"),
+    ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${calls}`],
+    ...paths.flatMap((path) => ["-P", path]),
+    ...["-e", `inject=${calls}:delay_enter=${HANG * 1e6}`],
+  ];
+}
+
+/** Seconds until a client reads the first line, and the line. */
+async function greeting(port: number) {
+  const begin = performance.now();
+  using client = await Client.connect(port);
+  const reply = await client.reply();
+  const seconds = (performance.now() - begin) / 1000;
+  await client.send("QUIT\r\n");
+  await client.rest();
+  return { reply, seconds };
+}
+
+const CASES: readonly [string, string, () => void][] = [
+  ["the look at the entry hangs", "statx", () => {}],
+  ["the creation of the entry hangs", "openat", () => {}],
+  [
+    "the change of the entry hangs",
+    "openat",
+    () => makeEntry("127.0.0.0_24", 3, 60),
+  ],
+];
+
+for (const onError of ["accept", "defer"] as const) {
+  for (const [name, call, prepare] of CASES) {
+    e2e(`wrapper, onError ${onError}: ${name}`, {
+      programs: ["tcpserver", "strace"],
+    }, async () => {
+      clean();
+      prepare();
+      const binary = await compile({ onError });
+      const before = hanging(call, [ENTRY]);
+      await using server = await tcpserver.start({
+        binary,
+        before,
+        next: greeter(),
+      });
+      const { reply, seconds } = await greeting(server.port);
+      if (onError === "accept") assertEquals(reply, NEXT);
+      else assertMatch(reply!, /^220 mx\.example /);
+      // Twice the limit: starting the program takes its time on a busy machine.
+      assert(seconds < 2 * LIMIT, `${seconds} s`);
+      assert(seconds >= 2, `${seconds} s`);
+      const verb = onError === "accept" ? "pass" : "defer";
+      const lines = logLines();
+      assertEquals(lines.length, 1, lines.join("\n"));
+      assertMatch(
+        lines[0],
+        new RegExp(`Z error ${verb} ip=127\\.0\\.0\\.1 .*no answer within 2 s`),
+      );
+    });
+  }
+}
+
+e2e(
+  "wrapper: PROGRAM's exit code and environment are the same if the store hangs",
+  {
+    programs: ["strace"],
+  },
+  async () => {
+    clean();
+    const binary = await compile();
+    const next = writeFile(
+      "ends.sh",
+      'echo "$GREYLIST $TCPREMOTEIP $1"; exit 42\n',
+    );
+    const { code, stdout } = await run([
+      ...hanging("statx", [ENTRY]),
+      binary,
+      "/bin/sh",
+      next,
+      "one",
+    ], { env: { TCPREMOTEIP: "127.0.0.1" } });
+    assertEquals([code, stdout], [42, "error 127.0.0.1 one\n"]);
+  },
+);
+
+e2e("wrapper: a whitelisted client never waits for the base directory", {
+  programs: ["tcpserver", "strace"],
+}, async () => {
+  clean();
+  // Large enough for an index, which is kept in the base directory.
+  const list = writeFile("list", `${"# filler\n".repeat(400)}127.0.0.1\n`);
+  const file = list as `/${string}`;
+  const rules = [
+    { networks: ["127.0.0.0/8"] },
+    { files: [file] },
+  ];
+  for (const [i, whitelist] of rules.entries()) {
+    const binary = await compile({ whitelist });
+    const before = hanging("statx", [BASE, ENTRY]);
+    await using server = await tcpserver.start({
+      binary,
+      before,
+      next: greeter(),
+    });
+    const { reply, seconds } = await greeting(server.port);
+    assertEquals(reply, NEXT);
+    assert(seconds < (i === 0 ? HANG / 2 : 2 * LIMIT), `${seconds} s`);
+    assertMatch(logLines().at(-1)!, / pass ip=127\.0\.0\.1 .*whitelisted/);
+  }
+});
+
+e2e("wrapper: a client that has reset the connection starts no PROGRAM", {
+  programs: ["perl"],
+}, async () => {
+  clean();
+  const binary = await compile();
+  // Standard input is a connection that the other end has reset.
+  const script = writeFile(
+    "reset.pl",
+    `use Socket;
+socket(my $l, PF_INET, SOCK_STREAM, 0) or die; bind($l, sockaddr_in(0, INADDR_LOOPBACK)) or die; listen($l, 1) or die;
+socket(my $c, PF_INET, SOCK_STREAM, 0) or die; connect($c, getsockname($l)) or die;
+accept(my $s, $l) or die;
+setsockopt($c, SOL_SOCKET, SO_LINGER, pack("ii", 1, 0)) or die; close($c);
+select(undef, undef, undef, 0.1);
+open(STDIN, "<&", $s) or die; open(STDOUT, ">&", $s) or die;
+delete @ENV{qw(TCPREMOTEIP)};
+exec @ARGV; die;
+`,
+  );
+  const marker = writeFile("marker.sh", `echo started >${BASE}/started\n`);
+  const { code, stderr } = await run([
+    programPath("perl"),
+    script,
+    binary,
+    "/bin/sh",
+    marker,
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals([...Deno.readDirSync(BASE)].map(({ name }) => name), []);
+  assertEquals(logLines().filter((line) => / error /.test(line)), []);
+  assert(logLines().length <= 1);
+});
