@@ -130,6 +130,8 @@ export interface Config {
     group?: string;
     /** Which clients may connect, and with which environment; the first match counts. */
     rules?: ServeRule[];
+    /** Load balancers that say with the PROXY protocol who the client is. */
+    proxy?: string[];
   };
 }
 

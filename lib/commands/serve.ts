@@ -82,6 +82,7 @@ LOG
   deny ip=... rule=rules[N]             a rule of serve.rules turned it away
   busy ip=... net=... reason=...        a limit was met (limit,
                                         limitPerNetwork), or the client left
+  warn proxy client=... what=...        a balancer of serve.proxy sent no header
 `,
   async run(args, site) {
     const { addresses, program } = parseLine(args);

@@ -22,6 +22,8 @@ export interface ServeConfig {
   readonly user?: string;
   readonly group?: string;
   readonly rules: readonly Rule[];
+  /** The load balancers that begin each connection with a PROXY header. */
+  readonly proxy: Rule["networks"];
 }
 
 const MOST = 1_000_000;
@@ -43,6 +45,7 @@ export function resolveServe(raw: unknown): ServeConfig {
     "user",
     "group",
     "rules",
+    "proxy",
   ]);
   const resolved: ServeConfig = {
     configured: serve !== undefined,
@@ -54,6 +57,7 @@ export function resolveServe(raw: unknown): ServeConfig {
     user: section.optional("user", "the name of a user", asName),
     group: section.optional("group", "the name of a group", asName),
     rules: section.sections("rules", ["networks", "deny", "env"]).map(asRule),
+    proxy: section.list("proxy", NETWORK, asNetwork),
   };
   if (resolved.group !== undefined && resolved.user === undefined) {
     section.fail("user", "the name of a user, where serve.group is given");

@@ -8,6 +8,7 @@
 
 import {
   clientNetwork,
+  contains,
   formatAddress,
   formatNetwork,
   type Network,
@@ -40,7 +41,7 @@ import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
 import type { Accepted } from "../system/listener.ts";
-import { localOf } from "../system/socket.ts";
+import { localOf, type SocketName } from "../system/socket.ts";
 import { send } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
@@ -49,6 +50,7 @@ import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
 import { lookUpHostName } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
+import { ProxyClients } from "./proxy_clients.ts";
 import { admit } from "./rules.ts";
 import type { Spawn } from "./spawn.ts";
 import type { SiteFiles } from "./site_files.ts";
@@ -104,8 +106,14 @@ const STOPPING: Refusal = {
   text: "Shutting down, please try again later",
 };
 
+/** A connection whose client is known. */
+interface Known extends Accepted {
+  /** The end that the client has connected to, if a load balancer has told it. */
+  readonly local?: SocketName;
+}
+
 /** A connection on its way through the check. */
-interface Connection extends Accepted {
+interface Connection extends Known {
   readonly client: ClientFields;
   readonly network: Network;
   /** The variables of the rule of `serve.rules`. */
@@ -120,6 +128,7 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
+  readonly #proxied: ProxyClients;
   /** Clients whose host name is being looked up, by descriptor. */
   readonly #lookups = new Map<number, Connection>();
   /** Clients that the store was asked about, by descriptor. */
@@ -133,8 +142,10 @@ export class Connections {
     const { config, serve, epoll, spawn } = options;
     this.#options = options;
     this.#deferred = new DeferredClients(epoll, config.deferral);
-    const patience = config.deferral.sessionTimeout * 1000;
+    const { idleTimeout, sessionTimeout } = config.deferral;
+    const patience = sessionTimeout * 1000;
     this.#children = new Children(epoll, spawn, serve.limit, patience);
+    this.#proxied = new ProxyClients(epoll, idleTimeout * 1000);
   }
 
   get #log() {
@@ -144,7 +155,8 @@ export class Connections {
   /** The number of descriptors that connections use. */
   get descriptors(): number {
     return this.#deferred.size + this.#children.descriptors +
-      this.#asked.size + LOOKUP_DESCRIPTORS * this.#lookups.size;
+      this.#proxied.size + this.#asked.size +
+      LOOKUP_DESCRIPTORS * this.#lookups.size;
   }
 
   /** Whether a dialogue or the start of a child process is under way. */
@@ -161,6 +173,7 @@ export class Connections {
     this.#stopping = true;
     this.#startDeadline = performance.now() + START_TIMEOUT;
     this.#children.shutDown();
+    this.#proxied.shutDown(encode(bannerOf(STOPPING)));
     for (const clients of [this.#lookups, this.#asked]) {
       for (const connection of clients.values()) {
         this.#refuse(connection, STOPPING);
@@ -173,6 +186,7 @@ export class Connections {
   /** Continues with a descriptor that is ready. */
   ready(fd: number, now: number): void {
     if (this.#deferred.has(fd)) this.#deferred.ready(fd, now);
+    else if (this.#proxied.has(fd)) this.#proxied.ready(fd);
     else this.#children.ready(fd);
   }
 
@@ -192,6 +206,7 @@ export class Connections {
     return Math.min(
       this.#deferred.next(),
       this.#children.next(),
+      this.#proxied.next(),
       this.#options.store.next(),
       started,
     );
@@ -201,11 +216,37 @@ export class Connections {
   expire(now: number): void {
     this.#deferred.expire(now);
     this.#children.expire(now);
+    this.#proxied.expire(now);
     this.#options.store.expire(now);
   }
 
   /** Takes a new connection. */
   add(accepted: Accepted): void {
+    const { fd, peer } = accepted;
+    const isBalancer = this.#options.serve.proxy.some(({ network }) =>
+      contains(network, peer.address)
+    );
+    if (!isBalancer) return this.#admit(accepted);
+    const log = (what: string) => {
+      const client = formatAddress(peer.address);
+      this.#log.warn(formatLine("proxy", { client, what: quote(what) }));
+    };
+    try {
+      this.#proxied.add(fd, performance.now(), {
+        arrived: (ends) => this.#admit({ ...accepted, ...ends }),
+        failed: (reason) => {
+          // A balancer that only connects looks whether this program is there.
+          if (reason === "invalid") log("expected a PROXY header");
+          if (reason === "silent") log("no PROXY header within idleTimeout");
+        },
+      });
+    } catch (error) {
+      log((error as Error).message);
+      close(fd);
+    }
+  }
+
+  #admit(accepted: Known): void {
     const { fd, peer } = accepted;
     const { config, serve } = this.#options;
     const client: ClientFields = { ip: formatAddress(peer.address) };
@@ -303,19 +344,19 @@ export class Connections {
     return findPass(sections, caller, files.lists.filesOf);
   }
 
-  #callerOf({ fd, peer, host, env }: Connection) {
+  #callerOf({ fd, peer, local, host, env }: Connection) {
     return this.#options.files.lists.callerOf({
       address: peer.address,
       host,
       env,
-      localPort: () => localOf(fd)?.port,
+      localPort: () => (local ?? localOf(fd))?.port,
     });
   }
 
   /** @param verdict undefined if the check has failed */
   #pass(connection: Connection, verdict?: Decision): void {
     const { fd, client, env, release } = connection;
-    const local = localOf(fd);
+    const local = connection.local ?? localOf(fd);
     // The client has reset the connection.
     if (local === undefined) return this.#close(connection);
     const { hostname } = this.#options.files;

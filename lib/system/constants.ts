@@ -136,6 +136,7 @@ export const C = {
   SO_LINGER: 13,
   SHUT_WR: 1,
   MSG_OOB: 1,
+  MSG_PEEK: 2,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
   // netinet/in.h

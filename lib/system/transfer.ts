@@ -30,12 +30,28 @@ function receivedAt(): Deno.PointerValue {
 /**
  * Reads what a client has sent, without waiting.
  *
+ * @param most how many bytes at most, up to 4096
  * @returns the bytes, which the next call overwrites; undefined if there are
  * none now; `gone` if there will be none
  */
-export function receive(fd: number): Uint8Array | undefined | "gone" {
-  const size = BigInt(received.length);
-  const flags = C.MSG_DONTWAIT;
+export function receive(
+  fd: number,
+  most: number = received.length,
+): Uint8Array | undefined | "gone" {
+  return take(fd, most, C.MSG_DONTWAIT);
+}
+
+/** The same, but the bytes stay there for the next call. */
+export function peek(fd: number): Uint8Array | undefined | "gone" {
+  return take(fd, received.length, C.MSG_DONTWAIT | C.MSG_PEEK);
+}
+
+function take(
+  fd: number,
+  most: number,
+  flags: number,
+): Uint8Array | undefined | "gone" {
+  const size = BigInt(most);
   const length = Number(libc().recv(fd, receivedAt(), size, flags));
   if (length > 0) return received.subarray(0, length);
   if (length === 0) return "gone";

@@ -12,6 +12,7 @@ const DEFAULTS = {
   user: undefined,
   group: undefined,
   rules: [],
+  proxy: [],
 };
 
 Deno.test("serve config: defaults", () => {
@@ -40,6 +41,7 @@ Deno.test("serve config: everything given", () => {
     user: "qmaild",
     group: "nofiles",
     rules: [{ networks: [text], deny: true, env }, { networks: ["::1"] }],
+    proxy: [text],
   };
   assertEquals(resolveServe({ serve }), {
     configured: true,
@@ -52,6 +54,7 @@ Deno.test("serve config: everything given", () => {
         env: {},
       },
     ],
+    proxy: [{ text, network: parseNetwork(text)! }],
   });
 });
 
@@ -121,6 +124,12 @@ const FAULTS: readonly (readonly [unknown, string, string])[] = [
     'serve.rules[0].networks[1]: "192.0.2.1/24":',
     NETWORK,
   ],
+  [
+    { proxy: "10.0.0.0/8" },
+    'serve.proxy: "10.0.0.0/8":',
+    `expected a list, each ${NETWORK.slice("expected ".length)}`,
+  ],
+  [{ proxy: ["10.0.0.1/8"] }, 'serve.proxy[0]: "10.0.0.1/8":', NETWORK],
   [
     { rules: [{ networks: ["::1"], deny: "no" }] },
     'serve.rules[0].deny: "no":',

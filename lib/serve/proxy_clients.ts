@@ -1,0 +1,127 @@
+/**
+ * Connections from load balancers whose PROXY header has not come yet. Nothing
+ * behind the header is read: PROGRAM finds the connection as the client began it.
+ *
+ * @module
+ */
+
+import { type Epoll, READABLE } from "../system/epoll.ts";
+import { peek, receive, send } from "../system/transfer.ts";
+import { Deadlines } from "./deadlines.ts";
+import { parseProxyHeader, type ProxyHeader } from "./proxy_header.ts";
+
+/** What becomes of a connection that waits for its header. */
+export interface ProxyCallbacks {
+  /** The header has come; the connection is the caller's again. */
+  arrived(ends: ProxyHeader["ends"]): void;
+  /**
+   * There is none, and the connection is closed.
+   *
+   * @param reason undefined if the balancer has hung up
+   */
+  failed(reason: "silent" | "invalid" | "stopped" | undefined): void;
+}
+
+interface Waiting extends ProxyCallbacks {
+  readonly fd: number;
+  /** The part of the header that has come. */
+  begun: Uint8Array;
+}
+
+/** All connections that wait for a header, by descriptor. */
+export class ProxyClients {
+  readonly #epoll: Epoll;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #deadlines: Deadlines;
+
+  /** @param patience how long a header may take, in milliseconds */
+  constructor(epoll: Epoll, patience: number) {
+    this.#epoll = epoll;
+    this.#deadlines = new Deadlines(patience);
+  }
+
+  /** The number of connections. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether a descriptor waits for a header. */
+  has(fd: number): boolean {
+    return this.#waiting.has(fd);
+  }
+
+  /**
+   * Waits for the header of a connection.
+   *
+   * @param now from `performance.now()`
+   * @throws {LibcError} if it cannot be watched; then it is not taken
+   */
+  add(fd: number, now: number, callbacks: ProxyCallbacks): void {
+    this.#epoll.add(fd, READABLE);
+    this.#waiting.set(fd, { ...callbacks, fd, begun: new Uint8Array(0) });
+    this.#deadlines.start(fd, now);
+  }
+
+  /** Continues with a connection that something has come on. */
+  ready(fd: number): void {
+    const client = this.#waiting.get(fd);
+    if (client === undefined) return;
+    const bytes = peek(fd);
+    if (bytes === undefined) return;
+    if (bytes === "gone") return this.#fail(client, undefined);
+    const { begun } = client;
+    const all = new Uint8Array(begun.length + bytes.length);
+    all.set(begun);
+    all.set(bytes, begun.length);
+    const header = parseProxyHeader(all);
+    if (header === "invalid") return this.#fail(client, "invalid");
+    // As long as the header is not complete, all that has come belongs to it.
+    const end = header === "incomplete" ? all.length : header.length;
+    receive(fd, end - begun.length);
+    if (header === "incomplete") {
+      client.begun = all;
+      return;
+    }
+    this.#forget(client);
+    this.#epoll.remove(fd);
+    client.arrived(header.ends);
+  }
+
+  /** When {@linkcode expire} has something to do; Infinity for never. */
+  next(): number {
+    return this.#deadlines.next();
+  }
+
+  /** Closes connections whose header has taken too long. */
+  expire(now: number): void {
+    for (const fd of this.#deadlines.expired(now)) {
+      this.#fail(this.#waiting.get(fd)!, "silent");
+    }
+  }
+
+  /**
+   * Closes all of them because this program has to stop.
+   *
+   * @param reply what each is told before
+   */
+  shutDown(reply: Uint8Array): void {
+    for (const client of this.#waiting.values()) {
+      send(client.fd, reply);
+      this.#fail(client, "stopped");
+    }
+  }
+
+  #fail(
+    client: Waiting,
+    reason: Parameters<ProxyCallbacks["failed"]>[0],
+  ): void {
+    this.#forget(client);
+    this.#epoll.close(client.fd);
+    client.failed(reason);
+  }
+
+  #forget({ fd }: Waiting): void {
+    this.#waiting.delete(fd);
+    this.#deadlines.stop(fd);
+  }
+}
