@@ -49,7 +49,7 @@ export class Breaker {
     return true;
   }
 
-  /** The store has answered, in time or not; an error is an answer too. */
+  /** The store has given a verdict in time. */
   answered(now: number): void {
     this.#late = 0;
     if (this.#probeAt === undefined) return;

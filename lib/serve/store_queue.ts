@@ -26,6 +26,15 @@ const SILENT = 100;
 /** How long a worker besides the first one stays without work, likewise. */
 const IDLE = 60_000;
 
+/** How many entries are remembered that are there; some 100 bytes each. */
+const REMEMBERED = 10_000;
+
+/** How often the log says the same about the store, in milliseconds. */
+const REMINDER = 60_000;
+
+/** So many different errors are told apart. */
+const ERRORS = 16;
+
 /** Why a client could not be checked. */
 export interface Unchecked {
   readonly message: string;
@@ -79,6 +88,10 @@ export class StoreQueue {
   /** By number; those that no worker has yet stand in {@linkcode #waiting}. */
   readonly #jobs = new Map<number, Job>();
   readonly #waiting: Job[] = [];
+  /** Entries that were asked about: any other client is a new one most likely. */
+  readonly #seen = new Set<string>();
+  /** When the log last had an error, by its text without the entry's name. */
+  readonly #errors = new Map<string, number>();
   #count = 0;
 
   constructor(setup: Setup) {
@@ -150,7 +163,10 @@ export class StoreQueue {
       this.#breaker.missed(now);
       const limit = this.#setup.limit / 1000;
       const message = `no answer from the base directory within ${limit} s`;
-      this.#finish(id, { message, known: this.#breaker.isOpen });
+      const { entry } = this.#jobs.get(id)!;
+      const unchecked = this.#unchecked(message, entry, now);
+      const known = unchecked.known || this.#breaker.isOpen;
+      this.#finish(id, { message, known });
     }
     for (const worker of this.#workers) {
       if (worker.asked.size > 1 && isSilent(worker, now)) this.#relieve(worker);
@@ -162,21 +178,35 @@ export class StoreQueue {
 
   #listen(worker: Worker, now: number): void {
     const { slots, asked, free } = worker;
-    for (const [slot, { id }] of asked) {
+    for (const [slot, { id, entry }] of asked) {
       const answer = slots.takeAnswer(slot);
       if (answer === undefined) continue;
       asked.delete(slot);
       free.push(slot);
       worker.heard = now;
       worker.average += (answer.took - worker.average) / 4;
-      // An answer that comes too late is no sign that the store is well.
-      if (answer.took < this.#setup.limit) this.#breaker.answered(now);
-      const { result } = answer;
-      this.#finish(
-        id,
-        typeof result === "string" ? { message: result, known: false } : result,
-      );
+      const { result, took } = answer;
+      if (typeof result === "string") {
+        this.#finish(id, this.#unchecked(result, entry, now));
+        continue;
+      }
+      // An answer that comes too late is no sign that the store is well, and
+      // neither is an error.
+      if (took < this.#setup.limit) this.#breaker.answered(now);
+      this.#finish(id, result);
     }
+  }
+
+  /** Says an error once a minute, and not once a client. */
+  #unchecked(message: string, entry: string, now: number): Unchecked {
+    const text = message.replace(`/${entry}:`, "");
+    const said = this.#errors.get(text);
+    if (said !== undefined && now - said < REMINDER) {
+      return { message, known: true };
+    }
+    if (this.#errors.size >= ERRORS) this.#errors.clear();
+    this.#errors.set(text, now);
+    return { message, known: false };
   }
 
   #finish(id: number, result: Verdict | Unchecked): void {
@@ -204,7 +234,11 @@ export class StoreQueue {
       if (worker.asked.size === 0) worker.heard = now;
       worker.asked.set(slot, job);
       worker.isToBeCalled = true;
-      worker.slots.ask(slot, { entry: job.entry, now: job.time });
+      const { entry, time } = job;
+      const isNew = !this.#seen.has(entry);
+      if (this.#seen.size >= REMEMBERED) this.#seen.clear();
+      this.#seen.add(entry);
+      worker.slots.ask(slot, { entry, now: time, isNew });
     }
   }
 

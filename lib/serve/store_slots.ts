@@ -22,6 +22,8 @@ export interface Question {
   readonly entry: string;
   /** Seconds since 1970. */
   readonly now: number;
+  /** Whether there is no entry most likely. */
+  readonly isNew: boolean;
 }
 
 /** What the worker answers. */
@@ -69,9 +71,10 @@ export class StoreSlots {
   }
 
   /** Writes a question into a free slot. {@linkcode call} tells the worker. */
-  ask(slot: number, { entry, now }: Question): void {
+  ask(slot: number, { entry, now, isNew }: Question): void {
     const { numbers } = this.#slot(slot);
     numbers[0] = now;
+    numbers[1] = Number(isNew);
     this.#write(slot, entry);
     Atomics.store(this.#words, HEADER + slot, ASKED);
   }
@@ -135,7 +138,8 @@ export class StoreSlots {
     const at = HEADER + slot;
     const was = Atomics.compareExchange(this.#words, at, ASKED, TAKEN);
     if (was !== ASKED) return undefined;
-    return { entry: this.#read(slot), now: this.#slot(slot).numbers[0] };
+    const [now, isNew] = this.#slot(slot).numbers;
+    return { entry: this.#read(slot), now, isNew: isNew === 1 };
   }
 
   /** Answers the question that was taken out of a slot. */

@@ -46,7 +46,10 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
       const begin = performance.now();
       const result = attempt(
         spare,
-        () => store.decideOften(question.entry, question.now, timeouts),
+        () =>
+          question.isNew
+            ? store.decideNew(question.entry, question.now, timeouts)
+            : store.decide(question.entry, question.now, timeouts),
       );
       const end = performance.now();
       slots.answer(slot, { result, took: end - begin });

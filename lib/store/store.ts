@@ -78,20 +78,10 @@ export function isEntryName(name: string): boolean {
     : parseEntryName(name) !== undefined;
 }
 
-/** How many existing entries a store remembers; some 100 bytes each. */
-const REMEMBERED = 10_000;
-
 /** The entries below one base directory. */
 export class Store {
   readonly #dir: string;
   readonly #isOwnerMasked: boolean;
-  /**
-   * Entries that existed when they were last looked for. For a client without one
-   * here, a process that serves many clients creates the entry without a look
-   * first: on a shared file system the look takes a quarter of the time that a new
-   * client costs.
-   */
-  readonly #seen = new Set<string>();
 
   /**
    * @param dir the base directory, an absolute path
@@ -143,12 +133,13 @@ export class Store {
     }
   }
 
-  /** Decides about many clients with the fewest calls; see {@linkcode decide}. */
-  decideOften(name: string, now: number, timeouts: Timeouts): Verdict {
-    const isSeen = this.#seen.has(name);
-    if (this.#seen.size >= REMEMBERED) this.#seen.clear();
-    this.#seen.add(name);
-    return this.#run(name, this.#decision(name, now, timeouts, !isSeen));
+  /**
+   * Judges a client that has no entry most likely: the entry is created without a
+   * look at first, which on a shared file system takes a quarter of the time of a
+   * new client. See {@linkcode decide}.
+   */
+  decideNew(name: string, now: number, timeouts: Timeouts): Verdict {
+    return this.#run(name, this.#decision(name, now, timeouts, true));
   }
 
   #run<T>(name: string, task: FileTask<T>): T {

@@ -154,3 +154,57 @@ Deno.test("StoreQueue: a worker without work ends after a minute, the first stay
   assertEquals(workers[1].wait(-1), undefined);
   assertEquals(queue.next(), Infinity);
 });
+
+Deno.test("StoreQueue: who was not asked about before is new most likely", () => {
+  const { queue, workers: [worker], ask } = make();
+  const isNew = (entry: string) => {
+    ask(entry, 0);
+    const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
+    const found = slots.map((slot) =>
+      [slot, worker.takeQuestion(slot)] as const
+    )
+      .find(([, question]) => question !== undefined)!;
+    worker.answer(found[0], { result: NEW, took: 0.1 });
+    queue.settle(0);
+    return found[1]!.isNew;
+  };
+  assertEquals([isNew("a"), isNew("b"), isNew("a")], [true, true, false]);
+  // They are too many to be remembered for ever.
+  for (let i = 0; i < 10_000; i++) isNew(`c${i}`);
+  assertEquals([isNew("a"), isNew("a")], [true, false]);
+});
+
+Deno.test("StoreQueue: the same error is news once a minute, for all clients", () => {
+  const { queue, workers: [worker], told, ask, take } = make();
+  const fails = (entry: string, now: number, what: string) => {
+    ask(entry, now);
+    const [{ slot }] = take(worker);
+    worker.answer(slot, { result: `/g/${entry}: ${what}`, took: 0.1 });
+    queue.settle(now);
+    return (told.at(-1)![1] as Unchecked).known;
+  };
+  assertEquals(fails("a", 0, "statx: Input/output error"), false);
+  assertEquals(fails("b", 1, "statx: Input/output error"), true);
+  assertEquals(fails("b", 2, "open: Input/output error"), false);
+  assertEquals(fails("c", 59_999, "statx: Input/output error"), true);
+  assertEquals(fails("d", 60_000, "statx: Input/output error"), false);
+});
+
+Deno.test("StoreQueue: errors are no sign that a store is well that hung", () => {
+  const { queue, workers: [worker], notices, told, ask, take } = make();
+  for (let i = 0; i < 3; i++) ask(`c${i}`, 0);
+  const taken = take(worker);
+  queue.expire(LIMIT);
+  assertEquals(notices.map(({ state }) => state), ["begins"]);
+  for (const { slot } of taken) {
+    worker.answer(slot, { result: NEW, took: LIMIT + 1 });
+  }
+  queue.settle(LIMIT + 1);
+  ask("probe", LIMIT + 5000);
+  const [{ slot }] = take(worker);
+  worker.answer(slot, { result: "/g/probe: open: no", took: 1 });
+  queue.settle(LIMIT + 5000);
+  assertEquals(notices.length, 1);
+  ask("next", LIMIT + 5001);
+  assertEquals((told.at(-1)![1] as Unchecked).known, true);
+});

@@ -9,7 +9,11 @@ function pair() {
 
 Deno.test("StoreSlots: a question arrives once, in its slot", () => {
   const { loop, worker } = pair();
-  const question = { entry: "192.0.2.0_24", now: 1_700_000_000.25 };
+  const question = {
+    entry: "192.0.2.0_24",
+    now: 1_700_000_000.25,
+    isNew: true,
+  };
   loop.ask(5, question);
   assertEquals(worker.takeQuestion(4), undefined);
   assertEquals(worker.takeQuestion(5), question);
@@ -18,7 +22,7 @@ Deno.test("StoreSlots: a question arrives once, in its slot", () => {
 
 Deno.test("StoreSlots: the longest name of a file", () => {
   const { loop, worker } = pair();
-  const question = { entry: "@" + "n".repeat(254), now: 0 };
+  const question = { entry: "@" + "n".repeat(254), now: 0, isNew: false };
   loop.ask(SLOTS - 1, question);
   assertEquals(worker.takeQuestion(SLOTS - 1), question);
 });
@@ -46,7 +50,7 @@ Deno.test("StoreSlots: every kind of answer comes back as it was", () => {
   ];
   const { loop, worker } = pair();
   for (const answer of answers) {
-    loop.ask(0, { entry: "x", now: 0 });
+    loop.ask(0, { entry: "x", now: 0, isNew: false });
     assertEquals(loop.takeAnswer(0), undefined);
     worker.takeQuestion(0);
     worker.answer(0, answer);
@@ -57,8 +61,8 @@ Deno.test("StoreSlots: every kind of answer comes back as it was", () => {
 
 Deno.test("StoreSlots: a message that is too long is cut, and stays in its slot", () => {
   const { loop, worker } = pair();
-  loop.ask(0, { entry: "first", now: 0 });
-  loop.ask(1, { entry: "second", now: 0 });
+  loop.ask(0, { entry: "first", now: 0, isNew: false });
+  loop.ask(1, { entry: "second", now: 0, isNew: false });
   worker.takeQuestion(0);
   worker.answer(0, { result: "m".repeat(5000), took: 0 });
   assertEquals(worker.takeQuestion(1)?.entry, "second");
@@ -68,8 +72,8 @@ Deno.test("StoreSlots: a message that is too long is cut, and stays in its slot"
 
 Deno.test("StoreSlots: what the worker has not begun with can be taken back", () => {
   const { loop, worker } = pair();
-  loop.ask(0, { entry: "a", now: 0 });
-  loop.ask(1, { entry: "b", now: 0 });
+  loop.ask(0, { entry: "a", now: 0, isNew: false });
+  loop.ask(1, { entry: "b", now: 0, isNew: false });
   worker.takeQuestion(0);
   assertEquals([loop.withdraw(0), loop.withdraw(1)], [false, true]);
   assertEquals(worker.takeQuestion(1), undefined);
