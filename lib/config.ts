@@ -1,6 +1,6 @@
 /**
  * What `greylist.config.ts` imports: `defineConfig()` and the types, which the
- * editor checks. lib/config/resolve.ts checks what types cannot say.
+ * editor checks. lib/config/resolve.ts checks the values.
  *
  * @module
  */
@@ -85,7 +85,7 @@ export interface Config {
     at?: "rcpt" | "banner" | "rblsmtpd";
     /** The text after `451 4.7.1`, cut to one printable line. */
     message?: (deferral: Deferral) => string;
-    /** How long a silent client is waited for. */
+    /** How long a client may be silent. */
     idleTimeout?: Duration;
     /** How long a deferred client may stay in all. */
     sessionTimeout?: Duration;
@@ -116,13 +116,13 @@ export interface Config {
   serve?: {
     /** How many programs run at once; further accepted clients wait. */
     limit?: number;
-    /** How many deferred clients are talked to at once; others get a 421. */
+    /** How many deferred clients `serve` talks to at once; others get a 421. */
     deferredLimit?: number;
     /** How many connections one client network may have; 0 is any number. */
     limitPerNetwork?: number;
     /** How many connections may wait in the kernel to be accepted. */
     backlog?: number;
-    /** Whether names of clients are looked up; the binary needs the net for it. */
+    /** Whether names of clients are looked up; the binary may then use the net. */
     nameLookup?: boolean;
     /** The user that PROGRAM runs as, and `serve` itself once it listens. */
     user?: string;
@@ -135,11 +135,11 @@ export interface Config {
   };
 }
 
-/** A rule of `serve`, as one line of tcprules(1) is. */
+/** A rule of `serve`; one line of tcprules(1) does the same for tcpserver. */
 export interface ServeRule {
-  /** Addresses and CIDR networks that it is for. */
+  /** Addresses and CIDR networks that the rule is for. */
   networks: string[];
-  /** The connection is closed without a word. */
+  /** If true, the connection is closed without a reply. */
   deny?: boolean;
   /** Variables that the check and PROGRAM find in their environment. */
   env?: Record<string, string>;
@@ -169,8 +169,8 @@ export interface ResolvedConfig {
 }
 
 /**
- * Gives `greylist.config.ts` its type. It checks nothing at run time, so that a
- * bad value cannot end the program before a log is open.
+ * Gives `greylist.config.ts` its type. Nothing is checked here at run time: a bad
+ * value must not end the program before a log is open.
  *
  * @example
  * ```ts

@@ -1,7 +1,6 @@
 /**
- * The configuration as `deno task compile` resolved it, so that a connection
- * does not pay for that again: one or two percent of a start, and more with many
- * networks.
+ * The configuration as `deno task compile` resolved it. To resolve it again would
+ * cost a connection one or two percent of a start, and more with many networks.
  *
  * @module
  */
@@ -27,8 +26,8 @@ export interface Compiled {
 }
 
 /**
- * Resolves the configuration. The module is code, and may say something else now
- * than it did at compile time: then all of it is checked.
+ * Resolves the configuration. The module is code, so its values may differ from
+ * those at compile time. If they do, the whole configuration is checked again.
  *
  * @throws {ConfigError} see `resolveConfig`
  */
@@ -51,7 +50,8 @@ function asJson(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
   } catch {
-    // It has a cycle or a bigint, and was not compiled like that.
+    // JSON.stringify throws on a cycle or a bigint. The compiled configuration has
+    // neither, so this is another one.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Reads the fields of a value that is not checked yet. An error names the first
- * wrong field, its value and what is expected there.
+ * Reads the fields of an unchecked value. An error names the first wrong field,
+ * its value and what is expected there.
  *
  * @module
  */
@@ -53,8 +53,8 @@ export class Section {
   readonly #fields: Record<string, unknown>;
 
   /**
-   * @param name the field it stands in, empty for the whole
-   * @param known the fields that it may have
+   * @param name the field that holds the value; empty for the whole configuration
+   * @param known the fields that the value may have
    * @throws {ConfigError} if the value is no object or has another field
    */
   constructor(name: string, value: unknown, known: readonly string[]) {
@@ -74,7 +74,7 @@ export class Section {
     }
   }
 
-  /** The field's value; only what is not there at all is the default. */
+  /** The field's value. The default counts only if the field is missing. */
   #get(field: string, byDefault?: unknown): unknown {
     let value: unknown;
     try {
@@ -94,17 +94,17 @@ export class Section {
     return this.#name ? `${this.#name}.${name}` : name;
   }
 
-  /** Says that a field is wrong. */
+  /** Throws the error for a wrong field. */
   fail(field: string, expected: string): never {
     throw new ConfigError(this.#full(field), this.#get(field), expected);
   }
 
-  /** An object in this one; not given is empty. */
+  /** An object in this one; empty if it is missing. */
   section(field: string, known: readonly string[]): Section {
     return new Section(this.#full(field), this.#get(field, {}), known);
   }
 
-  /** An object in this one, undefined if it is not given. */
+  /** An object in this one; undefined if it is missing. */
   optionalSection(
     field: string,
     known: readonly string[],
@@ -161,7 +161,7 @@ export class Section {
     return parse(this.#get(field, byDefault)) ?? this.fail(field, expected);
   }
 
-  /** The same of a value that need not be there. */
+  /** {@linkcode Section.parsed} for a field that may be missing. */
   optional<T>(
     field: string,
     expected: string,
@@ -181,7 +181,7 @@ export class Section {
     );
   }
 
-  /** A list, of whose items the same is true. */
+  /** A list whose items are each the result of `parse`. */
   list<T>(
     field: string,
     expected: string,
@@ -198,7 +198,7 @@ export class Section {
   }
 }
 
-/** An object literal, and nothing that keeps its contents elsewhere. */
+/** Whether a value is an object literal, not a Map, a Date or another class. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
@@ -211,10 +211,10 @@ function show(value: unknown): string {
   if (typeof value === "function") return "a function";
   let text = typeof value === "object" ? "an object" : String(value);
   try {
-    // JSON has no cycle, no bigint, no NaN.
+    // JSON.stringify makes `null` of NaN, and throws on a cycle or a bigint.
     if (typeof value !== "number") text = JSON.stringify(value) ?? text;
   } catch {
-    // What stands there does, then.
+    // A cycle or a bigint: the text from String() is used.
   }
   return text.length > 80 ? text.slice(0, 77) + "..." : text;
 }

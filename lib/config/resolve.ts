@@ -36,7 +36,8 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     "storeTimeout",
     "log",
     "prune",
-    // Its fields are for serve/config.ts: no connection has to pay for them.
+    // serve/config.ts checks its fields. A connection to the wrapper does not need
+    // them.
     "serve",
   ]);
   const match = top.section("match", ["ipv4", "ipv6"]);
