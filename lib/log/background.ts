@@ -1,6 +1,6 @@
 /**
- * The log of a program that must not wait for it: the same lines in the same
- * places as in targets.ts, written in the background.
+ * The log of `serve`, which must not wait for its log: the same lines and targets
+ * as in targets.ts, written in the background.
  *
  * @module
  */
@@ -43,8 +43,8 @@ const WARN = Number(
 );
 
 /**
- * Opens the log; stderr must not be a client's. If a file cannot be opened, lines
- * go to syslog, and the first says why.
+ * Opens the log. Stderr must not be a client's socket. If a file cannot be opened,
+ * lines go to syslog, and the first line says why.
  */
 export async function openBackgroundLog(
   settings: LogSettings,
@@ -58,7 +58,7 @@ export async function openBackgroundLog(
     if (await isFifo(target)) {
       throw new Error("a FIFO: expected a regular file");
     }
-    // Senders and recipients stand in it.
+    // Not readable by everybody, because the log names senders and recipients.
     const options = { append: true, create: true, mode: 0o640 };
     const file = await Deno.open(target, options);
     const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
@@ -81,7 +81,7 @@ async function isFifo(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFifo === true;
   } catch {
-    // It is created, or cannot be, when it is opened.
+    // The file is missing, or cannot be looked at: opening it creates it or says why.
     return false;
   }
 }

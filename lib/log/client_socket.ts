@@ -1,5 +1,5 @@
 /**
- * Whether what is written to a descriptor would reach the client.
+ * Finds out whether text that is written to a descriptor reaches the client.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { openOn } from "../system/statx.ts";
  * Whether a descriptor is the same socket or pipe as standard input or output, as
  * inetd and systemd arrange it for stderr.
  *
- * @returns true also if that cannot be found out
+ * @returns true also if the descriptor cannot be looked at
  */
 export function reachesClient(fd: number): boolean {
   try {

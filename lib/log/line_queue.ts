@@ -1,7 +1,7 @@
 /**
  * Lines on their way to a log that may be slow: a disk that hangs, or a reader
- * of standard error that stalls. Whoever logs does not wait. What does not fit
- * is counted, and the log says so when it goes again.
+ * of standard error that stalls. The caller never waits. Lines that do not fit are
+ * counted, and the next line that is written says how many were lost.
  *
  * @module
  */
@@ -69,7 +69,7 @@ export class LineQueue {
 
   /** Writes until nothing is left. Never rejects. */
   async #run(): Promise<void> {
-    // The lines of one round of the event loop go together.
+    // One write takes all lines of one round of the event loop.
     await undefined;
     while (this.#text !== "" || this.#lost > 0) {
       const lost = this.#lost;
@@ -79,7 +79,7 @@ export class LineQueue {
       this.#lines = 0;
       this.#lost = 0;
       if (await this.#writeAll(text)) continue;
-      // The next line that is added tries again, and tells.
+      // The next line that is added makes the next try, and reports the loss.
       this.#lost += lost + lines;
       break;
     }

@@ -1,6 +1,6 @@
 /**
- * Where log lines go: stderr for multilog, syslog, or a file; through @std/log.
- * Trouble with the log never stops mail, and no line reaches the client.
+ * The targets of log lines: stderr for multilog, syslog, or a file; through
+ * @std/log. A log that fails never stops mail, and no line reaches the client.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export { Logger };
 /** How long a log line waits for a reader of stderr, in milliseconds. */
 const STDERR_TIMEOUT = 1000;
 
-/** How a line begins, and its severity (RFC 3164 section 4.1.1), by level. */
+/** The beginning of a line and its severity (RFC 3164 section 4.1.1), by level. */
 export const BY_LEVEL: Readonly<
   Record<number, { prefix: string; severity: number }>
 > = {
@@ -32,7 +32,7 @@ export const BY_LEVEL: Readonly<
   [LogLevels.CRITICAL]: { prefix: "critical ", severity: 2 },
 };
 
-/** The line for every target; a level other than INFO stands in front. */
+/** The line for every target. It begins with the level, unless that is INFO. */
 export function format(
   { level, msg }: Pick<LogRecord, "level" | "msg">,
 ): string {
@@ -44,10 +44,10 @@ class StderrHandler extends BaseHandler {
   #timeout = STDERR_TIMEOUT;
 
   override log(line: string): void {
-    // A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting,
-    // and as one piece; longer lines are never made.
+    // If poll(2) calls a pipe writable, the pipe takes PIPE_BUF bytes at once and
+    // as one piece. No line is longer.
     if (!poll(2, POLLOUT, this.#timeout)) {
-      // No later line waits for that reader again.
+      // No later line waits: the reader of stderr has stalled.
       this.#timeout = 0;
       return;
     }
@@ -103,9 +103,9 @@ export class SyslogHandler extends BaseHandler {
 }
 
 /**
- * A log file; each line is appended at once. FileHandler keeps what could not be
- * written and tries it again at the end, and an error there would end the program
- * with a stack trace.
+ * A log file; each line is appended at once. FileHandler would keep a line that
+ * could not be written and try again at the end of the program, where an error
+ * ends the program with a stack trace.
  */
 class LogFile extends FileHandler {
   override destroy(): void {
@@ -149,8 +149,8 @@ export function openLog(
 }
 
 /**
- * Creates a log file that does not exist yet with mode 0640: senders and
- * recipients stand in it, and `FileHandler` would let everybody read them.
+ * Creates a missing log file with mode 0640, because the log names senders and
+ * recipients. `FileHandler` would create a file that everybody may read.
  *
  * @throws {Error} if it cannot be created, or if opening it would wait for a
  * reader
