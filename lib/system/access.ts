@@ -19,7 +19,8 @@ const MODES = { exist: C.F_OK, execute: C.X_OK, write: C.W_OK };
 /**
  * Whether this user may do something with a file (access(2)).
  *
- * @param how all that is to be done; `exist` is only whether the file is there
+ * @param how the kinds of access, all of them needed; `exist` asks only whether
+ * the file exists
  */
 export function mayAccess(
   path: string,
@@ -44,7 +45,7 @@ export function findProgram(name: string): string | undefined {
     .find(isExecutable);
 }
 
-/** A directory may be "executed" too, and only a directory has a `.` in it. */
+/** Whether a path is an executable file. Only a directory has a `.` in it. */
 function isExecutable(path: string): boolean {
   return mayAccess(path, "execute") && !mayAccess(`${path}/.`, "exist");
 }

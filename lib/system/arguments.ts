@@ -9,14 +9,13 @@ import { close, open } from "./descriptor.ts";
 import { readToEnd } from "./file.ts";
 import { cStrings, type Strings, stringsIn } from "./libc.ts";
 
-/** What stands in a text in place of bytes that are no UTF-8. */
+/** The character that replaces bytes that are no UTF-8. */
 const REPLACEMENT = "\ufffd";
 
 /**
- * The arguments of a program as C strings. Deno 2.9 gives an argument of this
- * process that is not UTF-8 with U+FFFD in place of bytes (earlier versions do not
- * start), so the bytes come from proc_pid_cmdline(5) then. They cost a start 1 ms,
- * and only if there is such an argument.
+ * The arguments of a program as C strings. If an argument of this process is not
+ * UTF-8, Deno 2.9 replaces its bytes by U+FFFD (earlier versions do not start).
+ * The bytes then come from proc_pid_cmdline(5), which costs such a start 1 ms.
  *
  * @param program the program and its arguments: if U+FFFD is in one, they have to
  * be the last arguments of this process

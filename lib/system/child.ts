@@ -21,9 +21,9 @@ const libc = fromLibc({
 });
 
 /**
- * Opens a descriptor that can be read when a child has ended: pidfd_open(2),
- * Linux 5.3. SIGCHLD would say the same, but it costs more, comes late, and
- * interrupts the call that is under way.
+ * Opens a descriptor that becomes readable when a child has ended: pidfd_open(2),
+ * Linux 5.3. SIGCHLD reports the same, but costs more, comes late, and interrupts
+ * the system call that is under way.
  *
  * @throws {LibcError}
  */
@@ -56,7 +56,7 @@ export interface ExitStatus {
  * Takes the exit status of a child that has ended.
  *
  * @param pid its process id; -1 is any child
- * @returns undefined if it runs on, or its status was taken before
+ * @returns undefined if the child still runs, or its status was taken before
  */
 export function takeExitStatus(pid: number): ExitStatus | undefined {
   return exitStatus(pid, C.WNOHANG);

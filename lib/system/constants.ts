@@ -10,7 +10,7 @@
 export interface Abi {
   /** `struct epoll_event`, which is packed on x86_64 only. */
   readonly epollEventSize: number;
-  /** The offset of its `data`. */
+  /** The offset of `data` in `struct epoll_event`. */
   readonly epollDataOffset: number;
   /** `posix_spawn_file_actions_t` */
   readonly spawnFileActionsSize: number;

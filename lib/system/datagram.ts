@@ -1,5 +1,5 @@
 /**
- * Datagrams to a Unix socket, which is how syslog takes messages.
+ * Datagrams to a Unix socket, such as messages to syslog.
  *
  * @module
  */

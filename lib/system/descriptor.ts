@@ -36,8 +36,9 @@ export const POLLOUT = C.POLLOUT;
 export function open(path: string, flags: number, mode = 0): number {
   const name = cString(path);
   let fd = libc.open(name, flags | C.O_CLOEXEC, mode);
-  // Once in a process's life V8 looks in vain for a file of its own. If that
-  // comes between a call and its errno, ENOENT stands there in place of EEXIST.
+  // Once in a process's life V8 tries to open a file of its own that is missing.
+  // If it does so between a call and the read of errno, errno is ENOENT in place
+  // of EEXIST.
   if (fd === -1 && (flags & C.O_EXCL) !== 0 && errno() === E.ENOENT) {
     fd = libc.open(name, flags | C.O_CLOEXEC, mode);
   }
@@ -45,9 +46,9 @@ export function open(path: string, flags: number, mode = 0): number {
 }
 
 /**
- * Opens a file or directory for reading, so that reading leaves its atime as it
- * is: O_NOATIME. Only the owner and root may ask for that (open(2)); for another
- * user the atime changes as usual.
+ * Opens a file or directory so that reading does not change its atime: O_NOATIME.
+ * Only the owner and root may use that flag (open(2)); for another user the atime
+ * changes as usual.
  *
  * @param flags those of {@linkcode open}, besides O_RDONLY
  * @throws {LibcError}
@@ -83,7 +84,7 @@ export function poll(fd: number, events: number, timeout: number): boolean {
   const wait = Math.max(0, Math.min(Math.ceil(timeout), 0x7fffffff));
   while (true) {
     const ready = libc.poll(pollfd, 1n, wait);
-    // A process that was stopped and continues finds its wait interrupted.
+    // SIGSTOP and SIGCONT interrupt poll(2) too.
     if (ready !== -1 || errno() !== E.EINTR) return check("poll", ready) > 0;
   }
 }
@@ -117,8 +118,8 @@ export class SpareDescriptor {
   }
 
   /**
-   * Makes a call. If it fails for want of a descriptor, the spare one is closed
-   * and the call made again.
+   * Makes a call. If the call fails for want of a descriptor, the spare one is
+   * closed and the call is made again.
    */
   lend<T>(call: () => T): T {
     try {
@@ -140,13 +141,13 @@ export class SpareDescriptor {
     try {
       this.#fd = open("/dev/null", C.O_WRONLY);
     } catch {
-      // Somebody else was faster; the next call may find one again.
+      // Another process took the descriptor; the next call may find one again.
       this.#fd = undefined;
     }
   }
 }
 
-/** Whether so many more descriptors can be opened now. */
+/** Whether `count` more descriptors can be opened now. */
 export function canOpen(count: number): boolean {
   const opened: number[] = [];
   try {

@@ -1,6 +1,6 @@
 /**
- * Reads a directory of any size in bounded memory. Deno's own readDir holds the
- * whole list before it gives the first name: 600 MB for a million.
+ * Reads a directory of any size in bounded memory. Deno's own readDir collects all
+ * names before it gives the first one: 600 MB for a million.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const libc = fromLibc({
 /** What {@linkcode Directory.visit} calls for the names in a directory. */
 export interface Visitor {
   /**
-   * Decides whether the file of a name is looked at. In the name, each character
+   * Decides by the name whether a file is looked at. Each character of the name
    * stands for one byte.
    */
   wanted(name: string): boolean;
@@ -53,7 +53,8 @@ export interface Visitor {
   ): boolean;
   /** Called for anything else; a symbolic link is not followed. */
   other(): void;
-  /** Called for a file that cannot be looked at. What this throws is thrown. */
+  /** Called for a file that cannot be looked at. An error that it throws ends the
+   * visit. */
   failed(error: LibcError): void;
 }
 
@@ -116,7 +117,7 @@ export class Directory {
     return new TextDecoder().decode(this.#records.subarray(start, end));
   }
 
-  /** The atime of the file that the visitor is called for, as its mtime is. */
+  /** The atime of the file that the visitor is called for, in seconds since 1970. */
   get atime(): number {
     return time(this.#state, ATIME);
   }
@@ -131,7 +132,7 @@ export class Directory {
    * `..` are among them. The current name is the one that the visitor is called
    * for. Names may be removed meanwhile.
    *
-   * A million names pass here under an interpreter (V8's --lite-mode), so the
+   * V8 only interprets this loop (--lite-mode), for up to a million names. So the
    * loop makes no object and no call that is not needed.
    *
    * @throws {LibcError} if the directory cannot be read
@@ -179,7 +180,8 @@ export class Directory {
     const filled = this.#libc.getdents64(this.#fd, this.#records, length);
     this.#filled = Number(check("getdents64", filled));
     this.#after = 0;
-    // One character a byte, so that offsets in the text hold in the buffer.
+    // Latin-1 has one character for each byte: an offset in the text is an offset
+    // in the buffer.
     this.#text = new TextDecoder("latin1").decode(
       this.#records.subarray(0, this.#filled),
     );
@@ -201,7 +203,7 @@ export class Directory {
   }
 }
 
-/** Why a call failed, undefined if there is no file of that name. */
+/** The error of a failed call; undefined if the file does not exist. */
 function missingOr(call: string): LibcError | undefined {
   const code = errno();
   return code === E.ENOENT ? undefined : new LibcError(call, code);

@@ -12,8 +12,8 @@ const libc = fromLibc({
 });
 
 /**
- * An environment variable, undefined if it is not set. One that is not UTF-8
- * counts as set, to a value that means nothing.
+ * An environment variable; undefined if it is not set. A variable whose value is
+ * not UTF-8 counts as set.
  */
 export function variable(name: string): string | undefined {
   try {
@@ -33,7 +33,7 @@ export interface EnvironmentString {
 
 /** The address of the table of the environment; 0 is none at all. */
 export function environmentTable(): bigint {
-  // The address of the variable, which holds the address of the table.
+  // `environ` is a variable of the C library: its value is the address of the table.
   return new Deno.UnsafePointerView(libc().environ!).getBigUint64();
 }
 

@@ -16,7 +16,7 @@ const libc = fromLibc({
   // int epoll_wait(int epfd, struct epoll_event *events, int maxevents,
   //                int timeout);
   epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
-  // The same in another thread.
+  // epoll_wait in another thread.
   wait: {
     name: "epoll_wait",
     parameters: ["i32", "pointer", "i32", "i32"],
@@ -34,7 +34,7 @@ const libc = fromLibc({
 /** There is something to read, the end of the stream, or a connection to accept. */
 export const READABLE = C.EPOLLIN;
 
-/** A write takes something. */
+/** A write takes at least one byte. */
 export const WRITABLE = C.EPOLLOUT;
 
 /** The peer writes no more. */
@@ -74,7 +74,7 @@ export class Epoll {
   }
 
   /**
-   * Adds a descriptor, which is to be closed by {@linkcode close}.
+   * Adds a descriptor. Only {@linkcode close} may close it.
    *
    * @param events {@linkcode READABLE}, {@linkcode WRITABLE} and so on
    * @throws {LibcError}
@@ -102,9 +102,9 @@ export class Epoll {
   }
 
   /**
-   * Removes a descriptor and closes it. Closing alone does not do: a child
-   * between fork and exec has the same open file, so that events would be
-   * reported under a number that belongs to somebody else by then.
+   * Removes a descriptor and closes it. To close it is not enough: a child
+   * between fork and exec has the same open file, so epoll would go on to report
+   * events under a number that may belong to another client by then.
    */
   close(fd: number): void {
     const { epoll_ctl } = libc();
@@ -120,8 +120,7 @@ export class Epoll {
   }
 
   /**
-   * Looks for events without leaving the event loop, which stands still
-   * meanwhile.
+   * Looks for events in this thread. The event loop stands still meanwhile.
    *
    * @param timeout how long to wait for the first one, in milliseconds
    * @returns the number of events; see {@linkcode event}

@@ -58,8 +58,8 @@ export function openForWriting(path: string, how: "existing" | "new"): number {
 }
 
 /**
- * Whether the umask takes permissions from a file's owner, as hardly any does: a
- * new file needs {@linkcode permitOwner} then.
+ * Whether the umask takes permissions from a file's owner. If it does, which is
+ * rare, a new file needs {@linkcode permitOwner}.
  *
  * The umask is set for a moment, which other threads must not see.
  */
@@ -122,7 +122,8 @@ export function setMtime(fd: number, mtime: number): void {
 }
 
 /**
- * Locks a file for this descriptor alone: flock(2). Closing it ends that.
+ * Locks a file for this descriptor alone: flock(2). To close the descriptor gives
+ * up the lock.
  *
  * @returns false if another process has the lock
  * @throws {LibcError}
@@ -139,7 +140,7 @@ export function lock(fd: number): boolean {
 }
 
 /**
- * Reads from where the descriptor stands.
+ * Reads from the descriptor's file offset.
  *
  * @returns the number of bytes, 0 at the end
  * @throws {LibcError}
@@ -150,8 +151,8 @@ export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
 }
 
 /**
- * Reads from where the descriptor stands to the end, such as a file in /proc, which
- * says nothing of its size.
+ * Reads from the descriptor's file offset to the end. The size is not needed: a
+ * file in /proc has none.
  *
  * @throws {LibcError}
  */
@@ -169,7 +170,7 @@ export function readToEnd(fd: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Writes all bytes to where the descriptor stands.
+ * Writes all bytes at the descriptor's file offset.
  *
  * @throws {LibcError}
  */
@@ -182,7 +183,7 @@ export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
- * Reads the beginning of a file, wherever the descriptor stands.
+ * Reads the beginning of a file, whatever the descriptor's file offset.
  *
  * @returns at most `size` bytes
  * @throws {LibcError}
@@ -194,7 +195,7 @@ export function readStart(fd: number, size: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Replaces what an open file holds by a few bytes.
+ * Replaces the content of an open file by a few bytes.
  *
  * @throws {LibcError}
  */
@@ -204,8 +205,7 @@ export function rewrite(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
- * Reads a file that has an end: a FIFO or a device in its place would hold every
- * client up.
+ * Reads a regular file. A FIFO or a device in its place would hold up every client.
  *
  * @throws {Error} if it cannot be read or is no regular file
  */
@@ -215,7 +215,7 @@ export function readRegularFile(path: string): string {
 }
 
 /**
- * The same without waiting in this thread.
+ * {@linkcode readRegularFile} without waiting in this thread.
  *
  * @throws {Error} if it cannot be read or is no regular file
  */
@@ -246,7 +246,7 @@ export function replaceFile(
   try {
     try {
       write(fd, content());
-      // After a power failure the name might stand for half a file otherwise.
+      // Without it, half a file might have the name after a power failure.
       check("fdatasync", libc().fdatasync(fd));
     } finally {
       close(fd);

@@ -1,7 +1,7 @@
 /**
- * Calls on one file that can be made in two ways: right here, or in another
- * thread, for a caller that does not want to wait for a disk that hangs. A task
- * of several such calls is a generator, so that it is written once.
+ * Calls on one file that can be made in this thread or in another one. A caller
+ * that must not wait for a disk that hangs uses the other thread. A task of several
+ * such calls is a generator, so that its text serves both ways.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { readState, type State, stateOf, STATX_WORDS } from "./statx.ts";
 
 /**
  * One call. Both forms throw {@linkcode LibcError}. The errno of another thread
- * cannot be read, so a call that fails there is made again right here: a disk
+ * cannot be read, so a call that fails there is made again in this thread: a disk
  * that has just answered does not hang.
  */
 export interface FileCall<T> {
@@ -31,7 +31,7 @@ export interface FileCall<T> {
   later(): Promise<T>;
 }
 
-/** A task: it yields each call, and gets what the call has returned. */
+/** A task: it yields each call, and gets the result of the call. */
 export type FileTask<T> = Generator<FileCall<unknown>, T, unknown>;
 
 /** One call of a task, with the type of its result. */
@@ -100,9 +100,9 @@ const libc = fromLibcAtStart({
 });
 
 /**
- * Looks at a file itself, whatever it is; see {@linkcode stateOf}. In another
- * thread undefined also stands for a file that cannot be looked at: the call that
- * follows fails too, and says why.
+ * Looks at a file, and does not follow a symbolic link; see {@linkcode stateOf}.
+ * From another thread, undefined may also mean that the file cannot be looked at.
+ * The next call on the file fails then, and says why.
  */
 export function lookAt(path: string): FileCall<State | undefined> {
   return {
@@ -152,7 +152,7 @@ export function resize(fd: number, size: number): FileCall<void> {
   };
 }
 
-/** Closes a descriptor: on a shared file system that is a call to the servers. */
+/** Closes a descriptor. On a shared file system the servers have to answer. */
 export function shut(fd: number): FileCall<void> {
   return {
     now: () => close(fd),
@@ -162,7 +162,7 @@ export function shut(fd: number): FileCall<void> {
   };
 }
 
-/** A call that is made right here in both forms, since few tasks need it. */
+/** A call that is made in this thread in both forms, because few tasks need it. */
 function here<T>(now: () => T): FileCall<T> {
   // deno-lint-ignore require-await -- an error has to be a rejection
   return { now, later: async () => now() };
@@ -196,9 +196,9 @@ export function* openNew(path: string, ownerMasked: boolean): FileTask<number> {
 }
 
 /**
- * Opens a file, and creates it if it is missing. A file that only another user
- * may write is removed first: root may have created it by trying the program by
- * hand.
+ * Opens a file, and creates it if it is missing. A file that only another user may
+ * write is removed first: an administrator who tries the program as root creates
+ * such files.
  *
  * @param ownerMasked see {@linkcode isOwnerMasked}
  * @returns its descriptor

@@ -1,7 +1,6 @@
 /**
- * The one way into the C library, for what Deno has no function for: how its
- * functions are opened, how text and pointers are passed, how errors are
- * reported.
+ * Calls to the C library, for system calls that Deno has no function for: opens
+ * the functions, passes text and pointers, reports errors.
  *
  * @module
  */
@@ -34,7 +33,7 @@ export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
 /** C strings in one block of memory. */
 export interface Strings {
   readonly block: Uint8Array<ArrayBuffer>;
-  /** The address of each; they hold as long as `block` is referred to. */
+  /** The address of each; valid as long as `block` is referred to. */
   readonly addresses: readonly bigint[];
 }
 
@@ -119,7 +118,7 @@ function symbol(name: string): StartSymbols[string] {
   if (!(name in opened)) {
     Object.assign(opened, Deno.dlopen(LIBC, declared).symbols);
     declared = {};
-    // Not behind a call that fails: looking for errno may change it.
+    // Before the first call that may fail: to look for errno may change it.
     errnoView();
   }
   return opened[name];
@@ -205,7 +204,7 @@ const PASSING: readonly number[] = [
   E.EDQUOT,
 ];
 
-/** Whether the same call may succeed later, as after a full disk. */
+/** Whether the same call may succeed later, such as after ENOSPC. */
 export function isPassing({ code }: LibcError): boolean {
   return PASSING.includes(code);
 }

@@ -88,8 +88,8 @@ export interface Accepted {
 export type NotAccepted = "none" | "gone" | "exhausted";
 
 /**
- * Accepts a connection. The program that it is handed to finds a blocking
- * descriptor, as under any super-server.
+ * Accepts a connection. Its descriptor blocks, as the program that gets it expects
+ * from any super-server.
  *
  * @returns `none` if no connection is waiting, `gone` if the client has left
  * meanwhile, `exhausted` if descriptors or memory have run out

@@ -16,7 +16,7 @@ const SPAWN = {
   result: "i32",
 } as const;
 
-/** Each of them gives 0 or an errno, not -1. */
+/** The functions of posix_spawn(3). Each returns 0 or an errno, not -1. */
 export const posixSpawn = fromLibc({
   // int posix_spawn_file_actions_init(posix_spawn_file_actions_t *actions);
   posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
@@ -45,6 +45,6 @@ export const posixSpawn = fromLibc({
     result: "i32",
   },
   posix_spawnp: SPAWN,
-  // The same in another thread.
+  // posix_spawnp in another thread.
   posix_spawnp_beside: { ...SPAWN, nonblocking: true },
 });

@@ -25,8 +25,7 @@ const libc = fromLibcAtStart({
  * as this process found them.
  *
  * @param program see {@linkcode argumentStrings}
- * @param variables what the program finds in its environment besides what is
- * there already
+ * @param variables are added to the environment of this process
  * @returns only if the program could not be started
  */
 export function exec(

@@ -46,7 +46,7 @@ export function setDescriptorLimit({ soft, hard }: Limit): void {
   check("setrlimit", libc().setrlimit(C.RLIMIT_NOFILE, bytes));
 }
 
-/** A limit raised to what is wanted, as far as the hard limit allows. */
+/** The limit with its soft limit raised as far as wanted and as allowed. */
 export function raised({ soft, hard }: Limit, wanted: bigint): Limit {
   const most = wanted < hard ? wanted : hard;
   return { soft: soft > most ? soft : most, hard };

@@ -28,7 +28,7 @@ const libc = fromLibc({
   },
 });
 
-/** What SIGXFSZ did at the start; undefined if it still does that. */
+/** The action for SIGXFSZ at the start; undefined if it was not changed. */
 let fileSizeSignal: bigint | undefined;
 
 /**
@@ -40,8 +40,8 @@ export function ignoreFileSizeSignal(): void {
 }
 
 /**
- * Makes signals do what they did at the start, and SIGPIPE, which the Rust
- * runtime ignores, what it does by default.
+ * Restores the actions for signals that this process was started with, and for
+ * SIGPIPE, which the Rust runtime ignores, the default.
  *
  * @returns a function that undoes this
  */
@@ -69,13 +69,13 @@ export function endAfter(seconds: number): void {
  */
 const SIGACTION_WORDS = 19;
 
-/** Signals that programs do not find ignored though this process ignores them. */
+/** Signals that this process ignores and its programs do not. */
 const OWN: readonly number[] = [C.SIGPIPE, C.SIGXFSZ, C.SIGCHLD];
 
 /**
- * The signals that a program is to find at their defaults, as a sigset_t. What
- * is ignored stays ignored, except SIGPIPE, which the Rust runtime ignores,
- * SIGXFSZ, which this program ignores, and SIGCHLD, as tcpserver does it.
+ * The signals that a program gets at their defaults, as a sigset_t. An ignored
+ * signal stays ignored, except SIGPIPE, which the Rust runtime ignores, SIGXFSZ,
+ * which this program ignores, and SIGCHLD, which tcpserver resets too.
  *
  * The set has every other signal, also those at their defaults already: the C
  * library takes longer over a signal that is not in it.

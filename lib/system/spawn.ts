@@ -30,16 +30,16 @@ export type Done = (result: number | LibcError) => void;
 /** A program that is started again and again as a child process. */
 export class ChildProgram {
   readonly #abi: Abi;
-  /** The path of the program; undefined if it is to be looked for. */
+  /** The path of the program; undefined if the next start has to search PATH. */
   #found: Uint8Array<ArrayBuffer> | undefined;
-  /** `#argv` points into it; the program's name is the first of the strings. */
+  /** The strings that `#argv` points to; the first is the program's name. */
   readonly #arguments: Uint8Array<ArrayBuffer>;
   readonly #argv: Uint8Array<ArrayBuffer>;
   readonly #attributes: Uint8Array<ArrayBuffer>;
   readonly #inherited: readonly EnvironmentString[];
-  /** Pointers to the strings that stay, by the names that are replaced. */
+  /** Pointers to the unchanged strings, by the names of the changed variables. */
   readonly #others = new Map<string, BigUint64Array>();
-  /** The file actions for each descriptor, which come again and again. */
+  /** The file actions by descriptor: the same descriptors come again and again. */
   readonly #actions = new Map<number, Uint8Array<ArrayBuffer>>();
   readonly #starting = new Set<Starting>();
 
@@ -66,7 +66,7 @@ export class ChildProgram {
   }
 
   /**
-   * Starts the program. This process stands still until the program runs.
+   * Starts the program. This thread stands still until the program runs.
    *
    * @param socket its standard input and output
    * @param variables its environment besides what this process has; undefined
@@ -125,7 +125,7 @@ export class ChildProgram {
       this.#argv,
       environment,
     ).then((code) => {
-      // As a rule `settle` has finished it already.
+      // Usually `settle` has finished this start already.
       if (!this.#starting.delete(starting)) return;
       if (code === 0) return done(pid.getInt32(0, true));
       if (!this.#hasMoved(code, found)) {
@@ -154,8 +154,8 @@ export class ChildProgram {
   }
 
   /**
-   * Whether the program has moved from where it was tried; then the next start
-   * looks for it. Several starts may find that out at once.
+   * Whether the program has moved from the path that was tried. If so, the next start
+   * searches PATH. Several starts may find that out at once.
    */
   #hasMoved(code: number, tried: Uint8Array | undefined): boolean {
     if (code !== E.ENOENT || tried === undefined) return false;
@@ -194,7 +194,7 @@ export class ChildProgram {
     return { memory, environment: start + 8n };
   }
 
-  /** Pointers to all strings of the environment but those of these names. */
+  /** Pointers to all strings of the environment except the given variables. */
   #without(names: readonly string[]): BigUint64Array {
     const key = names.join("=");
     let others = this.#others.get(key);

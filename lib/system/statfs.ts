@@ -71,7 +71,7 @@ export function mountOf(path: string, table: string): Mount | undefined {
     if (after === undefined || options === undefined) continue;
     const at = unescape(point);
     const inside = at === "/" || path === at || path.startsWith(`${at}/`);
-    // Of two mounts at one place the later one is seen.
+    // If two mounts have one mount point, the later one hides the other.
     if (!inside || at.length < longest) continue;
     longest = at.length;
     const [type, , own = ""] = after.split(" ");
@@ -80,7 +80,7 @@ export function mountOf(path: string, table: string): Mount | undefined {
   return found;
 }
 
-/** Blanks, tabs, line ends and backslashes stand as `\040` and so on there. */
+/** Decodes `\040` and so on: a blank, tab, line end or backslash in the table. */
 function unescape(text: string): string {
   return text.replace(
     /\\([0-7]{3})/g,

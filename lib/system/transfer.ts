@@ -31,8 +31,8 @@ function receivedAt(): Deno.PointerValue {
  * Reads what a client has sent, without waiting.
  *
  * @param most how many bytes at most, up to 4096
- * @returns the bytes, which the next call overwrites; undefined if there are
- * none now; `gone` if there will be none
+ * @returns the bytes, which the next call overwrites; undefined if there are none
+ * now; `gone` if the client has closed or reset the connection
  */
 export function receive(
   fd: number,
@@ -41,7 +41,7 @@ export function receive(
   return take(fd, most, C.MSG_DONTWAIT);
 }
 
-/** The same, but the bytes stay there for the next call. */
+/** {@linkcode receive}, but the next call reads the same bytes again. */
 export function peek(fd: number): Uint8Array | undefined | "gone" {
   return take(fd, received.length, C.MSG_DONTWAIT | C.MSG_PEEK);
 }
@@ -59,7 +59,7 @@ function take(
 }
 
 /**
- * Sends what a client's connection takes now.
+ * Sends as many bytes as a client's connection takes now.
  *
  * @returns the number of bytes, or `gone`
  */
@@ -74,8 +74,9 @@ export function send(fd: number, bytes: Uint8Array): number | "gone" {
 
 function isWorthARetry(): boolean {
   const code = errno();
-  // Sockets know no ENOENT: once in a process's life V8 looks in vain for a file
-  // of its own. The next call gives the connection's real error.
+  // No socket call gives ENOENT. Once in a process's life V8 tries to open a file
+  // of its own that is missing, which overwrites errno. The next call gives the
+  // connection's real error.
   return code === E.EAGAIN || code === E.EINTR || code === E.ENOENT;
 }
 

@@ -75,17 +75,17 @@ export function becomeUser({ name, uid, gid }: User): void {
 }
 
 /**
- * Works with files as another user: what is created belongs to that user, and
- * only what that user may open can be opened (setfsuid(2)). Only root may. The
- * work must not wait for anything, because whatever this thread does meanwhile
- * is done with those rights.
+ * Works with files as another user (setfsuid(2)): a new file belongs to that user,
+ * and only a file that this user may open can be opened. Only root may call it. The
+ * work must not await anything, because other work of this thread would get those
+ * rights too.
  */
 export function withFileRights<T>(
   { uid, gid }: { readonly uid: number; readonly gid: number },
   work: () => T,
 ): T {
   const { setfsuid, setfsgid } = libc();
-  // Neither reports an error; both return what was set before.
+  // Neither call reports an error; both return the id that was set before.
   const group = setfsgid(gid);
   const user = setfsuid(uid);
   try {
