@@ -1,5 +1,5 @@
 /**
- * `greylist check`: is this installation right?
+ * `greylist check`: looks for mistakes in an installation.
  *
  * @module
  */
@@ -68,7 +68,7 @@ OPTIONS
         output.line(`${LABELS[kind]} ${text}`);
         wrong ||= kind === "fix";
       }
-      // A file system that hangs must not hold back what was found before.
+      // Written at once: the next look may hang in a file system.
       output.flush();
     }
     return wrong ? EXIT.wrong : EXIT.done;
@@ -82,7 +82,7 @@ const LABELS: Readonly<Record<Kind, string>> = {
   fix: "FIX ",
 };
 
-/** Everything that is looked at, in the order of the output. */
+/** All looks at the installation, in the order of the output. */
 function looks(
   config: ResolvedConfig,
   serve: ServeConfig,
@@ -95,8 +95,8 @@ function looks(
     () => [lookingAs(user, userId(), serve.user)],
     () => {
       const directory = baseDirectory(baseDir);
-      // A directory that only this file system keeps from being written to needs
-      // no other owner.
+      // On a read-only file system the directory cannot be written to, whoever
+      // owns it. So only the finding about the file system is shown.
       const below = isDirectory(baseDir) ? fileSystem(baseDir, match.ipv6) : [];
       if (below.some(({ kind }) => kind === "fix")) return below;
       if (directory.kind === "fix") return [directory, ...below];

@@ -37,7 +37,7 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** Something that may work later: one line on stderr, exit 111. */
+/** An error that may be gone at the next try: one line on stderr, exit 111. */
 export class TemporaryError extends Error {
   override name = "TemporaryError";
 }
@@ -52,7 +52,7 @@ export interface Parsed {
 export interface KnownOptions {
   /** Names of the options that take a value. */
   readonly string?: string[];
-  /** Names of the options that take none. */
+  /** Names of the options that take no value. */
   readonly boolean?: string[];
   /** The first operand ends the options: what follows is for another program. */
   readonly stopEarly?: boolean;
@@ -62,7 +62,8 @@ export interface KnownOptions {
  * Parses a command line. An option is `--name`, `--name=value` or `--name value`;
  * a value that begins with a hyphen needs the equals sign.
  *
- * @throws {UsageError} on an unknown option, a missing value or one too many
+ * @throws {UsageError} if an option is unknown, lacks its value, or has a value
+ * although it takes none
  */
 export function parseOptions(args: string[], known: KnownOptions): Parsed {
   const { string = [], boolean = [], stopEarly = false } = known;

@@ -15,7 +15,7 @@ export type Key = typeof KEYS[number];
 
 /**
  * Family, prefix length, and the address in four pieces of 32 bits. A pool has
- * family 0, and in place of the prefix length its place among the pools.
+ * family 0, and its index in the list of pools in place of the prefix length.
  */
 const WORDS = 6;
 /** Accepted count, last and first contact. */

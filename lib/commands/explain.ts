@@ -106,7 +106,7 @@ OPTIONS
 
     const now = Date.now() / 1000;
     const entry = new Store(config.baseDir).read(subject.entry);
-    // If the directory is missing there is no entry either: opening it says so.
+    // If the directory is missing, there is no entry either. The error is thrown here.
     if (entry === undefined) new Listing(config.baseDir).close();
     const path = `${config.baseDir}/${subject.entry}`;
     output.line(`entry      ${path}: ${describe(entry, now)}`);
@@ -175,7 +175,7 @@ function unmatched(
     : `no rule; it would be exempt if ${unknown.join(", or ")}`;
 }
 
-/** What would make the client suspect. */
+/** The rules of `only` that would make the client suspect. */
 function unsuspected(only: Only, host: string | undefined): string {
   const unknown = [
     ...only.env.map((name) => `${name} were set`),

@@ -1,8 +1,7 @@
 /**
- * Files that the administrator names on a command line. The compiled binary may
- * touch the configured paths only, and Deno refuses all others. A user with a
- * shell may name any file, so the C library opens it, with the rights of that user
- * and no others.
+ * Files that the administrator names on a command line. Deno's permissions let the
+ * compiled binary touch the configured paths only. A user with a shell may name
+ * any file, so the C library opens the file, with the rights of that user.
  *
  * @module
  */
@@ -83,8 +82,8 @@ function* pieces(name: string, handle: Handle) {
  * Writes a file whole or not at all: the old file stays until the new one is
  * complete.
  *
- * @throws {UsageError} if there is no such directory, or something else than a
- * regular file has that name
+ * @throws {UsageError} if there is no such directory, or if the path is that of
+ * something other than a regular file
  * @throws {TemporaryError} if the disk is full or fails
  */
 export function replaceFile(path: string, text: string): void {

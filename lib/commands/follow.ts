@@ -15,7 +15,7 @@ import { fileError } from "./files.ts";
 
 const PIECE = 65536;
 
-/** A log file that somebody is writing to. */
+/** A log file that another program writes to. */
 export class FollowedFile {
   readonly #path: string;
   readonly #lines: LineSplitter;
@@ -58,7 +58,7 @@ export class FollowedFile {
       this.#lines.end();
       this.#readToEnd();
     } catch (error) {
-      // For a moment there is none: the next time there will be one.
+      // During a rotation there is no file for a moment. The next poll finds it.
       if (!isErrno(error, E.ENOENT)) throw fileError(this.#path, error);
     }
   }

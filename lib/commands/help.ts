@@ -8,9 +8,9 @@ import meta from "../../deno.json" with { type: "json" };
 import { type Command, UsageError } from "./command.ts";
 
 /**
- * The pages of the manual, TOPIC.md each. They are read as files, since text that
- * a module imports is read at each start; the compiled program has them at the
- * same place beside its modules, and needs no permission for them.
+ * The directory of the manual's pages, TOPIC.md each. The pages are files, because
+ * text that a module imports would be read at each start. The compiled program has
+ * the files at the same place beside its modules, and needs no permission for them.
  */
 const MANUAL = `${import.meta.dirname}/../manual`;
 
@@ -35,7 +35,7 @@ export function page(topic: string): string {
   return Deno.readTextFileSync(`${MANUAL}/${topic}.md`);
 }
 
-/** What a page is for: its first sentence, which follows the title. */
+/** The purpose of a page: its first sentence, which follows the title. */
 export function summaryOf(page: string): string {
   const [, paragraph = ""] = page.split(/\n\n+/, 2);
   return paragraph.replaceAll("\n", " ").replace(/\.(?: .*)?$/, "");

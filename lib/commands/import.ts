@@ -1,5 +1,6 @@
 /**
- * `greylist import`: takes over what another program, or another greylist, knew.
+ * `greylist import`: takes over the state of another program, or of another
+ * greylist.
  *
  * @module
  */
@@ -202,13 +203,13 @@ class Import {
     this.#dry = dry;
   }
 
-  /** Something in the source is no entry. */
+  /** Reports a line or name of the source that is no entry. */
   refuse(what: string, expected: string): void {
     if (this.#refused++ === 0) this.#firstRefused = `${what}: ${expected}`;
   }
 
   /**
-   * Says what became of all.
+   * Prints the counts of what was imported.
    *
    * @param source its name
    * @returns the exit code

@@ -1,5 +1,5 @@
 /**
- * `greylist info`: the database, an entry a line.
+ * `greylist info`: lists the database, an entry a line.
  *
  * @module
  */
@@ -84,7 +84,7 @@ OPTIONS
     let seen = 0;
     let shown = 0;
     const sorter = key && new EntrySorter(key);
-    // The summary counts the whole database, so the limit does not end this.
+    // The limit does not end the visit, because the summary counts all entries.
     listing.visit((name, accepted, mtime, first) => {
       if (++seen % BLOCK === 0) progress.tick(BLOCK);
       const is = stateOf(accepted, mtime);
@@ -184,8 +184,8 @@ function formOf(
 }
 
 /**
- * Writes the text that JSON.stringify gives for a row, in less than half the time,
- * which matters with a million entries. No value in it needs to be escaped.
+ * Makes the text that JSON.stringify gives for a row, in less than half the time,
+ * which matters with a million entries. No value of a row needs an escape.
  */
 function jsonForm({ delay, retryWindow, expireAfter }: Timeouts): Form {
   const is: Record<State, string> = {
@@ -246,7 +246,7 @@ const COLOURS: Record<State, string> = {
 function tableForm(describe: Describe, now: number): Form {
   // NO_COLOR counts when it is set and not empty (no-color.org).
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
-  // The first is wide enough for an IPv6 network of 64 bits.
+  // The first column is wide enough for an IPv6 network of 64 bits.
   const columns = (...cells: string[]) => {
     const [network, state, accepted, first, last, next] = cells;
     return `${network.padEnd(23)}  ${state} ${accepted.padStart(8)}  ` +
@@ -276,7 +276,7 @@ function tableForm(describe: Describe, now: number): Form {
   };
 }
 
-/** How long ago, or a minus and how far ahead. */
+/** The age of a time; for a time in the future, a minus sign and how far ahead. */
 function since(time: number, now: number): string {
   return time > now ? `-${period(time - now)}` : period(now - time);
 }

@@ -1,5 +1,6 @@
 /**
- * `greylist learn`: whoever accepts our mail may answer at once.
+ * `greylist learn`: makes hosts known that accept our mail, so that their answers
+ * are not deferred.
  *
  * @module
  */
@@ -25,7 +26,7 @@ import { FollowedFile } from "./follow.ts";
 import { readLogs } from "./logs.ts";
 import { count } from "./format.ts";
 
-/** A network is written at most once in so many seconds. */
+/** The least time between two writes for one network, in seconds. */
 const WRITE_EVERY = 3600;
 
 /** How many networks are held before they are written. */
@@ -97,7 +98,7 @@ EXIT STATUS
   },
 };
 
-/** A reader that takes lines without a stamp to be as old as the file. */
+/** A reader for which a line without a stamp is as old as the file. */
 function readerOf(written: number): { read(line: string): Delivery } {
   const reader = new DeliveryReader(written);
   return {
@@ -169,7 +170,7 @@ class Learner {
 
   /**
    * @param host the host that accepted a message, if one did
-   * @param time when, in seconds since 1970
+   * @param time the time of the delivery, in seconds since 1970
    */
   take(host: Address | undefined, time: number | undefined): void {
     if (host === undefined || time === undefined) return;
@@ -178,7 +179,7 @@ class Learner {
     const { entry: name } = subjectOf(
       pools,
       clientNetwork(host, match),
-      // No name: nobody has looked it up.
+      // The name of the host is unknown: the log of qmail-send has its address only.
       { address: host, host: undefined },
       this.#lists.filesOf,
     );
@@ -187,7 +188,7 @@ class Learner {
     if (this.#held.size >= HELD) this.write();
   }
 
-  /** Writes what is held. */
+  /** Writes the networks that are held. */
   write(): void {
     const { timeouts } = this.#config;
     const now = Date.now() / 1000;
@@ -213,7 +214,7 @@ class Learner {
   }
 
   /**
-   * Writes what is held and says what was learned.
+   * Writes the networks that are held, and prints what was learned.
    *
    * @returns the exit code
    * @throws {TemporaryError} if something could not be written

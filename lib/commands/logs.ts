@@ -1,7 +1,6 @@
 /**
  * Reads log files, plain or compressed with gzip, in the order of their entries'
- * times: rotated files follow one another, and the lines of several hosts are
- * merged.
+ * times. Rotated files follow one another; the lines of several hosts are merged.
  *
  * @module
  */
@@ -18,13 +17,13 @@ export interface LogName {
   readonly host?: string;
 }
 
-/** What is made of a line. */
+/** A parsed line. */
 export interface Timed {
   /** Seconds since 1970, undefined if the line has no stamp. */
   readonly time: number | undefined;
 }
 
-/** How logs are read, and for whom. */
+/** How a command reads logs. */
 export interface Reading<T extends Timed> {
   /** The command, for its messages. */
   readonly command: string;
@@ -35,9 +34,9 @@ export interface Reading<T extends Timed> {
    * @returns what reads its lines, from the first to the last
    */
   reader(written: number, host: string | undefined): { read(line: string): T };
-  /** Takes what was made of a line. */
+  /** Takes a parsed line. */
   line(line: T): void;
-  /** A line too long to be a log line was skipped. */
+  /** Called for a line that was skipped, because it is too long for a log line. */
   long(): void;
 }
 
@@ -80,7 +79,7 @@ export async function readLogs<T extends Timed>(
   }
 }
 
-/** Hands on the lines of all logs, those with the earliest time first. */
+/** Passes on the lines of all logs, the earliest first. */
 async function merge<T extends Timed>(
   logs: Log[],
   reading: Reading<T>,
@@ -115,9 +114,9 @@ async function merge<T extends Timed>(
   }
 }
 
-/** One log that is being read, some lines ahead. */
+/** One log that is being read. It holds some lines that were read ahead. */
 class Source<T extends Timed> {
-  /** The time of the next line; a line without a time has that of the last. */
+  /** The time of the next line. A line without a time has that of the line before. */
   time: number;
   readonly #pieces: AsyncGenerator<Uint8Array>;
   readonly #splitter: LineSplitter;
@@ -144,7 +143,7 @@ class Source<T extends Timed> {
     };
   }
 
-  /** Reads on after all lines have gone; false at the end of the log. */
+  /** Reads more lines after all have been passed on; false at the end of the log. */
   async fill(): Promise<boolean> {
     this.#lines = [];
     this.#next = 0;
@@ -166,7 +165,7 @@ class Source<T extends Timed> {
   }
 
   /**
-   * Hands on lines up to a time, at least one.
+   * Passes on lines up to a time, at least one.
    *
    * @returns whether there is a line left
    */
@@ -182,7 +181,7 @@ class Source<T extends Timed> {
   #advance(): void {
     const { time } = this.#lines[this.#next];
     if (time === undefined) return;
-    // A line that came late goes with the line before it.
+    // A line with an earlier time than the line before stays behind that line.
     if (time > this.time || this.time === Infinity) this.time = time;
   }
 }

@@ -88,8 +88,8 @@ export async function runCommand(
 }
 
 /**
- * Refuses a first argument that was typed on a terminal and is neither a command
- * nor a program: the wrapper would answer it with an SMTP dialogue.
+ * Refuses a first argument, typed on a terminal, that is neither a command nor a
+ * program. The wrapper would answer a mistyped command with an SMTP dialogue.
  *
  * @returns the exit code, undefined if there is such a program
  */

@@ -1,6 +1,6 @@
 /**
- * The names of the subcommands. They have a module of their own because the
- * wrapper has to know the names, and should not load the subcommands.
+ * The names of the subcommands, in a module of their own: the wrapper needs the
+ * names, and should not load the subcommands.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `greylist prune`: removes what the verdict table has forgotten.
+ * `greylist prune`: removes the entries that have expired.
  *
  * @module
  */

@@ -141,7 +141,7 @@ export const command: Command = {
     const now = Date.now() / 1000;
     const period = periodOf(options, now);
     const other = otherPeriod(options.compare as string | undefined, now);
-    // Not only after a gigabyte has been read.
+    // Checked before the log is read, which may be a gigabyte.
     if (page !== undefined && page !== "-") checkOutput(page);
 
     const { retryWindow } = config.timeouts;
@@ -170,7 +170,10 @@ export const command: Command = {
       else replaceFile(page, text);
     }
     if (options.json) {
-      const found = { ...told(report), compared: compared && told(compared) };
+      const found = {
+        ...withSentences(report),
+        compared: compared && withSentences(compared),
+      };
       output.line(JSON.stringify(found));
     } else if (page === undefined) {
       for (const line of textReport(report, compared)) output.line(line);
@@ -180,8 +183,8 @@ export const command: Command = {
   },
 };
 
-/** The report as it is printed, with its sentences. */
-function told(report: Report) {
+/** The report with its sentences, as `--json` prints it. */
+function withSentences(report: Report) {
   return { summary: summary(report), caveats: caveats(report), ...report };
 }
 
@@ -258,8 +261,8 @@ function otherPeriod(
 }
 
 /**
- * Says which clients the present whitelist exempts or a pool has. The log has no
- * TCPREMOTEHOST, so the HELO name stands for the host name.
+ * Tells which clients the present whitelist exempts or a pool has. The log has no
+ * TCPREMOTEHOST, so the HELO name is used as the host name.
  */
 function coverage({ whitelist, pools }: ResolvedConfig): Covered {
   const indexes = new Map<string, Index>();
@@ -271,7 +274,7 @@ function coverage({ whitelist, pools }: ResolvedConfig): Covered {
     }
     return index.search(client);
   };
-  // `check` tells of a whitelist file that cannot be read.
+  // No warnings: `greylist check` reports a whitelist file that cannot be read.
   const files = { search, warn() {} };
   return ({ ip = "", helo = "" }) => {
     const caller = {

@@ -1,5 +1,5 @@
 /**
- * `greylist serve`: listens itself, in place of tcpserver.
+ * `greylist serve`: a listener that takes the place of tcpserver.
  *
  * @module
  */
@@ -127,7 +127,8 @@ async function serve(
   const become = userOf(serve);
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
-  // Before any client can connect, and long before there is a server to stop.
+  // The handlers come before the first client can connect, and before there is a
+  // server to stop.
   let isStopping = false;
   let stop = () => {
     isStopping = true;
@@ -202,13 +203,13 @@ async function serve(
 /** How long the last lines of the log may take, in milliseconds. */
 const LAST_LINES = 200;
 
-/** The store, asked in other threads. */
+/** The store, whose calls are made in other threads. */
 function storeOf(
   { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
   epoll: Epoll,
   files: SiteFiles,
 ): StoreQueue {
-  // Asked here, while there are no other threads.
+  // isOwnerMasked sets the umask for a moment, so it runs before other threads.
   const ownerMasked = isOwnerMasked();
   return new StoreQueue({
     limit: storeTimeout * 1000,

@@ -1,5 +1,5 @@
 /**
- * The user that a command works as, and the one that its files belong to.
+ * The user that a command works as, and the owner of its files.
  *
  * @module
  */
@@ -27,12 +27,13 @@ export function workAs(name: string): void {
 }
 
 /**
- * The user that new entries have to be given to. The next connection could not
- * write entries of another user.
+ * The user that has to own new entries. A connection cannot write to the entries of
+ * another user.
  *
  * @returns the owner of the base directory if this process is root; undefined if
- * it runs as the owner, whose new files are right already
- * @throws {UsageError} if there is no such directory, or if this is neither
+ * the process runs as that owner
+ * @throws {UsageError} if there is no such directory, or if the process runs as
+ * neither
  */
 export function baseDirOwner(
   dir: string,
@@ -46,7 +47,7 @@ export function baseDirOwner(
   if (!info.isDirectory) {
     throw new UsageError(`baseDir ${dir}: expected a directory`);
   }
-  // Linux gives both.
+  // On Linux, Deno gives both.
   const uid = info.uid!, gid = info.gid!;
   const self = userId();
   if (uid === self) return undefined;

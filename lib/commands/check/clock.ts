@@ -1,7 +1,7 @@
 /**
- * `greylist check`: the clock of the file system against that of this host. An
- * entry's time comes from the server if the base directory is on one, and its age
- * is counted by the clock of the host that asks.
+ * `greylist check`: compares the clock of the file system with that of this host.
+ * On a network file system the server sets an entry's time, and the host that asks
+ * computes its age.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export function clock(dir: string, delay: number): Finding {
 /**
  * How far a clock is ahead of this host's, in seconds; negative if behind.
  *
- * @param time what it said at a moment between `before` and `after`
+ * @param time the other clock's time at a moment between `before` and `after`
  */
 export function secondsAhead(
   time: number,
@@ -50,7 +50,7 @@ export function secondsAhead(
   return time < before ? time - before : 0;
 }
 
-/** What a difference of two clocks means for this delay, both in seconds. */
+/** The finding about a difference of two clocks. Both numbers are seconds. */
 export function clockFinding(ahead: number, delay: number): Finding {
   const apart = `${Math.abs(ahead).toFixed(1)} s`;
   const most = delay / 4;

@@ -13,7 +13,7 @@ import { type Finding, fix, note, ok, warn } from "./finding.ts";
 export interface CommandLine {
   /** The words in front of greylist, empty if it is not among the words. */
   readonly before: readonly string[];
-  /** Whether greylist is there to listen by itself. */
+  /** Whether the words run `greylist serve`. */
   readonly serves: boolean;
   /** PROGRAM and its arguments. */
   readonly program: readonly string[];

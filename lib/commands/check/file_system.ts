@@ -1,6 +1,6 @@
 /**
- * `greylist check`: the file system of the base directory, and what its kind
- * means for the entries.
+ * `greylist check`: the file system of the base directory, and the effects of its
+ * kind on the entries.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
 } from "../../system/statfs.ts";
 import { type Finding, fix, note, ok, warn } from "./finding.ts";
 
-/** The file system of a directory, and the mount that it is seen through. */
+/** The findings about the file system of a directory and its mount. */
 export function fileSystem(dir: string, ipv6: number): Finding[] {
   try {
     const seen = fileSystemOf(dir);
@@ -41,11 +41,11 @@ function readTable(): string {
 /** What an administrator has to know about a kind of file system. */
 interface Kind {
   readonly name: string;
-  /** How to mount it. */
+  /** Advice on the options of the mount. */
   readonly mount?: string;
-  /** What it means for clients if the servers do not answer. */
+  /** The effect on clients if the servers do not answer. */
   readonly hang?: string;
-  /** Why entries get lost on it. */
+  /** Why entries get lost on this kind. */
   readonly loses?: string;
   /** Options with which writes get lost, and why. */
   readonly losing?: Readonly<Record<string, string>>;
@@ -73,7 +73,7 @@ const FUSE: Readonly<Record<string, Partial<Kind>>> = {
   goofys: { loses: "an object store creates no file exclusively" },
 };
 
-/** The kinds that need a word; the table of mounts names any other. */
+/** The kinds that need advice. For any other kind only its name is shown. */
 const KINDS: Readonly<Record<number, Kind>> = {
   [FS.TMPFS]: {
     name: "tmpfs",
@@ -135,7 +135,7 @@ function smb(name: string): Kind {
   };
 }
 
-/** What the kind of file system means, option by option. */
+/** The findings about a kind of file system and its mount options. */
 export function kind(
   { magic, readOnly }: Pick<FileSystem, "magic" | "readOnly">,
   mount: Mount | undefined,
@@ -173,7 +173,7 @@ export function kind(
 const ALLOCATION = 32;
 
 /**
- * How many entries there is room for: each is an inode, and no block.
+ * The room for entries: an entry takes an inode, and no block.
  *
  * @param ipv6 match.ipv6
  */

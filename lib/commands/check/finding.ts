@@ -1,13 +1,12 @@
 /**
- * What a look at the installation has found.
+ * The findings of `greylist check`.
  *
  * @module
  */
 
 /**
- * `ok`: it is as it should be. `note`: what the administrator has to know and
- * only the administrator can see. `warn`: it works, and may be a mistake. `fix`:
- * it does not work.
+ * `ok`: nothing is wrong. `note`: something that only the administrator can judge.
+ * `warn`: works, and may be a mistake. `fix`: does not work.
  */
 export type Kind = "ok" | "note" | "warn" | "fix";
 

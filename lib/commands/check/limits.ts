@@ -10,11 +10,11 @@ import { descriptorLimit, memoryLimits } from "../../system/resource_limit.ts";
 import { findGroup, findUser } from "../../system/user.ts";
 import { type Finding, fix, ok } from "./finding.ts";
 
-/** What V8 needs, in bytes: measured, below that the program does not start. */
+/** The least limits under which the program starts, in bytes, as measured. */
 const NEEDED = {
   addressSpace: 75_000_000_000n,
   data: 40_000_000n,
-  /** With V8's compilers, which a binary has that is configured to serve. */
+  /** For a binary with V8's compilers: one whose configuration has `serve`. */
   dataToCompile: 600_000_000n,
 };
 
@@ -46,7 +46,7 @@ export function memory(compiles: boolean): Finding[] {
   return findings.length > 0 ? findings : [ok("memory limits")];
 }
 
-/** What `serve` needs if it is told which user to become. */
+/** The needs of `serve`: user, group and descriptors. Only if `user` is set. */
 export function listener({ user, group, ...limits }: ServeConfig): Finding[] {
   if (user === undefined) return [];
   if (findUser(user) === undefined) {

@@ -17,7 +17,7 @@ import { userId } from "../../system/user.ts";
 import { encode } from "../../system/utf8.ts";
 import { type Finding, fix, ok } from "./finding.ts";
 
-/** Whether the name in the banner is one that qmail knows too. */
+/** The name in the banner, which should come from a control file of qmail. */
 export function banner(controlDir: string): Finding {
   const name = greetingName(controlDir, () => undefined);
   if (name !== "localhost") return ok(`the banner says ${name}`);
@@ -27,7 +27,7 @@ export function banner(controlDir: string): Finding {
   );
 }
 
-/** Whether log lines can be written where the configuration wants them. */
+/** Whether log lines can be written to the configured target. */
 export function log({ target, facility }: ResolvedConfig["log"]): Finding {
   if (target.startsWith("/")) return logFile(target);
   if (target !== "syslog" && !isClient(2)) return ok("log to stderr");
@@ -64,8 +64,8 @@ function mayBeLog(info: Deno.FileInfo): boolean {
 }
 
 /**
- * Whether a super-server has put the client's socket there. By hand, stdout and
- * stderr are often one pipe, which is none.
+ * Whether a descriptor is a client's socket. A pipe is none: if `check` is run by
+ * hand, stdout and stderr are often one pipe.
  */
 function isClient(fd: number): boolean {
   return reachesClient(fd) && openOn(fd).kind === "a socket";

@@ -1,5 +1,5 @@
 /**
- * `greylist check`: with whose rights it looks.
+ * `greylist check`: the user whose rights the looks are made with.
  *
  * @module
  */

@@ -19,14 +19,14 @@ import {
 import { count } from "../format.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
-/** What the whitelists hold. */
+/** The findings about whitelists. */
 export interface Whitelists {
   readonly findings: readonly Finding[];
-  /** Whether a rule names hosts, which takes a client with a name. */
+  /** Whether a rule names hosts: it can match only if clients have names. */
   readonly namesHosts: boolean;
 }
 
-/** A rule at a place that can be shown. */
+/** A rule and the place that a message names. */
 interface Line {
   readonly at: string;
   readonly content: string;
@@ -59,8 +59,8 @@ export function whitelists(
 }
 
 /**
- * Looks at the files of `only` or of pools. No line of theirs exempts a client, so
- * none is too wide.
+ * Looks at the files of `only` or of pools. Their lines exempt no client, so no
+ * line is too wide.
  */
 export function ruleFiles(
   section: "only" | "pools",
@@ -126,10 +126,10 @@ function shown({ at, content }: Line): string {
   return `${at}: ${quote(content.slice(0, 60))}`;
 }
 
-/** The widest networks that are no slip: what an RIR gives out. */
+/** The widest networks that are probably meant: an RIR allocates no wider ones. */
 const WIDEST = { 4: 8, 6: 16 };
 
-/** What a rule exempts, if that is hardly meant. */
+/** Says what a rule exempts, if the rule is probably a mistake. */
 function tooWide(rule: Rule): string | undefined {
   if ("network" in rule) {
     const { family, prefix } = rule.network;
