@@ -4,7 +4,7 @@
  * a domain without a record from a server in trouble.
  *
  * Every question goes over TCP, which every server has to offer (RFC 7766). No
- * answer is cut at 512 bytes, and nobody can forge one by guessing a port, which
+ * answer is cut at 512 bytes. Nobody can forge an answer by guessing a port, which
  * matters for a list of clients that are let in.
  *
  * @module
@@ -97,7 +97,7 @@ export class DnsResolver implements Resolver {
     );
   }
 
-  /** @param pick takes what is wanted of a record, nothing of a CNAME */
+  /** @param pick gives the wanted values of a record, none of other types */
   async #find<T>(
     name: string,
     type: TypeName,
@@ -152,7 +152,7 @@ async function ask(
   if (reply.code !== 0 && reply.code !== 3) {
     throw fail(CODES[reply.code] ?? `response code ${reply.code}`);
   }
-  // Such a reply only refers to other servers and says nothing about the name.
+  // A referral: the reply names other servers and says nothing about the name.
   if (!reply.authoritative && !reply.recursive && reply.answers.length === 0) {
     throw fail("does not resolve names of others");
   }
@@ -166,7 +166,7 @@ const CODES: Record<number, string> = {
   5: "REFUSED",
 };
 
-/** Sends a message over TCP and reads the one that comes back. */
+/** Sends a message over TCP and reads the reply. */
 async function exchange(
   { host, port }: Server,
   message: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * Lists of networks: the shortest one that covers the same addresses, and a
- * limit on how many addresses that are.
+ * Lists of networks: finds the shortest list that covers the same addresses, and
+ * limits the number of addresses that a list covers.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export function minimal(list: readonly Sourced[]): Sourced[] {
   return merged;
 }
 
-/** Replaces the last two by the network of both, as often as possible. */
+/** Replaces the last two networks by their common one, as often as possible. */
 function mergeHalves(merged: Sourced[]): void {
   for (;;) {
     const [low, high] = merged.slice(-2);
@@ -75,11 +75,12 @@ function compare(a: Network, b: Network): number {
 const WIDEST = { 4: 8, 6: 16 } as const;
 
 /**
- * The widest network of the family of which a list covers too much: more IPv4
- * addresses than a /8 has, or more IPv6 addresses than a /16.
+ * Checks how much a list covers. Too much is more IPv4 addresses than a /8 has, or
+ * more IPv6 addresses than a /16 has.
  *
  * @param list networks that do not overlap, as `minimal` returns them
- * @returns undefined if the list covers no more than that
+ * @returns the widest network of the family of which the list covers too much, or
+ * undefined
  */
 export function excess(list: readonly Sourced[]): Sourced | undefined {
   for (const family of [4, 6] as const) {

@@ -185,8 +185,8 @@ function isTopLabel(label: string): boolean {
 }
 
 function broken(term: string, why: string): RecordError {
-  // Anybody can publish a record: none of its bytes may reach a terminal raw, and
-  // a term can be as long as a TXT record.
+  // Anybody can publish a record. Its bytes may be terminal sequences, and a term
+  // can be as long as a TXT record.
   const shown = term.length > 60 ? `${term.slice(0, 60)}...` : term;
   return new RecordError(`${printable(shown)}: ${why}`);
 }

@@ -48,12 +48,12 @@ export interface Expansion {
   readonly warnings: readonly string[];
 }
 
-/** The record is wrong or missing. Trying again does not help. */
+/** The record is wrong or missing. Another try does not help. */
 export class PermError extends Error {
   override name = "PermError";
 }
 
-/** The DNS did not answer. Trying again may help. */
+/** The DNS did not answer. Another try may help. */
 export class TempError extends Error {
   override name = "TempError";
 }
@@ -93,7 +93,7 @@ interface Step {
 
 /** A term that refuses, and comes before the term at hand. */
 interface Refusal {
-  /** What an `ip4` or `ip6` term refuses. Other terms are not looked up. */
+  /** The network of an `ip4` or `ip6` term. Other terms are not looked up. */
   readonly network?: Network;
   readonly text: string;
   /** The steps to the record that holds the term. */
@@ -205,7 +205,7 @@ class Walk implements Expansion {
           `more than ${MAX_EXCHANGERS}`,
       );
     }
-    // Servers rotate their answers, and the same record shall give the same list.
+    // Servers rotate their answers. Sorted, the same record gives the same list.
     for (const host of [...records].sort()) {
       if (host === "") continue;
       const origin = `${text} (${host})`;
@@ -234,7 +234,7 @@ class Walk implements Expansion {
     this.#countVoid(!any, host);
   }
 
-  /** Goes on with the record that `include:` or `redirect=` names. */
+  /** Evaluates the record that `include:` or `redirect=` names. */
   async #follow(
     how: "include" | "redirect",
     domain: string,
