@@ -9,7 +9,7 @@ import { duration } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
 import type { PoolRow } from "./pools.ts";
 
-/** Says whether a client waits no more with the present configuration. */
+/** Tells whether the present configuration already covers a client. */
 export type Covered = (client: { ip?: string; helo?: string }) => boolean;
 
 /** One candidate. */
@@ -22,20 +22,20 @@ export interface Advice {
   paste: string;
 }
 
-/** The same mail has to come again from another network so often. */
+/** How often the same mail has to come from another network. */
 export const MOVES = 3;
-/** A network has to wait so many seconds. */
+/** How long a network has to wait, in seconds. */
 export const WAIT = 3600;
 
-/** A whitelist line has at most so many characters, so that it stays a line. */
+/** The longest whitelist line, in characters: a longer one would be wrapped. */
 const LINE = 76;
 
 /**
- * Finds candidates: a pool for a sender that has tried the same mail from three
- * networks and came through in the end, as a spammer does not; a whitelist line
- * for a network that waited for an hour.
+ * Finds candidates. A pool: a sender that tried the same mail from three networks
+ * and was let in at the end, which spammers rarely are. A whitelist line: a network
+ * that waited for an hour.
  *
- * @param covered says which clients need nothing any more
+ * @param covered tells which clients need no advice
  */
 export function advise(
   pools: PoolRow[],
@@ -61,7 +61,7 @@ export function advise(
   }
   for (const row of waits) {
     const { network, longest = 0, helo = "" } = row;
-    // An entry of a pool begins with "@": that sender is seen to.
+    // The entry of a pool begins with "@". Its sender is a pool already.
     if (longest < WAIT || network.startsWith("@") || covered(row)) continue;
     const name = helo.toLowerCase();
     if ([...domains].some((domain) => name.endsWith(`.${domain}`))) continue;

@@ -15,9 +15,9 @@ export interface Chart {
   id: string;
   title: string;
   note?: string;
-  /** What the labels of the bars are: the head of the table's first column. */
+  /** The name of the bars' labels: the head of the table's first column. */
   first: string;
-  /** What is stacked, from the bottom. */
+  /** The series of a stack, from the bottom. */
   series: Series[];
   bars: Bar[];
 }
@@ -39,13 +39,13 @@ interface Bar {
 
 /** Pixels. */
 const HEIGHT = 180;
-/** Labels on the axis at most. */
+/** The most labels on the axis. */
 const TICKS = 12;
 /** The width of a plot, in pixels, on a wide screen and on one of 360 pixels. */
 const WIDE = 900, NARROW = 265;
 /** The width of a character of a label and of the gap after it, in pixels. */
 const CHARACTER = 7.5, GAP = 6;
-/** Grid lines above 0 at most. */
+/** The most grid lines above 0. */
 const LINES = 5;
 
 /** The chart, with its numbers as a table that can be unfolded. */
@@ -113,7 +113,7 @@ function describe({ values }: Bar, series: Chart["series"]): string {
     .join(", ");
 }
 
-/** What the colours mean, if there are several. */
+/** The legend of the colours, if there are several. */
 function key(series: Series[]): Markup | string {
   if (series.length < 2) return "";
   const entries = series.map(({ name, style }) =>
@@ -134,7 +134,7 @@ export interface Part extends Series {
 }
 
 /**
- * One bar across the page, with what its parts are below it.
+ * One bar across the page, with a legend of its parts below it.
  *
  * @param whole what the parts are parts of, in words
  */
@@ -168,7 +168,7 @@ ${items}</dl>
 `;
 }
 
-/** One bar with all that is stacked in it, and its label. */
+/** One stacked bar and its label. */
 function stack(
   { bars, series }: Chart,
   bar: Bar,

@@ -66,9 +66,9 @@ export class Texts {
   }
 }
 
-/** Replaces what no terminal should see: other programs may write to the log. */
+/** Replaces control characters: other programs may write to the log. */
 function printable(text: string): string {
-  // The first test is the faster one, and nearly always enough.
+  // The first test is faster than \p{C}, and nearly always enough.
   return /[^ -~]/.test(text) ? text.replace(/\p{C}/gu, "?") : text;
 }
 

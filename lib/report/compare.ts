@@ -49,7 +49,7 @@ export function periodName(report: Report): string {
 }
 
 function daily({ from, to }: Report, count: number): string {
-  // Less than a day says nothing about a day.
+  // A period of less than a day has no load a day.
   if (from === null || to === null || to - from < 86400) return "-";
   return amount(Math.round(count * 86400 / (to - from)));
 }

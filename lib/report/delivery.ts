@@ -9,7 +9,7 @@
 import { type Address, parseAddress } from "../address.ts";
 import { StampReader } from "./stamp.ts";
 
-/** What a line says. */
+/** A line of the log. */
 export interface Delivery {
   /** Seconds since 1970, undefined if the line has no stamp. */
   readonly time: number | undefined;
@@ -18,11 +18,11 @@ export interface Delivery {
 }
 
 /**
- * What stands between a stamp and qmail-send's own words: host and tag of a
- * syslog daemon, and the seconds that splogger and accustamp write.
+ * The text between a stamp and qmail-send's own words: host and tag of a syslog
+ * daemon, and the seconds that splogger and accustamp write.
  *
- * The words have to follow at once, because other programs write what their
- * clients say into the same syslog.
+ * The words have to follow at once: other programs write text from their clients
+ * into the same syslog.
  */
 const LINE =
   /^(?:(?:\S+ )?[\w./()@+-]+(?:\[\d+\])?: )?(?:(\d{9,10}\.\d{1,9}) )?(?:starting delivery (\d+): msg \d+ to (local|remote) |delivery (\d+): (?:(success): (\S+))?)/;
@@ -57,7 +57,7 @@ export class DeliveryReader {
     const found = LINE.exec(stamp === undefined ? line : line.slice(stamp.end));
     if (found === null) return { time: stamp?.time, host: undefined };
     const [, seconds, started, channel, ended, success, report] = found;
-    // Finer than the stamp of a syslog daemon, and with its year.
+    // These seconds are finer than the stamp of a syslog daemon, and have the year.
     const time = seconds === undefined ? stamp?.time : Number(seconds);
     if (started !== undefined) {
       if (this.#local.size >= MOST) this.#local.clear();

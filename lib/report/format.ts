@@ -12,7 +12,7 @@ export function amount(value: number): string {
   return value.toLocaleString("en-US");
 }
 
-/** The number of a pool's networks; no more than 1,000 are counted. */
+/** The number of a pool's networks as text; the count stops at 1,000. */
 export function atMost(networks: number): string {
   return amount(networks) + (networks >= 1000 ? "+" : "");
 }
@@ -89,7 +89,7 @@ export function delayBars({ histogram }: Report["delay"]): DelayBar[] {
   return bars.slice(bars.findIndex(full), bars.findLastIndex(full) + 1);
 }
 
-/** Days, weeks, months or years, and what happened in each. */
+/** Days, weeks, months or years, and the connections in each. */
 export interface Periods {
   unit: "day" | "week" | "month" | "year";
   counts: (Count & { label: string })[];

@@ -1,5 +1,5 @@
 /**
- * Which host wrote what, for logs of several hosts that share one database.
+ * Counts entries by host, for the logs of several hosts that share one database.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class Hosts {
   readonly #rows: HostRow[] = [];
   readonly #numbers = new Map<string, number>();
   #name: string | undefined;
-  /** The number of the host whose entry is counted. */
+  /** The number of the host whose entry is being counted. */
   current = 0;
 
   /** Begins an entry of a host; undefined if the log does not name the host. */

@@ -99,7 +99,7 @@ ${paragraphs(notes)}</footer>
   return page.markup;
 }
 
-/** Should markup ever come in with a value, it can do nothing. */
+/** If a value ever gets into the page as markup, this keeps it from doing harm. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 function paragraphs(texts: string[]): Markup[] {

@@ -28,7 +28,7 @@ export class LineSplitter {
     this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
-  /** The last line counts although it has no end. */
+  /** Passes on the last line, which may lack its line end. */
   end(): void {
     this.#take(this.#decoder.decode());
     if (this.#rest !== "") this.#line(this.#rest);

@@ -1,5 +1,5 @@
 /**
- * Connections by hour and by day, and what became of them. What became of a
+ * Connections by hour and by day, and what became of them. The outcome of a
  * deferral is known only at the end of the log, so deferrals are kept by network
  * and hour until then.
  *
@@ -23,9 +23,9 @@ export interface Count {
 
 /** Time zones differ by quarters of an hour. */
 const QUARTER = 900;
-/** Days that are kept apart: 27 years. Further days are damage. */
+/** Days that are kept apart: 27 years. More days mean that the log is damaged. */
 const DAYS = 10_000;
-/** Pairs of network and hour that are kept, 12 bytes each. */
+/** The most pairs of network and hour that are kept, 12 bytes each. */
 const ROWS = 4_000_000;
 
 /** Counts connections by hour and day. */

@@ -8,7 +8,7 @@
 
 import { StampReader } from "./stamp.ts";
 
-/** What a line turned out to be. */
+/** A parsed line. */
 export interface LogLine {
   /** Seconds since 1970, or undefined if the line has no stamp. */
   readonly time: number | undefined;
@@ -99,7 +99,7 @@ const TAG = /^[\w./()@+-]+(?:\[\d+\])?:$/;
 const VERB = /^[a-z][a-z-]*$/;
 const FIELD = /^ [a-z]+=/;
 
-/** The entry that begins at `at`; undefined if this program wrote no such text. */
+/** The entry that begins at `at`; undefined if this program writes no such text. */
 function entryAt(
   line: string,
   at: number,
@@ -123,7 +123,7 @@ function entryAt(
   let fields = line.slice(end);
   let what = "";
   if (level >= 0) {
-    // An explanation may hold spaces, and so anything that looks like a field.
+    // An explanation may hold spaces, and so text that looks like a field.
     const start = fields.indexOf(" what=");
     if (start >= 0) {
       what = fields.slice(start + " what=".length).replace(/^"|"$/g, "");

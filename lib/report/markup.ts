@@ -1,5 +1,6 @@
 /**
- * HTML from templates: whatever is put in is text, unless it is markup already.
+ * HTML from templates. A value in a template is escaped, unless it is
+ * {@linkcode Markup}.
  *
  * @module
  */
@@ -19,7 +20,7 @@ const ENTITIES: Record<string, string> = {
   "'": "&#39;",
 };
 
-/** Text as it may stand between tags and in quoted attributes. */
+/** Escapes a text for use between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }

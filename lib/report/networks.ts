@@ -40,7 +40,7 @@ export interface Deferral {
   /** Seconds since 1970, or undefined if unknown. */
   readonly time: number | undefined;
   readonly reason: string;
-  /** The client was let in all the same. */
+  /** True in mode "observe": the client was let in. */
   readonly observed: boolean;
   /** A number from 0 to 255 for the host that deferred. */
   readonly host: number;
@@ -114,7 +114,7 @@ export class Networks {
       this.#tries.values[i] = 0;
     }
     this.#state.values[i] |= observed ? OBSERVED : ENFORCED;
-    // Every other reason starts the entry's clock again.
+    // Every reason but "early" starts the entry's retry window again.
     if (reason !== "early") this.#since.values[i] = now;
     this.#last.values[i] = now;
     this.#deferrals.values[i]++;

@@ -1,6 +1,7 @@
 /**
- * Finds senders that bring the same mail from another network each time. By
- * network, their mail waits for long: such a sender is a candidate for a pool.
+ * Finds senders that bring the same mail from another network each time. Their mail
+ * waits for long if each network is a client of its own. Such a sender is a
+ * candidate for a pool.
  *
  * @module
  */
@@ -22,11 +23,11 @@ export interface PoolRow {
   from?: string;
 }
 
-/** The latest pairs of sender and recipient: so many to twice that. */
+/** How many of the latest pairs of sender and recipient are kept; at most twice. */
 const PAIRS = 100_000;
 /** Domains that are kept apart. */
 const POOLS = 20_000;
-/** Networks that are counted for one pool; more would prove nothing more. */
+/** Networks that are counted for one pool. */
 const NETWORKS = 1000;
 
 interface Pool {
@@ -37,7 +38,7 @@ interface Pool {
   readonly from: string;
 }
 
-/** Who brought a mail and for whom, each undefined if it was not logged. */
+/** HELO, sender and recipient of a mail, each undefined if it was not logged. */
 export interface Mail {
   readonly ip?: string;
   readonly helo?: string;
@@ -51,7 +52,7 @@ export class Pools {
   readonly #pools = new Map<string, Pool>();
   /** The network that a pair came from last. */
   #recent = new Map<string, number>();
-  /** Pairs from before; those that are seen again move to the recent ones. */
+  /** Older pairs; a pair that is seen again moves to the recent ones. */
   #older = new Map<string, number>();
   /** How many pools with few moves were forgotten for want of room. */
   forgotten = 0;
@@ -147,8 +148,8 @@ export class Pools {
 
 /**
  * The part of a host name that its owner registered: two labels, or three if the
- * last two are of the kind of `co.uk`. This is only for grouping, so no list of
- * registries is asked.
+ * last two look like `co.uk`. It only groups senders, so a guess is good enough and
+ * no list of registries is needed.
  */
 export function domainOf(host: string): string | undefined {
   const labels = host.replace(/[.>]+$/, "").toLowerCase().split(".");

@@ -1,5 +1,5 @@
 /**
- * What the report says, as figures.
+ * The figures of the report.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface Report {
   retryWindow: number;
   connections: number;
   deferred: number;
-  /** Let in, and would have been deferred but for mode "observe". */
+  /** Let in, and deferred if the mode were not "observe". */
   wouldDefer: number;
   passed: number;
   deferredByReason: Record<string, number>;

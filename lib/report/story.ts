@@ -1,5 +1,5 @@
 /**
- * What the figures say, in sentences.
+ * The sentences of the report.
  *
  * @module
  */
@@ -40,7 +40,7 @@ function isShort({ from, to, retryWindow }: Report): boolean {
   return from === null || to === null || to - from < retryWindow;
 }
 
-/** What has to be said next to that sentence, so that nobody is misled by it. */
+/** The caveats that belong to the first sentence, which would mislead alone. */
 export function caveats(report: Report): string[] {
   const { from, to, networks, retryWindow, connections } = report;
   const { deferred, observed, open } = networks;
@@ -81,7 +81,7 @@ export function caveats(report: Report): string[] {
   return said;
 }
 
-/** What was left out, at the end of the report. */
+/** Remarks on what was left out, for the end of the report. */
 export function remarks(report: Report): string[] {
   const { lines, networks, poolsForgotten } = report;
   const said: string[] = [];
@@ -123,7 +123,7 @@ export function remarks(report: Report): string[] {
   return said;
 }
 
-/** Whether anything went wrong; undefined if nothing did. */
+/** The heading over errors and warnings; undefined if there are none. */
 export function troubleHeading(report: Report): string | undefined {
   const { errors, warnings } = report;
   const parts: string[] = [];
@@ -154,7 +154,7 @@ export function span({ from, to }: Report): string {
   return `${moment(from)} to ${moment(to)} (${duration(to - from)})`;
 }
 
-/** The words around the lines to paste. */
+/** The text around the lines to paste. */
 export const ADVICE = {
   note: "A sender is proposed if the same mail came again from another " +
     `network ${MOVES} times and one of its networks was let in; a network, if ` +

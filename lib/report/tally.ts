@@ -22,7 +22,7 @@ const KINDS = 10_000;
 const TOP = 10;
 /** Errors and warnings that are shown. */
 const TROUBLES = 5;
-/** Candidates for a pool or a whitelist, before those already covered go. */
+/** Candidates for a pool or a whitelist, including those already covered. */
 const CANDIDATES = 100;
 
 /** Counts entries one by one, in the order of the log. */
@@ -103,7 +103,8 @@ export class Tally {
     if (verb === "pass") this.#pass(line);
     else if (verb === "would-defer") this.#defer(line, true);
     else if (verb === "defer") {
-      // A client that was let in but found no program has had its line already.
+      // An error without an address is about a client that was let in and found no
+      // PROGRAM. That client has its line already.
       if (!failed || fieldOf(line, "ip") !== undefined) {
         this.#defer(line, false);
       }
@@ -161,7 +162,7 @@ export class Tally {
     if (time !== undefined) this.#load.pass(time, waited);
     if (!waited) return;
     this.#hosts.retried(wait?.host);
-    // Without its first deferral in the log, the entry's own age must do.
+    // If the first deferral is not in the log, the age of the entry is the delay.
     const delay = wait?.delay ?? Number(fieldOf(line, "age") ?? NaN);
     if (delay >= 0 && delay < Infinity) this.#delays.add(delay);
   }
@@ -169,7 +170,7 @@ export class Tally {
   /**
    * The report on everything counted so far.
    *
-   * @param covered leaves out of the advice what needs none
+   * @param covered tells which clients need no advice
    */
   report(covered: Covered = () => false): Report {
     const timed = this.#to >= this.#from;

@@ -22,11 +22,11 @@ import { cut, Page, WIDTH } from "./page.ts";
 import type { Report } from "./report.ts";
 import { hostTable, networkTable, poolTable } from "./text_tables.ts";
 
-/** The bar of what became of new networks. */
+/** The length of the bar of new networks' outcomes, in characters. */
 const LONG_BAR = 76;
-/** The bars of the delay. */
+/** The length of the bars of the delay. */
 const DELAY_BAR = 44;
-/** The bars by day and hour. */
+/** The length of the bars by day and hour. */
 const LOAD_BAR = 20;
 /** Rows of the table by day; more days are put together. */
 const ROWS = 31;
@@ -148,7 +148,7 @@ function advice(page: Page, all: Advice[]): void {
     if (some.length === 0) continue;
     page.heading(`  ${ADVICE[kind]}:`);
     for (const { subject, why, paste } of some) {
-      // A whitelist line says why itself.
+      // A whitelist line has the reason in its comment.
       if (kind === "pool") page.say(`${subject}: ${why}`, "  ");
       page.add(`    ${paste}`);
     }
