@@ -1,5 +1,5 @@
 /**
- * greylist: looks at one small file, then becomes qmail-smtpd or defers.
+ * greylist: looks at one small file, then becomes qmail-smtpd or defers the client.
  *
  * @module
  */
@@ -14,7 +14,8 @@ import { wrap } from "./lib/wrapper.ts";
 /**
  * Runs one command line. Never throws.
  *
- * @param load gives the configuration module; it may throw, which is reported
+ * @param load imports the configuration module; an error that it throws is
+ * reported
  * @returns the exit code
  */
 export async function main(
@@ -24,7 +25,7 @@ export async function main(
   try {
     let [name] = args;
     if (name === "--help" || name === "--version") name = name.slice(2);
-    // A super-server's line without PROGRAM must not show usage to a client.
+    // If a super-server's command line lacks PROGRAM, the client must not see usage.
     if (name === undefined && reachesClient(2)) return await wrap([], load);
     if (name === undefined || isCommand(name)) {
       const { runCommand } = await import("./lib/commands/mod.ts");
@@ -42,7 +43,7 @@ export async function main(
     }
     return await wrap(name === "--" ? args.slice(1) : args, load);
   } catch (error) {
-    // Not even the C library can be used. A stack trace would help nobody.
+    // The C library cannot be loaded. One line, because a stack trace does not help.
     if (!reachesClient(2)) console.error(`greylist: ${reasonOf(error)}`);
     return EXIT.temporary;
   }
@@ -50,6 +51,6 @@ export async function main(
 
 if (import.meta.main) {
   const load = () => import("./greylist.config.ts");
-  // Without this the runtime takes 1 ms to shut down.
+  // Without Deno.exit the runtime takes 1 ms to shut down.
   Deno.exit(await main(Deno.args, load));
 }

@@ -11,7 +11,7 @@ import type { Rule } from "./rules.ts";
 
 /** The section `serve` with every default filled in. */
 export interface ServeConfig {
-  /** Whether the configuration has that section at all. */
+  /** Whether the configuration has the section `serve`. */
   readonly configured: boolean;
   readonly limit: number;
   readonly deferredLimit: number;

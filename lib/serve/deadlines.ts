@@ -1,6 +1,6 @@
 /**
- * Deadlines of clients that all get the same time: the client that began first is
- * due first, so that a look at one entry is enough.
+ * Deadlines of clients that all get the same time. The client that began first is
+ * due first, so a look at one entry is enough.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export class Deadlines {
     this.#patience = patience;
   }
 
-  /** Gives a client the whole time, from now on. */
+  /** Starts a client's time anew. */
   start(client: number, now: number): void {
     this.#due.delete(client);
     this.#due.set(client, now + this.#patience);

@@ -1,7 +1,7 @@
 /**
- * The host name of a client: the PTR record of its address, if that name has the
- * address in turn, as with tcpserver's option -p. Without that, anybody could
- * claim any name for an address.
+ * The host name of a client: the name in the PTR record of its address, if that
+ * name has the address in turn, as with tcpserver's option -p. Without the second
+ * query the owner of an address could claim any name.
  *
  * @module
  */

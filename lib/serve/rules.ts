@@ -1,6 +1,6 @@
 /**
- * Which clients may connect, and with which environment: what tcprules(1) is to
- * tcpserver.
+ * The rules that say which clients may connect, and with which environment, like
+ * those of tcprules(1) for tcpserver.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface Rule {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What holds for a client. */
+/** The effect of the rules on a client. */
 export interface Admission {
   /** The rule as the log names it, such as `rules[0]`; undefined if none matches. */
   readonly rule?: string;
@@ -25,10 +25,10 @@ export interface Admission {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A client that no rule is for may connect, as under tcpserver(1). */
+/** A client that no rule covers may connect, as under tcpserver(1). */
 const ANYBODY: Admission = { deny: false, env: {} };
 
-/** What the first rule says that is for an address. */
+/** Applies the first rule whose networks have the address. */
 export function admit(rules: readonly Rule[], address: Address): Admission {
   const index = rules.findIndex(({ networks }) =>
     networks.some(({ network }) => contains(network, address))

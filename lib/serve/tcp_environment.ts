@@ -1,6 +1,6 @@
 /**
- * The environment of a child process as tcp-environ(5) has it, and for a client
- * over IPv6 the variables that tcpserver's IPv6 build adds.
+ * The environment of a child process: the variables of tcp-environ(5), and for a
+ * client over IPv6 those that tcpserver's IPv6 build adds.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { formatAddress } from "../address.ts";
 import { ADDRESS_VARIABLES } from "../peer.ts";
 import type { SocketName } from "../system/socket.ts";
 
-/** What is known about a connection. */
+/** The two ends of a connection, and their names. */
 export interface ConnectionEnds {
   readonly peer: SocketName;
   readonly local: SocketName;
@@ -19,7 +19,7 @@ export interface ConnectionEnds {
   readonly localHost?: string;
 }
 
-/** The variables; undefined is one that must not be set. */
+/** The variables of a child; a variable with the value undefined is removed. */
 export function tcpEnvironment(
   { peer, local, host, localHost }: ConnectionEnds,
 ): Record<string, string | undefined> {
@@ -29,13 +29,14 @@ export function tcpEnvironment(
   const localPort = String(local.port);
   const six = peer.address.family === 6;
   return {
-    // What a super-server above `serve` has left is about no client of `serve`.
+    // A super-server that started `serve` may have set them; they are about none of
+    // its clients.
     ...Object.fromEntries(ADDRESS_VARIABLES.map((name) => [name, undefined])),
     PROTO: six ? "TCP6" : "TCP",
     TCPREMOTEIP: remoteIp,
     TCPREMOTEPORT: remotePort,
     TCPREMOTEHOST: host,
-    // The client's user is not asked for (RFC 1413).
+    // `serve` makes no ident query (RFC 1413).
     TCPREMOTEINFO: undefined,
     TCPLOCALIP: localIp,
     TCPLOCALPORT: localPort,
