@@ -1,6 +1,6 @@
 /**
- * The module that a compiled program has in place of the configuration module:
- * that one, and beside it what was found when it was resolved.
+ * The module that a compiled program has in place of the configuration module: it
+ * exports the configuration, and the same as resolved at compile time.
  *
  * @module
  */
@@ -8,14 +8,14 @@
 import type { Compiled } from "../config/compiled.ts";
 import type { ResolvedConfig } from "../config.ts";
 
-/** What is known of a configuration when it is compiled. */
+/** The parts of a configuration that are stored in a compiled program. */
 export function bakedConfig(raw: unknown, config: ResolvedConfig): Compiled {
   const { message: _, ...deferral } = config.deferral;
   return { raw: JSON.stringify(raw), resolved: { ...config, deferral } };
 }
 
 /**
- * The text of that module.
+ * Makes the text of the module.
  *
  * @param file the configuration module
  * @param raw what it exports as default

@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: what a connection costs, beside an empty program and what
- * others would take for it.
+ * `deno task bench`: measures what a connection costs, in comparison with an empty
+ * program and with other programs that do the same.
  *
  * @module
  */
@@ -151,7 +151,7 @@ export async function bench(
   }
 }
 
-/** What it was measured on. */
+/** The machine that the measurements are made on. */
 async function machine() {
   const info = await Deno.readTextFile("/proc/cpuinfo");
   return {
@@ -172,7 +172,8 @@ class Narrator {
 
   say(what: string): void {
     const now = performance.now();
-    // Numbers change all the time; where lines stay, one of a kind is enough.
+    // The numbers change all the time. If the output is no terminal, one line of
+    // each kind is enough.
     const kind = what.replace(/[\d,]+/g, "");
     if (kind === this.#last && (!this.#terminal || now < this.#next)) return;
     this.#last = kind;
@@ -192,7 +193,7 @@ function write(text: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(text));
   } catch {
-    // Who does not listen does not want to know.
+    // The reader of stderr is gone.
   }
 }
 

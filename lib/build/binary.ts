@@ -1,6 +1,6 @@
 /**
- * One binary of one module: what it may do, how V8 runs it, what else lies in
- * it.
+ * Makes one binary of one module: its permissions, the options of V8, the files
+ * that lie in it.
  *
  * @module
  */
@@ -28,12 +28,12 @@ export interface Needs {
  * (--jitless alone is 7 % faster at listing a database, and takes 130 MB for a
  * million entries instead of 80.)
  *
- * One that is configured to `serve` lives on, and takes nearly half as long again
- * for a deferred client without a compiler. What it holds for a client is garbage
- * after milliseconds: V8 gets 2 MB for such things instead of 16, and collects
- * more often, which takes less time in all, and never 15 ms at once.
+ * A binary that is configured to `serve` has the compilers: without them `serve`
+ * takes nearly half as long again for a deferred client. Its objects for a client
+ * are garbage after milliseconds. So V8 gets 2 MB for young objects instead of 16,
+ * and collects more often, which takes less time in all and never 15 ms at once.
  *
- * @param raw what its module exports as default
+ * @param raw the default export of the configuration module
  * @throws {ConfigError}
  */
 export function needsOf(raw: unknown): Needs {
@@ -47,23 +47,23 @@ export function needsOf(raw: unknown): Needs {
   return { permissions, v8Flags };
 }
 
-/** What to make a binary of, and with which options. */
+/** The module and the options of a binary. */
 export interface BinaryOptions {
-  /** The module that is run. */
+  /** The module that the binary runs. */
   readonly module: string;
   /** Files and directories that lie in the binary besides. */
   readonly include?: readonly string[];
   /** See {@linkcode Needs}. */
   readonly v8Flags: string;
-  /** The options of `deno compile` that say what it may do. */
+  /** The options of `deno compile` for its permissions. */
   readonly permissions: readonly string[];
 }
 
 /**
- * Makes a binary, with denort from wherever it can be had.
+ * Makes a binary, with denort from Deno's download host or from npm.
  *
  * @param scratch an existing directory to put denort in
- * @throws {TemporaryError} with what Deno says
+ * @throws {TemporaryError} with Deno's message
  */
 export async function makeBinary(
   { module, include = [], v8Flags, permissions }: BinaryOptions,
@@ -72,16 +72,18 @@ export async function makeBinary(
 ): Promise<void> {
   const args = [
     "compile",
-    // Nothing is looked up or embedded but what is named here.
+    // Deno reads and embeds only the files that are named here.
     "--no-config",
     "--no-lock",
     "--no-check",
-    // The cache would be a file in the temporary directory that anyone may plant.
+    // Deno's code cache is a file in the temporary directory, where any user may
+    // put one.
     "--no-code-cache",
     "--no-prompt",
     `--v8-flags=${v8Flags}`,
     ...permissions,
-    // Deno's own default is half a dozen hosts. All there is, is in the binary.
+    // Deno's default allows imports from half a dozen hosts. The binary has all of
+    // its modules.
     "--deny-import",
     ...include.map((path) => `--include=${path}`),
     `--output=${output}`,

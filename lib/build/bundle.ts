@@ -1,7 +1,8 @@
 /**
- * What lies in the binary: one script of all that a connection needs, main.ts and
- * the configuration module, beside which bytecode.ts puts what V8 made of it; the
- * modules that hardly any connection needs; and the pages of the manual.
+ * Makes the files in the binary: one script of main.ts and the configuration
+ * module, which is all that most connections need; the modules that hardly any
+ * connection needs; and the pages of the manual. bytecode.ts adds the script's
+ * bytecode.
  *
  * @module
  */
@@ -32,20 +33,20 @@ const EXTERNAL = [...Object.keys(SEPARATE), CONFIG];
 /** The pages that `greylist help` finds beside the directory of the commands. */
 const MANUAL = "lib/manual";
 
-/** What the script is called. */
+/** The name of the script. */
 export const SCRIPT = "greylist.script";
 
 /** The file that its bytecode is in. */
 export const BYTECODE = "greylist.bytecode";
 
-/** The module that is run. */
+/** The module that the binary runs. */
 export const BOOT = "boot.js";
 
 /** main.ts by itself, until it becomes a part of the script. */
 const MAIN = "./main.ts";
 
 /**
- * Bundles what does not depend on the configuration.
+ * Bundles the modules that do not depend on the configuration.
  *
  * @param directory where the files are put; it must exist
  * @param flags the options of `deno bundle` that say where @std is
@@ -118,10 +119,10 @@ function asJavaScript(name: string): string {
 }
 
 /**
- * Makes a script of main.ts's bundle and the configuration, since node:vm has
- * bytecode of scripts only. The script is two functions that take a function which
- * imports a module. The first returns what main.ts exports, the second what the
- * configuration module exports.
+ * Makes a script of main.ts's bundle and the configuration, because node:vm makes
+ * bytecode of scripts only. The script is two functions. Each takes a function that
+ * imports a module. The first returns the exports of main.ts, the second those of
+ * the configuration module.
  *
  * @param config see {@linkcode bodyOf}; undefined if it stays a module
  * @throws {Error} if the bundle holds something that no script may
@@ -166,9 +167,9 @@ export function bodyOf(bundle: string): string | undefined {
 }
 
 /**
- * The first module of the program. Should V8 refuse the bytecode, it compiles the
- * script. Importing node:vm would take longer than asking for it, and reading the
- * script from a file longer than having it here.
+ * The first module of the program. If V8 refuses the bytecode, V8 compiles the
+ * script. process.getBuiltinModule gives node:vm faster than an import, and a text
+ * in this module is faster than a file.
  */
 function bootOf(script: string): string {
   return `const load = (name) => import(name);

@@ -1,13 +1,13 @@
 /**
- * The bytecode of the script that every connection runs. Reading and compiling
- * its text is most of what a connection costs above an empty program, and V8 can
- * keep what comes of that. Deno would have it do so in a file in the temporary
- * directory, which anyone may plant; here it lies in the binary.
+ * The bytecode of the script that every connection runs. To parse and compile the
+ * text of the script is most of what a connection costs above an empty program.
+ * Deno's own cache for bytecode is a file in the temporary directory, where any
+ * user may put one. So the bytecode lies in the binary.
  *
- * V8 compiles a function when it is first called. So the script sees to a few
- * clients first, in a program made like the one that is built: V8 takes bytecode
- * from nothing else. What they do not need stays text, since reading bytecode
- * takes its time too.
+ * V8 compiles a function at its first call. So the script first handles a few
+ * clients, in a trainer with the same options as the program that is built: V8
+ * refuses other bytecode. Functions that these clients do not need stay text,
+ * because to read bytecode takes time too.
  *
  * @module
  */
@@ -21,16 +21,16 @@ import { bakedConfig } from "./baked.ts";
 import { makeBinary } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";
 
-/** How long all that may take, in milliseconds. */
+/** How long the training may take, in milliseconds. */
 const PATIENCE = 60_000;
 
-/** A client, and how the program ends that sees to it. */
+/** A client, and the exit code of the program that handles it. */
 interface Client {
   readonly ip: string;
   readonly code: number;
 }
 
-/** What the first one says. */
+/** The commands of the first client. */
 const SAYS = [
   "EHLO mail.example",
   "MAIL FROM:<a@b.example> SIZE=1000",
@@ -44,8 +44,8 @@ const SAYS = [
 export const TRAINER = "trainer";
 
 /**
- * Makes the program in which scripts see to clients. It may do anything, and reads
- * the script from a file.
+ * Makes the program in which scripts handle clients. It has all permissions, and
+ * reads the script from a file.
  *
  * @param program a directory with the modules that a script may import
  * @param v8Flags those of the program that is built
@@ -72,7 +72,7 @@ export async function makeTrainer(
 }
 
 /**
- * Has the script see to clients and keeps its bytecode.
+ * Has the script handle clients, and keeps its bytecode.
  *
  * @param script its text
  * @param at the configuration's `deferral.at`
@@ -94,7 +94,8 @@ export async function makeBytecode(
   for (const name of ["203.0.113.0_24", "2001:db8::_64"]) {
     await Deno.writeTextFile(join(base, name), "x");
   }
-  // To become rblsmtpd would be the end of it. The dialogue is for trouble there.
+  // At "rblsmtpd" the trainer would become rblsmtpd. "banner" is compiled instead.
+  // The dialogue is needed there only if the check fails.
   const deferral = { at: at === "rblsmtpd" ? "banner" : at };
   const raw = { baseDir: base, controlDir: base, deferral };
   const config = {
@@ -103,7 +104,7 @@ export async function makeBytecode(
   };
   const clients: Client[] = [
     { ip: "192.0.2.1", code: 0 },
-    // These are let in, but what they are let in to is not there.
+    // These clients are let in, but PROGRAM does not exist.
     { ip: "203.0.113.1", code: 111 },
     { ip: "2001:db8::1", code: 111 },
   ];
@@ -118,8 +119,8 @@ export async function makeBytecode(
 }
 
 /**
- * The module that makes bytecode, or finds out whether it is taken: a second
- * process has to do that, since V8 remembers what it has compiled.
+ * The module that makes bytecode, or checks that V8 accepts it. The check takes a
+ * second process, because V8 remembers what it has compiled.
  */
 const SOURCE = `import { Script } from "node:vm";
 const load = (name) => import(name);
@@ -132,8 +133,8 @@ if (what === "take") {
   if (script.cachedDataRejected) throw new Error("refused");
 } else {
   const script = new Script(text, { filename: "${SCRIPT}" });
-  // The configuration that lies in the script is not run: here it could do more
-  // than in the binary.
+  // The configuration in the script is not run: the trainer has more permissions
+  // than the binary.
   const [start] = script.runInThisContext();
   const { main } = await start(load);
   for (const { ip, code } of clients) {

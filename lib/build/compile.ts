@@ -1,7 +1,6 @@
 /**
- * `deno task compile`: checks a configuration module, bundles main.ts with it
- * and makes one binary of that, which may do no more than this configuration
- * needs.
+ * `deno task compile`: checks a configuration module, bundles main.ts with it and
+ * makes one binary, with no more permissions than the configuration needs.
  *
  * @module
  */
@@ -41,11 +40,12 @@ async function build(
   const loaded = await loadConfig(file, shown);
   const { permissions } = loaded.needs;
   const flags = await stdFlags(std, scratch);
-  // A module of Node's takes its types from npm: what it may not do comes first.
+  // The rehearsal comes before the type check: for a module of Node.js the check
+  // would fetch types from npm, though the program may not use that module.
   await rehearse(file, shown, permissions, flags);
   await checkTypes(file, shown, flags);
 
-  // Renamed into place, since a running binary cannot be written to.
+  // Renamed into place, because a running binary cannot be written to (ETXTBSY).
   const fresh = `${output}.${Deno.pid}.new`;
   try {
     await ensureDir(dirname(output));

@@ -1,6 +1,6 @@
 /**
- * A configuration module as `deno task compile` finds it: what it says, what its
- * types are, and what it needs while it runs.
+ * The checks of a configuration module by `deno task compile`: its values, its
+ * types, and the permissions that it needs while it runs.
  *
  * @module
  */
@@ -19,19 +19,19 @@ import { ROOT } from "./std.ts";
 /** A configuration module that cannot be used; the message begins with FILE. */
 export class BadConfig extends Error {}
 
-/** What a configuration module says. */
+/** A configuration module that was imported and checked. */
 export interface Loaded {
   /** Its default export. */
   readonly raw: unknown;
   readonly config: ResolvedConfig;
-  /** What the binary has to be like for it. */
+  /** The needs of its binary. */
   readonly needs: Needs;
 }
 
 /**
  * Imports a configuration module, checks it and finds out what it needs.
  *
- * @param name how the user calls it
+ * @param name the file's name in messages
  * @throws {BadConfig} if it cannot be imported or its default export is wrong
  */
 export async function loadConfig(file: URL, name: string): Promise<Loaded> {
@@ -89,10 +89,10 @@ export async function checkTypes(
 }
 
 /**
- * Runs a configuration module once the way each connection will: with the
- * program's permissions, and with a client where its output goes.
+ * Runs a configuration module once under the conditions of a connection: with the
+ * program's permissions, and with a client's socket as its output.
  *
- * @throws {BadConfig} if it needs more than that, or prints something
+ * @throws {BadConfig} if it needs more permissions, or prints something
  */
 export async function rehearse(
   file: URL,

@@ -21,7 +21,7 @@ import { lackOf } from "./hosts/glusterfs.ts";
 import { ROOT } from "./std.ts";
 import { reasonOf } from "../reason.ts";
 
-/** How long the build may take, in milliseconds; it may have to download. */
+/** How long the build, which may download, may take, in milliseconds. */
 const BUILD_TIME = 300_000;
 
 /** The one option: several MX hosts with one base directory. */
@@ -30,14 +30,14 @@ const HOSTS = "--hosts=2";
 /** The entry of the network that 127.0.0.1 is in. */
 const ENTRY = "127.0.0.0_24";
 
-/** All that the demo writes is in here. */
+/** The directory of all files that the demo writes. */
 const scratch = await Deno.makeTempDir({ prefix: "greylist-demo-" });
 const binary = join(scratch, "greylist");
 const nextProgram = join(scratch, "stand-in");
 const base = join(scratch, "base");
 const log = join(scratch, "log");
 
-/** A process and all that it started, and so on. */
+/** A process and all its descendants. */
 function withDescendants(pid: number): number[] {
   const children: number[] = [];
   try {
@@ -51,7 +51,7 @@ function withDescendants(pid: number): number[] {
   return [pid, ...children.flatMap(withDescendants)];
 }
 
-/** Ends all that runs. */
+/** Ends all processes of the demo. */
 function stop(): void {
   for (const pid of withDescendants(Deno.pid).slice(1)) {
     try {
@@ -64,12 +64,12 @@ function stop(): void {
 
 let ending = false;
 
-/** Leaves nothing behind, and ends the demo unless that is under way. */
+/** Removes all files and ends the demo, unless that is under way. */
 async function end(code: number): Promise<void> {
   if (ending) return;
   ending = true;
   stop();
-  // What is being killed may be writing.
+  // A process that is being killed may still write.
   for (let tries = 0; tries < 20; tries++) {
     try {
       Deno.removeSync(scratch, { recursive: true });
@@ -117,7 +117,7 @@ async function compile(): Promise<number> {
       `--config=${join(scratch, "config.ts")}`,
       `--output=${binary}`,
     ],
-    // Should it be ended, what it leaves behind goes with the rest.
+    // If the build is interrupted, its files are removed with the rest.
     env: { TMPDIR: scratch },
     stdin: "null",
     stdout: "null",
@@ -227,7 +227,7 @@ let code: number = EXIT.temporary;
 try {
   code = await main(Deno.args);
 } catch (error) {
-  // Whoever closed the pipe does not want to know.
+  // The reader of the output is gone, which is no error.
   if (!(error instanceof Deno.errors.BrokenPipe)) {
     const message = reasonOf(error);
     console.error(`greylist demo: ${message}`);

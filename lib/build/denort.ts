@@ -11,14 +11,14 @@ import { expandGlob } from "@std/fs/expand-glob";
 import { dirname, join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
 
-/** What Deno's build says of itself. */
+/** A version of Deno and the platform that it was built for. */
 export interface Target {
   readonly version: string;
   readonly arch: string;
   readonly os: string;
 }
 
-/** The one that npm has. */
+/** The denort that npm has. */
 const FROM_NPM = {
   target: { version: "2.4.2", arch: "x86_64", os: "linux" },
   name: "@vltpkg/cli-linux-x64",
@@ -51,7 +51,7 @@ export function lacksDenort(stderr: string): boolean {
   return stderr.includes("Setting up base binary");
 }
 
-/** What to do where denort is out of reach, in one line. */
+/** Advice for a machine that cannot get denort, in one line. */
 export function advice(target: Target): string {
   const { version, arch, os } = FROM_NPM.target;
   return `denort ${target.version} for ${target.arch} ${target.os} cannot be ` +
@@ -62,8 +62,8 @@ export function advice(target: Target): string {
 /**
  * The npm package's denort out of Deno's cache, checked.
  *
- * @param scratch an existing directory to put it in; one that is there already is
- * taken
+ * @param scratch an existing directory to put it in; a denort that is there already
+ * is used
  * @returns its path, or undefined if it is not in the cache
  * @throws {TemporaryError} if it is not the file that it should be
  */
@@ -87,7 +87,7 @@ export async function cachedDenort(
           `${dirname(path)} and try again`,
       );
     }
-    // Renamed, since another build may look for it.
+    // Renamed into place: another build at the same time must not see half a file.
     const fresh = `${denort}.${Deno.pid}`;
     await Deno.writeFile(fresh, bytes.subarray(0, length));
     await Deno.rename(fresh, denort);
@@ -131,7 +131,7 @@ async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   ).join("");
 }
 
-/** Runs a deno subcommand; without stdout, one that fails means no denort. */
+/** Runs a deno subcommand, whose failure means that there is no denort. */
 async function deno(args: string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args,

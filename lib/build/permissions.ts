@@ -12,7 +12,7 @@ import { VARIABLE } from "../decision.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
 
-/** What a binary may do; it starts no child and asks no system. */
+/** The permissions of a binary. There is none to run programs, none for `sys`. */
 export interface Permissions {
   /** Absolute paths. */
   readonly read: readonly string[];
@@ -21,11 +21,11 @@ export interface Permissions {
   /** Names of environment variables. */
   readonly env: readonly string[];
   /**
-   * The whole of it: a path would have to be that of libc.so.6, which differs
-   * from one distribution to the next.
+   * Unrestricted: the list would need the path of libc.so.6, which differs from one
+   * distribution to the next.
    */
   readonly ffi: true;
-  /** The whole of it, to ask whatever DNS server the machine has; or none. */
+  /** Unrestricted, for whatever DNS server the machine has; or none. */
   readonly net: boolean;
 }
 
@@ -83,7 +83,7 @@ function unique(items: string[]): string[] {
   return [...new Set(items)];
 }
 
-/** The options of `deno compile` that grant them, one for each kind. */
+/** The options of `deno compile` that grant the permissions, one for each kind. */
 export function permissionFlags(permissions: Permissions): string[] {
   const { read, write, env, net } = permissions;
   return [
@@ -95,7 +95,7 @@ export function permissionFlags(permissions: Permissions): string[] {
   ];
 }
 
-/** One line for each thing that is allowed, then what is not. */
+/** A line for each kind of permission that is granted, then one for the others. */
 export function describePermissions(permissions: Permissions): string[] {
   const { read, write, env, net } = permissions;
   return [

@@ -75,7 +75,7 @@ function senderLine({ name, description }: Sender): string {
   return `    ${name.padEnd(16)} ${description}`;
 }
 
-/** How many networks that are new or gone are told one by one. */
+/** How many new or removed networks are listed one by one. */
 const MOST_TOLD = 5;
 
 /**
@@ -198,7 +198,7 @@ function poolLine(
   ];
 }
 
-/** What is new or gone in a file. */
+/** The networks that are new or gone in a file, as one line. */
 function change(old: string | undefined, text: string): string {
   const now = networksIn(text);
   const total = countNetworks(now);

@@ -1,9 +1,8 @@
 /**
- * The last part of a build: from a configuration that is known to be right to a
- * program.
+ * The last part of a build: makes a program of a configuration that was checked.
  *
- * Most of it is the same for every configuration. `deno task compile` makes all of
- * it once; the tests, which need a hundred programs, keep what is the same.
+ * Most of the work is the same for every configuration. `deno task compile` does
+ * all of it; the tests, which need a hundred programs, keep the common part.
  *
  * @module
  */
@@ -18,13 +17,13 @@ import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
 import type { Loaded } from "./configuration.ts";
 import { permissionFlags } from "./permissions.ts";
 
-/** Where a build finds what it needs, and puts what it makes. */
+/** The directories and options of a build. */
 export interface BuildContext {
   /** An existing directory for files of one build. */
   readonly scratch: string;
   /**
-   * An existing directory for what is the same for every configuration. What is
-   * there already is not made again.
+   * An existing directory for the parts that are the same for every configuration.
+   * A part that is there already is not made again.
    */
   readonly shared: string;
   /** The options of `deno bundle` that say where @std is. */

@@ -1,7 +1,7 @@
 /**
- * `deno task replay`: who has to wait and who is stopped, played over two weeks
- * against `greylist serve` under a clock that is moved, with each of the ways in
- * which a site can say who has to wait.
+ * `deno task replay`: plays two weeks of mail against `greylist serve` under a
+ * clock that is moved, and counts which senders wait and which are stopped. It does
+ * so for each way in which a site can choose the clients that wait.
  *
  * @module
  */
@@ -47,7 +47,7 @@ OPTIONS
   --write  Put the table into lib/manual/replay.md as well.
 `;
 
-/** How much is played. */
+/** How many days are played. */
 const DAYS = 14;
 
 /** The page that has the table. */
@@ -56,7 +56,7 @@ const PAGE = new URL("lib/manual/replay.md", ROOT);
 /** The variable that marks clients without a name. */
 const NAMELESS = "NAMELESS";
 
-/** Ways to say who has to wait. */
+/** The ways to choose the clients that wait. */
 const WAYS: Readonly<Record<string, Partial<Config>>> = {
   "addresses": { match: { ipv4: 32 } },
   "/24": {},
@@ -99,7 +99,7 @@ async function playOne(
     console.error(`greylist replay: ${way}: playing ${DAYS} days`);
     const site = new Site(base, server.port);
     const mails = await play(KINDS, DAYS, async (address, time) => {
-      // Lets the signals of the user in.
+      // Lets the event loop deliver the user's signals.
       await new Promise((done) => setTimeout(done));
       signal.throwIfAborted();
       return site.tryOnce(address, time);
@@ -136,7 +136,7 @@ async function replay(signal: AbortSignal): Promise<string[]> {
     return [
       "".padEnd(37) + "mails" + "  at once    later    never" +
       "  half within      longest",
-      // By kind of sender, so that the ways stand below each other.
+      // By kind of sender, so that its rows of all ways follow one another.
       ...KINDS.flatMap((_, i) => rows.map((lines) => lines[i])),
     ];
   } finally {

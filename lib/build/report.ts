@@ -1,5 +1,5 @@
 /**
- * What Deno says at length, in one line.
+ * Makes one line of Deno's long messages.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The variable that names the file in which a test run collects them. */
+/** The variable with the path of the file that collects the skipped tests. */
 export const SKIPPED_VARIABLE = "GREYLIST_TEST_SKIPPED";
 
 /** A skipped test. */
@@ -13,7 +13,7 @@ export interface Skipped {
   readonly name: string;
   /** Debian packages that one `apt-get install` can add. */
   readonly packages: readonly string[];
-  /** Packages that Debian does not let one install beside those. */
+  /** Packages that conflict with those, and have to be unpacked instead. */
   readonly unpacked: readonly string[];
   /** Whether the test needs root and does not have it. */
   readonly root: boolean;

@@ -17,7 +17,7 @@ export const STD_VARIABLE = "GREYLIST_STD";
 /** The directory of deno.json. */
 export const ROOT: URL = new URL("../../", import.meta.url);
 
-/** Where each source names its modules. */
+/** The file in which each source names its modules. */
 export const IMPORTS: Readonly<Record<Std, URL>> = {
   jsr: new URL("deno.json", ROOT),
   npm: new URL("npm/imports.json", import.meta.url),
@@ -36,7 +36,7 @@ const SILENCE = 8000;
 const ABSENT =
   /failed to load|error sending request|JSR package (version )?not found/i;
 
-/** Why Deno could not have the modules on JSR. */
+/** Why Deno could not get the modules from JSR. */
 export interface Failure {
   /** Whether JSR is out of reach; otherwise something is wrong with the modules. */
   readonly absent: boolean;
@@ -45,8 +45,8 @@ export interface Failure {
 }
 
 /**
- * Reads what `deno cache` wrote to stderr when it failed: an integrity value
- * that differs, for example, is no reason to look elsewhere.
+ * Reads what `deno cache` wrote to stderr when it failed. Not every failure is a
+ * reason to use npm: a wrong integrity value, for example, is not.
  */
 export function readFailure(stderr: string): Failure {
   const line = stderr.split("\n").find((line) => line.startsWith("error: "));
@@ -57,7 +57,7 @@ export function readFailure(stderr: string): Failure {
 }
 
 /**
- * Has Deno fetch the modules that deno.json names, or find them in its cache.
+ * Lets Deno fetch the modules that deno.json names, or find them in its cache.
  *
  * @param lock a copy of deno.lock
  * @returns what went wrong, undefined if nothing did
@@ -114,7 +114,7 @@ export async function stdFlags(
   return ["--no-config", `--import-map=${file}`, ...lock];
 }
 
-/** An import map that holds wherever it is written to. */
+/** An import map with absolute targets, which may be written to any directory. */
 async function importMap(std: Std) {
   const source = JSON.parse(await Deno.readTextFile(IMPORTS[std]));
   const imports: Record<string, string> = {};

@@ -52,10 +52,10 @@ const TASKS: Readonly<Record<string, Task>> = {
   },
 };
 
-/** A task that is a program of ours. */
+/** A task that runs a program of this project. */
 function run(permissions: string[], file: string, ...first: string[]): Task {
   return {
-    // A configuration may hold expressions.
+    // A configuration may hold expressions of the kind that whitelist files have.
     deno: ["run", "--no-prompt", `--v8-flags=${V8_LINEAR}`, ...permissions],
     operands: (args) => [inRoot(file), ...first, ...args],
   };
@@ -81,7 +81,7 @@ function modules(directory: string): string[] {
   });
 }
 
-/** An end with one line on stderr. */
+/** An error that ends the task with one line on stderr. */
 class Stop extends Error {
   constructor(message: string, readonly code: number) {
     super(message);
@@ -116,7 +116,7 @@ async function main(args: string[], scratch: string): Promise<number> {
     const names = Object.keys(TASKS).join(", ");
     throw new Stop(`"${name ?? ""}": no such task; expected ${names}`, 100);
   }
-  // A proxy with a CA of its own is known to the system, not to Deno.
+  // If a proxy has a CA of its own, the system knows the CA and Deno does not.
   if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) {
     Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
   }
@@ -124,7 +124,7 @@ async function main(args: string[], scratch: string): Promise<number> {
   Deno.env.set(STD_VARIABLE, std);
   const cwd = userDirectory();
   const operands = task.operands(rest);
-  // A task that this one starts is to find out for itself.
+  // A task that this one starts must not take this user directory for its own.
   Deno.env.delete("INIT_CWD");
   const [subcommand, ...options] = task.deno;
   const child = new Deno.Command(Deno.execPath(), {

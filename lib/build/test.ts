@@ -30,7 +30,7 @@ import {
   withoutCounts,
 } from "./test_counts.ts";
 
-/** What the user has asked for. */
+/** The command line of a test run. */
 interface Order {
   /** Absolute paths of test files. */
   readonly files: readonly string[];
@@ -91,7 +91,7 @@ async function parse(argv: readonly string[]): Promise<Order> {
   return { files: [...new Set(files)], options, args, filter };
 }
 
-/** What has become of one test file. */
+/** The outcome of one test file. */
 interface Result {
   readonly file: string;
   readonly success: boolean;
@@ -111,7 +111,7 @@ class Run {
     readonly skipped: string,
   ) {}
 
-  /** Ends what runs, and starts nothing any more. */
+  /** Ends the running files, and starts no further ones. */
   end(signal: Deno.Signal): void {
     this.#signal = signal;
     for (const child of this.#children) {
@@ -172,7 +172,7 @@ class Run {
     await Promise.all([keep(child.stdout), keep(child.stderr)]);
     const { success } = await child.status;
     this.#children.delete(child);
-    // All of it at once, so that no other file's output comes in between.
+    // The output is written in one piece, so that files do not mix theirs.
     const text = new TextDecoder().decode(concat(chunks));
     console.log(withoutCounts(text).trim() + "\n");
     this.results.push({ file, success, counts: readCounts(text) });

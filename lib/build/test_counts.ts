@@ -47,14 +47,14 @@ export function readCounts(output: string): Counts | undefined {
   };
 }
 
-/** The output without that line: only one line of a run is to look like it. */
+/** The output without that line, because a run has only one such line. */
 export function withoutCounts(output: string): string {
   return output.split("\n")
     .filter((line) => !LAST.test(line.replace(COLOUR, "")))
     .join("\n");
 }
 
-/** Adds up. */
+/** Adds up the counts of two outputs. */
 export function addCounts(a: Counts, b: Counts): Counts {
   return {
     passed: a.passed + b.passed,

@@ -43,8 +43,8 @@ export function siteOf({ scratch }: Bench): string {
 }
 
 /**
- * Copies binaries, for one copy may run some percent faster than another: it
- * matters where in memory the page cache has it.
+ * Copies binaries, because one copy may run some percent faster than another,
+ * depending on where in memory the page cache has it.
  *
  * @returns the copies of each, in the order of the paths
  */
@@ -64,7 +64,7 @@ export async function copiesOf(
   return copies;
 }
 
-/** Builds all that is measured. */
+/** Builds all binaries that are measured. */
 export async function makeBinaries(bench: Bench): Promise<Binaries> {
   const { scratch, say } = bench;
   const control = join(scratch, "control");
@@ -75,7 +75,7 @@ export async function makeBinaries(bench: Bench): Promise<Binaries> {
   const common: Config = {
     baseDir: baseOf(bench) as Config["baseDir"],
     controlDir: control as Config["controlDir"],
-    // Who is deferred has to be so until all is measured.
+    // A client that is deferred has to stay so until the end of the measurement.
     timeouts: { delay: "1h" },
   };
   const growth: Config = {
@@ -141,7 +141,7 @@ export async function compileConfig(
       `--config=${file}`,
       `--output=${output}`,
     ],
-    // Should it be ended, what it leaves behind goes with the rest.
+    // If the build is interrupted, its files are removed with the rest.
     env: { ...Deno.env.toObject(), TMPDIR: bench.scratch },
     errors: logOf(bench),
   });

@@ -26,7 +26,7 @@ const PATIENCE = 60_000;
 /** Descriptors besides those of the clients. */
 const RESERVE = 100;
 
-/** Measures what a crowd costs, and whether all are served. */
+/** Measures what a crowd costs, and whether all of its clients are served. */
 export async function measureCrowd(
   bench: Bench,
   binaries: Binaries,

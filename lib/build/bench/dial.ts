@@ -10,7 +10,7 @@ import { check, errno, fromLibc, LibcError } from "../../system/libc.ts";
 import { makeSocketName, openSocket } from "../../system/socket.ts";
 import { C, E } from "../../system/constants.ts";
 
-/** Where `tcpi_total_retrans` lies in struct tcp_info: uapi/linux/tcp.h. */
+/** The offset of `tcpi_total_retrans` in struct tcp_info: uapi/linux/tcp.h. */
 const TOTAL_RETRANS = 100;
 
 /** Where connections go, and where they come from. */
@@ -90,8 +90,9 @@ export class Dialer {
     }
     const result = connect(fd, this.#name, this.#name.length);
     if (result === -1) {
-      // Sockets know no ENOENT: that is of a file that V8 looks for once in a
-      // process's life, and in its place was EINPROGRESS most likely.
+      // connect(2) on TCP gives no ENOENT. Once in a process's life V8 tries to
+      // open a missing file of its own, which overwrites errno. The errno before
+      // was most likely EINPROGRESS.
       const code = errno();
       if (code !== E.EINPROGRESS && code !== E.ENOENT) {
         throw new LibcError("connect", code);

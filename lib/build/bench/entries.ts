@@ -9,7 +9,7 @@ import { close, open } from "../../system/descriptor.ts";
 import { truncate } from "../../system/file.ts";
 import { check, fromLibc } from "../../system/libc.ts";
 
-/** How many entries are made before anything else has its turn. */
+/** How many entries are made before the event loop gets its turn. */
 const BATCH = 5000;
 
 const libc = fromLibc({
@@ -55,7 +55,7 @@ export async function makeEntries(
     made(i + 1);
     await new Promise((done) => setTimeout(done));
     const taken = (performance.now() - start) / 1000;
-    // No use to go on where the whole would take too long.
+    // Stops early if all entries would take too long.
     if (taken > seconds || (taken > 2 && taken / (i + 1) * count > seconds)) {
       return false;
     }

@@ -1,6 +1,6 @@
 /**
- * A load client in a process of its own, which is fast enough not to be what is
- * measured: sockets and epoll(7) through the C library, as `serve` has them.
+ * A load client in a process of its own. It uses sockets and epoll(7) through the C
+ * library, as `serve` does, so that the client is not the limit.
  *
  * Run with a {@linkcode Order} as JSON, it prints a {@linkcode Flood} as JSON.
  *
@@ -14,7 +14,7 @@ import { receive, send } from "../../system/transfer.ts";
 import { Dialer, type Site } from "./dial.ts";
 import { processorTime } from "./processor_time.ts";
 
-/** What is to be done. */
+/** The parameters of a flood. */
 export interface Order {
   readonly port: number;
   /** How many clients there are at a time. */
@@ -31,7 +31,7 @@ export interface Order {
   readonly site?: Site;
 }
 
-/** What a flood of clients came to. */
+/** The figures of a flood of clients. */
 export interface Flood {
   readonly sessions: number;
   /** From the first connection to the end of the last session. */
@@ -40,7 +40,7 @@ export interface Flood {
   readonly p99: number;
   /** How much of one processor's time this client took: 1 is all of it. */
   readonly busy: number;
-  /** What a client was told whose session did not go as it should. */
+  /** The server's text in a session that did not go as it should. */
   readonly failed?: string;
 }
 
@@ -117,6 +117,6 @@ async function flood(order: Order): Promise<Flood> {
 
 if (import.meta.main) {
   console.log(JSON.stringify(await flood(JSON.parse(Deno.args[0]))));
-  // The wait would keep it alive.
+  // The pending wait would keep the process alive.
   Deno.exit(0);
 }

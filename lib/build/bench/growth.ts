@@ -13,11 +13,11 @@ import { COSTS } from "./starts.ts";
 import type { Row, Section } from "./table.ts";
 import { takeTurns } from "./turns.ts";
 
-/** One row: how large it is, and what the binary works with then. */
+/** One row: its size, and the site that the binary works with. */
 interface Case {
   readonly count: number;
   readonly text: string;
-  /** Undefined where it could not be made in time. */
+  /** Undefined if the site could not be made in time. */
   readonly site: string | undefined;
 }
 
@@ -80,7 +80,7 @@ async function grow(
         key: String(count),
         argv: [binary, "true"],
         reply: /^$/,
-        // A host name, since rules for such are not even tried without one.
+        // With a host name, because rules for names are not tried without one.
         env: { TCPREMOTEHOST: "client.example.net" },
         client: CLIENT,
         prepare: () => sites.use(site),

@@ -79,7 +79,7 @@ export async function measureListing(
 }
 
 /**
- * A database in the same place as another, for each is removed by one program.
+ * Another database on the same file system: each of the two programs removes one.
  *
  * @param dir one that may be it
  * @returns undefined if there is none, and none could be made
@@ -93,7 +93,7 @@ async function besides(
   return placeOf(dir) === placeOf(other) ? dir : await sites.database(count);
 }
 
-/** The same rows where there is no such database. */
+/** The rows of a database that could not be made. */
 export function absentListing(count: number): Section {
   const keys = Object.keys(TEXTS) as Key[];
   return section(count, "", keys.map((key) => row(key, [], [])));

@@ -32,10 +32,10 @@ export const UNFINISHED = SCRIPT.slice(0, SCRIPT.indexOf("QUIT"));
 
 /** Memory of one process, in bytes. */
 interface Memory {
-  /** With its share of what several processes use. */
+  /** Private memory, and its share of memory that several processes use. */
   readonly pss: number;
   readonly private: number;
-  /** Page tables, which the kernel keeps for it. */
+  /** The page tables that the kernel keeps for the process. */
   readonly tables: number;
 }
 
@@ -162,7 +162,8 @@ async function smallestData(
 ): Promise<number> {
   const works = (limit: number) => defersUnder(bench, argv, limit);
   let limit = await smallest(0, MOST, STEP, works);
-  // At the limit chance decides: where things are in memory, for one.
+  // Near the limit the result differs from run to run, because the addresses of
+  // memory are random.
   for (let good = 0; good < 5;) {
     if (await works(limit)) good++;
     else [limit, good] = [limit + STEP, 0];
@@ -193,7 +194,7 @@ async function defersUnder(
     ],
     env: { ...tcpEnvironment("172.17.0.1"), RBLSMTPD },
     socket: connection.other,
-    // V8 has a lot to say when it gets no memory.
+    // Without memory V8 writes a long report.
     errors: "/dev/null",
   });
   connection.handedOver();

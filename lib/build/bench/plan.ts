@@ -1,5 +1,5 @@
 /**
- * How much is measured, and what all measurements have at hand.
+ * The sizes of all measurements, and the tools that they share.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export interface Plan {
   readonly listings: number;
 }
 
-/** What is measured for people to read: some eight minutes on two cores. */
+/** The sizes for the published table: some eight minutes on two cores. */
 export const FULL: Plan = {
   rounds: 200,
   seconds: 90,
@@ -54,14 +54,14 @@ export const FULL: Plan = {
   listings: 3,
 };
 
-/** What a measurement has at hand. */
+/** The tools of a measurement. */
 export interface Bench {
   readonly plan: Plan;
   /** A directory that is gone afterwards. */
   readonly scratch: string;
-  /** Says what is being done, over what was said before. */
+  /** Shows what is being done, in place of the text before. */
   readonly say: (what: string) => void;
-  /** Aborted when the user wants no more. */
+  /** Aborted if the user interrupts the measurement. */
   readonly signal: AbortSignal;
 }
 
@@ -71,8 +71,8 @@ export function logOf(bench: Pick<Bench, "scratch">): string {
 }
 
 /**
- * Makes sure that greylist found nothing to complain about: a check that fails
- * open is quick, but it is not the check that was to be measured.
+ * Makes sure that greylist logged no warning and no error: a check that fails and
+ * lets the client in is quick, but is not the check to be measured.
  *
  * @throws {TemporaryError} with the first complaint
  */

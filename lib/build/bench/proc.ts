@@ -22,8 +22,8 @@ export function bytesIn(text: string, name: string): number {
 }
 
 /**
- * Watches a process until it has ended. What wait4(2) tells is of no use here:
- * it counts the moment before exec, in which the memory was that of the parent.
+ * Watches a process until it has ended. The maximum that wait4(2) reports is of no
+ * use: it counts the moment before exec, when the memory was that of the parent.
  *
  * @returns the most that was resident, in bytes; 0 if it ended too soon
  */

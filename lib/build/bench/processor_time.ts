@@ -1,5 +1,5 @@
 /**
- * What a process that goes on has taken so far.
+ * The processor time that a running process has taken so far.
  *
  * @module
  */

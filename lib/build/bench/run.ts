@@ -1,6 +1,6 @@
 /**
- * The command line of a task that starts programs: signals end them, and whatever
- * goes wrong is said in one line.
+ * Runs a task that starts programs: a signal ends the programs, and an error is one
+ * line.
  *
  * @module
  */
@@ -14,8 +14,8 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
  * Runs the task and ends this process with its exit code.
  *
  * @param name the task, for messages
- * @param main is given the arguments and a signal that is aborted when the user
- * wants no more
+ * @param main gets the arguments, and a signal that is aborted if the user
+ * interrupts the task
  */
 export async function runMeasurement(
   name: string,

@@ -20,7 +20,7 @@ import { DEFERRED, SILENT } from "./sessions.ts";
 import { median } from "./statistics.ts";
 import type { Row, Section } from "./table.ts";
 
-/** What one turn came to. */
+/** The figures of one turn. */
 interface Turn {
   /** The higher, the better. */
   readonly rate: number;
@@ -32,7 +32,7 @@ interface Turn {
   readonly cpu?: number;
 }
 
-/** One row: both do the same. */
+/** One row: both servers do the same work. */
 interface Duel {
   readonly key: string;
   readonly text: string;
@@ -43,7 +43,7 @@ interface Duel {
   turn(port: number, round: number): Promise<Turn>;
 }
 
-/** What makes a client exempt by the default configuration. */
+/** The variable that exempts a client in the default configuration. */
 const EXEMPT = { RELAYCLIENT: "" };
 
 /** Measures `serve` and tcpserver in turns. */
@@ -128,7 +128,7 @@ export async function measureServe(
   };
 }
 
-/** Has both do the same in turns. */
+/** Lets both servers do the same work in turns. */
 async function fight(bench: Bench, binary: string, duel: Duel) {
   const { key, program, passes, turn } = duel;
   const servers: Server[] = [];
@@ -186,8 +186,8 @@ function cpuOf(turns: readonly Turn[]): number {
 }
 
 /**
- * Sends messages, one after the other. One alone is over too soon: it would show
- * what else the machine was doing just then.
+ * Sends messages, one after the other. A single message takes too little time to be
+ * measured beside other work of the machine.
  *
  * @returns megabytes a second
  */

@@ -20,7 +20,7 @@ import { DEFERRED } from "./sessions.ts";
 import { median } from "./statistics.ts";
 import type { Section } from "./table.ts";
 
-/** Serves each client's calls on its event loop, one after the other. */
+/** A commit at which `serve` made each client's calls on its event loop. */
 const EARLIER = "893633d";
 
 /** How many connections are open. */
@@ -204,7 +204,7 @@ async function command(name: string, ...args: string[]): Promise<void> {
   throw new TemporaryError(`${name}: exit ${code}: ${said}`);
 }
 
-/** A check that fails open is quick, but it is not what was to be measured. */
+/** A check that fails and lets the client in is quick, but not to be measured. */
 async function expectQuiet(log: string): Promise<void> {
   const text = await Deno.readTextFile(log);
   const line = text.split("\n").find((line) => /^(warn|error) /.test(line));

@@ -1,8 +1,8 @@
 /**
- * What the binary `growth` works with: a base directory and a whitelist, many
- * of each, of which one is in use at a time. One binary for all of them, since
- * two that are the same differ by some percent: it matters where in the page
- * cache they are.
+ * The sites of the binary `growth`: many base directories and whitelists, of which
+ * one is in use at a time. There is one binary for all of them, because two equal
+ * binaries differ by some percent, depending on where in memory the page cache has
+ * them.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { Bench } from "./plan.ts";
 /** How long making one database may take, in seconds. */
 const MAKING = 60;
 
-/** A file system in memory, where the disk is too slow. */
+/** A file system in memory, for a machine whose disk is too slow. */
 const IN_MEMORY = "/dev/shm";
 /** What an entry takes there, in bytes, generously. */
 const BYTES = 2000;
@@ -46,7 +46,7 @@ export class Sites {
    * Makes a base directory that {@linkcode CLIENT} is known in.
    *
    * @param count how many entries there are besides
-   * @returns undefined where no place is fast enough
+   * @returns undefined if no file system is fast enough
    */
   async database(count: number): Promise<string | undefined> {
     const { scratch } = this.#bench;

@@ -1,5 +1,5 @@
 /**
- * What is made of repeated measurements. Pure.
+ * Figures computed from repeated measurements. Pure.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export interface Sample {
   readonly wall: number;
 }
 
-/** The middle value; between two, their mean. NaN where there is none. */
+/** The middle value, or the mean of the two in the middle. NaN if there is none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -30,8 +30,9 @@ export interface Comparison extends Sample {
 }
 
 /**
- * Compares round by round, since a machine that is slow now and fast later is so
- * for both: the ratio of two medians would show that, the median ratio does not.
+ * Compares round by round. If the machine is slow in some rounds, it is slow for
+ * both programs, so the median of the ratios does not change. The ratio of the two
+ * medians would.
  *
  * @param own what the program took, in the order of the rounds
  * @param other what the other one took in the same rounds
@@ -51,8 +52,8 @@ export function compare(
 }
 
 /**
- * How many processes fit into an amount of memory, where each takes some for
- * itself and all share some more.
+ * How many processes fit into an amount of memory, if each takes some for itself
+ * and all share some more.
  *
  * @param own bytes that each takes for itself
  * @param shared bytes that all take together

@@ -20,7 +20,7 @@ export interface Row {
   readonly key: string;
   readonly text: string;
   readonly values?: Readonly<Record<string, number>>;
-  /** Stands in place of the numbers. */
+  /** The text in place of the numbers: why they are missing. */
   readonly absent?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Programs that take turns, so that whatever else the machine does meanwhile is
- * the same for all of them.
+ * Programs that take turns, so that other work of the machine slows all of them
+ * alike.
  *
  * @module
  */
@@ -114,7 +114,7 @@ export async function takeTurns(
 ): Promise<Turns> {
   const { plan, say } = bench;
   const samples = contenders.map((): Sample[] => []);
-  // What is read from the disk for the first time is not what is measured.
+  // The first run of each, which reads from the disk, is not measured.
   for (const contender of contenders) {
     const count = contender.copies?.length ?? 1;
     for (let i = 0; i < count; i++) await runOnce(bench, contender, i);

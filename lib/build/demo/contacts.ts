@@ -8,12 +8,12 @@
 /** How many seconds the demo's configuration lets a new sender wait. */
 export const DELAY = 2;
 
-/** What the mail server that is played calls itself. */
+/** The name of the simulated mail server. */
 export const HOSTNAME = "d.example";
 
 /** One connection, and what has to come of it. */
 export interface Contact {
-  /** What the screen shows of it. */
+  /** The text above the connection on the screen. */
   readonly introduction: string;
   /** Seconds to wait before it. */
   readonly wait: number;
@@ -24,7 +24,7 @@ export interface Contact {
   readonly verdict: string;
   /** The size of the entry's file, which is how often it was accepted. */
   readonly size: number;
-  /** What the file says then. */
+  /** The meaning of that size. */
   readonly meaning: string;
   /** Whether the next program has to be the one that answers. */
   readonly handedOver: boolean;

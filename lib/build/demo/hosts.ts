@@ -24,7 +24,7 @@ const ENTRY = "10.78.0.0_24";
 /** How long a server or a line of its log is waited for, in milliseconds. */
 const PATIENCE = 20_000;
 
-/** What the demo has made. */
+/** The directories and the binary of the demo. */
 export interface Made {
   /** A directory that goes with the demo. */
   readonly scratch: string;

@@ -59,7 +59,7 @@ export class Listener implements Disposable {
           value === undefined ? [] : `${name}=${value}`
         );
       const path = `PATH=${Deno.env.get("PATH") ?? "/usr/bin:/bin"}`;
-      // Each of these becomes the next, as greylist does.
+      // Each program of the line becomes the next with exec, as greylist does.
       const line = ["sh", "-c", 'exec "$@" 2>>"$0"', stderr];
       const clean = ["env", "-i", path, ...variables];
       const whole = [...line, ...clean, ...program];

@@ -5,9 +5,9 @@
  */
 
 /**
- * A shell script that speaks as much SMTP as it takes to be given a message,
- * which it throws away. It says which process it is, so that everybody sees that
- * greylist has become this program.
+ * A shell script that speaks enough SMTP to receive a message, and discards the
+ * message. It prints its process id, which shows that greylist has become this
+ * program.
  *
  * @param hostname the name in its banner
  */

@@ -1,7 +1,7 @@
 /**
- * A GlusterFS volume between three hosts: two with all data, and an arbiter that
- * has the names and times only and decides who is right. The third host mounts
- * it as well.
+ * A GlusterFS volume between three hosts. Two have all data. The third is the
+ * arbiter: it has names and times only, and decides which of the two is right. It
+ * mounts the volume as well.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { findProgram, mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
 import { type Host, Hosts, storageAddress } from "./hosts.ts";
 
-/** The programs that it takes, all of Debian's glusterfs-server and iproute2. */
+/** The needed programs, all of Debian's glusterfs-server and iproute2. */
 export const PROGRAMS = [
   ...["glusterd", "gluster", "mount.glusterfs"],
   ...["ip", "nsenter", "unshare", "mount"],
 ] as const;
 
 /**
- * What is in the way of such a volume on this machine.
+ * Finds out why this machine cannot have such a volume.
  *
  * @param more programs that are needed besides
- * @returns one line that says what to do, undefined if nothing is
+ * @returns one line that says what to do, undefined if it can
  */
 export function lackOf(...more: readonly string[]): string | undefined {
   if (userId() !== 0) return "several hosts on one machine need root";
@@ -50,12 +50,12 @@ const VOLUME = "greylist";
 /** How many hosts there are. */
 export const HOST_COUNT = 3;
 
-/** What each host has for itself. */
+/** Directories of which each host has its own. */
 const OWN = ["/var/lib/glusterd", "/var/log/glusterfs"];
 
 /**
- * What makes a lost host known after 5 to 7 seconds instead of 83, and a change
- * seen at once by the other hosts. The page multi-mx of the manual has them too.
+ * With these options the others notice a lost host after 5 to 7 seconds instead of
+ * 83, and see a change at once. The page multi-mx of the manual has them too.
  */
 export const VOLUME_OPTIONS: Readonly<Record<string, string>> = {
   "network.ping-timeout": "5",
@@ -70,7 +70,7 @@ export const VOLUME_OPTIONS: Readonly<Record<string, string>> = {
   "performance.stat-prefetch": "off",
 };
 
-/** Options of the mount: nothing about a file is remembered. */
+/** Options of the mount: the client caches nothing about a file. */
 const MOUNT_OPTIONS = "attribute-timeout=0,entry-timeout=0,negative-timeout=0";
 
 /** How long the volume may take to come up, or to heal, in seconds. */
@@ -85,14 +85,14 @@ export class Cluster implements AsyncDisposable {
   ) {}
 
   /**
-   * Brings it up, which takes some 15 seconds.
+   * Starts the hosts and the volume, which takes some 15 seconds.
    *
    * @param dir an empty directory, not on an overlay or on NFS: the bricks are
    * below it
    * @param base the directory that the volume is mounted at; its owner and mode
    * are given to the root of the volume
    * @param own directories besides that each host has for itself
-   * @throws {Error} where a step fails
+   * @throws {Error} if a step fails
    */
   static async up(
     dir: string,

@@ -75,7 +75,7 @@ class Init {
     this.pid = initBelow(this.#child.pid);
   }
 
-  /** Ends it, and with it all that runs in its namespaces. */
+  /** Ends the process, and with it all processes in its namespaces. */
   async end(): Promise<void> {
     await this.#child.stdin.close().catch(() => {});
     try {
@@ -173,14 +173,14 @@ export class Host {
     await this.#hosts.ip("link", "set", `s${this.number}`, "up");
   }
 
-  /** Takes its power away: not even a FIN leaves it. */
+  /** Simulates a power failure: not even a FIN leaves the host. */
   async kill(): Promise<void> {
     await this.cut();
     await this.#hosts.ip("link", "set", `p${this.number}`, "down");
     await this.#end();
   }
 
-  /** Ends it with all that runs there. */
+  /** Ends the host and all its processes. */
   async #end(): Promise<void> {
     await this.#init.end();
     for (const running of this.#running) await running[Symbol.asyncDispose]();
@@ -200,7 +200,7 @@ export class Host {
   }
 }
 
-/** No program in a host, and no set of hosts, runs longer, in seconds. */
+/** The longest life of a program in a host, and of a set of hosts, in seconds. */
 const LIFE = 900;
 
 /** A switch, the clients at it, and the hosts. */
@@ -237,7 +237,7 @@ export class Hosts implements AsyncDisposable {
     return hosts;
   }
 
-  /** Whose network namespace the clients are in. */
+  /** The process whose network namespace the clients are in. */
   get pid(): number {
     return this.init.pid;
   }

@@ -1,6 +1,6 @@
 /**
- * Senders of mail and when they come again, with a clock of their own. Pure: what
- * becomes of an attempt is the caller's.
+ * Senders of mail and their retries, with a clock of their own. Pure: the caller
+ * says what becomes of an attempt.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** A kind of sender. */
 export interface Kind {
   readonly name: string;
-  /** Whether a name leads to its clients (TCPREMOTEHOST). */
+  /** Whether its clients have a host name (TCPREMOTEHOST). */
   readonly named: boolean;
   /** The clients' addresses begin with 127 and a number from here on. */
   readonly octet: number;
@@ -43,7 +43,7 @@ function qmailRetries(): number[] {
   return times;
 }
 
-/** What the replay plays. */
+/** The kinds of senders that are played. */
 export const KINDS: readonly Kind[] = [
   {
     name: "pool of 40 networks",
@@ -108,8 +108,8 @@ interface Attempt {
 /**
  * Plays so many days of mail.
  *
- * @param tryOnce is told the client's address and the time of each attempt, in
- * the order of the times, and says whether the mail was let in
+ * @param tryOnce makes one attempt, given the client's address and the time, and
+ * returns whether the mail was let in; it is called in the order of the times
  * @returns all mails; the last ones have time to be tried until their end
  */
 export async function play(

@@ -1,7 +1,7 @@
 /**
- * `greylist serve` under a clock that is moved: what lies in the base directory
- * is made older by as much as the replay goes on between two attempts. That is
- * what the verdict looks at, and nothing in `serve` waits for the days to pass.
+ * `greylist serve` under a clock that is moved: between two attempts the entries
+ * are made older by as much as the replay's time goes on. The verdict looks at
+ * nothing else, and nothing in `serve` waits for days to pass.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export class Site {
    *
    * @param time seconds since the replay began; never less than before
    * @returns whether the client was let in
-   * @throws {TemporaryError} if the server says what it should not
+   * @throws {TemporaryError} if the server gives an unexpected reply
    */
   tryOnce(address: string, time: number): boolean {
     const now = Date.now() / 1000;

@@ -8,12 +8,12 @@ import { formatNetwork } from "../../address.ts";
 import type { Sourced } from "../../spf/networks.ts";
 import type { DomainNetworks } from "./look_up.ts";
 
-/** What the comments of a file say about it. */
+/** The facts in the comments at the head of a file. */
 export interface Header {
-  /** The command that made it. */
+  /** The command that made the file. */
   readonly made: string;
   readonly now: Date;
-  /** The field of the configuration that has to name it. */
+  /** The field of the configuration that has to name the file. */
   readonly field: string;
 }
 
@@ -53,18 +53,18 @@ export function summary({ domain, networks, lookups }: DomainNetworks): string {
   return `${domain}: ${countNetworks(networks)} (${lookups} of 10 look-ups)`;
 }
 
-/** How many networks that are, such as `1 network`. */
+/** The number of networks as text, such as `1 network`. */
 export function countNetworks({ length }: readonly unknown[]): string {
   return `${length} network${length === 1 ? "" : "s"}`;
 }
 
-/** Tells whether two such texts differ in nothing but the time. */
+/** Tells whether the texts of two files differ in nothing but the time. */
 export function isSameList(one: string, other: string): boolean {
   const timeless = (text: string) => text.replace(/^# on .*$/m, "");
   return timeless(one) === timeless(other);
 }
 
-/** The networks in such a text, as they stand there. */
+/** The networks in the text of a file. */
 export function networksIn(text: string): string[] {
   return text.split("\n").map((line) => line.split("#", 1)[0].trim())
     .filter((network) => network !== "");

@@ -1,5 +1,5 @@
 /**
- * Asks the DNS for the networks of a domain, and adds up those of several.
+ * Asks the DNS for the networks of a domain, and merges those of several domains.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import {
   TempError,
 } from "../../spf/resolve.ts";
 
-/** How long a server may take, in milliseconds. A resolver gives up earlier. */
+/** How long a DNS server may take, in milliseconds; resolvers give up earlier. */
 const TIMEOUT = 10_000;
 
-/** The networks of one domain, and what was said about them. */
+/** The networks of one domain, and the warnings about them. */
 export interface DomainNetworks {
   readonly domain: string;
   readonly networks: readonly Sourced[];

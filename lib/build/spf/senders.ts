@@ -22,8 +22,8 @@ export interface Sender {
 }
 
 /**
- * The senders. If networks of two overlap, the first has them: a service that
- * sends through a cloud comes before that cloud.
+ * The senders. If the networks of two overlap, the first gets the client, so a
+ * service that sends through a cloud comes before that cloud.
  */
 export const SENDERS: readonly Sender[] = [
   // Mailbox providers.
