@@ -7,15 +7,8 @@
 import type { Advice } from "./advice.ts";
 import { barChart, type Series, shareBar } from "./chart.ts";
 import { compare, periodName } from "./compare.ts";
-import {
-  amount,
-  delayBars,
-  duration,
-  moment,
-  periods,
-  share,
-  tied,
-} from "./format.ts";
+import { delayBars, periods } from "./bars.ts";
+import { amount, duration, moment, share, tied } from "./format.ts";
 import type { Count } from "./load.ts";
 import { type Markup, markup } from "./markup.ts";
 import {

@@ -6,7 +6,8 @@
 
 import type { Advice } from "./advice.ts";
 import { compare, periodName } from "./compare.ts";
-import { amount, delayBars, periods, share } from "./format.ts";
+import { delayBars, periods } from "./bars.ts";
+import { amount, share } from "./format.ts";
 import { type Count, sum } from "./load.ts";
 import {
   ADVICE,

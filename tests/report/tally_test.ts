@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { delayBars, periods } from "../../lib/report/format.ts";
+import { delayBars, periods } from "../../lib/report/bars.ts";
 import { caveats, remarks } from "../../lib/report/story.ts";
 import { textReport } from "../../lib/report/text.ts";
 import { DAY, Log, WINDOW } from "../harness/report_log.ts";
