@@ -143,10 +143,9 @@ export class Cluster implements AsyncDisposable {
 
   /** Mounts the volume in a host. */
   async mount(host: Host): Promise<void> {
-    const address = storageAddress(host.number);
     const line = ["mount", "-t", "glusterfs", "-o", MOUNT_OPTIONS];
     await until(`the mount in host ${host.number}`, async () => {
-      await host.run([...line, `${address}:/${VOLUME}`, this.base]);
+      await host.run([...line, `localhost:/${VOLUME}`, this.base]);
       const { code } = await host.run(["mountpoint", "-q", this.base]);
       return code === 0;
     });
