@@ -32,38 +32,38 @@ DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
   That takes some eight minutes on two cores. It needs Linux, and 3 GB of room
-  in TMPDIR; what is not installed is left out, and the table says so. Where
-  TMPDIR takes more than a minute for a million files, they are made in
+  in TMPDIR. Programs that are not installed are left out, and the table says
+  so. If TMPDIR takes more than a minute for a million files, they are made in
   /dev/shm, and the table says that too.
 
   ratio   the median over all rounds of what a program took, divided by what
           the first one took in the same round. Ratios of processor time can
           be compared between machines and between days; times cannot, least
-          of all where the machine has other things to do.
+          of all if the machine does other work.
   CPU     processor time, user and system, of the program alone
-  PSS     memory of one of many processes that are alike, with its share of
-          what they have in common; "tables" are its page tables
+  PSS     memory of one of many equal processes, with its share of the memory
+          that they have in common; "tables" are its page tables
   in 1 GB how many deferred clients fit into 1,000,000,000 bytes
   -d MB   the smallest softlimit -d (RLIMIT_DATA) that is enough to defer
 
   "greylist serve" takes turns with tcpserver, which starts rblsmtpd with
   RBLSMTPD set for clients that are to be deferred, and the same program as
-  serve for those that are let in. Both log each client to a file. Where
+  serve for those that are let in. Both log each client to a file. If
   "ulimit -n" is below 1208, serve has to start programs one at a time.
 
   CPU ratio sessions for the same processor time, programs included
   each ...  clients that were never seen: serve makes a file for each, and the
             disk is measured
-  p99 ms    what the slowest of a hundred sessions takes under serve
-  client %  how much of one processor the load client takes: it is the limit
-            where that is near 100
+  p99 ms    how long the slowest of a hundred sessions takes under serve
+  client %  how much of one processor the load client takes: near 100, the load
+            client is the limit
   resent    packets that had to be sent again, the first one of a connection
-            included: none where nobody is kept waiting
+            included: none if no client has to wait for the server
   ended     clients that were answered to their QUIT
 
 OPTIONS
   --shared
-          in place of all that: a base directory that several hosts share. Three
+          measure a base directory that several hosts share instead. Three
           hosts in namespaces of this machine have a GlusterFS volume between
           them (replica 3 arbiter 1); serve on one of them has 100 connections
           open, all from networks that were never seen (new), or all from such
@@ -96,7 +96,7 @@ OPTIONS
               cpu, wall (seconds), cpuRatio, wallRatio (to find), memory
               (megabytes, at the most)
   --write print the table, and put it into lib/manual/cost.md in place of the
-          one that stands there
+          old one
   --help  this text
 `;
 

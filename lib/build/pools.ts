@@ -41,12 +41,12 @@ DESCRIPTION
     these are a pool, they are one client: a message deferred in one network is
     let in from another.
 
-    For each sender below this looks up the SPF records of its domains and
-    writes their networks to DIR/pool-NAME. On standard output are the lines
-    for greylist.config.ts that make pools of these files. On standard error is
-    what has changed since the files were made, and what went wrong; if nothing
-    has changed, nothing is there. Run this every night from cron, then send
-    "greylist serve" a SIGHUP.
+    This task looks up the SPF records of each sender listed below and writes
+    the networks to DIR/pool-NAME. Standard output gets the lines for
+    greylist.config.ts that make pools of these files. Standard error gets the
+    changes since the last run and the errors; without changes and errors it
+    stays empty. Run the task every night from cron, then send "greylist serve"
+    a SIGHUP.
 
     A file is replaced in one step, and only if every look-up for it succeeded.
     If one fails, the old file stays, and the other senders go on. What counts
@@ -64,8 +64,8 @@ OPTIONS
         This text.
 
 EXIT STATUS
-    0 done; 100 a record is wrong or missing, or this command line is;
-    111 the DNS did not answer, or the disk is in the way: try again later.
+    0 done; 100 a record is wrong or missing, or the command line is wrong;
+    111 the DNS did not answer, or a file cannot be written: try again later.
 
 SENDERS
 ${SENDERS.map(senderLine).join("\n")}

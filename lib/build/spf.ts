@@ -30,23 +30,23 @@ SYNOPSIS
 
 DESCRIPTION
     Senders with large pools of addresses retry a deferred message from
-    another network each time, and it stays deferred. This looks up the SPF
-    record of each DOMAIN with all that it includes, and writes every network
-    from which it lets mail pass, one a line, merged and sorted, with the
-    terms that it comes from as comment. Name the file under whitelist.files
-    in greylist.config.ts, and run this again from time to time.
+    another network each time, and it stays deferred. This task looks up the
+    SPF record of each DOMAIN with all records that it includes. It writes the
+    networks from which mail passes, one a line, merged and sorted; a comment
+    names the terms that each network comes from. Name the file under
+    whitelist.files in greylist.config.ts, and run the task again from time to
+    time.
 
     FILE is replaced in one step, and only if every look-up succeeded. If a
     DOMAIN fails, one line on standard error says why, and FILE stays as it was.
-    So is a DOMAIN, or all of them together, if the networks have more
-    addresses than an IPv4 /8 or an IPv6 /16, as with a record that ends with
-    +all.
+    A DOMAIN also fails if its networks have more addresses than an IPv4 /8 or
+    an IPv6 /16, as with a record that ends with +all. So do all domains
+    together.
 
-    Terms that stand for something else with each client (ptr, exists, macros)
-    cannot be written as networks. They are left out, which is said on
-    standard error and in the file. A term that refuses (-a, ~include:...) is
-    not looked up: the networks listed after it are marked "although -a",
-    which is said in the same way.
+    Terms that differ for each client (ptr, exists, macros) cannot be written
+    as networks. They are left out, and a line on standard error and in the
+    file says so. A term that refuses (-a, ~include:...) is not looked up: the
+    networks listed after it are marked "although -a", and a line says so.
 
 OPTIONS
     --output=FILE
@@ -58,8 +58,8 @@ OPTIONS
         This text.
 
 EXIT STATUS
-    0 done; 100 a record is wrong or missing, or this command line is;
-    111 the DNS did not answer, or the disk is in the way: try again later.
+    0 done; 100 a record is wrong or missing, or the command line is wrong;
+    111 the DNS did not answer, or the file cannot be written: try again later.
 `;
 
 /**

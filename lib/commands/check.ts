@@ -35,20 +35,20 @@ SYNOPSIS
   greylist check [--user=NAME] [PROGRAM [ARG...]]
 
 DESCRIPTION
-  Looks at everything that a connection will need, and says in a line each that
-  it is "ok", or after "FIX" what to do: base directory and its file system,
-  clocks, whitelists, the name in the banner, the log, memory limits, rblsmtpd
-  if deferral.at needs it, the user and the descriptors of serve if serve.user
-  is set, PROGRAM and the files that its arguments name. "warn" is what works
-  and may be a mistake; "note" is what only the administrator can see.
+  Looks at everything that a connection will need, and prints a line for each:
+  "ok", or "FIX" and what to do. It looks at the base directory and its file
+  system, clocks, whitelists, the name in the banner, the log, memory limits,
+  rblsmtpd if deferral.at needs it, the user and the descriptors of serve if
+  serve.user is set, PROGRAM and the files that its arguments name. "warn" is
+  something that works and may be a mistake, "note" something that only the
+  administrator can judge.
 
   PROGRAM may also be the whole command line of the run script, such as
-  "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd"; what stands in
-  front of greylist is looked at then. Nothing of it is run.
+  "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd". The programs
+  in front of greylist are then checked as well. None of them is run.
 
   A file is made in baseDir and removed again. If the log is syslog, one line is
-  sent to it at level debug. Exit status 0 means that no line is FIX, else it is
-  100.
+  sent to it at level debug. The exit status is 0 if no line is FIX, else 100.
 
 OPTIONS
   --user=NAME  look with the rights of this user, such as qmaild; only root can

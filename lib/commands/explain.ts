@@ -28,18 +28,19 @@ SYNOPSIS
   greylist explain ADDRESS [--host=NAME] [--port=N]
 
 DESCRIPTION
-  Says what a connection from ADDRESS would meet now: the whitelist rule that
-  exempts it, by field of the configuration or by file and line; whether it is
-  one of those of "only", if the configuration has that; or the entry of its
-  network, the verdict that follows, and when that changes. Nothing is changed
-  by asking.
+  Says what would happen to a connection from ADDRESS now. It names the
+  whitelist rule that exempts the client, by field of the configuration or by
+  file and line. If the configuration has "only", it names the rule that makes
+  the client suspect. For a client that is greylisted, it shows the entry of the
+  client's network, the verdict, and when the verdict changes. The command
+  changes nothing.
 
-  Environment variables such as RELAYCLIENT are given by the super-server for
-  each connection and are not known here, but for those of serve.rules.
+  The super-server sets environment variables such as RELAYCLIENT for each
+  connection. They are not known here, except those of serve.rules.
 
 OPTIONS
   --host=NAME  the client's host name, as TCPREMOTEHOST would give it
-  --port=N     the local port that it is connected to, as TCPLOCALPORT
+  --port=N     the local port of the connection, as in TCPLOCALPORT
 `,
   run(args, { config, serve }) {
     const { options, operands } = parseOptions(args, {

@@ -53,22 +53,23 @@ SYNOPSIS
   greylist import [--dry-run] --from=jgreylist DIR
 
 DESCRIPTION
-  Makes entries in baseDir of what another program knew, each with the times
-  that it really has: a client that had mail accepted becomes known, with its
-  last accepted mail as its last use; any other is grey since its first contact.
+  Makes entries in baseDir from the state of another program, with their real
+  times. A client whose mail was accepted becomes known, with its last accepted
+  mail as its last use. Any other client is grey since its first contact.
   Entries that would have expired under the timeouts of this configuration are
   left out.
 
   FILE without --from is what greylist info wrote with --json or --csv: a
   backup, or the state of another host. FILE may be - for standard input.
 
-  The source is only read, and keeps its access times; if it belongs to another
-  user and this is not root, the access times of its directories change, and a
-  line says so. greylist may be running meanwhile.
+  The source is only read, and keeps its access times. If the source belongs to
+  another user and the command does not run as root, the access times of its
+  directories change, and a line says so. greylist may be running meanwhile.
 
-  An entry that is there already keeps the better of both: known is better than
-  grey, and the later last use, the larger count, the earlier first contact
-  count. So a second import changes nothing.
+  If baseDir already has the entry, the better of the two is kept: known is
+  better than grey; of two known ones, the later last use and the larger count;
+  of two grey ones, the earlier first contact. So a second import changes
+  nothing.
 
   One client is a network of the configured match. An address that is imported
   makes the network around it known. A network that is wider than match is left
@@ -77,14 +78,14 @@ DESCRIPTION
   Entries belong to the owner of baseDir. Run it as that user or as root.
 
 OPTIONS
-  --from=PROGRAM  whose state it is:
+  --from=PROGRAM  the program whose state is imported:
                   qgreylist   0.3; a directory of 192.0.2. and 192.0.2.17
                   cqgreylist  a directory of 192/192.0.2.17; it does not record
                               accepted mail, so that all entries are grey
                   jgreylist   a directory of 192/000/002, or ip4/... and ip6/...
                   spamdb      the output of OpenBSD's spamdb
-  --dry-run       write nothing, only say what would be imported. Addresses of
-                  one network count once each, as if the others were not there.
+  --dry-run       write nothing, only say what would be imported. Several
+                  addresses of one network are each counted as an entry.
 
   "greylist help upgrading" goes through each of them step by step.
 

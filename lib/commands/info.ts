@@ -34,13 +34,13 @@ SYNOPSIS
                 [--sort=KEY] [--limit=N]
 
 DESCRIPTION
-  Lists the entries of baseDir: network, state, how often it was accepted,
-  when it was first and last seen, and what comes next: from when or until
-  when a retry is let in, or when the entry is forgotten. A last line counts
-  them; names in baseDir that are no entries are counted as "not ours".
+  Lists the entries of baseDir: the network, its state, how often it was
+  accepted, when it was first and last seen, and what comes next: from when or
+  until when a retry is let in, or when the entry is forgotten. The last line
+  counts the entries; other names in baseDir are counted as "not ours".
 
-  "First seen" is when the file was made; "-" if the file system does not
-  keep that.
+  "First seen" is the time at which the file was created, or "-" if the file
+  system does not keep that time.
 
 OPTIONS
   --json          one JSON object a line, times as seconds since 1970, null
@@ -53,7 +53,7 @@ OPTIONS
   --network=CIDR  only networks within this one
   --sort=KEY      last or first (latest at the top), accepted (most at the
                   top), address; without it the order is the directory's
-  --limit=N       only so many
+  --limit=N       at most N entries
 `,
   run(args, { config }) {
     const { options, operands } = parseOptions(args, {

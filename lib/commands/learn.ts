@@ -49,14 +49,15 @@ DESCRIPTION
   becomes known, as if it had sent mail at that time, so that the answer is not
   deferred. Only successful remote deliveries count.
 
-  LOGFILE may have been written by multilog or through a syslog daemon, or have
-  no stamps; then the time at which the file was last written counts. It may be
-  compressed with gzip. Without LOGFILE, or as -, standard input is read.
+  LOGFILE may have been written by multilog or through a syslog daemon. If its
+  lines have no stamps, the time at which the file was last written counts. The
+  file may be compressed with gzip. Without LOGFILE, or with -, standard input
+  is read.
 
-  Nothing is ever taken away. A network that is known already gets the time of
-  the delivery as its last use, if that is later; the count of accepted
-  connections stays. A network is written once an hour at most. Deliveries
-  longer ago than timeouts.expireAfter are left out.
+  No entry is removed or made worse. The last use of a known network becomes
+  the time of the delivery, if that is later; the count of accepted connections
+  stays. A network is written once an hour at most. Deliveries longer ago than
+  timeouts.expireAfter are left out.
 
   Entries belong to the owner of baseDir. Run it as that user or as root.
 

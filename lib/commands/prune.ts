@@ -25,14 +25,14 @@ SYNOPSIS
   greylist prune [--dry-run]
 
 DESCRIPTION
-  Removes the entries that no longer mean anything: never accepted and older
-  than timeouts.retryWindow, or accepted and not seen for longer than
-  timeouts.expireAfter. Each is looked at just before it goes. A
-  name in baseDir that is no entry is never touched.
+  Removes the entries that have expired: those never accepted and older than
+  timeouts.retryWindow, and those accepted and not seen for longer than
+  timeouts.expireAfter. Each entry is looked at again just before it is
+  removed. A name in baseDir that is no entry is never touched.
 
   The wrapper does this by itself every prune.every, after a deferred client
-  has gone; only with deferral.at "rblsmtpd" it does not, and a cron job has
-  to.
+  has gone. With deferral.at "rblsmtpd" it cannot, and a cron job has to run
+  this command.
 
 OPTIONS
   --dry-run  remove nothing, only say how many would go

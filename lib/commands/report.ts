@@ -64,26 +64,25 @@ DESCRIPTION
   deferral to acceptance and are exact to the second; a silence of more than
   five days begins another wait. Days and hours are local time.
 
-  In mode "observe" everybody is let in: the report says which networks never
+  In mode "observe" every client is let in: the report says which networks never
   came back and which did. A real sender has no reason to come back then, so the
   share that never did is the most that greylisting can stop.
 
   What you can do: a sender is proposed as a pool if the same mail came again
-  from another network three times and one of its networks was let in; a network
-  for the whitelist if its mail waited for an hour. Clients that the
+  from another network three times and one of its networks was let in. A network
+  is proposed for the whitelist if its mail waited for an hour. Clients that the
   configuration covers already, by address or by the name in HELO, are left out.
 
 OPTIONS
   --since=TIME   Only entries from TIME on: 2026-11-23, "2026-11-23 19:00"
-                 (local time), 2026-11-23T19:00:00Z, or 7d, 12h, 30m for so long
-                 ago.
+                 (local time), 2026-11-23T19:00:00Z, or 7d, 12h, 30m before now.
   --until=TIME   Only entries before TIME.
   --compare=FROM..TO
                  Puts another period beside this one, such as the week before a
                  change of the configuration. FROM or TO may be left out.
   --host=NAME=LOGFILE
                  A log of the host NAME; may be given several times. Lines that
-                 a syslog daemon wrote name their host themselves. With several
+                 a syslog daemon wrote already name their host. With several
                  hosts the report has a line for each.
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
