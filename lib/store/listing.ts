@@ -130,9 +130,14 @@ export class Listing {
    * @param visit is called for each entry; it returns true to stop there
    * @param failed is called for each entry that cannot be looked at; without it,
    * the error is thrown
+   * @param skipped is called for each other name; it returns true to stop there
    * @throws {StoreError} if the directory cannot be read
    */
-  visit(visit: Visit, failed?: (error: StoreError) => void): void {
+  visit(
+    visit: Visit,
+    failed?: (error: StoreError) => void,
+    skipped?: () => boolean,
+  ): void {
     const wanted = this.#wanted;
     const directory = this.#directory;
     try {
@@ -152,6 +157,7 @@ export class Listing {
           if (failed === undefined) throw explained;
           failed(explained);
         },
+        skipped,
       });
     } catch (error) {
       throw error instanceof LibcError ? this.#explain(error) : error;

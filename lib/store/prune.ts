@@ -127,6 +127,7 @@ function removeFrom(
   listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
   let failure: unknown;
   let stopped = false;
+  const isOver = () => stopped = performance.now() >= end;
   try {
     seek(listing, position);
     listing.visit((_, accepted, mtime) => {
@@ -135,10 +136,10 @@ function removeFrom(
       } catch (error) {
         failure ??= error;
       }
-      return stopped = performance.now() >= end;
+      return isOver();
     }, (error) => {
       failure ??= error;
-    });
+    }, isOver);
     if (stopped) return listing.position;
     // Reported once, after all entries have been tried.
     if (failure !== undefined) throw failure;

@@ -56,6 +56,12 @@ export interface Visitor {
   /** Called for a file that cannot be looked at. An error that it throws ends the
    * visit. */
   failed(error: LibcError): void;
+  /**
+   * Called last for each name that `file` was not called for.
+   *
+   * @returns true to stop here
+   */
+  skipped?(): boolean;
 }
 
 /** An open directory, and a position in it. */
@@ -137,7 +143,7 @@ export class Directory {
    *
    * @throws {LibcError} if the directory cannot be read
    */
-  visit({ wanted, file, other, failed }: Visitor): void {
+  visit({ wanted, file, other, failed, skipped }: Visitor): void {
     const { statx } = this.#libc;
     const fd = this.#fd, records = this.#records, lengths = this.#lengths;
     const state = this.#state, bytes = this.#stateBytes;
@@ -152,7 +158,10 @@ export class Directory {
         this.#at = next;
         this.#after = next += lengths[(next + 16) / 2];
         const name = text.slice(begin, text.indexOf("\0", begin));
-        if (!wanted(name)) continue;
+        if (!wanted(name)) {
+          if (skipped?.()) return;
+          continue;
+        }
         const path = records.subarray(begin);
         if (statx(fd, path, flags, mask, bytes) === -1) {
           const error = missingOr("statx");
@@ -170,7 +179,9 @@ export class Directory {
             ? state[BTIME] + state[BTIME + 2] / 1e9
             : time(state, BTIME);
           if (file(name, size, mtime, birth)) return;
+          continue;
         }
+        if (skipped?.()) return;
       }
     }
   }

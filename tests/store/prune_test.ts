@@ -96,6 +96,25 @@ Deno.test("prune: some, a second at a time, until all are gone", () => {
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
+Deno.test("prune: names that are no entries take their time too", () => {
+  emptyDir("prune");
+  for (let i = 0; i < 50; i++) {
+    Deno.writeTextFileSync(`${dir}/foreign-${i}`, "");
+    // Looked at, since a file could have this name.
+    Deno.mkdirSync(`${dir}/10.1.${i}.0_24`);
+  }
+  makeEntry("10.0.0.0_24", 1, 37 * DAY, dir);
+  let runs = 0;
+  do {
+    withClock(100, () => pruneSome(config));
+    assert(++runs < 50);
+  } while (Deno.readTextFileSync(`${dir}/.prune`) !== "");
+  // Besides these 101 names there are the directory's own two and .prune.
+  assertEquals(runs, 11);
+  assertEquals(namesIn(dir).length, 101);
+  assert(!namesIn(dir).includes("10.0.0.0_24"));
+});
+
 Deno.test("prune: nothing while another has the bookmark", () => {
   fill();
   const bookmark = Bookmark.take(dir)!;
