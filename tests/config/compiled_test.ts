@@ -35,12 +35,12 @@ const CONFIGS: Config[] = [
   },
 ];
 
-Deno.test("compiled: it is what resolving gives", async () => {
+Deno.test("compiled: equal to the resolved configuration", async () => {
   for (const raw of CONFIGS) {
     const compiled = await bake(raw);
     const config = await resolve({ default: raw, compiled });
     assertEquals(config, resolveConfig(raw));
-    // It was taken, not resolved.
+    // The compiled value itself, not one that was resolved again.
     assertStrictEquals(config.whitelist, compiled.resolved.whitelist);
   }
 });
@@ -53,7 +53,7 @@ Deno.test("compiled: the message function is the module's", async () => {
   assertStrictEquals(config.deferral.message, message);
 });
 
-Deno.test("compiled: what the module says now counts", async () => {
+Deno.test("compiled: the module's present values count", async () => {
   const compiled = await bake(CONFIGS[0]);
   const raw = { baseDir: "/x", timeouts: { delay: "2m" } };
   for (const module of [{ default: raw, compiled }, { default: raw }]) {

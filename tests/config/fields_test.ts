@@ -53,7 +53,7 @@ Deno.test("fields: durations", () => {
     ["Infinitys", undefined],
     ["NaNs", undefined],
     ["٥m", undefined],
-    // As a number this is Infinity, which is none.
+    // As a number this is Infinity, which is no duration.
     ["9".repeat(400) + "d", undefined],
     [true, undefined],
     [false, undefined],
@@ -114,7 +114,7 @@ Deno.test("fields: paths", () => {
   for (const path of bad) assertEquals(asPath(path), undefined, String(path));
 });
 
-Deno.test("fields: what is no object", () => {
+Deno.test("fields: values that are no object", () => {
   const cases: [unknown, string][] = [
     [undefined, "not given"],
     [null, "null"],
@@ -255,7 +255,7 @@ Deno.test("fields: lists", () => {
   }
 });
 
-Deno.test("fields: null is a value, and no way to say never", () => {
+Deno.test("fields: null is a wrong value, not a missing field", () => {
   const section = () => new Section("x", { a: null }, ["a"]);
   message(() => section().section("a", []));
   message(() => section().path("a", "/x"));

@@ -9,7 +9,7 @@ import { ConfigError } from "../../lib/config/fields.ts";
 
 const BASE = { baseDir: "/var/qmail/greylist" } as const;
 
-/** What resolveConfig says against a configuration; it is one line. */
+/** The message of resolveConfig about a bad configuration, which is one line. */
 function fault(raw: unknown): string {
   const { message } = assertThrows(() => resolveConfig(raw), ConfigError);
   assertEquals(message.includes("\n"), false, message);
@@ -186,7 +186,7 @@ Deno.test("config: good values", () => {
   for (const fields of good) resolveConfig({ ...BASE, ...fields });
 });
 
-Deno.test("config: what defineConfig gets, it gives", () => {
+Deno.test("config: defineConfig returns its argument", () => {
   const config = { baseDir: "relative" } as unknown as Config;
   assertStrictEquals(defineConfig(config), config);
 });
@@ -198,7 +198,7 @@ Deno.test("config: bad values", () => {
   const throws = () => {
     throw new Error("boo");
   };
-  /** Some fields beside a good baseDir, and what is said. */
+  /** Some fields beside a good baseDir, and the message. */
   const cases: [Record<string, unknown>, string][] = [
     [{ baseDir: undefined }, `baseDir: not given: expected ${PATH}`],
     [{ baseDir: null }, `baseDir: null: expected ${PATH}`],
@@ -497,7 +497,7 @@ Deno.test("config: a time that is too short", () => {
   }
 });
 
-Deno.test("config: no object at all", () => {
+Deno.test("config: values that are no object", () => {
   const expected = "expected what defineConfig({ ... }) returns";
   const cases: [unknown, string][] = [
     [undefined, `default export: not given: ${expected}`],
@@ -525,7 +525,7 @@ Deno.test("config: huge values end soon", () => {
   assertEquals(isHostPattern("a.".repeat(127) + "a"), true);
 });
 
-Deno.test("config: what the editor marks", () => {
+Deno.test("config: mistakes that the editor marks", () => {
   // The point is that these lines do not compile without the directives.
   const wrong: Config[] = [
     // @ts-expect-error baseDir is missing
@@ -569,7 +569,7 @@ Deno.test("config: what the editor marks", () => {
     // @ts-expect-error null is no way to say never
     { ...BASE, prune: { every: null } },
   ];
-  // What the editor marks, the program refuses as well.
+  // The program refuses them as well.
   for (const config of wrong) {
     const reads = config.deferral?.message?.toString().includes("minutes");
     if (!reads) fault(config);

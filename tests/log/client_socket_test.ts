@@ -6,8 +6,8 @@ import "../harness/libc.ts";
 const MODULE = JSON.stringify(moduleUrl("lib/log/client_socket.ts"));
 
 Deno.test("client socket: which descriptors reach the client", async () => {
-  // What descriptors 0, 1 and 2 are: each letter stands for one socket, pipe or
-  // file, "-" for a closed descriptor.
+  // Descriptors 0, 1 and 2: each letter stands for one socket, pipe or file, "-"
+  // for a closed descriptor.
   const cases: [string, boolean][] = [
     // inetd, systemd: one socket.
     ["AAA", true],
@@ -18,7 +18,7 @@ Deno.test("client socket: which descriptors reach the client", async () => {
     ["AAn", false],
     // Another socket, such as systemd's journal.
     ["AAB", false],
-    // Half of it is enough.
+    // One of the first two descriptors is enough.
     ["nAA", true],
     ["AnA", true],
     ["pqq", true],
@@ -27,7 +27,7 @@ Deno.test("client socket: which descriptors reach the client", async () => {
     ["pqr", false],
     ["nnn", false],
     ["fff", false],
-    // If it cannot be found out.
+    // A descriptor that cannot be looked at counts as the client's.
     ["AA-", true],
     ["-Ap", true],
     ["A-p", true],
@@ -72,6 +72,6 @@ Deno.test("client socket: which descriptors reach the client", async () => {
   assertEquals([JSON.parse(stdout || "null"), stderr], [cases, ""]);
 });
 
-Deno.test("client socket: a descriptor that is none might reach the client", () => {
+Deno.test("client socket: a closed descriptor counts as the client's", () => {
   assertEquals(reachesClient(999_999), true);
 });

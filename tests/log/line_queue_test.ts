@@ -38,7 +38,7 @@ Deno.test("LineQueue: lines of one round are one piece, in their order", async (
   assertEquals(written, ["a\nb\n", "c\n"]);
 });
 
-Deno.test("LineQueue: what is written only in part is continued", async () => {
+Deno.test("LineQueue: a partial write is continued", async () => {
   const { queue, written, go } = stalling();
   queue.push("abc\n");
   await go(2);
@@ -46,7 +46,7 @@ Deno.test("LineQueue: what is written only in part is continued", async () => {
   assertEquals(written, ["ab", "c\n"]);
 });
 
-Deno.test("LineQueue: lines that do not fit are counted and told", async () => {
+Deno.test("LineQueue: lines that do not fit are counted and reported", async () => {
   const { queue, written, go } = stalling(10);
   queue.push("1234567\n");
   await Promise.resolve();
@@ -57,7 +57,7 @@ Deno.test("LineQueue: lines that do not fit are counted and told", async () => {
   assertEquals(written, ["1234567\n", "abcdefg\nlost=5\n"]);
 });
 
-Deno.test("LineQueue: after an error the next line goes, and tells the others", async () => {
+Deno.test("LineQueue: after an error the next line reports the lost ones", async () => {
   const { queue, written, go } = stalling();
   queue.push("a\n");
   queue.push("b\n");
@@ -68,7 +68,7 @@ Deno.test("LineQueue: after an error the next line goes, and tells the others", 
   assertEquals(written, ["c\nlost=2\n"]);
 });
 
-Deno.test("LineQueue: flush waits for what is under way, but not for ever", async () => {
+Deno.test("LineQueue: flush waits for the pending write, but not for ever", async () => {
   const { queue, written, go } = stalling();
   await queue.flush(60_000);
   queue.push("a\n");

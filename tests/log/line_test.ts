@@ -34,7 +34,7 @@ Deno.test("logline: values that stand for themselves", () => {
   }
 });
 
-Deno.test("logline: values that do not", () => {
+Deno.test("logline: values that are escaped", () => {
   const cases: [string, string][] = [
     [" ", "\\x20"],
     ["a b", "a\\x20b"],
@@ -68,7 +68,7 @@ Deno.test("logline: values that do not", () => {
     ["\ue000", "\\xee\\x80\\x80"],
     ["\u{10ffff}", "\\xf4\\x8f\\xbf\\xbf"],
     ["\u0378", "\\xcd\\xb8"],
-    // What has no UTF-8 is the replacement character.
+    // A lone surrogate has no UTF-8: it becomes the replacement character.
     ["\ud800", "\ufffd"],
     ["a\udc00b", "a\ufffdb"],
   ];
@@ -78,7 +78,7 @@ Deno.test("logline: values that do not", () => {
   }
 });
 
-Deno.test("logline: what looks like a blank", () => {
+Deno.test("logline: characters that look like a blank", () => {
   const blanks = ["\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\u034f"];
   for (const blank of blanks) {
     assert(escapeValue(blank).startsWith("\\x"), escape(blank));
@@ -93,13 +93,13 @@ Deno.test("logline: every byte by itself", () => {
     const hex = "\\x" + byte.toString(16).padStart(2, "0");
     const expected = plain ? text : hex;
     assertEquals(escapeValue(Uint8Array.of(byte)), expected, hex);
-    // It spoils neither what stands before it nor what stands behind.
+    // The byte spoils neither the text before it nor the text behind it.
     const within = Uint8Array.of(0x61, 0xc3, 0xa9, byte, 0xc3, 0xa9, 0x62);
     assertEquals(escapeValue(within), `aé${expected}éb`, hex);
   }
 });
 
-Deno.test("logline: what is no UTF-8", () => {
+Deno.test("logline: bytes that are no UTF-8", () => {
   const cases: [number[], string][] = [
     [[0xc3], "\\xc3"],
     [[0xc3, 0x28], "\\xc3("],
@@ -140,8 +140,7 @@ Deno.test("logline: long values are cut, and say so", () => {
       const name = `${longer} times ${shown}`;
       assert(text.endsWith("..."), name);
       assert(text.length <= CUT, name);
-      // Escapes are whole, characters are whole, and none is there that the
-      // client has not sent.
+      // Escapes and characters are whole, and the client has sent all of them.
       const rest = text.slice(0, -3).replaceAll(shown, "");
       assert(shown.startsWith(rest), `${name}: ${rest}`);
       assert(/^(\\x[0-9a-f]{2})*$/.test(rest), `${name}: ${rest}`);

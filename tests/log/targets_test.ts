@@ -136,7 +136,7 @@ Deno.test("log: a file, with the time, at each level", () => {
     log.error("four x=4");
     log.critical("five x=5");
     const after = new Date().toISOString();
-    // The lines are out at once, not only at the end.
+    // The lines are written at once, not only at the end.
     const [first, ...lines] = Deno.readTextFileSync(path).split(/(?<=\n)/);
     assertEquals(first, "already here\n");
     assertEquals(lines.length, LEVELS.length - i);
@@ -149,7 +149,7 @@ Deno.test("log: a file, with the time, at each level", () => {
   }
 });
 
-Deno.test("log: a new file is not for everybody to read", () => {
+Deno.test("log: a new file is not readable by everybody", () => {
   using dir = temporary();
   const path = `${dir.path}/log`;
   const before = Deno.umask(0o022);
@@ -159,7 +159,7 @@ Deno.test("log: a new file is not for everybody to read", () => {
       log.info("x");
       assertEquals(Deno.statSync(path).mode! & 0o777, mode);
       for (const handler of log.handlers) handler.destroy();
-      // What the administrator has decided stays.
+      // The mode that the administrator has set stays.
       Deno.chmodSync(path, 0o644);
     }
   } finally {
@@ -271,7 +271,7 @@ Deno.test("log: a stderr that nobody reads holds nothing up", async () => {
 });
 
 Deno.test("log: a line at a time goes into a pipe whole", async () => {
-  // The longest line there is: what is quoted, and every client value.
+  // The longest line that greylist makes: a quoted text and every client value.
   const { stderr } = await evaluate(
     prelude("stderr") + `
     const line = "é".repeat(2000);

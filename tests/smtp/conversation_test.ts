@@ -33,7 +33,7 @@ Deno.test("conversation: greeting, what is said, the end of input", async () => 
   assertEquals([code, stdout, stderr], [0, "hello\n<a b>", "returned\n"]);
 });
 
-Deno.test("conversation: it ends where the speaker is done", async () => {
+Deno.test("conversation: it ends when the speaker is done", async () => {
   using dir = temporary();
   const returned = `${dir.path}/returned`;
   const { stdout, stderr } = await evaluate(
@@ -64,7 +64,7 @@ Deno.test("conversation: a silent client runs into either limit", async () => {
   }));
 });
 
-Deno.test("conversation: a client that talks on and on", async () => {
+Deno.test("conversation: a client that goes on sending", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => encode(".");

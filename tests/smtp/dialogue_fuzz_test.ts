@@ -14,7 +14,7 @@ import {
 // from its kind and seed alone, so a failure's message is enough to repeat it:
 // put the pair into `FOUND`.
 
-/** What once failed, and is tried first. */
+/** The inputs that once failed, which are tried first. */
 const FOUND: [kind: Kind, seed: number][] = [];
 
 const HOST = "mx.example.org";
@@ -50,7 +50,7 @@ function run(input: Uint8Array, sizeOfNext: () => number): Session {
   const dialogue = new Dialogue({ hostname: HOST, deferral: DEFERRAL });
   let output = "";
   for (let at = 0; at < input.length;) {
-    // The caller's buffer is used again for the next read.
+    // The dialogue must not rely on the buffer, which the caller uses again.
     const buffer = input.slice(at, at + sizeOfNext());
     at += buffer.length;
     const wasDone = dialogue.done;
@@ -64,7 +64,7 @@ function run(input: Uint8Array, sizeOfNext: () => number): Session {
   return { dialogue, output };
 }
 
-/** What holds for every input. */
+/** Checks what must hold for every input. */
 function checkSession(input: string, session: Session): void {
   const { done, recipients } = assertReplies(input, session.output, DEFERRAL);
   assertSame(session.dialogue.done, done, "done");

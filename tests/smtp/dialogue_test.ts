@@ -44,7 +44,7 @@ function ask(d: Dialogue, input: string): string {
   return output.slice(0, -2);
 }
 
-/** The envelope as text; what is undefined is left out. */
+/** The envelope as text; undefined fields are left out. */
 function envelope(d: Dialogue): Record<string, string | number> {
   const result: Record<string, string | number> = {};
   for (const [name, value] of Object.entries(d.envelope)) {
@@ -322,7 +322,7 @@ Deno.test("a message sent in spite of the 451 ends the session", () => {
   assert(d.done);
 });
 
-Deno.test("it is known whether QUIT was the last that came", () => {
+Deno.test("quit is true only if QUIT was the last line", () => {
   const cases: [input: string[], quit: boolean][] = [
     [["QUIT\r\n"], true],
     [["RCPT TO:<a@b>\r\nQUIT\r\n"], true],
@@ -556,7 +556,7 @@ Deno.test("a RCPT that is too long is not in the envelope", () => {
   assertEquals(envelope(d), { from: "a", recipients: 0 });
 });
 
-Deno.test("of a MAIL that is too long the kept bytes are in the envelope", () => {
+Deno.test("a MAIL that is too long leaves its kept bytes in the envelope", () => {
   const d = dialogue();
   ask(d, lineOf(9999, "MAIL FROM:<"));
   assertEquals(

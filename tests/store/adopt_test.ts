@@ -74,7 +74,7 @@ Deno.test("adopt: makes, improves, keeps", () => {
   assertEquals(adopt(place, name, found, () => later), "kept");
 });
 
-Deno.test("adopt: what cannot be an entry is one line with the path", () => {
+Deno.test("adopt: anything but a regular file is one line with the path", () => {
   using dir = temporary();
   const place = { dir: dir.path };
   const found = { accepted: 1, mtime: 1 };
@@ -108,7 +108,8 @@ Deno.test({
     Deno.chownSync(dir.path, owner.uid, owner.gid);
     const place = { dir: dir.path, owner };
     const found = { accepted: 1, mtime: 1000 };
-    // What somebody tried by hand as root makes way, in the store's own manner.
+    // An entry that an administrator made as root by hand is replaced, as by the
+    // store.
     Deno.writeTextFileSync(`${dir.path}/192.0.2.2`, "", { mode: 0o600 });
     for (const name of ["192.0.2.1", "192.0.2.2"]) {
       adopt(place, name, found, () => found);

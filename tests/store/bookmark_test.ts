@@ -20,7 +20,7 @@ Deno.test("bookmark: when it is time", () => {
     [0, 3599 - 60, false],
     [0, 3600, true],
     [0, 86400, true],
-    // A run that did not come to its end is gone on with at once.
+    // A run that was not complete continues at once.
     [1, 0, true],
     // A clock that went back.
     [0, -60, true],
@@ -33,14 +33,14 @@ Deno.test("bookmark: when it is time", () => {
   }
 });
 
-Deno.test("bookmark: not there yet, and nowhere to be", () => {
+Deno.test("bookmark: a missing file, and a missing directory", () => {
   emptyDir("bookmark");
   assertEquals(isPruningDue(dir, 3600), true);
   assertEquals(isPruningDue(dir, 0), false);
   assertEquals(isPruningDue(writeFile("bookmark/file", ""), 3600), false);
 });
 
-Deno.test("bookmark: keeps a place, and forgets it at the end", () => {
+Deno.test("bookmark: keeps a position, and forgets it at the end", () => {
   emptyDir("bookmark");
   for (const place of [1n, 12345678901234567n, 2n ** 63n - 1n, 7n]) {
     Bookmark.take(dir)!.leave(place);
@@ -64,7 +64,7 @@ Deno.test("bookmark: an empty one is touched too", () => {
   assertEquals(isPruningDue(dir, 3600), false);
 });
 
-Deno.test("bookmark: what is no place is the beginning", () => {
+Deno.test("bookmark: a text that is no position means the beginning", () => {
   emptyDir("bookmark");
   for (const text of ["", "x", "-5", "1.5", " 7", "7\n", "1".repeat(40)]) {
     Deno.writeTextFileSync(path, text);

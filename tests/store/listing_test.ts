@@ -144,7 +144,7 @@ Deno.test("listing: the text of a network", () => {
   }
 });
 
-Deno.test("listing: what is no regular file is not ours", () => {
+Deno.test("listing: anything but a regular file is foreign", () => {
   const dir = emptyDir("listing");
   makeEntry("192.0.2.1", 0, 0, dir);
   Deno.symlinkSync("192.0.2.1", `${dir}/192.0.2.2`);
@@ -160,7 +160,7 @@ Deno.test("listing: a foreign name as it is, in any script", () => {
   assertEquals(list(dir).foreign, { count: 1, example: "Grüße 中" });
 });
 
-Deno.test("listing: what an entry says", () => {
+Deno.test("listing: the fields of an entry", () => {
   const dir = emptyDir("listing");
   makeEntry("192.0.2.0_24", 17, 1000, dir);
   const { mtime, birthtime } = Deno.lstatSync(`${dir}/192.0.2.0_24`);
@@ -177,7 +177,7 @@ Deno.test("listing: what an entry says", () => {
   assertEquals(first, birthtime?.getTime());
 });
 
-Deno.test("listing: only what is wanted", () => {
+Deno.test("listing: only the wanted names", () => {
   const dir = emptyDir("listing");
   for (const name of [...OURS, "README"]) makeEntry(name, 0, 0, dir);
   const asked: string[] = [];
@@ -190,7 +190,7 @@ Deno.test("listing: only what is wanted", () => {
   assertEquals(foreign.count, 1);
 });
 
-Deno.test("listing: it goes on at a place from before", () => {
+Deno.test("listing: it goes on at an earlier position", () => {
   const dir = emptyDir("listing");
   for (const name of [...OURS, "README", ".prune"]) makeEntry(name, 0, 0, dir);
   const all = list(dir).entries.map(({ name }) => name);

@@ -105,7 +105,7 @@ Deno.test("policy: a clock that went back", () => {
   }
 });
 
-Deno.test("policy: who waits as long as told is let in", () => {
+Deno.test("policy: a client that waits as long as told is let in", () => {
   for (let tenths = -1300; tenths < 1300; tenths++) {
     const mtime = NOW - tenths / 10;
     const first = judge({ accepted: 0, mtime }, NOW, TIMEOUTS);
@@ -137,7 +137,7 @@ Deno.test("policy: other limits", () => {
       `${accepted}, ${age} s`,
     );
   }
-  // Nobody is told to come back in 0 seconds.
+  // No client is told to come back in 0 seconds.
   const instant = { ...TIMEOUTS, delay: 0 };
   assertEquals(
     shown(judge(undefined, NOW, instant)),
@@ -162,7 +162,7 @@ Deno.test("policy: the age and the end of an entry", () => {
   for (const [accepted, age, expected] of cases) {
     const entry = { accepted, mtime: NOW - age };
     assertEquals(isForgotten(entry, NOW, TIMEOUTS), expected, `${age} s`);
-    // `prune` removes nothing that would have let somebody in.
+    // `prune` removes no entry that would have let a client in.
     const { action } = judge(entry, NOW, TIMEOUTS);
     assert(!expected || action === "defer");
   }
@@ -173,7 +173,7 @@ class World {
   now = NOW;
   #entry?: Entry;
 
-  /** Some time goes by, then the client calls. */
+  /** Moves the clock on, then the client connects. */
   call(seconds: number): string {
     this.now += seconds;
     const verdict = judge(this.#entry, this.now, TIMEOUTS);
@@ -201,7 +201,7 @@ Deno.test("policy: a whole story", () => {
     [36 * DAY + 1, "defer expired wait=60 reset"],
     [59, "defer early wait=1 none"],
     [1, "pass retried age=60 accepted=1 accept"],
-    // The clock is set back an hour: nobody suffers.
+    // The clock is set back an hour: the known client is let in.
     [-HOUR, "pass known age=0 accepted=2 accept"],
     [36 * DAY + 1, "defer expired wait=60 reset"],
     [DAY + 1, "defer stale wait=60 touch"],

@@ -39,7 +39,7 @@ Deno.test("prune: both limits, both sides", () => {
   }
 });
 
-Deno.test("prune: each entry is told", () => {
+Deno.test("prune: seen is called for each entry", () => {
   fill();
   let seen = 0;
   assertEquals(prune(config, { seen: () => seen++ }), {
@@ -126,7 +126,7 @@ Deno.test("prune: nothing while another has the bookmark", () => {
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
-Deno.test("prune: a place that is nowhere is the beginning", () => {
+Deno.test("prune: a position that does not exist means the beginning", () => {
   // The largest offset, which some file systems take for their end.
   const end = "9223372036854775807";
   for (const place of ["9999999999999999999", "-1", "0", "junk", "", end]) {
@@ -156,7 +156,7 @@ Deno.test("prune: after a failure the next try is an interval later", () => {
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
-Deno.test("prune: one that stays does not keep those behind it", () => {
+Deno.test("prune: an entry that stays does not stop the run", () => {
   const { visit, remove } = Listing.prototype;
   const stay = ["10.0.1.0_24", "10.0.2.0_24"];
   const [unseen, unmoved] = stay;
@@ -188,7 +188,7 @@ Deno.test("prune: one that stays does not keep those behind it", () => {
   }
 });
 
-Deno.test("prune: one that somebody else removes is not counted", () => {
+Deno.test("prune: an entry that another process removes is not counted", () => {
   const { remove } = Listing.prototype;
   Listing.prototype.remove = function () {
     remove.call(this);

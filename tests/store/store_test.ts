@@ -15,7 +15,7 @@ import { type FileTask, runNow } from "../../lib/system/file_call.ts";
 const TIMEOUTS: Timeouts = { delay: 60, retryWindow: 3600, expireAfter: 86400 };
 const NAME = "192.0.2.0_24";
 
-/** A store whose looks at an entry something comes before, or behind. */
+/** A store with a function that runs before or after each look at an entry. */
 class Meddled extends Store {
   meddle = (look: () => Entry | undefined) => look();
 
@@ -117,7 +117,7 @@ Deno.test("store: every prefix length has a name, and it means that", () => {
   }
 });
 
-Deno.test("store: names that are not ours", () => {
+Deno.test("store: names that are no entries", () => {
   const names = [
     "",
     ".",
@@ -172,7 +172,7 @@ Deno.test("store: names that are not ours", () => {
   }
 });
 
-/** What stands there, what is decided, what stands there then. */
+/** The entry before, the verdict, the entry afterwards. */
 const ROWS: [
   string,
   [number, number] | undefined,
@@ -214,7 +214,7 @@ Deno.test("store: the same with its calls in another thread", async () => {
   }
 });
 
-Deno.test("store: the same for one that sees to many clients", () => {
+Deno.test("store: the same for a store that serves many clients", () => {
   for (const [name, before, verdict, [size, written]] of ROWS) {
     using place = new Place();
     if (before !== undefined) place.put(...before);
@@ -229,7 +229,7 @@ Deno.test("store: the same for one that sees to many clients", () => {
   }
 });
 
-Deno.test("store: what fails in another thread says why", async () => {
+Deno.test("store: an error in another thread has its reason", async () => {
   using place = new Place();
   const store = new Store(`${place.dir}/none`);
   const { message } = await assertRejects(
@@ -309,13 +309,13 @@ function decideVanishing(place: Place): string {
 }
 
 Deno.test("store: an entry that vanishes between look and write", () => {
-  // `prune` takes only what is forgotten, an administrator anything.
+  // `prune` removes only expired entries, an administrator may remove any.
   const rows = ROWS.filter(([_, before]) => before !== undefined);
   for (const [name, before, verdict, [size, written]] of rows) {
     using place = new Place();
     place.put(...before!);
     assertEquals(decideVanishing(place), verdict, name);
-    // Where nothing was to be written nothing is made.
+    // If nothing was to be written, no entry is made.
     const wrote = written === "now";
     assertEquals(place.names(), wrote ? [NAME] : [], name);
     if (wrote) {
@@ -358,7 +358,7 @@ Deno.test("store: an entry that vanishes after a lost race", () => {
   assertEquals(looks, 2);
 });
 
-Deno.test("store: who loses the race reads what the winner made", () => {
+Deno.test("store: the loser of a race reads the winner's entry", () => {
   const winners: [number, number, string][] = [
     [0, 0, "defer early 60"],
     [0, 100, "pass retried 1"],
@@ -425,13 +425,13 @@ Deno.test("store: processes at once lose no pass", async () => {
   const outcomes = await Promise.all([1, 2].map(() => run(evaluation(code))));
   const expected = { code: 0, stdout: "100\n", stderr: "" };
   assertEquals(outcomes, [expected, expected]);
-  // A lost count is harmless, one that is too high would be a lie. With both
-  // stopped at the worst moments two of all the counts are left.
+  // A lost count is harmless, and a count that is too high would be wrong. With
+  // both stopped at the worst moments, two of all the counts are left.
   const { size } = place.stat();
   assert(size >= 2 && size <= 200, `${size} accepted`);
 });
 
-/** What else than a regular file can have an entry's name. */
+/** The kinds of files, besides a regular one, that can have an entry's name. */
 const OTHERS: [string, (path: string) => Promise<unknown> | void][] = [
   ["a directory", (path) => Deno.mkdirSync(path)],
   ["a FIFO", (path) => run(["mkfifo", path])],
@@ -443,7 +443,7 @@ if (Deno.uid() === 0) {
   OTHERS.push(["a device", (path) => run(["mknod", path, "c", "1", "3"])]);
 }
 
-Deno.test("store: what is no regular file is an error", async () => {
+Deno.test("store: anything but a regular file is an error", async () => {
   for (const [kind, make] of OTHERS) {
     using place = new Place();
     await make(place.path);
@@ -467,7 +467,7 @@ Deno.test("store: a socket is no entry either", () => {
   assertEquals(message, `${place.path}: a socket: expected a regular file`);
 });
 
-Deno.test("store: no symbolic link is followed, however it came there", () => {
+Deno.test("store: no symbolic link is followed, even one made meanwhile", () => {
   // The look sees a regular file, the write a link.
   for (const [accepted, age] of [[0, 100], [5, 100], [5, 90000], [0, 4000]]) {
     using place = new Place();
@@ -517,7 +517,7 @@ Deno.test("store: a FIFO in the entry's place never blocks", async () => {
   assertThrows(() => place.decide(), StoreError, place.path);
 });
 
-Deno.test("store: a base directory that is not there, or is none", () => {
+Deno.test("store: a base directory that is missing, or is no directory", () => {
   const cases: [string, string][] = [
     ["/nonexistent/greylist", "open: No such file or directory"],
     ["/dev/null", "statx: Not a directory"],
@@ -602,7 +602,7 @@ Deno.test("store: a file size limit stops the count, not the mail", async () => 
   });
 });
 
-Deno.test("store: a retry that a limit forbids to note is an error", async () => {
+Deno.test("store: a retry that cannot be written is an error", async () => {
   using place = new Place();
   place.put(0, 100);
   const { code, stdout, stderr } = await evaluateLimited(
@@ -626,7 +626,7 @@ Deno.test("store: a retry that a limit forbids to note is an error", async () =>
   assertEquals(place.stat().size, 0);
 });
 
-Deno.test("store: a new entry needs no room at all", async () => {
+Deno.test("store: a new entry needs no disk block", async () => {
   using place = new Place();
   const { code, stdout } = await evaluateLimited(
     place,

@@ -29,7 +29,7 @@ Deno.test("arguments: the last strings of a block", () => {
   assertEquals(last("a\0b\0", 0), "");
 });
 
-Deno.test("arguments: what U+FFFD stands for comes from the kernel", async () => {
+Deno.test("arguments: bytes that are no UTF-8 come from the kernel", async () => {
   // The shell's argument has that character itself, which no version alters.
   const module = new URL("../../lib/system/arguments.ts", import.meta.url).href;
   const code = `

@@ -10,7 +10,7 @@ import { ChildProgram } from "../../lib/system/spawn.ts";
 import { waitFor } from "../harness/process.ts";
 import { ABI, pair } from "../harness/pair.ts";
 
-Deno.test("child: several that have ended are given once each", async () => {
+Deno.test("child: the status of each of several is given once", async () => {
   using connection = await pair();
   const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
   const pids = Array.from(
@@ -30,7 +30,7 @@ Deno.test("child: several that have ended are given once each", async () => {
   assertEquals(new Set(ended.map(({ code }) => code)), new Set([3]));
 });
 
-Deno.test("child: a descriptor tells of the end, also of one that is over", async () => {
+Deno.test("child: a descriptor reports the end, even an earlier one", async () => {
   using connection = await pair();
   const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line"]);
   const pid = spawner.spawn(connection.fd, {});

@@ -130,7 +130,7 @@ function programFor(arch: string): string {
   ].join("\n");
 }
 
-/** What a C compiler says against a program; nothing if it compiles. */
+/** The errors of a C compiler for a program; empty if it compiles. */
 async function complaints(compiler: string, program: string) {
   using dir = temporary();
   const path = `${dir.path}/constants.c`;
@@ -144,7 +144,7 @@ async function complaints(compiler: string, program: string) {
   return { code, stderr };
 }
 
-/** A compiler without the C library's headers does not do. */
+/** A compiler that has the C library's headers. */
 function withHeaders(program: string): Ability {
   return {
     program,
@@ -168,7 +168,7 @@ for (const [arch, compiler] of Object.entries(COMPILERS)) {
   }, async () => {
     const program = programFor(arch);
     assertEquals(await complaints(compiler, program), { code: 0, stderr: "" });
-    // The compiler does compare: one other value, and it says which.
+    // The comparison works: the compiler names a value that was changed.
     for (const name of ["O_NOFOLLOW", "sizeof(struct epoll_event)"]) {
       const wrong = program.replace(`((${name}) == (`, `((${name}) == (1 + `);
       const { code, stderr } = await complaints(compiler, wrong);
@@ -179,7 +179,7 @@ for (const [arch, compiler] of Object.entries(COMPILERS)) {
   });
 }
 
-Deno.test("constants: nothing is known about other machines", () => {
+Deno.test("constants: there are no sizes for other architectures", () => {
   for (
     const build of [
       { os: "linux", arch: "riscv64" },

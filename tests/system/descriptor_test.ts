@@ -21,11 +21,11 @@ Deno.test("descriptor: poll", async () => {
   assertEquals(poll(fd, POLLIN, 0), true);
   // Infinitely long is long enough.
   assertEquals(poll(fd, POLLIN, Infinity), true);
-  // A descriptor that is none is broken, which is something to find out.
+  // A closed descriptor counts as broken: the wait is over.
   assertEquals(poll(999_999, POLLIN, 1000), true);
 });
 
-Deno.test("descriptor: silence, and what ends it", async () => {
+Deno.test("descriptor: silence, and its end", async () => {
   const { code, stdout, stderr } = await evaluate(`
     import { silence } from ${MODULE};
     console.error("before");

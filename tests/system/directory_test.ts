@@ -15,13 +15,13 @@ type Told =
 
 /** What a test decides on the way. */
 interface Way {
-  /** Called before a name is looked at; whether it is to be. */
+  /** Called before a name is looked at; false passes it over. */
   before?: (name: string, directory: Directory) => boolean | void;
-  /** Called for each regular file; whether to stop there. */
+  /** Called for each regular file; true stops there. */
   at?: (name: string) => boolean | void;
 }
 
-/** What is told of all names from here on but `.` and `..`. */
+/** The visits of all names from here on but `.` and `..`. */
 function tour(directory: Directory, { before, at }: Way = {}): Told[] {
   const told: Told[] = [];
   let current = "";
@@ -75,7 +75,7 @@ Deno.test("directory: every name once, however many buffers it takes", () => {
   assertEquals(within(dir, rest).sort(), names.sort());
 });
 
-Deno.test("directory: what a name is", () => {
+Deno.test("directory: names that are no ASCII, or no UTF-8", () => {
   const dir = emptyDir("directory");
   const name = "ünï\u202ecode";
   writeFile(`directory/${name}`, "");
@@ -88,7 +88,7 @@ Deno.test("directory: what a name is", () => {
   });
 });
 
-Deno.test("directory: what is under a name", () => {
+Deno.test("directory: size and times of a file", () => {
   const dir = emptyDir("directory");
   const mtime = 1_700_000_000;
   for (const seconds of [mtime, 0, -86400, 2 ** 31 + 5, 2 ** 33]) {
@@ -117,7 +117,7 @@ Deno.test("directory: a size past 32 bits", () => {
   assertEquals(told && "size" in told && told.size, 2 ** 32 + 7);
 });
 
-Deno.test("directory: what is no regular file, and what is not there", () => {
+Deno.test("directory: other kinds of files, and missing ones", () => {
   const dir = emptyDir("directory");
   writeFile("directory/file", "12345");
   writeFile("directory/gone", "");
@@ -135,7 +135,7 @@ Deno.test("directory: what is no regular file, and what is not there", () => {
   assertEquals(kinds.sort(), ["file 5", "link other", "sub other"]);
 });
 
-Deno.test("directory: it stops where it is told to, and goes on there", () => {
+Deno.test("directory: a visit stops when told to, and the next one goes on there", () => {
   const dir = emptyDir("directory");
   for (let i = 0; i < 3000; i++) makeEntry(`${i}`, i, 0, dir);
   const all = within(dir, rest);
@@ -179,7 +179,7 @@ Deno.test("directory: names may be removed while they are read", () => {
   assertEquals([...Deno.readDirSync(dir)], []);
 });
 
-Deno.test("directory: what is thrown on the way gets out", () => {
+Deno.test("directory: an error of the visitor is thrown", () => {
   const dir = emptyDir("directory");
   writeFile("directory/file", "");
   const at = () => {

@@ -20,14 +20,14 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** What is ready: descriptors and events. */
+/** The descriptors that are ready, and their events. */
 function ready(poll: Epoll): { fd: number; events: number }[] {
   const count = poll.look();
   return Array.from({ length: count }, (_, i) => poll.event(i))
     .filter((event) => event !== undefined);
 }
 
-Deno.test("epoll: watching, for this and for that", async () => {
+Deno.test("epoll: watching for reads, for writes and for neither", async () => {
   const poll = new Epoll(ABI);
   using one = await pair();
   using two = await pair();
@@ -43,7 +43,7 @@ Deno.test("epoll: watching, for this and for that", async () => {
     return events.length > 0 && events;
   });
   assertEquals(event, { fd: one.fd, events: READABLE });
-  // It is told until it is seen to.
+  // The event is reported again until the data is read.
   assertEquals(ready(poll), [event]);
   assertEquals(text(receive(one.fd)), "x");
   assertEquals(ready(poll), []);
@@ -70,7 +70,7 @@ Deno.test("epoll: watching, for this and for that", async () => {
   close(one.fd);
 });
 
-Deno.test("epoll: what cannot be watched", async () => {
+Deno.test("epoll: descriptors that cannot be watched", async () => {
   const poll = new Epoll(ABI);
   using connection = await pair();
   const { fd } = connection;
@@ -96,14 +96,14 @@ Deno.test("epoll: a wait ends for an event, a wake-up, or by itself", async () =
   const poll = new Epoll(ABI);
   assertEquals(await poll.wait(1), 0);
 
-  // Whichever comes first, the wait is over.
+  // The first of the two ends the wait.
   const woken = poll.wait(Infinity);
   poll.wake();
   assertEquals(await woken, 1);
   assertEquals(poll.event(0), undefined);
   assertEquals(poll.look(), 0);
 
-  // One that came before the wait is not lost, and two are one.
+  // A wake-up before the wait is not lost, and two wake-ups count as one.
   poll.wake();
   poll.wake();
   assertEquals(await poll.wait(Infinity), 1);

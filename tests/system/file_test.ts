@@ -43,7 +43,7 @@ Deno.test("file: opening, size, time, mode", () => {
   truncate(fd, 0);
   assert(Deno.statSync(path).mtime!.getTime() > 1_000_000);
 
-  // It is no child's.
+  // A child does not get it: it is closed on exec.
   const flags = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
   const value = parseInt(/flags:\s*(\d+)/.exec(flags)![1], 8);
   assertEquals(value & C.O_CLOEXEC, C.O_CLOEXEC);
@@ -64,7 +64,7 @@ Deno.test("file: whether the umask masks the owner", () => {
   }
 });
 
-Deno.test("file: what is not opened", async () => {
+Deno.test("file: paths that are not opened", async () => {
   using dir = temporary();
   const { path } = dir;
   Deno.writeTextFileSync(`${path}/file`, "content");
@@ -96,11 +96,11 @@ Deno.test("file: what is not opened", async () => {
   }
   assertEquals(Deno.readTextFileSync(`${path}/file`), "content");
   assertThrows(() => Deno.lstatSync(`${path}/new`), Deno.errors.NotFound);
-  // Nobody is waited for at a FIFO, and it has no size.
+  // A FIFO is opened without waiting for its other end, and has no size.
   const fifo = openForWriting(`${path}/fifo`, "existing");
   assertEquals(errno(() => truncate(fifo, 1)), E.EINVAL);
   close(fifo);
-  // What is there is neither emptied nor changed.
+  // An existing file is neither emptied nor changed.
   close(openForWriting(`${path}/file`, "existing"));
   assertEquals(Deno.readTextFileSync(`${path}/file`), "content");
 });
@@ -131,7 +131,7 @@ Deno.test("file: replaced whole or not at all", () => {
   );
   assertEquals(Deno.statSync(path).size, 1_000_000);
   assertEquals(names(), ["file"]);
-  // Another process is replacing it: what that has made stays.
+  // Another process is replacing the file: its temporary file stays.
   Deno.writeTextFileSync(temporaryPath, "other");
   const error = assertThrows(() => replace(() => encode("two")));
   assert(isErrno(error, E.EEXIST));

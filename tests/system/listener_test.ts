@@ -8,7 +8,7 @@ import { localOf } from "../../lib/system/socket.ts";
 import { shutdownWriting } from "../../lib/system/transfer.ts";
 import { accepted, listening, pair } from "../harness/pair.ts";
 
-Deno.test("listener: who connects over IPv4, IPv6, and both", async () => {
+Deno.test("listener: the client's address over IPv4, IPv6, and both", async () => {
   for (
     const [on, to, seen] of [
       ["127.0.0.1", "127.0.0.1", "127.0.0.1"],
@@ -78,13 +78,13 @@ Deno.test("listener: a port is free again at once", async () => {
   close(listenOn({ address: parseAddress("127.0.0.1")!, port }, 1));
 });
 
-Deno.test("listener: nobody to accept, and no socket", () => {
+Deno.test("listener: no client to accept, and no socket", () => {
   using listener = listening();
   assertEquals(accept(listener.fd), "none");
   assertEquals(accept(-1), "gone");
 });
 
-Deno.test("listener: who is accepted waits, and is closed on exec", async () => {
+Deno.test("listener: an accepted socket blocks, and is closed on exec", async () => {
   using connection = await pair();
   const info = Deno.readTextFileSync(`/proc/self/fdinfo/${connection.fd}`);
   const flags = parseInt(/^flags:\s*([0-7]+)$/m.exec(info)![1], 8);

@@ -64,7 +64,7 @@ Deno.test("process: a program that cannot be started", async () => {
     [dir.path, E.EACCES, "exec: Permission denied"],
     [`${dir.path}/file/x`, E.ENOTDIR, "exec: Not a directory"],
   ];
-  // In a process of its own, since it changes what is done about signals.
+  // In a process of its own, because exec changes the actions for signals.
   const { stdout, stderr } = await evaluate(`
     import { exec } from ${MODULE};
     const status = () =>
@@ -74,7 +74,7 @@ Deno.test("process: a program that cannot be started", async () => {
       const { code, message } = exec([program, "argument"]);
       console.log(JSON.stringify([program, code, message]));
     }
-    // We have to live on, and then SIGPIPE is ignored as before.
+    // The process goes on, and ignores SIGPIPE as before.
     console.log((BigInt("0x" + status()) & SIGPIPE) !== 0n);`);
   const lines = cases.map((line) => JSON.stringify(line));
   assertEquals([stdout, stderr], [[...lines, "true", ""].join("\n"), ""]);

@@ -48,7 +48,7 @@ Deno.test("socket: both ends of a TCP connection", async () => {
   }
 });
 
-Deno.test("socket: what has no other end", () => {
+Deno.test("socket: descriptors that have no other end", () => {
   using dir = temporary();
   // Deno may have connections of its own.
   const before = descriptors(/^socket:/);

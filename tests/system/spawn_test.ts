@@ -12,7 +12,7 @@ import { ABI, pair } from "../harness/pair.ts";
 /** How a program has ended. */
 async function end(pid: number): Promise<ExitStatus> {
   const ended = await waitFor("the end", () => takeExitStatus(pid));
-  // It is told once.
+  // The status is given once.
   assertEquals(takeExitStatus(pid), undefined);
   return ended;
 }
@@ -63,7 +63,7 @@ async function environment(variables: Record<string, string | undefined>) {
     .filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(line));
 }
 
-Deno.test("spawn: this process's environment, and what differs", async () => {
+Deno.test("spawn: this process's environment, with the given variables", async () => {
   const before = await environment({});
   assert(before.some((line) => line.startsWith("PATH=")));
   const own = before.filter((line) => !line.startsWith("HOME="));
@@ -78,7 +78,7 @@ Deno.test("spawn: this process's environment, and what differs", async () => {
     after.toSorted(),
     [...own, "A_NEW_ONE=a=b c", "AN_EMPTY_ONE="].toSorted(),
   );
-  // One that is given is there once, and it is that one.
+  // A given variable is there once, with the given value.
   const lines = await environment({ HOME: "/nowhere" });
   assertEquals(
     lines.filter((line) => line.startsWith("HOME=")),
@@ -86,7 +86,7 @@ Deno.test("spawn: this process's environment, and what differs", async () => {
   );
 });
 
-Deno.test("spawn: how it ended", async () => {
+Deno.test("spawn: the exit status", async () => {
   for (
     const [script, how] of [
       ["exit 0", { code: 0 }],
@@ -103,7 +103,7 @@ Deno.test("spawn: how it ended", async () => {
   assertEquals(takeExitStatus(-1), undefined);
 });
 
-Deno.test("spawn: what cannot be started", async () => {
+Deno.test("spawn: programs that cannot be started", async () => {
   using connection = await pair();
   const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
   for (
@@ -127,7 +127,7 @@ Deno.test("spawn: what cannot be started", async () => {
   close(connection.fd);
 });
 
-Deno.test("spawn: a program that is not where it was", async () => {
+Deno.test("spawn: a program that has moved", async () => {
   using connection = await pair();
   const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
   const spawner = new ChildProgram(ABI, ["echo", "found"]);
@@ -144,7 +144,7 @@ Deno.test("spawn: a program that is not where it was", async () => {
   assertEquals(error.code, E.ENOENT);
 });
 
-Deno.test("spawn: beside everything else, and several at once", async () => {
+Deno.test("spawn: in another thread, several at once", async () => {
   const pairs = await Promise.all(Array.from({ length: 20 }, pair));
   const spawner = new ChildProgram(ABI, [
     "/bin/sh",
@@ -173,7 +173,7 @@ Deno.test("spawn: beside everything else, and several at once", async () => {
   }
 });
 
-Deno.test("spawn: beside, and the promise tells", async () => {
+Deno.test("spawn: in another thread, reported by the promise", async () => {
   using connection = await pair();
   const spawner = new ChildProgram(ABI, ["true"]);
   const pid = await new Promise<number | LibcError>((done) =>
@@ -185,7 +185,7 @@ Deno.test("spawn: beside, and the promise tells", async () => {
   assertEquals(await end(pid), { pid, code: 0 });
 });
 
-Deno.test("spawn: beside, what cannot be started or is elsewhere", async () => {
+Deno.test("spawn: in another thread, missing and moved programs", async () => {
   using connection = await pair();
   const { fd } = connection;
   const plain = writeFile("spawn/plain", "#!/bin/sh\n", 0o644);
@@ -295,7 +295,7 @@ Deno.test("spawn: signals are what a program expects", async () => {
   }
 });
 
-Deno.test("spawn: nothing else that is open here is open there", async () => {
+Deno.test("spawn: the program gets no other descriptor of this process", async () => {
   // Files and sockets of this process that the program is not to have.
   const before = `
     const kept = [Deno.openSync("/etc/passwd"), Deno.listen({ port: 0 })];

@@ -4,7 +4,7 @@ import { LibcError } from "../../lib/system/libc.ts";
 import { fileSystemOf, mountOf } from "../../lib/system/statfs.ts";
 import "../harness/libc.ts";
 
-Deno.test("statfs: what stat(1) says of each kind that is mounted here", () => {
+Deno.test("statfs: the same as stat(1) for each kind that is mounted here", () => {
   for (const path of ["/", "/tmp", "/proc", "/dev/shm"]) {
     const { stdout } = new Deno.Command("stat", {
       args: ["--file-system", "--format=%t %c", path],
@@ -18,7 +18,7 @@ Deno.test("statfs: what stat(1) says of each kind that is mounted here", () => {
   assertEquals(fileSystemOf("/dev/shm").magic, FS.TMPFS);
 });
 
-Deno.test("statfs: of nothing", () => {
+Deno.test("statfs: a missing path", () => {
   assertThrows(() => fileSystemOf("/nonexistent"), LibcError, "statfs: ");
 });
 
@@ -40,7 +40,7 @@ Deno.test("statfs: the mount that a path is in", () => {
     ["/var/qmail/control", "nfs4", "vers=4.2"],
     ["/var/qmailx", "ext4", "relatime"],
     ["/var/qmail/grey list/x", "fuse.glusterfs", "allow_other"],
-    // What was mounted last is seen.
+    // The last mount hides the others.
     ["/srv/x", "xfs", "noquota"],
   ];
   for (const [path, type, option] of cases) {

@@ -34,7 +34,7 @@ Deno.test("statx: before 1970", () => {
   assertEquals(stateOf(path, "follow")?.mtime, -86400);
 });
 
-Deno.test("statx: what is no file, and whether links are followed", () => {
+Deno.test("statx: other kinds of files, and symbolic links", () => {
   using dir = temporary();
   const link = `${dir.path}/link`;
   Deno.symlinkSync(dir.path, link);
@@ -47,7 +47,7 @@ Deno.test("statx: what is no file, and whether links are followed", () => {
   assertEquals(stateOf("/dev/null", "follow")?.isFile, false);
 });
 
-Deno.test("statx: what is not there, and what cannot be asked about", () => {
+Deno.test("statx: missing files, and files that cannot be looked at", () => {
   using dir = temporary();
   assertEquals(stateOf(`${dir.path}/none`, "follow"), undefined);
   assertEquals(stateOf(`${dir.path}/none/either`, "follow"), undefined);
@@ -69,7 +69,7 @@ Deno.test("statx: whether two paths lead to one file", () => {
   assertThrows(() => isSameFile(a, `${dir.path}/none`), LibcError);
 });
 
-Deno.test("statx: what a descriptor is open on", () => {
+Deno.test("statx: the kind of a descriptor", () => {
   using dir = temporary();
   const [a, b] = ["a", "b"].map((name) => `${dir.path}/${name}`);
   for (const path of [a, b]) Deno.writeTextFileSync(path, "");

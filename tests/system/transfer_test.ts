@@ -51,7 +51,7 @@ Deno.test("transfer: sending never waits, and loses nothing", async () => {
   close(fd);
 });
 
-Deno.test("transfer: sending to who has gone is no signal", async () => {
+Deno.test("transfer: sending to a client that has gone raises no signal", async () => {
   using connection = await pair();
   const { fd } = connection;
   connection.client.close();

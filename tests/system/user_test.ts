@@ -13,7 +13,7 @@ import { run } from "../harness/process.ts";
 
 const EPERM = 1;
 
-Deno.test("user: those of this machine", () => {
+Deno.test("user: the users of this machine", () => {
   assertEquals(findUser("root"), { name: "root", uid: 0, gid: 0 });
   assertEquals(findGroup("root"), 0);
   const lines = Deno.readTextFileSync("/etc/passwd").trim().split("\n");
@@ -24,14 +24,14 @@ Deno.test("user: those of this machine", () => {
   }
 });
 
-Deno.test("user: nobody of that name", () => {
+Deno.test("user: names of no user", () => {
   for (const name of ["", "no-such-user", "0", "root ", "r\u00f6t"]) {
     assertEquals(findUser(name), undefined, name);
     assertEquals(findGroup(name), undefined, name);
   }
 });
 
-Deno.test("user: who this is", () => {
+Deno.test("user: the user of this process", () => {
   assertEquals(userId(), Deno.uid());
 });
 

@@ -64,7 +64,7 @@ Deno.test("whitelist cache: an index is made, and searched from then on", () => 
   assertEquals(mode! & 0o777, 0o600);
   assertEquals(site.search(), [402, [1]]);
   assertEquals(Deno.statSync(site.index).ino, ino);
-  // Only who looks there is told this.
+  // Only a search in the index finds this line.
   site.falsify("192.0.2.1\n");
   assertEquals(site.search(), [1, []]);
 });
@@ -85,7 +85,7 @@ Deno.test("whitelist cache: a file that changes counts at once", () => {
   assertEquals(Deno.statSync(site.index).ino === ino, false);
 });
 
-Deno.test("whitelist cache: one that has just changed is not trusted to stay", () => {
+Deno.test("whitelist cache: a file that has just changed gets no index", () => {
   using site = new Site();
   site.write(`${FILLED}192.0.2.1\n`);
   for (const now of [Date.now(), Date.now() + 1000, 0]) {
@@ -114,7 +114,7 @@ Deno.test("whitelist cache: one process makes it", () => {
   // It is being made, so the file is read.
   assertEquals(site.search(Date.now() + 60_000), [401, []]);
   assertEquals(site.names().length, 1);
-  // Whoever was at it is gone.
+  // The process that was making the index is gone.
   assertEquals(site.search(Date.now() + 700_000), [401, []]);
   assertEquals(site.names(), []);
   assertEquals(site.search(), [401, []]);
@@ -139,7 +139,7 @@ Deno.test("whitelist cache: no index can do harm", async () => {
     Deno.removeSync(index);
     await make();
     assertEquals(site.search(), [401, []]);
-    // It was replaced.
+    // The index was replaced.
     assertEquals(Deno.lstatSync(index).isFile, true);
     assertEquals(Deno.readFileSync(index), good);
   }
@@ -156,7 +156,7 @@ Deno.test("whitelist cache: without a base directory the file is read", () => {
   assertEquals(site.search(), [401, []]);
 });
 
-Deno.test("whitelist cache: what is no readable file is said to be none", () => {
+Deno.test("whitelist cache: a path that is no readable file is an error", () => {
   using site = new Site();
   assertThrows(() => site.search(), Deno.errors.NotFound);
   Deno.mkdirSync(site.file);

@@ -129,10 +129,10 @@ Deno.test("whitelist: the defaults exempt by variable only", () => {
   assertEquals(find({ env: [] }, { set: ["RELAYCLIENT"] }).rule, undefined);
 });
 
-Deno.test("whitelist: nothing is read that no rule needs", () => {
+Deno.test("whitelist: a property that no rule needs is not looked up", () => {
   assertEquals(find(ALL, { port: 587 }).read, []);
   assertEquals(find(ALL, { ip: "192.0.2.1" }).read, []);
-  // The second file only where the first has nothing.
+  // The second file is read only if the first does not have the client.
   assertEquals(find(ALL, { host: "example.org" }).read, ["/w/one"]);
   assertEquals(find(ALL, { ip: "198.51.100.1" }).read, ["/w/one", "/w/two"]);
   const config = resolveConfig({ baseDir: "/x" });

@@ -135,7 +135,7 @@ Deno.test("whitelist expression: the same as with flag i, on names in lower case
   assert(matched > tried / 10 && matched < tried * 0.95, `${matched}`);
 });
 
-Deno.test("whitelist expression: what is refused, and why", () => {
+Deno.test("whitelist expression: refused expressions, and the reasons", () => {
   const perl = "means something else in JavaScript than in Perl";
   const sets = (sets: string) =>
     `of letters, only ${sets} have a meaning after a backslash`;

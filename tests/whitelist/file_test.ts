@@ -7,13 +7,13 @@ import {
   searchFile,
 } from "../../lib/whitelist/file.ts";
 
-/** The address where the text is one, else the host of that name. */
+/** The address if the text is one, else the host of that name. */
 function caller(text: string) {
   const address = parseAddress(text);
   return { address, host: address ? undefined : text };
 }
 
-/** Whether the line exempts the caller, undefined where it means nothing. */
+/** Whether the line exempts the caller; undefined if the line is no rule. */
 function exempts(line: string, who: string): boolean | undefined {
   const rule = parseRule(line);
   return "fault" in rule ? undefined : exemptsBy(rule, caller(who));
@@ -146,7 +146,7 @@ const BAD_EXPRESSIONS: Record<string, string> = {
   "/(a)\\1/": "\\1: a back-reference cannot be matched in linear time",
 };
 
-Deno.test("whitelist file: lines that mean nothing", () => {
+Deno.test("whitelist file: lines that are no rule", () => {
   for (const line of BAD) {
     const fault = BAD_EXPRESSIONS[line] ?? NO_RULE.fault;
     assertEquals(parseRule(line), { fault }, line);

@@ -33,7 +33,7 @@ function randomly(seed: number): (below: number) => number {
   };
 }
 
-Deno.test("whitelist index: it says what the file says", () => {
+Deno.test("whitelist index: a search finds the same as in the file", () => {
   const random = randomly(1);
   const pick = <T>(items: readonly T[]): T => items[random(items.length)];
   // Few values, so that rules and clients meet.
@@ -170,7 +170,7 @@ Deno.test("whitelist index: a long head, and long bad lines", () => {
   });
 });
 
-Deno.test("whitelist index: what is none of this file, or none at all", () => {
+Deno.test("whitelist index: an index of another file, or no index", () => {
   const bytes = buildIndex("192.0.2.1\n", SEAL);
   assertEquals(Index.open(readerOf(bytes), "changed"), undefined);
   const pieces = [

@@ -56,7 +56,7 @@ Deno.test("only: a client without a name", () => {
     assertEquals(isNameless({ address, host: who.host }), expected, name);
     const { rule } = find({ nameless: true }, who);
     assertEquals(rule, expected ? "nameless" : undefined, name);
-    // Nobody is, if the field is not there.
+    // Without the field no client is suspect for want of a name.
     assertEquals(find({ hosts: ["x.example"] }, who).rule, undefined);
   }
 });
@@ -87,7 +87,7 @@ Deno.test("only: each kind of rule, and its name", () => {
   }
 });
 
-Deno.test("only: a file that cannot be read makes nobody suspect", () => {
+Deno.test("only: a file that cannot be read makes no client suspect", () => {
   assertEquals(find({ files: ["/none"] }, { ip: "192.0.2.1" }), {
     rule: undefined,
     warnings: [
