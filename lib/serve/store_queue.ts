@@ -20,7 +20,8 @@ const WORKERS = 8;
 /**
  * From which average on a worker gets one question at a time, in milliseconds. A
  * new client takes 0.3 on a local disk, an early one 1 to 2 on GlusterFS: asked
- * for by several workers at once, these are 949 a second instead of 851.
+ * for by several workers at once, these are 949 to 1,013 a second
+ * instead of 851.
  */
 const SLOW = 0.7;
 
