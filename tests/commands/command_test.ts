@@ -70,7 +70,7 @@ Deno.test("command: the first operand can end the options", () => {
   assertThrows(() => parseOptions(["--bad", "sh"], known), UsageError);
 });
 
-Deno.test("command: what is wrong with a command line", () => {
+Deno.test("command: messages about a wrong command line", () => {
   const cases: [string[], string][] = [
     [["--bad"], "--bad: unknown option"],
     [["--bad=1"], "--bad: unknown option"],

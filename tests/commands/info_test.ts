@@ -28,7 +28,7 @@ const NETWORKS = [
   "2001:db8:7:1::/64",
 ];
 
-/** Names that are none of ours, or no regular files. */
+/** Makes files whose names are no entries, or that are no regular files. */
 function makeForeign(): void {
   for (const name of ["README", "192.0.2.0", "192.0.2.1_24", "010.0.0.1"]) {
     if (name === "192.0.2.0") Deno.mkdirSync(`${BASE}/${name}`);

@@ -20,7 +20,7 @@ Deno.test("progress past the end, as of a log that still grows", () => {
   assert(progressLine(3, 2, "entries").includes("100 %"));
 });
 
-Deno.test("progress of nobody knows what", () => {
+Deno.test("progress of an unknown whole", () => {
   assertEquals(progressLine(1234, undefined, "entries"), "1,234 entries");
   assertEquals(progressLine(5e6, undefined, "bytes"), "5 MB");
 });

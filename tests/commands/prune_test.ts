@@ -27,7 +27,7 @@ const ENTRIES: [string, number, number, boolean][] = [
   ["2001:db8:0:2::_64", 99, 400 * DAY, true],
 ];
 
-/** Old names that are none of ours. */
+/** Old files whose names are no entries. */
 const FOREIGN = ["192.0.2.1_24", "README", "a b", "192.0.2.5"];
 
 function fill(): void {

@@ -340,7 +340,7 @@ Deno.test("report: one period, and two side by side", async () => {
   assertEquals(ago.connections, 8, "the log is older than a day");
 });
 
-Deno.test("report: what is whitelisted already is not proposed", async () => {
+Deno.test("report: a client that is whitelisted already is not proposed", async () => {
   let text = "";
   for (let i = 1; i <= 5; i++) {
     const who = `ip=192.0.${i}.7 net=192.0.${i}.0/24`;
@@ -364,7 +364,7 @@ Deno.test("report: what is whitelisted already is not proposed", async () => {
   ]);
 });
 
-Deno.test("report: what it is asked wrongly", async () => {
+Deno.test("report: wrong options", async () => {
   const file = writeFile("log/good", FIRST);
   const cases: [string[], string][] = [
     [["--jason"], "--jason: unknown option"],

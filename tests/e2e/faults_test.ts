@@ -22,9 +22,9 @@ interface Fault {
   readonly mounts?: boolean;
   /** Whether only an unprivileged user meets it. */
   readonly unprivileged?: boolean;
-  /** Where it can be; everywhere if that is not said. */
+  /** The ways in to which the fault applies; all if it is missing. */
   readonly ways?: readonly WayIn[];
-  /** What the log says of it. */
+  /** The log line about the fault. */
   readonly says: RegExp;
   /** What must be true afterwards. */
   readonly after?: () => void;
@@ -35,7 +35,7 @@ function hostile(name: string, value: string): Fault {
   return {
     name: `TCPREMOTEIP is ${name}`,
     setup: `TCPREMOTEIP=$(printf '${value}'); export TCPREMOTEIP`,
-    // The kernel tells serve who calls.
+    // serve gets the client's address from the kernel.
     ways: [tcpserver],
     says: /TCPREMOTEIP/,
     after: () => assertEquals(entries(), {}),

@@ -35,7 +35,7 @@ async function fate(
   assertEquals(more, []);
   const passes = / pass /.test(line);
   assertEquals(text.split("\r\n")[0] === NEXT, passes);
-  // Only who has to wait has an entry.
+  // Only a client that has to wait has an entry.
   assertEquals(Object.keys(entries()).length, passes ? 0 : 1);
   return line.replace(/^\S+Z /, "");
 }
@@ -62,7 +62,7 @@ bothWays(
       await fate(way, { only, whitelist }, { from: "127.0.2.9" }),
       /^pass .* reason=whitelisted rule=networks:127\.0\.2\.0\/24$/,
     );
-    // Nobody is looked up here, so nobody has a name.
+    // No name is looked up here, so no client has a name.
     assertMatch(await fate(way, { only: { nameless: true } }), /^defer /);
   },
 );

@@ -9,7 +9,7 @@ import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
 import { openSyslog, withoutSyslog } from "../harness/syslog.ts";
 import { inetd, systemd, tcpserver, xinetd } from "../harness/way_in.ts";
 
-// Where standard error is the client's socket, and what must not go there.
+// Tests for a standard error that is the client's socket.
 
 const needs = { programs: ["tcpserver"] };
 const SESSION = ATTEMPT.join("\r\n") + "\r\n";
@@ -18,7 +18,7 @@ const DEFERRED = `defer ${WHO} reason=new wait=60 ` +
   "helo=client.example from=<a@client.example> to=<b@mx.example>";
 const AUTO: Partial<Config> = { log: {} };
 const EXEMPT = { whitelist: { networks: ["127.0.0.0/8"] } };
-/** A configuration module that is right when it is compiled only. */
+/** A configuration module that is right only at compile time. */
 const THROWS = 'if (Deno.build.standalone) throw new Error("220 boom\\nboom");';
 
 for (const way of [inetd, xinetd, systemd]) {

@@ -34,7 +34,7 @@ const CONFIG: Partial<Config> = {
 };
 
 /**
- * The rule that exempted the only client so far, "none" where it was deferred.
+ * The rule that exempted the only client so far, "none" if it was deferred.
  *
  * @param source the address that it calls from
  */

@@ -14,7 +14,7 @@ const PROJECT = new URL("../../", import.meta.url).pathname;
 
 /** Where the entries of every binary are. */
 export const BASE: Path = `${ROOT}/base` as Path;
-/** Where every binary looks for its name. */
+/** The controlDir of every binary. */
 export const CONTROL: Path = `${ROOT}/control` as Path;
 /** Where most binaries log to. */
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
@@ -25,7 +25,7 @@ export const SERVE: NonNullable<Config["serve"]> = {
   limitPerNetwork: 0,
 };
 
-/** What the tests' binaries have in common. */
+/** The fields that the configurations of the tests have in common. */
 const COMMON: Config = {
   baseDir: BASE,
   controlDir: CONTROL,
@@ -48,7 +48,7 @@ export function configModule(config: Partial<Config>, before = ""): string {
     `export default defineConfig(${literal({ ...COMMON, ...config })});\n`;
 }
 
-/** A value as an expression. A function has to stand by itself. */
+/** A value as an expression. A function must not refer to anything outside. */
 function literal(value: unknown): string {
   if (typeof value === "function") return value.toString();
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -57,7 +57,7 @@ function literal(value: unknown): string {
   return `{ ${fields.map(([k, v]) => `${k}: ${literal(v)}`).join(", ")} }`;
 }
 
-/** How long a binary may take, in seconds: the first may have to download. */
+/** How long a build may take, in seconds: the first may have to download. */
 const PATIENCE = 300;
 
 /**
@@ -118,7 +118,7 @@ export function clean(): void {
   writeFile("control/me", "mx.example\n");
 }
 
-/** Begins the log anew; a listener has it open. */
+/** Empties the log file and does not replace it: a listener has it open. */
 export function emptyLog(): void {
   Deno.truncateSync(LOG);
 }
@@ -140,7 +140,7 @@ export const background = { log: false };
 /** How long a log that grows no more counts as complete, in milliseconds. */
 const QUIET = 60;
 
-/** Waits, with all of this process, until a file grows no more. */
+/** Waits until a file grows no more. All of this process stands still. */
 function settle(path: string): void {
   const size = () => {
     try {
@@ -165,7 +165,7 @@ export function clientLines(lines: readonly string[] = logLines()): string[] {
   return lines.filter((line) => !OTHER.test(line));
 }
 
-/** Behind the time and level as a file, multilog and syslog have them. */
+/** Such a line, behind the time and level of a file, multilog or syslog. */
 const OTHER =
   /^(?:\S+Z |@[0-9a-f]{24} |<\d+>.{15} \S+: )?(?:(?:(?:warn|error) )?serve [a-z]+=.*|end ip=\S+ net=\S+ pid=\d+ (?:code|signal)=\d+)$/;
 
@@ -176,7 +176,7 @@ export function age(entry: string, seconds: number): void {
   Deno.utimeSync(path, mtime, mtime);
 }
 
-/** Names and accepted counts of all entries; `.` begins what is no entry. */
+/** Names and accepted counts of all entries; names with a leading dot are none. */
 export function entries(): Record<string, number> {
   const names = [...Deno.readDirSync(BASE)].map(({ name }) => name)
     .filter((name) => !name.startsWith(".")).sort();

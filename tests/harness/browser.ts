@@ -12,7 +12,7 @@ export function findChromium(): string | undefined {
   return findProgram("chromium") ?? findProgram("chromium-browser");
 }
 
-/** What a page is looked at with. */
+/** How a page is shown. */
 export interface Look {
   /** Pixels. */
   readonly width: number;
@@ -24,7 +24,7 @@ export interface Look {
 export class Browser implements AsyncDisposable {
   /** Every URL that the page asked for. */
   readonly requests: string[] = [];
-  /** Whatever was written to the console or went wrong. */
+  /** Messages on the console, and errors. */
   readonly messages: string[] = [];
 
   readonly #child: Deno.ChildProcess;

@@ -8,14 +8,15 @@
 import { writeFile } from "./root.ts";
 
 /**
- * Where it listens, for tcpserver's DNSCACHEIP; the port is always 53. Each test
- * file has an address of its own, since two may run at the same time.
+ * The address that the server listens on, for tcpserver's DNSCACHEIP; the port is
+ * always 53. Each test file has an address of its own, because two may run at the
+ * same time.
  */
 export const DNS_ADDRESS = `127.53.${Deno.pid >> 8 & 0xff}.${Deno.pid & 0xff}`;
 
 /**
- * An address of this machine that a name server is asked about: what the names
- * of loopback addresses are, Deno knows without asking.
+ * An address of this machine that is no loopback address: Deno knows the names of
+ * those without a query.
  */
 export function ownAddress(): string | undefined {
   return Deno.networkInterfaces().find(({ family, address }) =>
@@ -23,7 +24,7 @@ export function ownAddress(): string | undefined {
   )?.address;
 }
 
-/** What stands before a program that is to ask it; needs root. */
+/** The command in front of a program that is to query this server; needs root. */
 export function asking(): string[] {
   const server = writeFile("dns/resolv.conf", `nameserver ${DNS_ADDRESS}\n`);
   const hosts = writeFile("dns/hosts", "127.0.0.1 localhost\n");

@@ -10,7 +10,7 @@ import { BASE } from "./binary.ts";
  * Makes an entry, or changes it.
  *
  * @param accepted how often it was accepted; 0 is grey
- * @param age seconds since it was last written; below 0 it lies ahead
+ * @param age seconds since it was last written; negative for the future
  * @param dir the base directory
  */
 export function makeEntry(
@@ -27,8 +27,8 @@ export function makeEntry(
 }
 
 /**
- * What is in a directory, to the last attribute that a command could change
- * there: a line for each name, and one for the directory itself.
+ * The content of a directory with every attribute that a command could change: a
+ * line for each name, and one for the directory itself.
  */
 export function snapshot(dir: string = BASE): string[] {
   const line = (path: string) => {

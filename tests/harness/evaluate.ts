@@ -1,6 +1,6 @@
 /**
- * Code that runs in a process of its own: what it does to its descriptors,
- * limits and signals stays there.
+ * Code that runs in a process of its own, whose descriptors, limits and signals it
+ * may change.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 import { V8_LINEAR } from "../../lib/whitelist/expression.ts";
 import { type Outcome, run } from "./process.ts";
 
-/** Where the code finds a module of the project, such as `lib/log.ts`. */
+/** The URL of a module of the project, such as `lib/log.ts`. */
 export function moduleUrl(path: string): string {
   return new URL(`../../${path}`, import.meta.url).href;
 }
 
-/** The import map of these tests, where they have one. */
+/** The option for the import map of these tests, if they have one. */
 function importMap(): string[] {
   const args = Deno.readTextFileSync("/proc/self/cmdline").split("\0");
   const i = args.findIndex((arg) => arg.startsWith("--import-map"));

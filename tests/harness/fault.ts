@@ -1,6 +1,6 @@
 /**
- * What the tests of a machine in trouble share: a client, an entry, and what has
- * to come of it.
+ * The parts that the tests of a faulty machine share: a client, an entry, and the
+ * checks of the outcome.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import { tcpserver, type WayIn } from "./way_in.ts";
 export const NAME = "127.0.0.0_24";
 /** Its path. */
 export const ENTRY = `${BASE}/${NAME}`;
-/** What a client says that wants to send one mail. */
+/** The commands of a client that wants to send one mail. */
 export const SESSION = ATTEMPT.join("\r\n") + "\r\n";
-/** Runs what follows as nobody. */
+/** Runs the rest of the command as nobody. */
 export const NOBODY = [
   "setpriv",
   "--reuid=65534",
@@ -72,8 +72,8 @@ export async function connect(
 }
 
 /**
- * What the log has of clients. As soon as it runs, serve tries to prune and looks
- * who can write to the base directory.
+ * The log lines about clients. The lines of serve's first pruning and of its look
+ * at the base directory's mode are left out.
  */
 export function aboutClients(): string[] {
   const own = /Z (warn prune|error baseDir) /;
@@ -86,13 +86,13 @@ export function aboutClients(): string[] {
   }
 }
 
-/** The client got what the next program says. */
+/** Checks that the client got the greeting of the next program. */
 export function assertNext(text: string): void {
   assertEquals(text.split("\r\n")[0], NEXT);
   assertOnlySmtp(text);
 }
 
-/** The client was deferred after RCPT. */
+/** Checks that the client was deferred after RCPT. */
 export function assertDeferred(text: string, status: "4.3.0" | "4.7.1"): void {
   assertOnlySmtp(text);
   assertMatch(text, /^220 mx\.example/);
@@ -100,7 +100,7 @@ export function assertDeferred(text: string, status: "4.3.0" | "4.7.1"): void {
   assertMatch(text, /\r\n221 [^\r]*\r\n$/);
 }
 
-/** The check has failed, and was got over as the configuration says. */
+/** Checks that the check has failed and that `onError` decided. */
 export function assertSurvived(
   onError: Config["onError"],
   text: string,

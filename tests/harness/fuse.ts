@@ -1,6 +1,6 @@
 /**
- * File systems that fail in earnest: FUSE mounts in the base directory's place,
- * in a mount namespace of their own. They need root and /dev/fuse.
+ * File systems that really fail: FUSE mounts in place of the base directory, in a
+ * mount namespace of their own. They need root and /dev/fuse.
  *
  * @module
  */

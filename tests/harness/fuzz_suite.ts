@@ -23,7 +23,7 @@ import {
 } from "./streams.ts";
 import type { WayIn } from "./way_in.ts";
 
-/** What once failed, and is tried first: put there what a failure says. */
+/** The inputs that once failed, which are tried first. Add those of a failure. */
 const FOUND: [kind: Kind, seed: number][] = [];
 
 const STREAMS: Record<Kind, number> = {
@@ -46,7 +46,7 @@ const TEXT = "Greylisted";
 const DEFERRAL = `451 4.7.1 ${TEXT}`;
 const BANNER = `220 ${HOST} ESMTP\r\n`;
 
-/** What a client leaves in the log; undefined if that depends on who is faster. */
+/** The log line that a client leaves; undefined if it depends on a race. */
 type Expected = Pick<Deferred, "helo" | "from" | "to"> | undefined;
 
 /** Registers the tests for one way in. */

@@ -16,7 +16,7 @@ import { serving } from "./serving.ts";
 import { ATTEMPT, burst } from "./smtp.ts";
 import type { Listener } from "./way_in.ts";
 
-/** What a server holds while no client is connected. */
+/** The resources of a server while no client is connected. */
 interface Size {
   /** Its resident memory, in bytes. */
   readonly memory: number;
@@ -40,7 +40,7 @@ async function sizeOf({ port, pid }: Listener): Promise<Size> {
 /** How many clients there are at once. */
 const AT_ONCE = 20;
 
-/** Each how many of them is let in. */
+/** One client in so many is let in. */
 const LET_IN = 10;
 
 /**
@@ -88,7 +88,7 @@ export async function growth(
     options: [`[::1]:${six}`],
     life: 240 + count / 20,
   });
-  // What is made once is made by the first ones.
+  // The first clients cause the allocations that are made only once.
   await sessions(400, server.port, six);
   const before = await sizeOf(server);
   await sessions(count, server.port, six);

@@ -1,6 +1,6 @@
 /**
- * A next program that reports everything which it was given, for a comparison
- * with what it is given where nothing stands before it.
+ * A next program that reports everything that it was given, for a comparison with
+ * the same program started directly by the super-server.
  *
  * @module
  */
@@ -77,8 +77,8 @@ export async function report(): Promise<Report> {
 }
 
 /**
- * Signals 32 and 33 are the C library's own (nptl(7)). It sets 33 in a process
- * with a second thread, and so undoes that somebody has ignored it.
+ * Signals 32 and 33 belong to the C library (nptl(7)). In a process with a second
+ * thread the library sets a handler for 33, so an ignored 33 does not stay ignored.
  */
 function withoutOwnSignals(status: string): string {
   return status.replace(/^(SigIgn:\t)(\w+)$/m, (_, name, hex) => {

@@ -15,7 +15,7 @@ import { hungUp, processesOf } from "./process.ts";
 import { assertOnlySmtp, ATTEMPT, bytesOf, Client, talk } from "./smtp.ts";
 import type { Listener, WayIn } from "./way_in.ts";
 
-/** What the log has of {@linkcode ATTEMPT}. */
+/** The fields of the log line about {@linkcode ATTEMPT}. */
 const SAID = {
   helo: "client.example",
   from: "a@client.example",
@@ -24,7 +24,7 @@ const SAID = {
 
 const NOTHING_SAID = { helo: undefined, from: undefined, to: undefined };
 
-/** What the log has if the client said only that many commands of it. */
+/** The fields of the log line if the client sent only so many commands of it. */
 function saidAfter(commands: number) {
   const { helo, from, to } = SAID;
   return {
@@ -80,7 +80,7 @@ export function hostileSuite(way: WayIn): void {
   const test = (name: string, run: () => Promise<void>) =>
     e2e(`${way.name}: ${name}`, way, run);
 
-  test("who falls silent gets a 421", async () => {
+  test("a client that falls silent gets a 421", async () => {
     await using server = await site(way, { deferral: { idleTimeout: "3s" } });
     // After no command, one, two, three; and in the middle of one.
     await Promise.all([0, 1, 2, 3, 0.5, 2.5].map(async (commands, i) => {
@@ -134,7 +134,7 @@ export function hostileSuite(way: WayIn): void {
         const i = Number(net.split(".")[2]);
         const { commands, reads } = cases[i];
         assertEquals(reason, "new");
-        // What was not answered may not have arrived.
+        // A command without a reply may not have arrived.
         if (reads || how === "half-closes") {
           assertEquals({ helo, from, to }, saidAfter(commands), net);
         }
@@ -190,7 +190,7 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
-  test("a byte a second: who comes to an end is served", async () => {
+  test("a byte a second: a client that finishes is served", async () => {
     await using server = await site(way);
     await together(server, [
       async (writer) => {
@@ -220,7 +220,7 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
-  test("who never reads is left", async () => {
+  test("a client that never reads is disconnected", async () => {
     await using server = await site(way, { deferral: { idleTimeout: "3s" } });
     const bursts = ["NOOP\r\n", "EHLO x\r\n", "x\r\n", "RCPT TO:<x>\n"];
     await together(

@@ -2,7 +2,7 @@
  * Binaries that are kept from one run of the tests to the next, by the hash of
  * the sources, the configuration and the version of Deno.
  *
- * Nearly all of a binary, 85 MB, is the same in all of them. Kept is what differs:
+ * Nearly all of a binary, 85 MB, is the same in all of them. Only the rest is kept:
  * the tail of each.
  *
  * @module
@@ -17,7 +17,7 @@ const PROJECT = new URL("../../", import.meta.url);
 /** How many versions of the sources have their binaries kept. */
 const VERSIONS = 3;
 
-/** For how long a version is in use after its last binary, in milliseconds. */
+/** For how long a version counts as in use after its last binary, in milliseconds. */
 const IN_USE = 20 * 60_000;
 
 /** The first half of the SHA-256 of a text, in hexadecimal. */
@@ -30,7 +30,7 @@ export async function hashOf(text: string): Promise<string> {
   ).join("");
 }
 
-/** Everything that a binary is made of, but for its configuration. */
+/** The hash of everything that a binary is made of, except its configuration. */
 async function hashOfSources(): Promise<string> {
   const root = PROJECT.pathname;
   const files = Array.from(

@@ -25,7 +25,7 @@ close(-1);
 try {
   setMtime(-1, 0);
 } catch {
-  // It is open now.
+  // The call fails, but the library is open now.
 }
 try {
   enterNetwork(Deno.pid)[Symbol.dispose]();

@@ -183,7 +183,7 @@ function networksIn(lines: readonly (Deferred | Passed)[], reason?: string) {
   return new Set(chosen.map(({ net }) => net)).size;
 }
 
-/** What must not grow. */
+/** The resources that must not grow. */
 interface Holdings {
   /** Processes of the binary. */
   readonly processes: number;
@@ -215,7 +215,7 @@ async function unchanged(server: Listener, binary: string, before: Holdings) {
   }
 }
 
-/** What {@linkcode inARow} saw. */
+/** The result of {@linkcode inARow}. */
 interface Row {
   /** The server's own memory before and after, in bytes. */
   readonly memory: [before: number, after: number];
@@ -224,10 +224,10 @@ interface Row {
 /** From how many networks the clients call; the first half of these is let in. */
 const HOMES = 50;
 
-/** Enough to keep two cores busy; of so few, no two are of one network. */
+/** Enough to keep two cores busy, and too few for two of one network. */
 const AT_A_TIME = 2;
 
-/** How much the server may hold more after any number, in bytes. */
+/** How much the server's memory may grow, in bytes, whatever the number. */
 const GROWTH = 16e6;
 
 /**
@@ -249,7 +249,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   for (let n = 0; n < HOMES / 2; n++) {
     writeFile(`base/127.30.${n}.0_24`, "x", 0o600);
   }
-  // What is loaded once is loaded after these.
+  // After these clients everything that is loaded once has been loaded.
   for (let n = 0; n < HOMES; n++) await one(server, n);
   await hungUp(server.port);
   const before = holdings(server, binary);
@@ -259,7 +259,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
     await Promise.all(
       Array.from({ length: AT_A_TIME }, (_, i) => one(server, n + i)),
     );
-    // So that the kernel's own limits are not what is met.
+    // A pause, so that the test does not meet the kernel's own limits.
     if (n % 100 === 0) await hungUp(server.port);
   }
   await hungUp(server.port);

@@ -1,6 +1,6 @@
 /**
- * What the log says of a session, read by a grammar that leaves no room for
- * anything that a client made up.
+ * The log lines of sessions, read by a strict grammar: a forged field or line does
+ * not match it.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { clientLines } from "./binary.ts";
 import { DEADLINE, waitFor } from "./process.ts";
 
-/** What the line of a deferred session says; values are still escaped. */
+/** The line of a deferred session; values are still escaped. */
 export interface Deferred {
   readonly ip: string;
   readonly net: string;
@@ -18,7 +18,7 @@ export interface Deferred {
   readonly to?: string;
 }
 
-/** What the line of a session that was let in says. */
+/** The line of a session that was let in. */
 export interface Passed {
   readonly ip: string;
   readonly net: string;

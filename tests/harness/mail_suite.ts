@@ -152,7 +152,7 @@ export function mailSuite(way: WayIn): void {
       );
       assertMatch(failed, / error .*\/nonexistent\/qmail-smtpd/);
       assertEquals(more, []);
-      // A listener has said so before anybody came.
+      // A listener has logged this before the first client.
       const early = / error serve what="\/nonexistent\/qmail-smtpd: no program/;
       const told = logLines().filter((line) => early.test(line));
       assertEquals(told.length, way.resident);

@@ -78,7 +78,7 @@ function large(megabytes: number): Uint8Array {
   );
 }
 
-/** One of each kind but those that need SMTPUTF8. */
+/** One of each kind, except those that need SMTPUTF8. */
 export function plainMails(): Mail[] {
   const eightBit = { parameters: " BODY=8BITMIME" };
   return [

@@ -2,7 +2,7 @@
  * Makes a binary for a test, in a process of its own, since a configuration
  * module is run for that: `maker.ts CONFIG OUTPUT SHARED`.
  *
- * It leaves out what `deno task compile` does only to find faults in a
+ * It leaves out the two steps of `deno task compile` that only find faults in a
  * configuration: the type check and the rehearsal. The binary is the same.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Memory that is short: a control group of its own, version 1 or 2.
+ * Limits memory by a control group of its own, version 1 or 2.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { writeFile } from "./root.ts";
 interface Layout {
   readonly dir: string;
   readonly limit: string;
-  /** What else must be 0, so that nothing is swapped out. */
+  /** The file that must hold 0, so that nothing is swapped out. */
   readonly swap: string;
 }
 
@@ -57,7 +57,7 @@ export function memoryObstacle(): string | undefined {
 
 /** A group of processes that may use so much memory, and no more. */
 export interface MemoryGroup extends AsyncDisposable {
-  /** What has to stand before a program, so that it belongs to the group. */
+  /** The command in front of a program that puts it into the group. */
   readonly before: readonly string[];
 }
 
@@ -70,7 +70,7 @@ export function memoryGroup(bytes: number): MemoryGroup {
   try {
     Deno.writeTextFileSync(`${dir}/${swap}`, "0");
   } catch {
-    // No swap to forbid.
+    // This kernel has no limit for swap.
   }
   const script = writeFile(
     "memory_group.sh",

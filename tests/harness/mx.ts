@@ -22,7 +22,7 @@ import { waitFor } from "./process.ts";
 import { emptyDir, ROOT } from "./root.ts";
 import { ATTEMPT, Client } from "./smtp.ts";
 
-/** What every test with such hosts needs. */
+/** The needs of every test with such hosts. */
 export const MX_NEEDS: Needs = {
   programs: [...PROGRAMS, "hostname", "prlimit", "tcpserver", "timeout"],
   root: true,
@@ -42,7 +42,7 @@ export const WAYS: readonly Way[] = ["wrapper", "serve"];
 /** How many programs at once are enough for any test. */
 const MOST_WRAPPERS = 300;
 
-/** What a client was told, and when, in seconds from its first packet on. */
+/** The replies to a client and their times, in seconds from its first packet on. */
 export interface Talk {
   readonly transcript: readonly string[];
   /** When the first line came. */
@@ -111,7 +111,7 @@ export class Mx implements AsyncDisposable {
     return running;
   }
 
-  /** Ends all ways in, and begins anew without entries and with empty logs. */
+  /** Ends all servers, and removes all entries and log lines. */
   async restart(): Promise<void> {
     for (const running of this.#running) await running[Symbol.asyncDispose]();
     this.#running = [];

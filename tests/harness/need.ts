@@ -35,16 +35,16 @@ export function programPath(name: string): string {
   return path;
 }
 
-/** What only some builds of a program can do. */
+/** An ability that only some builds of a program have. */
 export interface Ability {
   readonly program: string;
   /** Such as `IPv6`. */
   readonly what: string;
-  /** Tries it with the program at this path. */
+  /** Tries the ability with the program at this path. */
   readonly works: (path: string) => boolean;
 }
 
-/** What a test cannot do without. */
+/** The needs of a test. */
 export interface Needs {
   /** Programs by name, or with what they have to be able to do. */
   readonly programs?: readonly (string | Ability)[];
@@ -55,8 +55,8 @@ export interface Needs {
   /** Anything else: why the test cannot run here, undefined if it can. */
   readonly obstacle?: () => string | undefined;
   /**
-   * What the kernel does not have, or does not allow here. No package brings
-   * that, so the test is skipped by name even with CI=true.
+   * Why the kernel does not allow the test here, undefined if it does. No package
+   * can change that, so the test is skipped by name even with CI=true.
    */
   readonly kernel?: () => string | undefined;
 }
@@ -64,7 +64,7 @@ export interface Needs {
 /** The result of {@linkcode Ability.works} for each program that was tried. */
 const tried = new Map<Ability, boolean>();
 
-/** Why a program does not do, undefined if it does. */
+/** Why a program does not meet a need, undefined if it does. */
 function lackOf(need: string | Ability): string | undefined {
   const name = typeof need === "string" ? need : need.program;
   const path = findProgram(name);
@@ -94,7 +94,7 @@ function mountObstacle(): string | undefined {
   return mountFailure = success ? undefined : reason || "not allowed";
 }
 
-/** What is missing of what a test needs. */
+/** The unmet needs of a test. */
 interface Lack {
   /** One line that says so. */
   readonly text: string;
@@ -107,7 +107,7 @@ interface Lack {
   readonly fatal: boolean;
 }
 
-/** What is missing here, undefined if nothing is. */
+/** Finds the unmet needs; undefined if there are none. */
 function missing(needs: Needs): Lack | undefined {
   const lacking = (needs.programs ?? []).flatMap((need) => {
     const text = lackOf(need);
@@ -117,7 +117,7 @@ function missing(needs: Needs): Lack | undefined {
   const rooted = needs.root || needs.mounts;
   const root = rooted === true && Deno.uid() !== 0;
   const mounts = needs.mounts && !root ? mountObstacle() : undefined;
-  // These may try what the programs, root or mounts are for.
+  // Only now: these functions may use the programs, root or mounts.
   const able = lacking.length === 0 && !root && mounts === undefined;
   const obstacle = able ? needs.obstacle?.() : undefined;
   const kernel = able ? needs.kernel?.() : undefined;

@@ -93,7 +93,7 @@ mailbox:
   };
 }
 
-/** What swaks did. */
+/** The result of a run of swaks. */
 export interface Swaks {
   readonly code: number;
   /** The conversation as swaks shows it. */

@@ -9,7 +9,7 @@
  * @module
  */
 
-/** What `apt-get install` can add to one machine together. */
+/** The packages that one `apt-get install` can add together. */
 const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "bsdutils": ["script"],
   "chromium": ["chromium"],
@@ -46,7 +46,7 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "util-linux": ["flock", "nsenter", "prlimit", "setpriv", "unshare"],
 };
 
-/** What conflicts with one of those, or with another of these. */
+/** Packages that conflict with one of those, or with one another. */
 const UNPACKED: Readonly<Record<string, readonly string[]>> = {
   "opensmtpd": ["smtpctl"],
   "postfix": ["postfix"],

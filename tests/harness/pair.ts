@@ -13,7 +13,7 @@ import { localOf } from "../../lib/system/socket.ts";
 import "./libc.ts";
 import { waitFor } from "./process.ts";
 
-/** This machine's sizes. The tests of `serve` need a machine that it knows. */
+/** The sizes of this architecture, which `serve` has to support. */
 export const ABI = abiOf(Deno.build)!;
 
 /** A listening socket on a port that was free. */
@@ -93,8 +93,8 @@ export function isOpen(fd: number): boolean {
 }
 
 /**
- * Makes a client's socket reset the connection when it is closed: what has come
- * in and was not read does that. The other side must have sent something.
+ * Makes a client's socket reset the connection when it is closed, by leaving
+ * received data unread. The other side must have sent something.
  */
 export async function reset({ client }: Pair): Promise<void> {
   const bytes = new Uint8Array(1);

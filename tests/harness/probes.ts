@@ -5,9 +5,9 @@
  * @module
  */
 
-/** Where the attempts lead. */
+/** The targets of the attempts. */
 export interface Targets {
-  /** The base directory; what came out is written there. */
+  /** The base directory; the outcomes are written there. */
   readonly base: string;
   /**
    * A file named `victim` that everybody could read and write, were it not for the
@@ -18,14 +18,14 @@ export interface Targets {
   readonly port: number;
 }
 
-/** The name of the error, or `done` where the attempt has succeeded. */
+/** The name of the error, or `done` if the attempt has succeeded. */
 type Outcomes = Record<string, string>;
 
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : String(error);
 }
 
-/** All that needs no waiting. */
+/** The attempts with synchronous functions. */
 export function probe({ base, outside, port }: Targets): void {
   const own = `${base}/.own`;
   const other = `${outside}.other`;
@@ -84,7 +84,7 @@ export function probe({ base, outside, port }: Targets): void {
       outcomes[name] = nameOf(error);
     }
   }
-  // Nobody is asked: the answer would be the client's.
+  // A prompt would go to the client, so there must be none.
   for (const name of ["read", "write", "net", "run", "env", "sys"] as const) {
     const { state } = Deno.permissions.requestSync({ name });
     outcomes[`request ${name}`] = state === "granted" ? "done" : "NotCapable";
@@ -98,7 +98,7 @@ function node(name: string): Promise<any> {
   return import(["node", name].join(":"));
 }
 
-/** All that has to be waited for. */
+/** The attempts with asynchronous functions. */
 export async function probeLater({ base, outside, port }: Targets) {
   const own = `${base}/.own`;
   const origin = `http://127.0.0.1:${port}/x.ts`;
@@ -139,7 +139,7 @@ export async function probeLater({ base, outside, port }: Targets) {
   Deno.writeTextFileSync(`${base}/.probed-later`, JSON.stringify(outcomes));
 }
 
-/** What no list of permissions forbids. */
+/** Attempts that no list of permissions forbids. */
 export function probeOpen({ base }: Pick<Targets, "base">): void {
   // A link that another user has put there is followed.
   const linked = Deno.readTextFileSync(`${base}/.link`);

@@ -32,14 +32,14 @@ export async function waitFor<T>(
   }
 }
 
-/** What a program that has ended left behind. */
+/** The exit code and the output of a program. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** What a program is run with besides its arguments. */
+/** The input, environment and time limit of a program. */
 export interface RunOptions {
   /** Bytes on its standard input. */
   readonly input?: string | Uint8Array;
@@ -85,7 +85,7 @@ export async function run(
 export interface Server extends AsyncDisposable {
   /** Its process id. */
   readonly pid: number;
-  /** What it exits with when it ends by itself. */
+  /** The exit code, if the server ends by itself. */
   readonly code: Promise<number>;
 }
 
@@ -140,7 +140,7 @@ interface TcpSocket {
   readonly port: number;
   /** A number in hexadecimal, as in include/net/tcp_states.h. */
   readonly state: string;
-  /** Whether a process has it. */
+  /** Whether a process has the socket open. */
   readonly owned: boolean;
 }
 

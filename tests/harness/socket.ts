@@ -44,7 +44,7 @@ export type Connection = Pick<
   "read" | "write" | "close" | "closeWrite"
 >;
 
-/** What Deno's own cannot do. */
+/** Options that Deno's own sockets lack. */
 export interface SocketOptions {
   /** The IPv4 address to call from. */
   readonly from?: string;
@@ -84,8 +84,8 @@ export class Socket implements Connection {
         check("rcvbuf", setsockopt(fd, C.SOL_SOCKET, C.SO_RCVBUF, value, 4));
       }
       const to = name(hostname, port);
-      // The socket tells how this ends. errno is not asked, for V8 may have
-      // called something else in between.
+      // The socket reports the outcome. errno is not read, because V8 may have made
+      // another call in between.
       connect(fd, to, 16);
       await made.#ready(POLLOUT);
       const failed = new Uint8Array(4);
@@ -143,7 +143,7 @@ export class Socket implements Connection {
     call("send", () => libc.send(this.#own(), bytes, 1n, flags));
   }
 
-  /** Says that nothing more will be sent. */
+  /** Closes the writing side. */
   // deno-lint-ignore require-await
   async closeWrite(): Promise<void> {
     check("shutdown", libc.shutdown(this.#own(), C.SHUT_WR));

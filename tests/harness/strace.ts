@@ -1,5 +1,5 @@
 /**
- * What a program asks of the kernel, seen and tampered with by strace(1).
+ * The system calls of a program, observed and changed by strace(1).
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface Call {
   readonly result: string;
 }
 
-/** What has to stand before a program so that its file calls are kept. */
+/** The command in front of a program that keeps its file calls. */
 export interface Trace {
   readonly before: readonly string[];
   /** The calls of the program itself, not of what it became in the end. */
@@ -59,7 +59,7 @@ function ownCalls(text: string): Call[] {
 
 /** `AT_FDCWD</cwd>, "a"` and `15</dir>, "a"` are paths below that directory. */
 function pathsOf(args: string): string[] {
-  // What is written to a buffer is no path that was asked for: readlink's.
+  // The result of readlink, in a buffer, is no path that the program named.
   const paths: string[] = [];
   const pattern = /(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"/g;
   for (const [, dir, path] of args.matchAll(pattern)) {
@@ -70,8 +70,7 @@ function pathsOf(args: string): string[] {
 }
 
 /**
- * What has to stand before a program so that one of its calls fails each time
- * when it is about one file.
+ * The command in front of a program that makes one of its calls fail for one file.
  *
  * @param call its name
  * @param error such as `EIO`
@@ -126,7 +125,7 @@ function tampering(path: string, call: string, how: string): string[] {
   ];
 }
 
-/** What has to stand before a program so that one of its calls always fails. */
+/** The command in front of a program that makes one of its calls always fail. */
 export function denying(call: string, error: string): string[] {
   return always(call, `error=${error}`);
 }

@@ -1,6 +1,6 @@
 /**
- * Command streams as no client should send them, and what every answer to them
- * has in common. A stream follows from its kind and seed alone.
+ * Command streams that no client should send, and the checks of the replies. A
+ * stream follows from its kind and seed alone.
  *
  * @module
  */
@@ -139,7 +139,7 @@ function split(output: string): string[][] {
   return replies;
 }
 
-/** Cheaper than `assertEquals` where nothing is wrong. */
+/** Like `assertEquals`, and cheaper if the values are equal. */
 export function assertSame(
   actual: unknown,
   expected: unknown,
@@ -148,7 +148,7 @@ export function assertSame(
   if (actual !== expected) assertEquals(actual, expected, what);
 }
 
-/** What the replies tell about the session. */
+/** The facts about a session that follow from its replies. */
 export interface Answered {
   /** Whether they end with the session's own end. */
   readonly done: boolean;
@@ -157,8 +157,8 @@ export interface Answered {
 }
 
 /**
- * Throws if the replies to a stream are not what every sender must get; the
- * dialogue's rules said another way.
+ * Throws if the replies to a stream are not those that every sender must get. This
+ * is a second implementation of the dialogue's rules.
  *
  * @param output all replies behind the banner
  * @param deferral the reply to RCPT and DATA

@@ -10,7 +10,7 @@ import { emptyDir, ROOT, writeFile } from "./root.ts";
 export interface Syslog extends AsyncDisposable {
   /** Each datagram as text. */
   readonly messages: readonly string[];
-  /** What has to stand before greylist, so that its /dev/log is this one. */
+  /** The command in front of greylist that makes this its /dev/log. */
   readonly before: readonly string[];
 }
 
@@ -78,7 +78,7 @@ function bind() {
 
 const WITH_LOG = 'touch log; mount --bind "$root/dev-log" log';
 
-/** What has to stand before greylist, so that there is no /dev/log. */
+/** The command in front of greylist that leaves it without /dev/log. */
 export function withoutSyslog(): readonly string[] {
   return ownDev("without-log", "");
 }

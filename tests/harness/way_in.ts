@@ -17,7 +17,7 @@ import {
 } from "./process.ts";
 import { ROOT, writeFile } from "./root.ts";
 
-/** What to start. */
+/** The programs and options of one start. */
 export interface Start {
   /** The compiled program. */
   readonly binary: string;
@@ -43,9 +43,9 @@ export interface Listener extends AsyncDisposable {
   readonly hostname: string;
   /** The super-server's process. */
   readonly pid: number;
-  /** What that one exits with when it ends by itself. */
+  /** The exit code, if the super-server ends by itself. */
   readonly code: Promise<number>;
-  /** What it and what runs under it wrote to standard error so far. */
+  /** The standard error so far of the super-server and of its programs. */
   stderr(): string;
   /** Waits until all sessions are over, and what they leave is in the log. */
   idle(): Promise<void>;
@@ -110,7 +110,7 @@ function line({ before = [], binary, next }: Start): string[] {
   return [...before, binary, ...next];
 }
 
-/** Its limit, and as many that wait for it. */
+/** The options for so many programs at once, and as many waiting clients. */
 function atOnce(clients: number | undefined): string[] {
   return clients === undefined ? [] : [`-c${clients}`, `-b${clients}`];
 }
@@ -178,7 +178,7 @@ export const inetd: WayIn = {
     try {
       const pid = Deno.readTextFileSync("/run/inetd.pid").trim();
       const command = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
-      // Another test file's does not mind that its pid is overwritten.
+      // The inetd of another test file does not need its pid file any more.
       if (command.includes("/greylist-e2e")) return undefined;
       return "this machine's own inetd is running";
     } catch {

@@ -74,7 +74,7 @@ Deno.test("adopt: makes, improves, keeps", () => {
   assertEquals(adopt(place, name, found, () => later), "kept");
 });
 
-Deno.test("adopt: anything but a regular file is one line with the path", () => {
+Deno.test("adopt: an error is one line with the path", () => {
   using dir = temporary();
   const place = { dir: dir.path };
   const found = { accepted: 1, mtime: 1 };

@@ -65,7 +65,7 @@ function inBase(path: string): boolean {
   return path === BASE || path.startsWith(`${BASE}/`);
 }
 
-/** Throws where a call is about a file that is none of the program's. */
+/** Throws if a call is about a file that is none of the program's. */
 function assertOwn({ name, args, paths, result }: Call, binary: string): void {
   if (name === "execve") return;
   const shown = `${name}(${args}) = ${result}`;

@@ -25,13 +25,13 @@ import { failing } from "../harness/strace.ts";
 import { openSyslog } from "../harness/syslog.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
-// What breaks in the machine must not break mail. Bad addresses, entries that
-// are no files and more of the base directory: e2e/faults_test.ts.
+// A fault of the machine must not cost mail. Bad addresses, entries that are no
+// files and more of the base directory: e2e/faults_test.ts.
 
 /** Something that is wrong with the base directory. */
 interface Fault {
   readonly name: string;
-  /** Where it can be; everywhere if that is not said. */
+  /** The ways in to which the fault applies; all if it is missing. */
   readonly ways?: readonly WayIn[];
   readonly needs: Needs;
   readonly prepare?: () => Promise<unknown> | void;

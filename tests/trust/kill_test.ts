@@ -25,7 +25,7 @@ import { assertOnlySmtp, burst } from "../harness/smtp.ts";
 import { killedAt } from "../harness/strace.ts";
 import { type Listener, tcpserver } from "../harness/way_in.ts";
 
-// A process that is killed leaves nothing that the next trips over.
+// A process that is killed leaves nothing that makes the next connection fail.
 
 e2e("killed at any call on the entry, the next connection goes on", {
   programs: ["tcpserver", "strace", "setpriv"],
@@ -151,7 +151,7 @@ function mayBe(
     if (verdict.write === "accept") {
       return fresh && after.accepted === verdict.accepted;
     }
-    // What is forgotten may have been removed by anybody's pruning.
+    // Any of the processes may have pruned an expired entry.
     if (after === undefined) return isForgotten(before!, now, TIMEOUTS);
     return fresh && after.accepted === 0;
   });

@@ -51,8 +51,8 @@ for (const limit of ["--nofile=16", "--data=40000000"]) {
 }
 
 /**
- * Either an answer, or nothing at all was said. Where the program could start but
- * the check could not be made, the next program answers, as for any fault.
+ * Checks that the client got a whole answer or nothing. If the program could start
+ * but the check failed, the next program answers, as for any fault.
  */
 function assertWholeOrNothing(deferred: string, passed: string): void {
   if (deferred.startsWith(NEXT)) assertNext(deferred);

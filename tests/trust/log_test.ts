@@ -64,7 +64,7 @@ bothWays(
   },
 );
 
-/** Ways in which syslog is not to be had. */
+/** Ways in which syslog can be unreachable. */
 const SYSLOGS: Record<string, () => Promise<AsyncDisposable & Before>> = {
   "is not there": () =>
     Promise.resolve({

@@ -55,7 +55,7 @@ function assertArrived(
   }
 }
 
-/** Has mail sent through greylist, and waits until the sender is rid of it. */
+/** Sends mail through greylist, and waits until the sender's queue is empty. */
 async function send(
   kind: SenderKind,
   at: At,
