@@ -1,5 +1,5 @@
 /**
- * Who has to wait. The order is: the whitelist, `only`, a pool or else the
+ * Decides which clients wait. The order is: the whitelist, `only`, a pool or else the
  * network, and then the verdict on the entry.
  *
  * @module

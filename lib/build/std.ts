@@ -60,7 +60,7 @@ export function readFailure(stderr: string): Failure {
  * Lets Deno fetch the modules that deno.json names, or find them in its cache.
  *
  * @param lock a copy of deno.lock
- * @returns what went wrong, undefined if nothing did
+ * @returns the failure, undefined if there was none
  */
 export async function askJsr(lock: string): Promise<Failure | undefined> {
   const { imports } = JSON.parse(await Deno.readTextFile(IMPORTS.jsr));

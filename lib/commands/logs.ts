@@ -31,7 +31,7 @@ export interface Reading<T extends Timed> {
    * Begins with a log.
    *
    * @param written when the log was last written to, in seconds since 1970
-   * @returns what reads its lines, from the first to the last
+   * @returns a reader of its lines, from the first to the last
    */
   reader(written: number, host: string | undefined): { read(line: string): T };
   /** Takes a parsed line. */

@@ -32,7 +32,7 @@ export class Connection implements Disposable {
     [this.#own, this.other] = pair;
   }
 
-  /** Writes, if there is somebody to read it. */
+  /** Writes, if the other end is open. */
   send(text: string): void {
     send(this.#own, encode(text));
   }

@@ -44,7 +44,7 @@ export class Listener implements Disposable {
    * @param stderr a file that the program's standard error is added to
    * @returns the process id; {@linkcode ended} has to be called with it
    * @throws {LibcError} if the program cannot be started, for example
-   * @throws {Error} if nobody connects
+   * @throws {Error} if no client connects
    */
   serve(program: Program, stderr: string): number {
     if (!poll(this.#fd, POLLIN, PATIENCE)) throw new Error("nobody connects");

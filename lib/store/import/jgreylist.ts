@@ -14,7 +14,7 @@
 import type { Network } from "../../address.ts";
 import type { DirectoryFormat } from "./directory.ts";
 
-/** JGREYLIST_HOLDTIME if nobody set it, in seconds. */
+/** The default of JGREYLIST_HOLDTIME, in seconds. */
 const HOLD_TIME = 120;
 
 /** The files of jgreylist. */
