@@ -83,3 +83,53 @@ while (1) {
   );
   return [programPath("perl"), daemon];
 }
+
+/**
+ * A file system whose daemon has stopped: it takes every request and answers none,
+ * so that no signal ends a call. The daemon ends with the process group that it is
+ * started in, or by itself some minutes later.
+ *
+ * @param directory what the file system hides
+ */
+export function stoppedFuse(directory: string): string[] {
+  const mount = writeFile(
+    "stopped_fuse.sh",
+    `mount -i -t fuse -o fd=9,${OPTIONS} none "$1"
+exec 9<&-
+shift
+exec "$@"
+`,
+  );
+  // See brokenFuse for the format.
+  const daemon = writeFile(
+    "stopped_fuse.pl",
+    `use strict;
+use POSIX;
+open(my $fuse, "+<", "/dev/fuse") or die;
+my $pid = fork;
+die unless defined $pid;
+if ($pid) {
+  dup2(fileno($fuse), 9) or die;
+  exec("unshare", "--mount", "/bin/sh", "${mount}", @ARGV);
+  die;
+}
+open(STDIN, "<", "/dev/null");
+open(STDOUT, ">", "/dev/null");
+open(STDERR, ">", "/dev/null");
+alarm 300;
+while (1) {
+  my $length = sysread($fuse, my $request, 1 << 17);
+  if (!defined $length) {
+    last if $! != EPERM;
+    select(undef, undef, undef, 0.01);
+    next;
+  }
+  my (undef, $opcode, $unique) = unpack("L L Q", $request);
+  next if $opcode != 26;
+  my $body = pack("L4 S2 L S2 L8", 7, 31, 4096, 0, 0, 0, 4096);
+  syswrite($fuse, pack("L l Q", 16 + length $body, 0, $unique) . $body);
+}
+`,
+  );
+  return [programPath("perl"), daemon, directory];
+}

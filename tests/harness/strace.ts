@@ -143,6 +143,21 @@ export function lingering(call: string, seconds: number): string[] {
   return always(call, `delay_exit=${seconds * 1e6}`, ["-D"]);
 }
 
+/** The same for calls on some paths: `calls` are names, by commas. */
+export function slowingAt(
+  paths: readonly string[],
+  calls: string,
+  seconds: number,
+): string[] {
+  return [
+    programPath("strace"),
+    ...["-f", "-qq", "-o", "/dev/null"],
+    ...paths.flatMap((path) => ["-P", path]),
+    ...["-e", `trace=${calls}`],
+    ...["-e", `inject=${calls}:delay_enter=${seconds * 1e6}`],
+  ];
+}
+
 function always(call: string, how: string, options: string[] = []): string[] {
   return [
     programPath("strace"),

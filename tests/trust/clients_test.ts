@@ -5,9 +5,9 @@ import { deferred } from "../harness/logged.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter } from "../harness/next_program.ts";
 import { talk } from "../harness/smtp.ts";
-import { serve, tcpserver } from "../harness/way_in.ts";
+import { tcpserver } from "../harness/way_in.ts";
 
-for (const way of [tcpserver, serve]) hostileSuite(way);
+hostileSuite(tcpserver);
 
 // A client's name comes from its own DNS, and what ident says from itself.
 e2e("a forged host name and ident answer are not in the log", {

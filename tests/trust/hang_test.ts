@@ -1,0 +1,299 @@
+// serve on disks, logs and files that hang: nobody waits but the clients that need
+// them, and these no longer than storeTimeout.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { BASE, logLines } from "../harness/binary.ts";
+import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
+import { e2e, programPath } from "../harness/need.ts";
+import { NEXT } from "../harness/next_program.ts";
+import {
+  connectionsTo,
+  isListening,
+  processesOf,
+  run,
+  waitFor,
+} from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { logged, serving } from "../harness/serving.ts";
+import { Client } from "../harness/smtp.ts";
+import { slowingAt } from "../harness/strace.ts";
+
+/** How long each store call is delayed, in seconds. */
+const HANG = 4;
+
+/** The default of storeTimeout, in seconds. */
+const STORE_TIMEOUT = 2;
+
+/** What the project promises to clients that do not need the store, in seconds. */
+const PROMPT = 0.1;
+
+/** What it promises to SIGTERM, in seconds. */
+const END = 0.5;
+
+/**
+ * What a machine with other things to do may add to one of the limits, in seconds.
+ * A client that waited for a call that hangs would be later than that.
+ */
+const ROOM = 0.9;
+
+/** How many new clients come while the store hangs. */
+const NEW = 12;
+
+const WHITELIST = { networks: ["127.8.0.0/16"] };
+
+/** Clients in networks of their own; the calls on their entries hang. */
+const slowClient = (n: number) => `127.9.${n}.1`;
+const SLOW_PATHS = Array.from(
+  { length: NEW },
+  (_, n) => `${BASE}/127.9.${n}.0_24`,
+);
+
+const CALLS = "statx,openat,ftruncate";
+
+const FUSE = {
+  programs: ["perl", "unshare", "mount"],
+  root: true,
+  obstacle: fuseObstacle,
+};
+
+function sleep(seconds: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, seconds * 1000));
+}
+
+/** Seconds until something is there. */
+async function timed<T>(what: () => Promise<T>) {
+  const begin = performance.now();
+  const result = await what();
+  return { result, seconds: (performance.now() - begin) / 1000 };
+}
+
+/** What a client is greeted with, and after how many seconds. */
+async function greeted(port: number, from: string) {
+  using client = await Client.connectFrom(port, { from });
+  const { result, seconds } = await timed(() => client.reply());
+  await client.send("QUIT\r\n");
+  await client.rest();
+  return { result: result ?? "hung up", seconds };
+}
+
+/** Looks again and again at how long clients wait that do not need the store. */
+async function patrol(port: number, talking: Client, until: Promise<unknown>) {
+  const waits: number[] = [];
+  let isOver = false;
+  until.finally(() => isOver = true);
+  while (!isOver) {
+    const noop = await timed(async () => {
+      await talking.send("NOOP\r\n");
+      return await talking.reply();
+    });
+    assertMatch(noop.result!, /^250 /);
+    const exempt = await greeted(port, "127.8.0.1");
+    assertEquals(exempt.result, NEXT);
+    waits.push(noop.seconds, exempt.seconds);
+    await sleep(0.05);
+  }
+  waits.sort((a, b) => a - b);
+  const median = waits[waits.length >> 1];
+  assert(waits.length >= 10, `${waits.length} looks`);
+  assert(median <= PROMPT, `half of them waited ${median} s`);
+  assert(waits.at(-1)! <= PROMPT + ROOM, `one waited ${waits.at(-1)} s`);
+}
+
+/** All clients at once that need a store that hangs. */
+async function newcomers(port: number, onError: "accept" | "defer") {
+  const all = await Promise.all(
+    Array.from({ length: NEW }, (_, n) => greeted(port, slowClient(n))),
+  );
+  for (const { result, seconds } of all) {
+    if (onError === "accept") assertEquals(result, NEXT);
+    else assertMatch(result, /^220 mx\.example /);
+    const late = STORE_TIMEOUT + 0.2 + ROOM;
+    assert(seconds <= late, `a new client waited ${seconds} s`);
+  }
+  // The first of them came when nobody knew yet.
+  assert(all.some(({ seconds }) => seconds >= STORE_TIMEOUT - 0.1));
+}
+
+/** The lines about a store that hangs, by their state. */
+function hangs(): (string | undefined)[] {
+  return logLines().map((line) => / error store hang=(\w+) /.exec(line)?.[1])
+    .filter((state) => state !== undefined);
+}
+
+/** Ends the service while clients are there, and while the store hangs. */
+async function assertEnds(port: number, binary: string, talking: Client) {
+  using asked = await Client.connectFrom(port, { from: slowClient(0) });
+  await waitFor("both clients", () => connectionsTo(port) === 2);
+  const [pid] = processesOf(binary);
+  const { result, seconds } = await timed(async () => {
+    Deno.kill(pid, "SIGTERM");
+    const said = await Promise.all([talking.rest(), asked.rest()]);
+    await waitFor("the end of the listener", () => !isListening(port));
+    return said;
+  });
+  for (const said of result) assertMatch(said, /421 4\.3\.2 /);
+  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+}
+
+for (const onError of ["accept", "defer"] as const) {
+  e2e(`serve, onError ${onError}: each store call takes ${HANG} s`, {
+    programs: ["strace"],
+  }, async () => {
+    await using server = await serving({ onError, whitelist: WHITELIST }, {
+      before: slowingAt(SLOW_PATHS, CALLS, HANG),
+    });
+    const { port } = server;
+    using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+    assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+    const coming = newcomers(port, onError);
+    await Promise.all([coming, patrol(port, talking, coming)]);
+    await logged(/ error store hang=begins clients=\d+ /);
+    // The store is left alone: nobody waits for it now.
+    const { seconds } = await greeted(port, slowClient(0));
+    assert(seconds <= PROMPT + ROOM, `${seconds} s`);
+    assertEquals(hangs(), ["begins"]);
+    // One client tries it again after some seconds.
+    for (let n = 0; !hangs().includes("ended") && n < 60; n++) {
+      await greeted(port, `127.6.${n}.1`);
+      await sleep(0.5);
+    }
+    assertEquals(hangs(), ["begins", "ended"]);
+    await assertEnds(port, server.binary, talking);
+    assertEquals(server.stderr(), "");
+  });
+
+  e2e(`serve, onError ${onError}: the base directory's daemon has stopped`, {
+    ...FUSE,
+  }, async () => {
+    await using server = await serving({ onError, whitelist: WHITELIST }, {
+      before: stoppedFuse(BASE),
+    });
+    const { port } = server;
+    // onError decides about the client that talks as well.
+    using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+    const first = await talking.reply();
+    if (onError === "accept") assertEquals(first, NEXT);
+    else {
+      assertMatch(first ?? "", /^220 mx\.example /);
+      const coming = newcomers(port, onError);
+      await Promise.all([coming, patrol(port, talking, coming)]);
+      await logged(/ error store hang=begins clients=\d+ /);
+      assertEquals(hangs(), ["begins"]);
+      const [pid] = processesOf(server.binary);
+      const { result, seconds } = await timed(async () => {
+        Deno.kill(pid, "SIGTERM");
+        const said = await talking.rest();
+        await waitFor("the end of the listener", () => !isListening(port));
+        return said;
+      });
+      assertMatch(result, /^421 4\.3\.2 /);
+      assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+      // Its threads cannot end, but it runs no more.
+      await waitFor(
+        "the end of the main thread",
+        () => /^State:\s+[ZX]/m.test(statusOf(pid)),
+      );
+    }
+    assertEquals(server.stderr(), "");
+  });
+}
+
+/** What the kernel says about a process; one that is gone is a dead one. */
+function statusOf(pid: number): string {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/status`);
+  } catch {
+    return "State:\tX";
+  }
+}
+
+e2e("serve: whitelist and log files whose daemon has stopped", {
+  ...FUSE,
+}, async () => {
+  const stopped = emptyDir("stopped");
+  const lists = emptyDir("lists");
+  const link = `${ROOT}/hanging`;
+  const point = async (to: string) => {
+    await run(["ln", "-sfn", to, link]);
+  };
+  writeFile("lists/white", "127.8.0.1\n");
+  await point(lists);
+  const whitelist = { files: [`${link}/white` as `/${string}`] };
+  const target = `${link}/greylist.log` as `/${string}`;
+  await using server = await serving({ whitelist, log: { target } }, {
+    before: stoppedFuse(stopped),
+  });
+  const { port } = server;
+  const own = `${lists}/greylist.log`;
+  const lineOf = (ip: string) =>
+    waitFor(
+      `a line of ${ip}`,
+      () => logLines(own).find((line) => line.includes(` ip=${ip} `)),
+    );
+  assertEquals((await greeted(port, "127.8.0.1")).result, NEXT);
+  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+  assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+  const [pid] = processesOf(server.binary);
+  await point(stopped);
+  Deno.kill(pid, "SIGHUP");
+  await sleep(0.3);
+  // The old rules and the old log stay.
+  await patrol(port, talking, sleep(2));
+  const { result } = await greeted(port, "127.6.1.1");
+  assertMatch(result, /^220 mx\.example /);
+  await lineOf("127.6.1.1");
+  const { seconds } = await timed(async () => {
+    Deno.kill(pid, "SIGTERM");
+    assertMatch(await talking.rest(), /^421 4\.3\.2 /);
+    await waitFor("the end of the listener", () => !isListening(port));
+  });
+  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+  assertEquals(server.stderr(), "");
+});
+
+e2e("serve: a reader of standard error that stalls holds nobody up", {
+  programs: ["mkfifo"],
+}, async () => {
+  const fifo = `${ROOT}/stalled-${Deno.pid}`;
+  await run([programPath("mkfifo"), fifo]);
+  using reader = await Deno.open(fifo, { read: true, write: true });
+  await using server = await serving({
+    whitelist: WHITELIST,
+    log: { target: "stderr" },
+  }, {
+    before: ["/bin/sh", "-c", 'exec "$@" 2>"$0"', fifo],
+  });
+  const { port } = server;
+  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+  assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+  // Each line has some 700 characters; a megabyte of them waits at most.
+  const long = "\x1b".repeat(100);
+  const said = `HELO ${long}\r\nMAIL FROM:<${long}>\r\nRCPT TO:<${long}>\r\n` +
+    "QUIT\r\n";
+  const count = 3000;
+  let begun = 0;
+  const oneByOne = async () => {
+    while (begun < count) {
+      begun++;
+      using client = await Client.connect(port);
+      await client.send(said);
+      assertMatch(await client.rest(), /^220 (.*\r\n)*221 /);
+    }
+  };
+  const coming = Promise.all(Array.from({ length: 10 }, oneByOne));
+  await Promise.all([coming, patrol(port, talking, coming)]);
+  // The reader goes on.
+  let text = "";
+  const decoder = new TextDecoder();
+  const bytes = new Uint8Array(1 << 16);
+  while (!/^warn log lost=\d+ .*$/m.test(text)) {
+    const { length } = bytes.subarray(0, await reader.read(bytes) ?? 0);
+    text += decoder.decode(bytes.subarray(0, length), { stream: true });
+  }
+  const lost = Number(/^warn log lost=(\d+) /m.exec(text)![1]);
+  const written = text.match(/^defer ip=127\.0\.0\.1 /mg)!.length;
+  assert(lost > 0);
+  // Besides them the whitelisted clients of the patrol have lines.
+  assert(written + lost >= count, `${written} written, ${lost} lost`);
+  assert(written < count, `${written} written`);
+});
