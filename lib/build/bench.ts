@@ -13,6 +13,7 @@ import { measureMemory } from "./bench/memory.ts";
 import { type Bench, FULL, type Plan } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
 import { runMeasurement } from "./bench/run.ts";
+import { measureHang, measureRivals } from "./bench/rivals.ts";
 import { measureServe } from "./bench/serve.ts";
 import { measureShared } from "./bench/shared.ts";
 import { measureSessions } from "./bench/sessions.ts";
@@ -61,6 +62,12 @@ DESCRIPTION
             included: none if no client has to wait for the server
   ended     clients that were answered to their QUIT
 
+  session   processor time of "greylist serve", and of a program in C with one
+            event loop that makes the same system calls: each client was never
+            seen, and waits for each reply
+  silence   how long a client hears nothing at most while each call on the base
+            directory is delayed by four seconds (strace)
+
 OPTIONS
   --shared
           measure a base directory that several hosts share instead. Three
@@ -84,9 +91,13 @@ OPTIONS
             serve.{at20,at100,strangers,accepted,dialogue,upload}
               tcpserver, serve (a second), ratio, cpuRatio, p99
               (milliseconds), client (percent)
+            session.{epoll}
+              theirs, serve (microseconds), ratio (of serve to theirs)
             crowd.{serve}
               answered, resent, ended, slowest (milliseconds until it is
               greeted), pss (megabytes)
+            hang.{serve}
+              clients, slowest (milliseconds until it is answered)
             entries.{0,10000,1000000}, lines.{0,1000,50000}
               as start, and more (milliseconds of CPU more than with none)
             shared.{create,serve,earlier} (with --shared)
@@ -141,7 +152,9 @@ export async function bench(
       await measureMemory(bench, binaries),
       await measureSessions(bench, binaries),
       await measureServe(bench, binaries),
+      await measureRivals(bench, binaries),
       await measureCrowd(bench, binaries),
+      await measureHang(bench, binaries),
       ...await measureGrowth(bench, binaries),
     ];
   } finally {

@@ -28,6 +28,11 @@ export class SiteFiles {
   /** Whether another one has to follow. */
   #isStale = false;
 
+  /** The log that is being opened. */
+  #opening: Promise<void> | undefined;
+  /** Whether the log is to be opened again after that. */
+  #isMoved = false;
+
   private constructor(config: ResolvedConfig, log: BackgroundLog) {
     this.#config = config;
     this.#log = log;
@@ -54,11 +59,26 @@ export class SiteFiles {
     return this.#log.flush(patience);
   }
 
-  /** Opens the log again, and reads all files again. Never rejects. */
+  /**
+   * Opens the log again, and reads all files again. Never rejects. A log that
+   * cannot be opened yet does not keep the files from being read.
+   */
   async reload(): Promise<void> {
-    const before = this.#log;
-    this.#log = await openBackgroundLog(this.#config.log);
-    await Promise.all([before.close(), this.load()]);
+    this.#isMoved = true;
+    this.#opening ??= this.#openLog();
+    await Promise.all([this.#opening, this.load()]);
+  }
+
+  /** One file is opened at a time, so that calls that hang do not add up. */
+  async #openLog(): Promise<void> {
+    while (this.#isMoved) {
+      this.#isMoved = false;
+      const before = this.#log;
+      this.#log = await openBackgroundLog(this.#config.log);
+      // It writes what is left by itself.
+      void before.close();
+    }
+    this.#opening = undefined;
   }
 
   /** Reads all files. Never rejects. */

@@ -216,7 +216,9 @@ const ROWS = {
   memory: ["rcpt", "rblsmtpd"],
   sessions: ["rcpt", "rblsmtpd", "rblsmtpdAlone", "true"],
   serve: ["at20", "at100", "strangers", "accepted", "dialogue", "upload"],
+  session: ["epoll"],
   crowd: ["serve"],
+  hang: ["serve"],
   listing: ["findPrintf", "info", "findDelete", "prune"],
 };
 
@@ -228,7 +230,7 @@ function expectedRows({ entries, lines }: Plan): string[] {
 }
 
 e2e("a short run has every row", {
-  programs: ["tcpserver", "rblsmtpd", "perl"],
+  programs: ["tcpserver", "rblsmtpd", "perl", "gcc", "strace"],
 }, async () => {
   const said: string[] = [];
   const { signal } = new AbortController();
@@ -254,7 +256,9 @@ Deno.test("the help has every row and every number of the JSON", () => {
     memory: ROWS.memory,
     sessions: ROWS.sessions,
     serve: ROWS.serve,
+    session: ROWS.session,
     crowd: ROWS.crowd,
+    hang: ROWS.hang,
     entries: FULL.entries,
     lines: FULL.lines,
     listing: ROWS.listing,

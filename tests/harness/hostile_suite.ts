@@ -79,6 +79,9 @@ const TIMED_OUT = /^421 4\.4\.2 mx\.example [ -~]*\r\n$/;
 export function hostileSuite(way: WayIn): void {
   const test = (name: string, run: () => Promise<void>) =>
     e2e(`${way.name}: ${name}`, way, run);
+  // Elsewhere the address of a client that resets the connection before anybody
+  // has looked is lost, and there is nothing to log.
+  const keepsAddress = !way.stderrIsClient;
 
   test("a client that falls silent gets a 421", async () => {
     await using server = await site(way, { deferral: { idleTimeout: "3s" } });
@@ -108,7 +111,7 @@ export function hostileSuite(way: WayIn): void {
       await using server = await site(way);
       const cases = [0, 1, 2, 3, 4].flatMap((commands) =>
         [true, false].map((reads) => ({ commands, reads }))
-      );
+      ).filter(({ reads }) => reads || how !== "resets" || keepsAddress);
       await Promise.all(cases.map(async ({ commands, reads }, i) => {
         using client = await Client.connectFrom(server.port, home(i));
         if (reads) await client.reply();
@@ -130,7 +133,8 @@ export function hostileSuite(way: WayIn): void {
           assertEquals(codes, all.slice(0, 4 * (1 + commands)));
         }
       }));
-      for (const { net, reason, helo, from, to } of await deferred(10)) {
+      const lines = await deferred(cases.length);
+      for (const { net, reason, helo, from, to } of lines) {
         const i = Number(net.split(".")[2]);
         const { commands, reads } = cases[i];
         assertEquals(reason, "new");
@@ -432,7 +436,10 @@ export function hostileSuite(way: WayIn): void {
         assertMatch(await client.rest(), only);
       },
       (client) => flood(client),
-      (client) => Promise.resolve(client.reset()),
+      async (client) => {
+        if (!keepsAddress) await client.reply();
+        client.reset();
+      },
       () => Promise.resolve(),
     ];
     await together(server, clients);

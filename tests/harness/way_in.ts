@@ -262,6 +262,8 @@ export const systemd: WayIn = {
     listen(what, (port, hostname) => {
       const address = hostname.includes(":") ? `[${hostname}]` : hostname;
       return [
+        // Without what it says about each connection.
+        ...[programPath("env"), "SYSTEMD_LOG_LEVEL=err"],
         programPath("systemd-socket-activate"),
         `--listen=${address}:${port}`,
         "--accept",

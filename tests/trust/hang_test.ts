@@ -207,49 +207,64 @@ function statusOf(pid: number): string {
   }
 }
 
-e2e("serve: whitelist and log files whose daemon has stopped", {
-  ...FUSE,
-}, async () => {
-  const stopped = emptyDir("stopped");
-  const lists = emptyDir("lists");
-  const link = `${ROOT}/hanging`;
-  const point = async (to: string) => {
-    await run(["ln", "-sfn", to, link]);
-  };
-  writeFile("lists/white", "127.8.0.1\n");
-  await point(lists);
-  const whitelist = { files: [`${link}/white` as `/${string}`] };
-  const target = `${link}/greylist.log` as `/${string}`;
-  await using server = await serving({ whitelist, log: { target } }, {
-    before: stoppedFuse(stopped),
+for (const what of ["log", "whitelist"] as const) {
+  e2e(`serve: a ${what} file whose daemon has stopped`, FUSE, async () => {
+    const stopped = emptyDir("stopped");
+    const lists = emptyDir("lists");
+    const link = `${ROOT}/hanging`;
+    const point = async (to: string) => {
+      await run(["ln", "-sfn", to, link]);
+    };
+    writeFile("lists/white", "127.8.0.1\n");
+    await point(lists);
+    const place = (name: string, moves: boolean) =>
+      `${moves ? link : lists}/${name}` as `/${string}`;
+    const whitelist = { files: [place("white", what === "whitelist")] };
+    const target = place("greylist.log", what === "log");
+    await using server = await serving({ whitelist, log: { target } }, {
+      before: stoppedFuse(stopped),
+    });
+    const { port } = server;
+    const own = `${lists}/greylist.log`;
+    const lineOf = (ip: string) =>
+      waitFor(
+        `a line of ${ip}`,
+        () => logLines(own).find((line) => line.includes(` ip=${ip} `)),
+      );
+    assertEquals((await greeted(port, "127.8.0.1")).result, NEXT);
+    using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+    assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+    const [pid] = processesOf(server.binary);
+    await point(stopped);
+    writeFile("lists/white", "127.8.0.1\n127.5.0.1\n");
+    Deno.kill(pid, "SIGHUP");
+    if (what === "log") {
+      // The other files are read nevertheless.
+      await waitFor(
+        "the new whitelist",
+        async () => (await greeted(port, "127.5.0.1")).result === NEXT,
+      );
+    }
+    // The old rules and the old log stay.
+    await patrol(port, talking, sleep(2));
+    const { result } = await greeted(port, "127.6.1.1");
+    assertMatch(result, /^220 mx\.example /);
+    await lineOf("127.6.1.1");
+    if (what === "whitelist") {
+      assertMatch(
+        (await greeted(port, "127.5.0.1")).result,
+        /^220 mx\.example /,
+      );
+    }
+    const { seconds } = await timed(async () => {
+      Deno.kill(pid, "SIGTERM");
+      assertMatch(await talking.rest(), /^421 4\.3\.2 /);
+      await waitFor("the end of the listener", () => !isListening(port));
+    });
+    assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+    assertEquals(server.stderr(), "");
   });
-  const { port } = server;
-  const own = `${lists}/greylist.log`;
-  const lineOf = (ip: string) =>
-    waitFor(
-      `a line of ${ip}`,
-      () => logLines(own).find((line) => line.includes(` ip=${ip} `)),
-    );
-  assertEquals((await greeted(port, "127.8.0.1")).result, NEXT);
-  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
-  assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
-  const [pid] = processesOf(server.binary);
-  await point(stopped);
-  Deno.kill(pid, "SIGHUP");
-  await sleep(0.3);
-  // The old rules and the old log stay.
-  await patrol(port, talking, sleep(2));
-  const { result } = await greeted(port, "127.6.1.1");
-  assertMatch(result, /^220 mx\.example /);
-  await lineOf("127.6.1.1");
-  const { seconds } = await timed(async () => {
-    Deno.kill(pid, "SIGTERM");
-    assertMatch(await talking.rest(), /^421 4\.3\.2 /);
-    await waitFor("the end of the listener", () => !isListening(port));
-  });
-  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
-  assertEquals(server.stderr(), "");
-});
+}
 
 e2e("serve: a reader of standard error that stalls holds nobody up", {
   programs: ["mkfifo"],

@@ -25,6 +25,8 @@ export interface Order {
   readonly script: string;
   /** What it must have been told at the end: a regular expression. */
   readonly reply: string;
+  /** Whether each line of it waits for the reply to the one before. */
+  readonly oneByOne?: boolean;
   /** Each client comes from a network of its own, from this one on. */
   readonly strangers?: number;
   /** Without it, clients and server are on the loopback. */
@@ -38,6 +40,8 @@ export interface Flood {
   readonly seconds: number;
   /** How long the slowest of a hundred sessions took, in milliseconds. */
   readonly p99: number;
+  /** How long the slowest session of all took, in milliseconds. */
+  readonly slowest: number;
   /** How much of one processor's time this client took: 1 is all of it. */
   readonly busy: number;
   /** The server's text in a session that did not go as it should. */
@@ -49,7 +53,8 @@ const PATIENCE = 30_000;
 
 interface Client {
   readonly start: number;
-  spoken: boolean;
+  /** How many pieces of the script it has said. */
+  spoken: number;
   /** What the server said, to its end. */
   said: string;
 }
@@ -61,7 +66,10 @@ async function flood(order: Order): Promise<Flood> {
   const poll = new Epoll(abi);
   const dialer = new Dialer(order.port, order.strangers, order.site);
   const from = order.strangers === undefined ? undefined : "new";
-  const script = new TextEncoder().encode(order.script);
+  const pieces = order.oneByOne
+    ? order.script.split(/(?<=\n)/)
+    : [order.script];
+  const script = pieces.map((piece) => new TextEncoder().encode(piece));
   const reply = new RegExp(order.reply, "m");
   const decoder = new TextDecoder();
   const open = new Map<number, Client>();
@@ -74,7 +82,7 @@ async function flood(order: Order): Promise<Flood> {
   const begin = () => {
     const fd = dialer.dial(from);
     poll.add(fd, READABLE);
-    open.set(fd, { start: performance.now(), spoken: false, said: "" });
+    open.set(fd, { start: performance.now(), spoken: 0, said: "" });
   };
   const finish = (fd: number, { start, said }: Client) => {
     close(fd);
@@ -89,10 +97,11 @@ async function flood(order: Order): Promise<Flood> {
     if (bytes === undefined) return;
     if (bytes === "gone") return finish(fd, client);
     client.said += decoder.decode(bytes);
-    if (client.spoken) return;
-    client.spoken = true;
+    if (client.spoken === script.length) return;
+    // The last line of a reply has a blank behind its code (RFC 5321 4.2.1).
+    if (client.spoken > 0 && !/(^|\n)\d{3} .*\r\n$/.test(client.said)) return;
     // It is far less than a socket's buffer takes.
-    send(fd, script);
+    send(fd, script[client.spoken++]);
   };
 
   for (let i = 0; i < order.clients; i++) begin();
@@ -111,8 +120,10 @@ async function flood(order: Order): Promise<Flood> {
   }
   const seconds = (performance.now() - start) / 1000;
   const busy = (processorTime("self") - before) / seconds;
-  const p99 = times.sort((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1];
-  return { sessions: times.length, seconds, p99, busy, failed };
+  const sorted = times.sort((a, b) => a - b);
+  const p99 = sorted[Math.ceil(times.length * 0.99) - 1];
+  const slowest = sorted.at(-1) ?? 0;
+  return { sessions: times.length, seconds, p99, slowest, busy, failed };
 }
 
 if (import.meta.main) {

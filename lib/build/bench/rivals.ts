@@ -1,0 +1,169 @@
+/**
+ * What one deferred session takes of the processor under `greylist serve`, beside a
+ * program in C with one event loop that makes the same system calls; and the longest
+ * silence that any client meets while the base directory hangs.
+ *
+ * @module
+ */
+
+import { emptyDir } from "@std/fs/empty-dir";
+import { fromFileUrl, join } from "@std/path";
+import { TemporaryError } from "../../commands/command.ts";
+import { baseOf, type Binaries } from "./binaries.ts";
+import { type Bench, expectQuietLog, logOf } from "./plan.ts";
+import { findProgram, Process } from "./process.ts";
+import { processorTime } from "./processor_time.ts";
+import {
+  numberIn,
+  runFlood,
+  type Server,
+  startServe,
+  stopServers,
+} from "./servers.ts";
+import { DEFERRED } from "./sessions.ts";
+import { median } from "./statistics.ts";
+import type { Row, Section } from "./table.ts";
+
+/** How many clients there are at a time. */
+const CLIENTS = 20;
+
+/** How long a call of the base directory takes that hangs, in seconds. */
+const HANG = 4;
+
+/** How long strace may take until it delays calls, in milliseconds. */
+const ATTACH = 1000;
+
+/** Measures `serve` beside the program in C. */
+export async function measureRivals(
+  bench: Bench,
+  binaries: Binaries,
+): Promise<Section> {
+  const text = "epoll: a program in C";
+  const row: Row = findProgram("gcc") === undefined
+    ? { key: "epoll", text, absent: "gcc is not installed" }
+    : { key: "epoll", text, values: await besideC(bench, binaries.serve) };
+  return {
+    key: "session",
+    title: "PROCESSOR TIME OF A DEFERRED SESSION, microseconds",
+    columns: [
+      { key: "theirs", heading: "theirs", digits: 0 },
+      { key: "serve", heading: "serve", digits: 0 },
+      { key: "ratio", heading: "ratio", digits: 2 },
+    ],
+    rows: [row],
+  };
+}
+
+async function besideC(bench: Bench, binary: string) {
+  const { plan } = bench;
+  const servers: Server[] = [];
+  const turns: number[][] = [[], []];
+  // Each client is to be new, as it is to the program in C.
+  await emptyDir(baseOf(bench));
+  try {
+    servers.push(await startEpoll(bench));
+    servers.push(await startServe(bench, binary, {}, ["true"]));
+    for (let round = 0; round < plan.duels; round++) {
+      bench.say(`serve and a program in C: round ${round + 1}`);
+      for (const i of round % 2 === 0 ? [0, 1] : [1, 0]) {
+        const { process, port } = servers[i];
+        const before = processorTime(process.pid);
+        const { sessions } = await runFlood(bench, {
+          ...DEFERRED,
+          port,
+          clients: CLIENTS,
+          seconds: plan.duelSeconds,
+          oneByOne: true,
+          // More than come in one round.
+          strangers: round * 8000 % 56_000,
+        });
+        const spent = processorTime(process.pid) - before;
+        // The clock has hundredths of a second.
+        turns[i].push(Math.max(0.01, spent) / sessions * 1e6);
+      }
+    }
+  } finally {
+    await stopServers(servers);
+  }
+  await expectQuietLog(bench);
+  const [theirs, ours] = turns;
+  return {
+    theirs: median(theirs),
+    serve: median(ours),
+    ratio: median(ours.map((spent, i) => spent / theirs[i])),
+  };
+}
+
+async function startEpoll(bench: Bench): Promise<Server> {
+  bench.say("compiling epoll.c");
+  const source = fromFileUrl(new URL("epoll.c", import.meta.url));
+  const path = join(bench.scratch, "epoll");
+  const errors = logOf(bench);
+  const argv = ["gcc", "-O2", "-o", path, source];
+  const { code } = await new Process({ argv, errors }).ended(60);
+  bench.signal.throwIfAborted();
+  if (code !== 0) {
+    const said = await Deno.readTextFile(errors);
+    throw new TemporaryError(`gcc: exit ${code}: ${said}`);
+  }
+  const base = join(bench.scratch, "epoll.base");
+  await Deno.mkdir(base);
+  const output = `${errors}.epoll`;
+  const process = new Process({ argv: [path, base], output, errors });
+  return { process, port: await numberIn(bench, output, /^(\d+)$/m, "epoll") };
+}
+
+/** Measures how long a client hears nothing while the base directory hangs. */
+export async function measureHang(
+  bench: Bench,
+  binaries: Binaries,
+): Promise<Section> {
+  const text = `greylist serve, each store call takes ${HANG} s`;
+  const row: Row = findProgram("strace") === undefined
+    ? { key: "serve", text, absent: "strace is not installed" }
+    : { key: "serve", text, values: await silence(bench, binaries.serve) };
+  return {
+    key: "hang",
+    title: "A BASE DIRECTORY THAT HANGS",
+    columns: [
+      { key: "clients", heading: "clients", digits: 0 },
+      { key: "slowest", heading: "silence ms", digits: 0 },
+    ],
+    rows: [row],
+  };
+}
+
+async function silence(bench: Bench, binary: string) {
+  bench.say("serve: a base directory that hangs");
+  const servers: Server[] = [];
+  // The ERROR that this is for must not be taken for a fault of others.
+  const aside = { ...bench, scratch: join(bench.scratch, "hang") };
+  await Deno.mkdir(aside.scratch);
+  try {
+    const server = await startServe(aside, binary, {}, ["true"]);
+    servers.push(server);
+    const strace = new Process({
+      argv: [
+        ...["strace", "-f", "-qq", "-o", "/dev/null"],
+        ...["-p", String(server.process.pid), "-e", "trace=openat,statx"],
+        ...["-e", `inject=openat,statx:delay_enter=${HANG * 1e6}`],
+      ],
+      errors: logOf(aside),
+    });
+    servers.push({ process: strace, port: 0 });
+    await new Promise((done) => setTimeout(done, ATTACH));
+    const { sessions, slowest } = await runFlood(aside, {
+      // onError "accept" starts `true` for all of them.
+      script: "",
+      reply: "",
+      port: server.port,
+      clients: CLIENTS,
+      seconds: HANG,
+      strangers: 60_000,
+    });
+    return { clients: sessions, slowest };
+  } finally {
+    // strace first: what it delays would go on until its time is over.
+    await stopServers(servers.toReversed());
+  }
+}
