@@ -1,6 +1,6 @@
 /**
- * The check of one client in the wrapper: who is it, does it have to wait, what
- * does its entry say.
+ * The check of one client in the wrapper: its address, the rules on which clients
+ * have to wait, and its entry.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * When the store is left alone: after several clients in a row for whom it was
- * too slow, nobody asks it for some seconds, and then one client does. Without
+ * too slow, it is not asked for some seconds, and then about one client. Without
  * that, each client would wait for the whole limit while a disk hangs.
  *
  * @module

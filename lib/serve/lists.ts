@@ -1,5 +1,5 @@
 /**
- * The lists of `serve`: everything that says who has to wait, kept in memory.
+ * The lists of `serve`: the rules on which clients have to wait, kept in memory.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The header that a load balancer sends first, to say who the client is: the
+ * The header that a load balancer sends first, to name the client: the
  * PROXY protocol, versions 1 and 2 (HAProxy, doc/proxy-protocol.txt).
  *
  * @module

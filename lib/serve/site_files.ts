@@ -18,7 +18,7 @@ import { Lists } from "./lists.ts";
 
 /** The files of one configuration. */
 export class SiteFiles {
-  /** Who has to wait, as the whitelist, `only` and the pools say. */
+  /** The rules on which clients have to wait. */
   readonly lists: Lists;
   readonly #config: ResolvedConfig;
   #log: BackgroundLog;

@@ -1,7 +1,7 @@
 /**
- * The store as the event loop sees it: a question, and later an answer. The calls
- * on files are made by workers, so that a slow disk holds up nobody but the
- * clients that have to be looked up on it, and these no longer than storeTimeout.
+ * The store as the event loop sees it: a question, and later an answer. Workers
+ * make the calls on files, so that a slow disk holds up only the clients that have
+ * to be looked up on it, and these no longer than storeTimeout.
  *
  * One worker does for a local disk. On a shared one, where a decision takes some
  * 20 ms, up to {@linkcode WORKERS} of them ask at once; each takes 11 MB.
