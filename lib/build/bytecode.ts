@@ -18,7 +18,7 @@ import { TemporaryError } from "../commands/command.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { bakedConfig } from "./baked.ts";
-import { makeBinary } from "./binary.ts";
+import type { makeBinary } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";
 
 /** How long the training may take, in milliseconds. */
@@ -51,6 +51,7 @@ export const TRAINER = "trainer";
  * @param v8Flags those of the program that is built
  * @param directory an existing directory for the trainer
  * @param scratch an existing directory to put denort in
+ * @param make how a binary is made of modules
  * @throws {TemporaryError} with what Deno says
  */
 export async function makeTrainer(
@@ -58,12 +59,13 @@ export async function makeTrainer(
   v8Flags: string,
   directory: string,
   scratch: string,
+  make: typeof makeBinary,
 ): Promise<void> {
   const modules = join(directory, "modules");
   await copy(program, modules);
   const module = join(modules, "trainer.js");
   await Deno.writeTextFile(module, SOURCE);
-  await makeBinary(
+  await make(
     { module, include: [modules], v8Flags, permissions: ["-A"] },
     join(directory, TRAINER),
     scratch,

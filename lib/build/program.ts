@@ -28,6 +28,8 @@ export interface BuildContext {
   readonly shared: string;
   /** The options of `deno bundle` that say where @std is. */
   readonly flags: readonly string[];
+  /** How a binary is made of modules: {@linkcode makeBinary}, if not given. */
+  readonly make?: typeof makeBinary;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface BuildContext {
 export async function makeProgram(
   file: URL,
   { raw, config, needs: { permissions, v8Flags } }: Loaded,
-  { scratch, shared, flags }: BuildContext,
+  { scratch, shared, flags, make = makeBinary }: BuildContext,
   output: string,
 ): Promise<void> {
   const program = await once(
@@ -49,7 +51,7 @@ export async function makeProgram(
   );
   const trainer = await once(
     join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
-    (directory) => makeTrainer(program, v8Flags, directory, shared),
+    (directory) => makeTrainer(program, v8Flags, directory, shared, make),
   );
   const bundle = join(scratch, "bundle");
   await copy(program, bundle);
@@ -63,7 +65,7 @@ export async function makeProgram(
     scratch,
     join(trainer, TRAINER),
   );
-  await makeBinary(
+  await make(
     {
       module: join(bundle, BOOT),
       include: [bundle],

@@ -2,6 +2,8 @@
  * `deno task test`: checks the types once, then runs each test file in a `deno
  * test` of its own, some of them at the same time, and adds up what they say.
  *
+ * A test may do anything, unless an option such as `--allow-read` says what it may.
+ *
  * A file that measures memory, or that fills the machine, says so in a comment,
  * `Runs alone: REASON`, and runs when all others are over. The longest file says
  * `Runs first: REASON`.
@@ -149,8 +151,11 @@ class Run {
       args: [
         "test",
         "--no-check",
+        ...options.some((option) => option.startsWith("--allow-"))
+          ? []
+          : ["-A"],
         // Datagram sockets, for the tests with a syslog daemon of their own.
-        ...["-A", "--unstable-net"],
+        "--unstable-net",
         // Expressions of whitelist files.
         `--v8-flags=${V8_LINEAR}`,
         ...this.flags,

@@ -7,6 +7,7 @@ import { greeter, NEXT } from "../harness/next_program.ts";
 import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst, Client, talk } from "../harness/smtp.ts";
+import { raisesLimit, usesStandIns } from "../harness/stand_in.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const PASSES = { whitelist: { networks: ["127.0.0.0/8", "::1"] } };
@@ -49,7 +50,10 @@ function variables(environ: Uint8Array): string[] {
   const text = Array.from(environ, (byte) => String.fromCharCode(byte)).join(
     "",
   );
-  return text.split("\0").map((entry) =>
+  const entries = text.split("\0").filter((entry) =>
+    !usesStandIns() || entry !== "DENO_DISABLE_NODE_SHIM=1"
+  );
+  return entries.map((entry) =>
     entry.replace(/^(TCP6?(?:LOCAL|REMOTE)PORT)=\d+$/, "$1=")
   );
 }
@@ -116,7 +120,7 @@ e2e(
 
 bothWays(
   "unusual signals, limits, umask and directory are kept",
-  needs,
+  { ...needs, kernel: raisesLimit },
   async (way) => {
     // serve needs the other two for itself.
     const ignored = way === serve ? "USR1" : "HUP USR1 CHLD";
@@ -165,15 +169,23 @@ exec "$@"\n`,
   assertEquals(behind.cmdline, alone.cmdline);
 });
 
-// serve would not start.
 e2e("arguments that are no UTF-8 are never altered", needs, async () => {
-  // The runtime ends before the program begins: a hang-up, and senders retry.
   clean();
   const binary = await compile(PASSES);
   const args = writeFile("args.sh", `exec "$@" "$(printf 'a\\377b')"\n`);
   const before = ["/bin/sh", args];
-  await using server = await tcpserver.start({ binary, before, next: probe() });
-  assertEquals(await burst(server.port, ""), "");
+  const [, minor] = Deno.version.deno.split(".").map(Number);
+  for (const way of [tcpserver, serve]) {
+    // Before 2.9 the runtime ends before the program begins: tcpserver hangs up,
+    // and senders retry; serve would not start.
+    const refused = minor < 9;
+    if (refused && way === serve) continue;
+    await using server = await way.start({ binary, before, next: probe() });
+    assertEquals(await burst(server.port, ""), refused ? "" : "220 probe\r\n");
+    if (refused) continue;
+    const { cmdline } = await report();
+    assertEquals([...cmdline.slice(-4)], [0x61, 0xff, 0x62, 0]);
+  }
 });
 
 e2e("TCPREMOTEIP is set for the next program under inetd", {

@@ -6,6 +6,7 @@ import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
+import { inBinary } from "../harness/stand_in.ts";
 import { openSyslog, withoutSyslog } from "../harness/syslog.ts";
 import { inetd, systemd, tcpserver, xinetd } from "../harness/way_in.ts";
 
@@ -19,7 +20,7 @@ const DEFERRED = `defer ${WHO} reason=new wait=60 ` +
 const AUTO: Partial<Config> = { log: {} };
 const EXEMPT = { whitelist: { networks: ["127.0.0.0/8"] } };
 /** A configuration module that is right only at compile time. */
-const THROWS = 'if (Deno.build.standalone) throw new Error("220 boom\\nboom");';
+const THROWS = `if (${inBinary()}) throw new Error("220 boom\\\\nboom");`;
 
 for (const way of [inetd, xinetd, systemd]) {
   const rooted = { ...way, root: true };
@@ -155,8 +156,8 @@ for (const way of [inetd, xinetd, systemd]) {
 
 const AT_START_ONLY: Record<string, string> = {
   throws: THROWS,
-  "throws no Error": "if (Deno.build.standalone) throw null;",
-  "is wrong": "if (Deno.build.standalone) Number.isInteger = () => false;",
+  "throws no Error": `if (${inBinary()}) throw null;`,
+  "is wrong": `if (${inBinary()}) Number.isInteger = () => false;`,
 };
 
 for (const [what, before] of Object.entries(AT_START_ONLY)) {

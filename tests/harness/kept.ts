@@ -10,6 +10,7 @@
 
 import { walkSync } from "@std/fs/walk";
 import { STD_VARIABLE } from "../../lib/build/std.ts";
+import { STAND_IN_VARIABLE, usesStandIns } from "./stand_in.ts";
 
 /** Where the project is. */
 const PROJECT = new URL("../../", import.meta.url);
@@ -41,7 +42,13 @@ async function hashOfSources(): Promise<string> {
   const texts = files.map((file) => `${file}\0${Deno.readTextFileSync(file)}`);
   const { version, build, env } = Deno;
   return await hashOf(
-    [version.deno, build.target, env.get(STD_VARIABLE), ...texts].join("\0"),
+    [
+      version.deno,
+      build.target,
+      env.get(STD_VARIABLE),
+      env.get(STAND_IN_VARIABLE),
+      ...texts,
+    ].join("\0"),
   );
 }
 
@@ -121,7 +128,8 @@ function reference(shared: string): string | undefined {
 /** Keeps a binary. */
 export function keep({ shared, tails }: Kept, key: string, binary: string) {
   const name = reference(shared);
-  if (name === undefined) return;
+  // A stand-in is a few files, and is made anew.
+  if (name === undefined || usesStandIns()) return;
   const bytes = Deno.readFileSync(binary);
   const other = Deno.readFileSync(`${shared}/${name}/trainer`);
   const common = commonLength(bytes, other);

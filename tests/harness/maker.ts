@@ -12,6 +12,7 @@ import { toFileUrl } from "@std/path";
 import { loadConfig } from "../../lib/build/configuration.ts";
 import { makeProgram } from "../../lib/build/program.ts";
 import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
+import { makeStandIn, usesStandIns } from "./stand_in.ts";
 
 const [config, output, shared] = Deno.args;
 const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
@@ -20,7 +21,8 @@ try {
   const flags = await stdFlags(std, scratch);
   const file = toFileUrl(config);
   const loaded = await loadConfig(file, config);
-  await makeProgram(file, loaded, { scratch, shared, flags }, output);
+  const make = usesStandIns() ? makeStandIn : undefined;
+  await makeProgram(file, loaded, { scratch, shared, flags, make }, output);
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }

@@ -55,8 +55,8 @@ export interface Needs {
   /** Anything else: why the test cannot run here, undefined if it can. */
   readonly obstacle?: () => string | undefined;
   /**
-   * Why the kernel does not allow the test here, undefined if it does. No package
-   * can change that, so the test is skipped by name even with CI=true.
+   * What the kernel or the runtime does not have, or does not allow here. No
+   * package brings that, so the test is skipped by name even with CI=true.
    */
   readonly kernel?: () => string | undefined;
 }

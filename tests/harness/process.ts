@@ -221,15 +221,15 @@ export function descriptorsOf(pid: number): string[] {
   });
 }
 
-/** The ids of the processes that run an executable now. */
+/** The ids of the processes that run an executable or its stand-in now. */
 export function processesOf(executable: string): number[] {
   const pids: number[] = [];
+  const runtime = `${executable.slice(0, executable.lastIndexOf("/"))}/deno`;
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      if (Deno.readLinkSync(`/proc/${name}/exe`) === executable) {
-        pids.push(Number(name));
-      }
+      const exe = Deno.readLinkSync(`/proc/${name}/exe`);
+      if (exe === executable || exe === runtime) pids.push(Number(name));
     } catch {
       // It has ended meanwhile.
     }
