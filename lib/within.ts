@@ -15,7 +15,7 @@ export async function within<T>(
   promise: Promise<T>,
   limit: number,
 ): Promise<{ readonly value: T } | undefined> {
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, limit, undefined);
   });

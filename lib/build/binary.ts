@@ -80,7 +80,7 @@ export async function makeBinary(
     // put one.
     "--no-code-cache",
     "--no-prompt",
-    `--v8-flags=${v8Flags}`,
+    ...v8Flags === "" ? [] : [`--v8-flags=${v8Flags}`],
     ...permissions,
     // Deno's default allows imports from half a dozen hosts. The binary has all of
     // its modules.

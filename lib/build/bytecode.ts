@@ -18,7 +18,7 @@ import { TemporaryError } from "../commands/command.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { bakedConfig } from "./baked.ts";
-import type { makeBinary } from "./binary.ts";
+import { makeBinary } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";
 
 /** How long the training may take, in milliseconds. */
@@ -59,7 +59,7 @@ export async function makeTrainer(
   v8Flags: string,
   directory: string,
   scratch: string,
-  make: typeof makeBinary,
+  make: typeof makeBinary = makeBinary,
 ): Promise<void> {
   const modules = join(directory, "modules");
   await copy(program, modules);

@@ -6,7 +6,7 @@
  */
 
 import { ensureDir } from "@std/fs/ensure-dir";
-import { dirname, fromFileUrl, resolve, toFileUrl } from "@std/path";
+import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import {
   BadConfig,
@@ -14,6 +14,8 @@ import {
   loadConfig,
   rehearse,
 } from "./configuration.ts";
+import { makeBinary } from "./binary.ts";
+import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
 import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
@@ -36,6 +38,9 @@ async function build(
   if (await isDirectory(output)) {
     throw new UsageError(`--output: ${output} is a directory: expected a file`);
   }
+  await checkOwnDenort(scratch);
+  const warning = untried(HERE);
+  if (warning !== undefined) console.error(`greylist compile: ${warning}`);
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
   const loaded = await loadConfig(file, shown);
   const { permissions } = loaded.needs;
@@ -60,6 +65,40 @@ async function build(
   console.log(`config ${fromFileUrl(file)}`);
   for (const line of describePermissions(permissions)) console.log(line);
   console.log(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
+  const { name: origin, sha256 } = await originOf(scratch);
+  if (sha256 === undefined) return;
+  console.log(
+    `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
+      "compile where dl.deno.land answers, or name its denort in DENORT_BIN",
+  );
+}
+
+/**
+ * Has the file that DENORT_BIN names say its version: `deno compile` takes any.
+ *
+ * @throws {UsageError} if it is not the denort of this Deno
+ */
+async function checkOwnDenort(scratch: string): Promise<void> {
+  const own = Deno.env.get("DENORT_BIN");
+  if (own === undefined) return;
+  const expected = `expected the denort of Deno ${HERE.version}`;
+  const module = join(scratch, "version.js");
+  await Deno.writeTextFile(module, "console.log(Deno.version.deno);\n");
+  const program = join(scratch, "version");
+  await makeBinary({ module, v8Flags: "", permissions: [] }, program, scratch);
+  let text: string;
+  try {
+    const { success, stdout } = await new Deno.Command(program, {
+      stdin: "null",
+      stderr: "null",
+    }).output();
+    text = success ? new TextDecoder().decode(stdout).trim() : "";
+  } catch {
+    text = "";
+  }
+  if (text === HERE.version) return;
+  const found = /^\d+\.\d+\.\d+$/.test(text) ? `of Deno ${text}` : "no denort";
+  throw new UsageError(`DENORT_BIN: ${own} is ${found}: ${expected}`);
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -46,6 +46,37 @@ export function npmHasIt(target: Target): boolean {
     target.os === os;
 }
 
+/** The versions of Deno with which compiled programs were tried. */
+const TRIED: readonly string[] = ["2.4.2"];
+
+/** The versions with which everything else was tried; see README. */
+const TRIED_FROM_SOURCE: readonly string[] = ["2.9.6"];
+
+/** One line if programs of a Deno were never tried, undefined if they were. */
+export function untried({ version }: Pick<Target, "version">) {
+  if (TRIED.includes(version)) return undefined;
+  const source = TRIED_FROM_SOURCE.includes(version)
+    ? `Deno ${version} was tried from source only`
+    : `Deno ${version} was not tried`;
+  return `${source}: programs were tried with Deno ${TRIED.join(", ")}`;
+}
+
+/**
+ * Where the runtime of a build came from.
+ *
+ * @param scratch the directory that was given to {@linkcode cachedDenort}
+ */
+export async function originOf(
+  scratch: string,
+): Promise<{ name: string; sha256?: string }> {
+  const own = Deno.env.get("DENORT_BIN");
+  if (own !== undefined) return { name: own };
+  const denort = join(scratch, "denort");
+  if (!(await exists(denort))) return { name: "Deno's download host" };
+  const sha256 = await hash(await Deno.readFile(denort));
+  return { name: `npm:${FROM_NPM.name}@${FROM_NPM.version}`, sha256 };
+}
+
 /** Whether `deno compile` failed because it could not get denort. */
 export function lacksDenort(stderr: string): boolean {
   return stderr.includes("Setting up base binary");

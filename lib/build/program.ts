@@ -15,7 +15,9 @@ import { makeBinary } from "./binary.ts";
 import { BOOT, bundleConfig, bundleProgram } from "./bundle.ts";
 import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
 import type { Loaded } from "./configuration.ts";
+import { originOf } from "./denort.ts";
 import { permissionFlags } from "./permissions.ts";
+import { STD_VARIABLE } from "./std.ts";
 
 /** The directories and options of a build. */
 export interface BuildContext {
@@ -58,6 +60,12 @@ export async function makeProgram(
   const baked = join(scratch, "baked.ts");
   await Deno.writeTextFile(baked, bakedModule(file, raw, config));
   const script = await bundleConfig(baked, bundle, flags);
+  const std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "JSR";
+  const { name: runtime, sha256 } = await originOf(shared);
+  await Deno.writeTextFile(
+    join(bundle, "lib/built.json"),
+    JSON.stringify({ std, runtime, sha256 }),
+  );
   await makeBytecode(
     script,
     config.deferral.at,

@@ -14,6 +14,9 @@ export type Std = "jsr" | "npm";
 /** The variable in which the choice is handed on. */
 export const STD_VARIABLE = "GREYLIST_STD";
 
+/** The variable in which tests find the import map that they run with. */
+export const IMPORT_MAP_VARIABLE = "GREYLIST_IMPORT_MAP";
+
 /** The directory of deno.json. */
 export const ROOT: URL = new URL("../../", import.meta.url);
 

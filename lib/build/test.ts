@@ -22,7 +22,13 @@ import {
   matchesFilter,
   SKIPPED_VARIABLE,
 } from "./skipped.ts";
-import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+import {
+  IMPORT_MAP_VARIABLE,
+  ROOT,
+  type Std,
+  STD_VARIABLE,
+  stdFlags,
+} from "./std.ts";
 import {
   addCounts,
   type Counts,
@@ -164,7 +170,11 @@ class Run {
         ...args.length > 0 ? ["--", ...args] : [],
       ],
       cwd: fromFileUrl(ROOT),
-      env: { ...colour, [SKIPPED_VARIABLE]: this.skipped },
+      env: {
+        ...colour,
+        [SKIPPED_VARIABLE]: this.skipped,
+        [IMPORT_MAP_VARIABLE]: importMapOf(this.flags),
+      },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -182,6 +192,12 @@ class Run {
     console.log(withoutCounts(text).trim() + "\n");
     this.results.push({ file, success, counts: readCounts(text) });
   }
+}
+
+/** The file that the options name. */
+function importMapOf(flags: readonly string[]): string {
+  const option = "--import-map=";
+  return flags.find((flag) => flag.startsWith(option))!.slice(option.length);
 }
 
 function concat(chunks: readonly Uint8Array[]): Uint8Array {

@@ -64,9 +64,32 @@ export function help(
   );
 }
 
-/** The program's name and version. */
+/** What a build writes beside the modules of a compiled program. */
+interface Built {
+  /** Where @std came from. */
+  readonly std: string;
+  /** Where the runtime came from. */
+  readonly runtime: string;
+  /** That of a runtime that is not Deno's own. */
+  readonly sha256?: string;
+}
+
+/** The versions of the program and its runtime, and where its parts came from. */
 export function version(): string {
-  return `greylist ${meta.version}`;
+  const { deno, v8 } = Deno.version;
+  return `greylist ${meta.version}\ndeno ${deno}, v8 ${v8}\n${origin()}`;
+}
+
+function origin(): string {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`${import.meta.dirname}/../built.json`);
+  } catch {
+    return "run from source";
+  }
+  const { std, runtime, sha256 }: Built = JSON.parse(text);
+  const sum = sha256 === undefined ? "" : `, sha256 ${sha256}`;
+  return `@std from ${std}\nruntime from ${runtime}${sum}`;
 }
 
 /** The page for the program as a whole: its commands and the manual's topics. */
@@ -98,7 +121,7 @@ DESCRIPTION
 COMMANDS
 ${summaries.join("\n")}
   help        this page; help TOPIC prints a page of the manual
-  version     the version
+  version     versions, and where the parts of the program came from
 
   greylist COMMAND --help prints the usage of one command.
 

@@ -59,7 +59,7 @@ export class LineQueue {
    */
   async flush(patience: number): Promise<void> {
     if (this.#writing === undefined) return;
-    let timer: number | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, patience);
     });

@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { advice, lacksDenort, npmHasIt } from "../../lib/build/denort.ts";
+import {
+  advice,
+  lacksDenort,
+  npmHasIt,
+  untried,
+} from "../../lib/build/denort.ts";
 
 const GOOD = { version: "2.4.2", arch: "x86_64", os: "linux" };
 
@@ -32,4 +37,16 @@ Deno.test("advice: one line with the three ways out", () => {
     assert(text.includes(word), word);
   }
   assertEquals(text.includes("\n"), false);
+});
+
+Deno.test("untried: one line for a Deno that was not tried", () => {
+  assertEquals(untried({ version: "2.4.2" }), undefined);
+  assertEquals(
+    untried({ version: "2.9.6" }),
+    "Deno 2.9.6 was tried from source only: programs were tried with Deno 2.4.2",
+  );
+  assertEquals(
+    untried({ version: "2.5.0" }),
+    "Deno 2.5.0 was not tried: programs were tried with Deno 2.4.2",
+  );
 });

@@ -192,11 +192,18 @@ e2e("version", {}, async () => {
     Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)),
   );
   for (const arg of ["version", "--version"]) {
-    assertEquals(await run([binary, arg]), {
-      code: 0,
-      stdout: `greylist ${version}\n`,
-      stderr: "",
-    });
+    const { code, stdout, stderr } = await run([binary, arg]);
+    assertEquals([code, stderr], [0, ""]);
+    const lines = stdout.split("\n");
+    const { deno, v8 } = Deno.version;
+    assertEquals(lines[0], `greylist ${version}`);
+    assertEquals(lines[1], `deno ${deno}, v8 ${v8}`);
+    assertMatch(lines[2], /^@std from (npm|JSR)$/);
+    assertMatch(
+      lines[3],
+      /^runtime from (npm:\S+@\S+, sha256 [0-9a-f]{64}|Deno's download host|\/\S+)$/,
+    );
+    assertEquals(lines.slice(4), [""]);
   }
 });
 

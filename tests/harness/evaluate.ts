@@ -6,6 +6,7 @@
  */
 
 import { V8_LINEAR } from "../../lib/whitelist/expression.ts";
+import { IMPORT_MAP_VARIABLE } from "../../lib/build/std.ts";
 import { type Outcome, run } from "./process.ts";
 
 /** The URL of a module of the project, such as `lib/log.ts`. */
@@ -15,10 +16,8 @@ export function moduleUrl(path: string): string {
 
 /** The option for the import map of these tests, if they have one. */
 function importMap(): string[] {
-  const args = Deno.readTextFileSync("/proc/self/cmdline").split("\0");
-  const i = args.findIndex((arg) => arg.startsWith("--import-map"));
-  if (i < 0) return [];
-  return args[i].includes("=") ? [args[i]] : args.slice(i, i + 2);
+  const file = Deno.env.get(IMPORT_MAP_VARIABLE);
+  return file === undefined ? [] : [`--import-map=${file}`];
 }
 
 /** The command line that evaluates TypeScript. */

@@ -83,10 +83,15 @@ Deno.test("whitelist expression: the same as with flag i, on names in lower case
         return `[${pick(["", "^"])}${list.join("")}]`;
       },
     ])();
+  // V8 15, in Deno 2.9.6, overlooks matches of `^` behind what may be empty: there it
+  // is nothing to compare with.
+  const anchors = parseInt(Deno.version.v8) >= 15
+    ? ["$", "\\b", "\\B"]
+    : ["^", "$", "\\b", "\\B"];
   // No group is repeated without a limit: the matcher to compare with backtracks.
   const piece = (depth: number): string =>
     pick([
-      () => pick(["^", "$", "\\b", "\\B"]),
+      () => pick(anchors),
       () => single() + pick(["", "", "*", "+", "?", "{2}", "{0,3}", "+?"]),
       () =>
         depth === 0
