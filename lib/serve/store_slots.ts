@@ -58,11 +58,23 @@ const FAILED = 0;
 export class StoreSlots {
   readonly #words: Int32Array;
   readonly #memory: SharedArrayBuffer;
+  /** Made once: a decision looks at its slot several times. */
+  readonly #slots: readonly {
+    readonly numbers: Float64Array;
+    readonly text: Uint16Array;
+  }[];
 
   /** @param memory what the other side made; none to make it */
   constructor(memory?: SharedArrayBuffer) {
     this.#memory = memory ?? new SharedArrayBuffer(STATES + SLOTS * SLOT);
     this.#words = new Int32Array(this.#memory, 0, HEADER + SLOTS);
+    this.#slots = Array.from({ length: SLOTS }, (_, slot) => {
+      const start = STATES + slot * SLOT;
+      return {
+        numbers: new Float64Array(this.#memory, start, NUMBERS),
+        text: new Uint16Array(this.#memory, start + TEXT, (SLOT - TEXT) / 2),
+      };
+    });
   }
 
   /** What the other side is given. */
@@ -72,7 +84,7 @@ export class StoreSlots {
 
   /** Writes a question into a free slot. {@linkcode call} tells the worker. */
   ask(slot: number, { entry, now, isNew }: Question): void {
-    const { numbers } = this.#slot(slot);
+    const { numbers } = this.#slots[slot];
     numbers[0] = now;
     numbers[1] = Number(isNew);
     this.#write(slot, entry);
@@ -108,7 +120,7 @@ export class StoreSlots {
    */
   takeAnswer(slot: number): Answer | undefined {
     if (Atomics.load(this.#words, HEADER + slot) !== ANSWERED) return undefined;
-    const { numbers } = this.#slot(slot);
+    const { numbers } = this.#slots[slot];
     const [kind, value, took] = numbers;
     const result = kind === FAILED
       ? this.#read(slot)
@@ -138,13 +150,13 @@ export class StoreSlots {
     const at = HEADER + slot;
     const was = Atomics.compareExchange(this.#words, at, ASKED, TAKEN);
     if (was !== ASKED) return undefined;
-    const [now, isNew] = this.#slot(slot).numbers;
+    const [now, isNew] = this.#slots[slot].numbers;
     return { entry: this.#read(slot), now, isNew: isNew === 1 };
   }
 
   /** Answers the question that was taken out of a slot. */
   answer(slot: number, { result, took }: Answer): void {
-    const { numbers } = this.#slot(slot);
+    const { numbers } = this.#slots[slot];
     numbers[2] = took;
     if (typeof result === "string") {
       numbers[0] = FAILED;
@@ -161,27 +173,16 @@ export class StoreSlots {
     Atomics.store(this.#words, HEADER + slot, ANSWERED);
   }
 
-  #slot(slot: number) {
-    const start = STATES + slot * SLOT;
-    const numbers = new Float64Array(this.#memory, start, NUMBERS);
-    const text = new Uint16Array(
-      this.#memory,
-      start + TEXT,
-      (SLOT - TEXT) / 2,
-    );
-    return { numbers, text };
-  }
-
   /** A text in UTF-16, behind its length; what is too long is cut. */
   #write(slot: number, text: string): void {
-    const units = this.#slot(slot).text;
+    const units = this.#slots[slot].text;
     const length = Math.min(text.length, units.length - 1);
     units[0] = length;
     for (let i = 0; i < length; i++) units[i + 1] = text.charCodeAt(i);
   }
 
   #read(slot: number): string {
-    const units = this.#slot(slot).text;
+    const units = this.#slots[slot].text;
     let text = "";
     for (let i = 1; i <= units[0]; i++) text += String.fromCharCode(units[i]);
     return text;
