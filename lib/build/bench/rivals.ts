@@ -30,6 +30,12 @@ const CLIENTS = 20;
 /** How long a call of the base directory takes that hangs, in seconds. */
 const HANG = 4;
 
+/** The network of the first client that comes while the base directory hangs. */
+const HANG_FROM = 60_000;
+
+/** How many entries hang: far more than are asked for until it is left alone. */
+const HANGING = 1000;
+
 /** How long strace may take until it delays calls, in milliseconds. */
 const ATTACH = 1000;
 
@@ -133,6 +139,14 @@ export async function measureHang(
   };
 }
 
+/** The entries of clients as flood.ts numbers them, whose networks are 127.A.B.0. */
+function entriesFrom(base: string, first: number): string[] {
+  return Array.from({ length: HANGING }, (_, i) => {
+    const network = first + i;
+    return `${base}/127.${network >> 8}.${network & 255}.0_24`;
+  });
+}
+
 async function silence(bench: Bench, binary: string) {
   bench.say("serve: a base directory that hangs");
   const servers: Server[] = [];
@@ -146,6 +160,10 @@ async function silence(bench: Bench, binary: string) {
       argv: [
         ...["strace", "-f", "-qq", "-o", "/dev/null"],
         ...["-p", String(server.process.pid), "-e", "trace=openat,statx"],
+        // PROGRAM, which is followed too, opens other files.
+        ...entriesFrom(baseOf(bench), HANG_FROM).flatMap((
+          path,
+        ) => ["-P", path]),
         ...["-e", `inject=openat,statx:delay_enter=${HANG * 1e6}`],
       ],
       errors: logOf(aside),
@@ -159,7 +177,7 @@ async function silence(bench: Bench, binary: string) {
       port: server.port,
       clients: CLIENTS,
       seconds: HANG,
-      strangers: 60_000,
+      strangers: HANG_FROM,
     });
     return { clients: sessions, slowest };
   } finally {
