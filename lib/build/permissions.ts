@@ -5,6 +5,7 @@
  * @module
  */
 
+import { LISTEN_VARIABLES } from "../system/inherited.ts";
 import { join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../config/fields.ts";
@@ -64,6 +65,7 @@ export function permissionsOf(
       VARIABLE,
       ...rblsmtpd,
       "NO_COLOR",
+      ...LISTEN_VARIABLES,
       ...whitelist.env,
       ...only?.env ?? [],
     ]),

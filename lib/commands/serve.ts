@@ -8,6 +8,7 @@ import { descriptorsFor, RESERVE } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { type Abi, abiOf } from "../system/constants.ts";
 import { Epoll } from "../system/epoll.ts";
+import { inheritedListeners } from "../system/inherited.ts";
 import { isNoSuchFamily, listenOn } from "../system/listener.ts";
 import {
   descriptorLimit,
@@ -55,7 +56,7 @@ export const command: Command = {
   greylist serve - listen, defer, and start PROGRAM for clients that pass
 
 SYNOPSIS
-  greylist serve [HOST:]PORT... -- PROGRAM [ARG...]
+  greylist serve [[HOST:]PORT...] -- PROGRAM [ARG...]
 
 DESCRIPTION
   Takes the place of "tcpserver ... greylist PROGRAM". Each client is checked as
@@ -65,7 +66,8 @@ DESCRIPTION
 
   HOST is an address, an IPv6 address in brackets; 0 is every IPv4 address.
   Without HOST, connections over IPv4 and IPv6 are taken. PORT is a number,
-  smtp or submission.
+  smtp or submission. Sockets that systemd has opened (LISTEN_FDS) are used too;
+  without such sockets at least one PORT is needed.
 
   The section serve of greylist.config.ts has the limits, the user that this
   program becomes once it listens, and the rules for clients. Root has to name
@@ -102,9 +104,6 @@ function parseLine(args: string[]) {
   const end = args.indexOf("--");
   const before = end < 0 ? args : args.slice(0, end);
   const program = end < 0 ? [] : args.slice(end + 1);
-  if (before.length === 0) {
-    throw new UsageError("expected [HOST:]PORT to listen on");
-  }
   const addresses = before.map((text) => {
     const address = parseListenAddress(text);
     if (address !== undefined) return address;
@@ -125,6 +124,11 @@ async function serve(
   { config, serve }: Site,
 ): Promise<number> {
   const become = userOf(serve);
+  // Before the child's environment is taken.
+  const inherited = inheritedSockets();
+  if (addresses.length + inherited.length === 0) {
+    throw new UsageError("expected [HOST:]PORT to listen on");
+  }
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
   // The handlers come before the first client can connect, and before there is a
@@ -138,7 +142,10 @@ async function serve(
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => stop());
   }
-  const opened = addresses.map((address) => open(address, serve.backlog));
+  const opened = [
+    ...inherited,
+    ...addresses.map((address) => open(address, serve.backlog)),
+  ];
   become();
 
   const before = descriptorLimit();
@@ -231,6 +238,15 @@ function storeOf(
       files.log.error(formatLine("store", line));
     },
   });
+}
+
+/** @throws {UsageError} if they are not what this program can listen on */
+function inheritedSockets() {
+  try {
+    return inheritedListeners();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }
 
 /**

@@ -71,6 +71,18 @@ export function close(fd: number): void {
 }
 
 /**
+ * Makes a descriptor that another program has opened like those of this one: it
+ * is closed on exec, and its calls do not block.
+ *
+ * @throws {LibcError}
+ */
+export function becomeNonblocking(fd: number): void {
+  check("fcntl", libc.fcntl(fd, C.F_SETFD, C.FD_CLOEXEC));
+  const flags = check("fcntl", libc.fcntl(fd, C.F_GETFL, 0));
+  check("fcntl", libc.fcntl(fd, C.F_SETFL, flags | C.O_NONBLOCK));
+}
+
+/**
  * Waits until a descriptor can be read or written, or is broken.
  *
  * @param events {@linkcode POLLIN} or {@linkcode POLLOUT}

@@ -24,6 +24,9 @@ Deno.test("permissions: a config without more needs its two directories", () => 
     ...PEER_VARIABLES,
     "GREYLIST",
     "NO_COLOR",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
     "RELAYCLIENT",
     "WHITELISTED",
   ]);
