@@ -6,6 +6,7 @@
  * @module
  */
 
+import { ensureDir } from "@std/fs/ensure-dir";
 import { join } from "@std/path";
 import {
   EXIT,
@@ -20,6 +21,7 @@ import type { Bench } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
 import { runMeasurement } from "./bench/run.ts";
 import { startServe, stopServers } from "./bench/servers.ts";
+import { type Attempt, restamp } from "./replay/log.ts";
 import { figuresOf, KINDS, play } from "./replay/senders.ts";
 import { LET_IN, Site } from "./replay/site.ts";
 import { ROOT } from "./std.ts";
@@ -28,7 +30,7 @@ const HELP = `NAME
   deno task replay - who has to wait and who is stopped, over two weeks
 
 SYNOPSIS
-  deno task replay [--write]
+  deno task replay [--logs=DIR] [--write]
 
 DESCRIPTION
   Plays the mail of two weeks against "greylist serve": a sender with 40
@@ -44,7 +46,9 @@ DESCRIPTION
   first attempt, how much later and after how long, and how much never.
 
 OPTIONS
-  --write  Put the table into lib/manual/replay.md as well.
+  --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the times
+              of the play: "greylist report" reads them.
+  --write     Put the table into lib/manual/replay.md as well.
 `;
 
 /** How many days are played. */
@@ -77,16 +81,19 @@ async function playOne(
   way: string,
   config: Partial<Config>,
   bench: Pick<Bench, "scratch" | "signal">,
+  logs: string | undefined,
 ): Promise<string[]> {
   const { scratch, signal } = bench;
-  const base = join(scratch, `base ${way.replaceAll("/", "")}`);
+  const name = way.replaceAll("/", "");
+  const base = join(scratch, `base ${name}`);
+  const log = join(scratch, `${name}.log`);
   await Deno.mkdir(base, { mode: 0o700 });
   await Deno.writeTextFile(join(scratch, "me"), "mx.example\n");
   console.error(`greylist replay: ${way}: compiling`);
-  const binary = await compileConfig(bench, way.replaceAll("/", ""), {
+  const binary = await compileConfig(bench, name, {
     baseDir: base as Config["baseDir"],
     controlDir: scratch as Config["controlDir"],
-    log: { target: "stderr" },
+    log: { target: log as Config["baseDir"] },
     prune: { every: 0 },
     serve: { ...serveSection(), rules: RULES },
     ...config,
@@ -98,12 +105,19 @@ async function playOne(
   try {
     console.error(`greylist replay: ${way}: playing ${DAYS} days`);
     const site = new Site(base, server.port);
+    const attempts: Attempt[] = [];
     const mails = await play(KINDS, DAYS, async (address, time) => {
       // Lets the event loop deliver the user's signals.
       await new Promise((done) => setTimeout(done));
       signal.throwIfAborted();
+      attempts.push({ began: Date.now(), time });
       return site.tryOnce(address, time);
     });
+    await stopServers([server]);
+    if (logs !== undefined) {
+      const text = restamp(await Deno.readTextFile(log), attempts);
+      await Deno.writeTextFile(join(logs, `${name}.log`), text);
+    }
     return KINDS.map((kind) => {
       const { mails: all, atOnce, delayed, stopped, delays } = figuresOf(
         mails,
@@ -126,12 +140,15 @@ async function playOne(
 }
 
 /** Plays all ways; returns the lines of the table. */
-async function replay(signal: AbortSignal): Promise<string[]> {
+async function replay(
+  signal: AbortSignal,
+  logs: string | undefined,
+): Promise<string[]> {
   const scratch = await Deno.makeTempDir({ prefix: "greylist-replay-" });
   try {
     const rows: string[][] = [];
     for (const [way, config] of Object.entries(WAYS)) {
-      rows.push(await playOne(way, config, { scratch, signal }));
+      rows.push(await playOne(way, config, { scratch, signal }, logs));
     }
     return [
       "".padEnd(37) + "mails" + "  at once    later    never" +
@@ -148,6 +165,7 @@ async function replay(signal: AbortSignal): Promise<string[]> {
 async function main(args: string[], signal: AbortSignal): Promise<number> {
   const { options, operands } = parseOptions(args, {
     boolean: ["write", "help"],
+    string: ["logs"],
   });
   if (operands.length > 0) {
     throw new UsageError(`${operands[0]}: expected an option, if anything`);
@@ -156,7 +174,9 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
     console.log(HELP.trimEnd());
     return EXIT.done;
   }
-  const table = (await replay(signal)).join("\n");
+  const logs = options.logs as string | undefined;
+  if (logs !== undefined) await ensureDir(logs);
+  const table = (await replay(signal, logs)).join("\n");
   console.log(table);
   if (options.write) {
     const page = await Deno.readTextFile(PAGE);

@@ -11,61 +11,31 @@ import {
   contains,
   formatAddress,
   formatNetwork,
-  type Network,
 } from "../address.ts";
-import type { ResolvedConfig } from "../config.ts";
-import {
-  decideOnError,
-  type Decision,
-  passLine,
-  refusalFor,
-  VARIABLE,
-  variableFor,
-} from "../decision.ts";
-import {
-  type ClientFields,
-  envelopeFields,
-  errorFields,
-  formatLine,
-  quote,
-} from "../log/line.ts";
-import { Dialogue } from "../smtp/dialogue.ts";
-import {
-  bannerOf,
-  dialogueOptions,
-  LOCAL_PROBLEM,
-  type Refusal,
-} from "../smtp/refusal.ts";
-import type { Defer, Verdict } from "../store/policy.ts";
+import { decideOnError, refusalFor } from "../decision.ts";
+import { type ClientFields, formatLine, quote } from "../log/line.ts";
+import { bannerOf, LOCAL_PROBLEM } from "../smtp/refusal.ts";
+import type { Verdict } from "../store/policy.ts";
 import { close } from "../system/descriptor.ts";
-import { variable } from "../system/environment.ts";
-import type { Epoll } from "../system/epoll.ts";
 import type { Accepted } from "../system/listener.ts";
-import { localOf, type SocketName } from "../system/socket.ts";
-import { send } from "../system/transfer.ts";
+import { localOf } from "../system/socket.ts";
 import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
-import { Children } from "./children.ts";
-import type { ServeConfig } from "./config.ts";
-import { DeferredClients, SingleReply } from "./deferred_clients.ts";
+import {
+  type Connection,
+  Dispatch,
+  type DispatchOptions,
+  type Known,
+  STOPPING,
+} from "./dispatch.ts";
 import { lookUpHostName } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
 import { ProxyClients } from "./proxy_clients.ts";
 import { admit } from "./rules.ts";
-import type { Spawn } from "./spawn.ts";
-import type { SiteFiles } from "./site_files.ts";
 import type { StoreQueue, Unchecked } from "./store_queue.ts";
-import { tcpEnvironment } from "./tcp_environment.ts";
 
 /** What {@linkcode Connections} needs. */
-export interface ConnectionsOptions {
-  readonly config: ResolvedConfig;
-  readonly serve: ServeConfig;
-  readonly epoll: Epoll;
-  /** The name of PROGRAM, for the log. */
-  readonly program: string;
-  readonly spawn: Spawn;
-  readonly files: SiteFiles;
+export interface ConnectionsOptions extends DispatchOptions {
   readonly store: StoreQueue;
   /** How many descriptors connections may use. */
   readonly maxDescriptors: number;
@@ -85,67 +55,22 @@ const LOOKUP_DESCRIPTORS = 3;
  */
 const LOOKUP_SHARE = 0.25;
 
-/**
- * How long `serve` waits at its end for child processes that are being started,
- * in milliseconds. A disk that hangs must not hold it.
- */
-const START_TIMEOUT = 2000;
-
-/** How often it looks whether they are there, in milliseconds. */
-const START_INTERVAL = 10;
-
-/** What a client is told at a limit (RFC 5321 section 3.8). */
-const BUSY: Refusal = {
-  status: "4.3.2",
-  text: "Too many connections, please try again later",
-};
-
-/** What a client is told when `serve` stops. */
-const STOPPING: Refusal = {
-  status: "4.3.2",
-  text: "Shutting down, please try again later",
-};
-
-/** A connection whose client is known. */
-interface Known extends Accepted {
-  /** The end that the client has connected to, if a load balancer has told it. */
-  readonly local?: SocketName;
-}
-
-/** A connection on its way through the check. */
-interface Connection extends Known {
-  readonly client: ClientFields;
-  readonly network: Network;
-  /** The variables of the rule of `serve.rules`. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly host?: string;
-  /** Ends that the connection counts for its network; called once. */
-  release(): void;
-}
-
 /** All connections that are open. */
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #deferred: DeferredClients;
-  readonly #children: Children;
+  readonly #dispatch: Dispatch;
   readonly #proxied: ProxyClients;
   /** Clients whose host name is being looked up, by descriptor. */
   readonly #lookups = new Map<number, Connection>();
   /** Clients that the store was asked about, by descriptor. */
   readonly #asked = new Map<number, Connection>();
   readonly #networks = new NetworkCounts();
-  #stopping = false;
-  /** Until when child processes that are being started are waited for. */
-  #startDeadline = Infinity;
 
   constructor(options: ConnectionsOptions) {
-    const { config, serve, epoll, spawn } = options;
     this.#options = options;
-    this.#deferred = new DeferredClients(epoll, config.deferral);
-    const { idleTimeout, sessionTimeout } = config.deferral;
-    const patience = sessionTimeout * 1000;
-    this.#children = new Children(epoll, spawn, serve.limit, patience);
-    this.#proxied = new ProxyClients(epoll, idleTimeout * 1000);
+    this.#dispatch = new Dispatch(options);
+    const { idleTimeout } = options.config.deferral;
+    this.#proxied = new ProxyClients(options.epoll, idleTimeout * 1000);
   }
 
   get #log() {
@@ -154,15 +79,13 @@ export class Connections {
 
   /** The number of descriptors that connections use. */
   get descriptors(): number {
-    return this.#deferred.size + this.#children.descriptors +
-      this.#proxied.size + this.#asked.size +
+    return this.#dispatch.descriptors + this.#proxied.size + this.#asked.size +
       LOOKUP_DESCRIPTORS * this.#lookups.size;
   }
 
   /** Whether a dialogue or the start of a child process is under way. */
   get isBusy(): boolean {
-    return this.#deferred.size > 0 ||
-      this.#children.starting > 0 && performance.now() < this.#startDeadline;
+    return this.#dispatch.isBusy;
   }
 
   /**
@@ -170,52 +93,41 @@ export class Connections {
    * on.
    */
   stop(): void {
-    this.#stopping = true;
-    this.#startDeadline = performance.now() + START_TIMEOUT;
-    this.#children.shutDown();
     this.#proxied.shutDown(encode(bannerOf(STOPPING)));
     for (const clients of [this.#lookups, this.#asked]) {
       for (const connection of clients.values()) {
-        this.#refuse(connection, STOPPING);
+        this.#dispatch.refuse(connection, STOPPING);
       }
       clients.clear();
     }
-    this.#deferred.shutDown(performance.now());
+    this.#dispatch.stop();
   }
 
   /** Continues with a descriptor that is ready. */
   ready(fd: number, now: number): void {
-    if (this.#deferred.has(fd)) this.#deferred.ready(fd, now);
-    else if (this.#proxied.has(fd)) this.#proxied.ready(fd);
-    else this.#children.ready(fd);
+    if (this.#proxied.has(fd)) this.#proxied.ready(fd);
+    else this.#dispatch.ready(fd, now);
   }
 
   /** Continues with what other threads have done. */
   settle(): void {
-    this.#children.settle();
+    this.#dispatch.settle();
     this.#options.store.settle(performance.now());
     this.#options.store.flush();
   }
 
   /** When {@linkcode expire} has something to do, in milliseconds. */
   next(): number {
-    // No event reports that a child process has started.
-    const started = this.#stopping && this.#children.starting > 0
-      ? performance.now() + START_INTERVAL
-      : Infinity;
     return Math.min(
-      this.#deferred.next(),
-      this.#children.next(),
+      this.#dispatch.next(),
       this.#proxied.next(),
       this.#options.store.next(),
-      started,
     );
   }
 
   /** Ends what has taken too long, and finds unnoticed ends of children. */
   expire(now: number): void {
-    this.#deferred.expire(now);
-    this.#children.expire(now);
+    this.#dispatch.expire(now);
     this.#proxied.expire(now);
     this.#options.store.expire(now);
   }
@@ -269,8 +181,8 @@ export class Connections {
     };
     const look = serve.nameLookup && this.#mayLookUp;
     const pass = this.#findPass(connection, !look);
-    if (pass !== undefined) return this.#pass(connection, pass);
-    if (isAtLimit) return this.#busy(connection, "limitPerNetwork");
+    if (pass !== undefined) return this.#dispatch.pass(connection, pass);
+    if (isAtLimit) return this.#dispatch.busy(connection, "limitPerNetwork");
     if (look) this.#lookUp(connection);
     else this.#ask(connection);
   }
@@ -295,7 +207,7 @@ export class Connections {
     this.#lookups.delete(fd);
     const named = { ...connection, host };
     const pass = this.#findPass(named, true);
-    if (pass !== undefined) this.#pass(named, pass);
+    if (pass !== undefined) this.#dispatch.pass(named, pass);
     else this.#ask(named);
     this.#options.epoll.wake();
   }
@@ -322,13 +234,13 @@ export class Connections {
     if ("message" in result) {
       const { message, known } = result;
       const action = decideOnError(config, message, client, this.#log, known);
-      if (action === "pass") this.#pass(connection);
-      else this.#defer(connection, LOCAL_PROBLEM);
+      if (action === "pass") this.#dispatch.pass(connection);
+      else this.#dispatch.defer(connection, LOCAL_PROBLEM);
     } else if (result.action === "pass" || config.mode === "observe") {
-      this.#pass(connection, result);
+      this.#dispatch.pass(connection, result);
     } else {
       const refusal = refusalFor(result, config, client, this.#log);
-      this.#defer(connection, refusal, result);
+      this.#dispatch.defer(connection, refusal, result);
     }
   }
 
@@ -351,100 +263,5 @@ export class Connections {
       env,
       localPort: () => (local ?? localOf(fd))?.port,
     });
-  }
-
-  /** @param verdict undefined if the check has failed */
-  #pass(connection: Connection, verdict?: Decision): void {
-    const { fd, client, env, release } = connection;
-    const local = connection.local ?? localOf(fd);
-    // The client has reset the connection.
-    if (local === undefined) return this.#close(connection);
-    const { hostname } = this.#options.files;
-    const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
-    const variables = tcpEnvironment({ ...connection, local, localHost });
-    this.#children.add({
-      fd,
-      variables: {
-        ...variables,
-        ...env,
-        [VARIABLE]: variableFor(client, verdict),
-      },
-      starting: () => {
-        if (verdict === undefined) return;
-        this.#log.info(passLine(client, verdict));
-      },
-      failed: (error) => {
-        const what = quote(`${this.#options.program}: ${error.message}`);
-        // Not `ip`: reports count the line of the verdict already.
-        const line = { reason: "error", client: client.ip, what };
-        this.#log.error(formatLine("defer", line));
-        this.#refuse(connection, LOCAL_PROBLEM);
-      },
-      ended: ({ pid, code, signal }) => {
-        release();
-        this.#log.info(formatLine("end", { ...client, pid, code, signal }));
-      },
-      timedOut: () => this.#busy(connection, "limit"),
-      hungUp: () => {
-        release();
-        this.#log.info(formatLine("busy", { ...client, reason: "left" }));
-      },
-    }, performance.now());
-  }
-
-  #busy(connection: Connection, reason: string): void {
-    if (!this.#stopping) {
-      const { client } = connection;
-      this.#log.info(formatLine("busy", { ...client, reason }));
-    }
-    this.#refuse(connection, this.#stopping ? STOPPING : BUSY);
-  }
-
-  /**
-   * Answers 421 in place of a banner, and closes the connection at once: nothing
-   * that the client has sent was read, and nothing is waited for.
-   */
-  #refuse(connection: Connection, refusal: Refusal): void {
-    send(connection.fd, encode(bannerOf(refusal)));
-    this.#close(connection);
-  }
-
-  #close({ fd, release }: Connection): void {
-    close(fd);
-    release();
-  }
-
-  /** @param verdict undefined if the check has failed, which is logged already */
-  #defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
-    const { fd, client, release } = connection;
-    const { config, serve, files } = this.#options;
-    const logDeferral = (envelope = {}) => {
-      if (verdict === undefined) return;
-      const { reason, wait } = verdict;
-      const line = { ...client, reason, wait, ...envelope };
-      this.#log.info(formatLine("defer", line));
-    };
-    const now = performance.now();
-    if (this.#deferred.size >= serve.deferredLimit) {
-      logDeferral();
-      return this.#refuse(connection, refusal);
-    }
-    try {
-      if (config.deferral.at === "banner") {
-        const reply = new SingleReply(bannerOf(refusal));
-        const finished = () => logDeferral();
-        this.#deferred.add(fd, reply, now, { finished, closed: release });
-        return;
-      }
-      const options = dialogueOptions(refusal, files.hostname);
-      const dialogue = new Dialogue(options);
-      const finished = () => logDeferral(envelopeFields(dialogue.envelope));
-      this.#deferred.add(fd, dialogue, now, { finished, closed: release });
-    } catch (error) {
-      this.#log.error(
-        formatLine("defer", { ...client, ...errorFields(error) }),
-      );
-      this.#close(connection);
-    }
   }
 }

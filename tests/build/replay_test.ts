@@ -1,6 +1,7 @@
 /** `deno task replay`: the senders that it plays, and the table in the manual. */
 
 import { assert, assertEquals } from "@std/assert";
+import { restamp } from "../../lib/build/replay/log.ts";
 import { figuresOf, KINDS, play } from "../../lib/build/replay/senders.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
@@ -31,6 +32,26 @@ Deno.test("attempts come in the order of their times, each mail as its kind", as
     assertEquals(networks.size, expected, kind.name);
     assert(kind.retries.every((time) => time < 5 * DAY), kind.name);
   }
+});
+
+Deno.test("each line of the log gets the time of its attempt", () => {
+  const real = Date.parse("2026-11-28T12:00:00.000Z");
+  const at = (ms: number) => new Date(real + ms).toISOString();
+  const text = `${at(-5)} serve on=x\n${at(3)} defer a\n${at(4)} defer b\n` +
+    `${at(12)} pass c\n`;
+  const attempts = [
+    { began: real, time: 60 },
+    { began: real + 4, time: 86_400 },
+    { began: real + 10, time: 86_401 },
+  ];
+  assertEquals(
+    restamp(text, attempts),
+    "2026-01-01T00:00:00.000Z serve on=x\n" +
+      "2026-01-01T00:01:00.003Z defer a\n" +
+      "2026-01-02T00:00:00.000Z defer b\n" +
+      "2026-01-02T00:00:01.002Z pass c\n",
+  );
+  assertEquals(restamp("", attempts), "");
 });
 
 Deno.test("a mail that was let in is not tried again", async () => {

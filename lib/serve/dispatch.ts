@@ -1,0 +1,262 @@
+/**
+ * How a connection of `serve` continues after its check: with PROGRAM, with the
+ * dialogue of a deferral, or with a 421.
+ *
+ * @module
+ */
+
+import type { Network } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import { type Decision, passLine, VARIABLE, variableFor } from "../decision.ts";
+import {
+  type ClientFields,
+  envelopeFields,
+  errorFields,
+  formatLine,
+  quote,
+} from "../log/line.ts";
+import { Dialogue } from "../smtp/dialogue.ts";
+import {
+  bannerOf,
+  dialogueOptions,
+  LOCAL_PROBLEM,
+  type Refusal,
+} from "../smtp/refusal.ts";
+import type { Defer } from "../store/policy.ts";
+import { close } from "../system/descriptor.ts";
+import { variable } from "../system/environment.ts";
+import type { Epoll } from "../system/epoll.ts";
+import type { Accepted } from "../system/listener.ts";
+import { localOf, type SocketName } from "../system/socket.ts";
+import { send } from "../system/transfer.ts";
+import { encode } from "../system/utf8.ts";
+import { Children } from "./children.ts";
+import type { ServeConfig } from "./config.ts";
+import { DeferredClients, SingleReply } from "./deferred_clients.ts";
+import type { Spawn } from "./spawn.ts";
+import type { SiteFiles } from "./site_files.ts";
+import { tcpEnvironment } from "./tcp_environment.ts";
+
+/** What {@linkcode Dispatch} needs. */
+export interface DispatchOptions {
+  readonly config: ResolvedConfig;
+  readonly serve: ServeConfig;
+  readonly epoll: Epoll;
+  /** The name of PROGRAM, for the log. */
+  readonly program: string;
+  readonly spawn: Spawn;
+  readonly files: SiteFiles;
+}
+
+/**
+ * How long `serve` waits at its end for child processes that are being started,
+ * in milliseconds. A disk that hangs must not hold it.
+ */
+const START_TIMEOUT = 2000;
+
+/** How often it looks whether they are there, in milliseconds. */
+const START_INTERVAL = 10;
+
+/** What a client is told at a limit (RFC 5321 section 3.8). */
+const BUSY: Refusal = {
+  status: "4.3.2",
+  text: "Too many connections, please try again later",
+};
+
+/** What a client is told when `serve` stops. */
+export const STOPPING: Refusal = {
+  status: "4.3.2",
+  text: "Shutting down, please try again later",
+};
+
+/** A connection whose client is known. */
+export interface Known extends Accepted {
+  /** The end that the client has connected to, if a load balancer has told it. */
+  readonly local?: SocketName;
+}
+
+/** A connection on its way through the check. */
+export interface Connection extends Known {
+  readonly client: ClientFields;
+  readonly network: Network;
+  /** The variables of the rule of `serve.rules`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly host?: string;
+  /** Ends that the connection counts for its network; called once. */
+  release(): void;
+}
+
+/** The connections that are past their check. Times are milliseconds. */
+export class Dispatch {
+  readonly #options: DispatchOptions;
+  readonly #deferred: DeferredClients;
+  readonly #children: Children;
+  #stopping = false;
+  /** Until when child processes that are being started are waited for. */
+  #startDeadline = Infinity;
+
+  constructor(options: DispatchOptions) {
+    const { config, serve, epoll, spawn } = options;
+    this.#options = options;
+    this.#deferred = new DeferredClients(epoll, config.deferral);
+    const patience = config.deferral.sessionTimeout * 1000;
+    this.#children = new Children(epoll, spawn, serve.limit, patience);
+  }
+
+  get #log() {
+    return this.#options.files.log;
+  }
+
+  /** The number of descriptors in use. */
+  get descriptors(): number {
+    return this.#deferred.size + this.#children.descriptors;
+  }
+
+  /** Whether a dialogue or the start of a child process is under way. */
+  get isBusy(): boolean {
+    return this.#deferred.size > 0 ||
+      this.#children.starting > 0 && performance.now() < this.#startDeadline;
+  }
+
+  /**
+   * Answers 421 to clients that are being deferred or wait for PROGRAM. Child
+   * processes run on.
+   */
+  stop(): void {
+    this.#stopping = true;
+    const now = performance.now();
+    this.#startDeadline = now + START_TIMEOUT;
+    this.#children.shutDown();
+    this.#deferred.shutDown(now);
+  }
+
+  /** Continues with a descriptor that is ready. */
+  ready(fd: number, now: number): void {
+    if (this.#deferred.has(fd)) this.#deferred.ready(fd, now);
+    else this.#children.ready(fd);
+  }
+
+  /** Continues with what other threads have done. */
+  settle(): void {
+    this.#children.settle();
+  }
+
+  /** When {@linkcode expire} has something to do. */
+  next(): number {
+    // No event reports that a child process has started.
+    const started = this.#stopping && this.#children.starting > 0
+      ? performance.now() + START_INTERVAL
+      : Infinity;
+    return Math.min(this.#deferred.next(), this.#children.next(), started);
+  }
+
+  /** Ends what has taken too long, and finds unnoticed ends of children. */
+  expire(now: number): void {
+    this.#deferred.expire(now);
+    this.#children.expire(now);
+  }
+
+  /**
+   * Starts PROGRAM on a connection.
+   *
+   * @param verdict undefined if the check has failed
+   */
+  pass(connection: Connection, verdict?: Decision): void {
+    const { fd, client, env, release } = connection;
+    const local = connection.local ?? localOf(fd);
+    // The client has reset the connection.
+    if (local === undefined) return this.#close(connection);
+    const { hostname } = this.#options.files;
+    const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
+    const variables = tcpEnvironment({ ...connection, local, localHost });
+    this.#children.add({
+      fd,
+      variables: {
+        ...variables,
+        ...env,
+        [VARIABLE]: variableFor(client, verdict),
+      },
+      starting: () => {
+        if (verdict === undefined) return;
+        this.#log.info(passLine(client, verdict));
+      },
+      failed: (error) => {
+        const what = quote(`${this.#options.program}: ${error.message}`);
+        // Not `ip`: reports count the line of the verdict already.
+        const line = { reason: "error", client: client.ip, what };
+        this.#log.error(formatLine("defer", line));
+        this.refuse(connection, LOCAL_PROBLEM);
+      },
+      ended: ({ pid, code, signal }) => {
+        release();
+        this.#log.info(formatLine("end", { ...client, pid, code, signal }));
+      },
+      timedOut: () => this.busy(connection, "limit"),
+      hungUp: () => {
+        release();
+        this.#log.info(formatLine("busy", { ...client, reason: "left" }));
+      },
+    }, performance.now());
+  }
+
+  /** Answers 421 at a limit. */
+  busy(connection: Connection, reason: string): void {
+    if (!this.#stopping) {
+      const { client } = connection;
+      this.#log.info(formatLine("busy", { ...client, reason }));
+    }
+    this.refuse(connection, this.#stopping ? STOPPING : BUSY);
+  }
+
+  /**
+   * Answers 421 in place of a banner, and closes the connection at once: nothing
+   * that the client has sent was read, and nothing is waited for.
+   */
+  refuse(connection: Connection, refusal: Refusal): void {
+    send(connection.fd, encode(bannerOf(refusal)));
+    this.#close(connection);
+  }
+
+  #close({ fd, release }: Connection): void {
+    close(fd);
+    release();
+  }
+
+  /**
+   * Defers a client: a dialogue, or a reply in place of the banner.
+   *
+   * @param verdict undefined if the check has failed, which is logged already
+   */
+  defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
+    const { fd, client, release } = connection;
+    const { config, serve, files } = this.#options;
+    const logDeferral = (envelope = {}) => {
+      if (verdict === undefined) return;
+      const { reason, wait } = verdict;
+      const line = { ...client, reason, wait, ...envelope };
+      this.#log.info(formatLine("defer", line));
+    };
+    const now = performance.now();
+    if (this.#deferred.size >= serve.deferredLimit) {
+      logDeferral();
+      return this.refuse(connection, refusal);
+    }
+    try {
+      if (config.deferral.at === "banner") {
+        const reply = new SingleReply(bannerOf(refusal));
+        const finished = () => logDeferral();
+        this.#deferred.add(fd, reply, now, { finished, closed: release });
+        return;
+      }
+      const options = dialogueOptions(refusal, files.hostname);
+      const dialogue = new Dialogue(options);
+      const finished = () => logDeferral(envelopeFields(dialogue.envelope));
+      this.#deferred.add(fd, dialogue, now, { finished, closed: release });
+    } catch (error) {
+      this.#log.error(
+        formatLine("defer", { ...client, ...errorFields(error) }),
+      );
+      this.#close(connection);
+    }
+  }
+}
