@@ -111,6 +111,9 @@ function parseLine(args: string[]) {
       "[HOST:]PORT such as 25, 192.0.2.1:25 or [2001:db8::1]:25";
     throw new UsageError(`${text}: ${what}`);
   });
+  if (before.length + program.length === 0) {
+    throw new UsageError("expected [HOST:]PORT to listen on");
+  }
   if (program.length === 0) {
     throw new UsageError("expected -- PROGRAM behind what to listen on");
   }
