@@ -113,7 +113,7 @@ export async function checkClient(
     const rules = { whitelist: { ...whitelist, files: [] } };
     const exempt = findPass(rules, caller, filesOf);
     if (exempt !== undefined) return exempt;
-    const looked = lookAt(baseDir).later();
+    const looked = lookAt(baseDir, true).later();
     findings.hangs = await within(looked, limit) === undefined;
   }
   const pass = findPass(config, caller, filesOf);

@@ -151,9 +151,12 @@ export class Store {
   }
 
   /** Looks at an entry. Tests override it to come between the look and the write. */
-  protected *look(name: string): FileTask<Entry | undefined> {
+  protected *look(
+    name: string,
+    mayFail = false,
+  ): FileTask<Entry | undefined> {
     const path = `${this.#dir}/${name}`;
-    const state = yield* make(lookAt(path));
+    const state = yield* make(lookAt(path, mayFail));
     if (state === undefined) return undefined;
     const { isFile, kind, size, mtime } = state;
     if (!isFile) throw new StoreError(path, `${kind}: expected a regular file`);
@@ -168,7 +171,7 @@ export class Store {
     isLikelyNew = false,
   ): FileTask<Verdict> {
     const created = isLikelyNew && (yield* this.#create(name));
-    let entry = created ? undefined : yield* this.look(name);
+    let entry = created ? undefined : yield* this.look(name, true);
     let verdict = judge(entry, now, timeouts);
     if (created) return verdict;
     if (verdict.write === "create" && !(yield* this.#create(name))) {

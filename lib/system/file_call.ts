@@ -101,10 +101,14 @@ const libc = fromLibcAtStart({
 
 /**
  * Looks at a file, and does not follow a symbolic link; see {@linkcode stateOf}.
- * From another thread, undefined may also mean that the file cannot be looked at.
- * The next call on the file fails then, and says why.
+ *
+ * @param mayFail whether undefined may also mean that the file cannot be looked
+ * at: if the next call creates it, a call that asks why is saved
  */
-export function lookAt(path: string): FileCall<State | undefined> {
+export function lookAt(
+  path: string,
+  mayFail = false,
+): FileCall<State | undefined> {
   return {
     now: () => stateOf(path, "keep"),
     async later() {
@@ -120,7 +124,8 @@ export function lookAt(path: string): FileCall<State | undefined> {
         mask,
         bytes,
       );
-      return result === -1 ? undefined : readState(words);
+      if (result !== -1) return readState(words);
+      return mayFail ? undefined : stateOf(path, "keep");
     },
   };
 }

@@ -20,8 +20,11 @@ class Meddled extends Store {
   meddle = (look: () => Entry | undefined) => look();
 
   // deno-lint-ignore require-yield -- its calls are run right here
-  protected override *look(name: string): FileTask<Entry | undefined> {
-    const look = super.look(name);
+  protected override *look(
+    name: string,
+    mayFail?: boolean,
+  ): FileTask<Entry | undefined> {
+    const look = super.look(name, mayFail);
     return this.meddle(() => runNow(look));
   }
 }
