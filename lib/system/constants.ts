@@ -136,6 +136,7 @@ export const C = {
   SOL_SOCKET: 1,
   SO_REUSEADDR: 2,
   SO_ERROR: 4,
+  SO_ACCEPTCONN: 30,
   SO_RCVBUF: 8,
   SO_LINGER: 13,
   SHUT_WR: 1,

@@ -6,7 +6,7 @@
 
 import { type Address, formatAddress } from "../address.ts";
 import { C, E } from "./constants.ts";
-import { check, errno, fromLibcAtStart } from "./libc.ts";
+import { check, errno, fromLibc, fromLibcAtStart } from "./libc.ts";
 
 const libc = fromLibcAtStart({
   // int socket(int domain, int type, int protocol);
@@ -34,6 +34,15 @@ export interface SocketName {
   readonly port: number;
 }
 
+const rare = fromLibc({
+  // int getsockopt(int sockfd, int level, int optname, void *optval,
+  //                socklen_t *optlen);
+  getsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+});
+
 /**
  * The remote end of a connected socket.
  *
@@ -42,7 +51,19 @@ export interface SocketName {
  */
 export function peerOf(fd: number): SocketName | "gone" | undefined {
   const name = nameOf(libc.getpeername, fd);
-  return name === undefined && errno() === E.ENOTCONN ? "gone" : name;
+  if (name !== undefined || errno() !== E.ENOTCONN) return name;
+  return isListening(fd) ? undefined : "gone";
+}
+
+/** Whether a socket listens, as inetd hands one over to a service that waits. */
+function isListening(fd: number): boolean {
+  const value = new Int32Array(1);
+  const length = new Uint8Array(Uint32Array.of(4).buffer);
+  const bytes = new Uint8Array(value.buffer);
+  const { getsockopt } = rare();
+  const { SOL_SOCKET, SO_ACCEPTCONN } = C;
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, bytes, length) === 0 &&
+    value[0] !== 0;
 }
 
 /** The local end of a TCP socket, undefined for anything else. */

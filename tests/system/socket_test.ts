@@ -4,18 +4,18 @@ import {
   formatAddress,
   parseAddress,
 } from "../../lib/address.ts";
-import {
-  formatSocketName,
-  localOf,
-  peerOf,
-  type SocketName,
-} from "../../lib/system/socket.ts";
+import { formatSocketName, localOf, peerOf } from "../../lib/system/socket.ts";
 import { shutdownWriting } from "../../lib/system/transfer.ts";
 import "../harness/libc.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
 
 function shown(end: { address: Address; port: number } | undefined) {
   return end && `${formatAddress(end.address)} ${end.port}`;
+}
+
+function shownPeer(fd: number) {
+  const peer = peerOf(fd);
+  return peer === "gone" ? peer : shown(peer);
 }
 
 Deno.test("socket: both ends of a TCP connection", async () => {
@@ -36,7 +36,7 @@ Deno.test("socket: both ends of a TCP connection", async () => {
     const ends = descriptors(/^socket:/).map((fd) =>
       [
         shown(localOf(fd)),
-        shown(peerOf(fd) as SocketName | undefined),
+        shownPeer(fd),
       ].join(", ")
     );
     const here = `${expected} ${port}`;
