@@ -188,7 +188,9 @@ export class StoreQueue {
       asked.delete(slot);
       free.push(slot);
       worker.heard = now;
-      worker.average += (answer.took - worker.average) / 4;
+      // Of the last 16 or so: one answer that had to wait for a processor is no
+      // slow disk.
+      worker.average += (answer.took - worker.average) / 16;
       const { result, took } = answer;
       if (typeof result === "string") {
         this.#finish(id, this.#unchecked(result, entry, now));

@@ -24,10 +24,24 @@ interface Size {
   readonly children: number;
 }
 
+/**
+ * How long a server may hold more than before, in seconds: a thread that helped
+ * with a slow disk ends after a minute.
+ */
+const IDLE = 90;
+
 /** What a server holds once all its clients have gone. */
-async function sizeOf({ port, pid }: Listener): Promise<Size> {
+async function sizeOf(
+  { port, pid }: Listener,
+  before = Infinity,
+): Promise<Size> {
   await hungUp(port);
   await waitFor("the end of programs", () => childrenOf(pid).length === 0);
+  await waitFor(
+    "the descriptors of before",
+    () => descriptorsOf(pid).length <= before,
+    IDLE,
+  );
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(status)!;
   return {
@@ -92,5 +106,5 @@ export async function growth(
   await sessions(400, server.port, six);
   const before = await sizeOf(server);
   await sessions(count, server.port, six);
-  return { before, after: await sizeOf(server) };
+  return { before, after: await sizeOf(server, before.descriptors) };
 }

@@ -12,7 +12,7 @@ const SESSIONS = Deno.env.get("CI") === "true" ? 100_000 : 10_000;
 
 e2e(`serve growth: ${SESSIONS} sessions leave nothing behind`, {}, async () => {
   const { before, after } = await growth(SESSIONS);
-  assertEquals(after.descriptors, before.descriptors);
+  assert(after.descriptors <= before.descriptors);
   assertEquals(after.children, 0);
   const grown = after.memory - before.memory;
   assert(grown < MOODS, `${grown} bytes`);
