@@ -101,7 +101,7 @@ async function playOne(
   const server = await startServe(bench, binary, {}, [
     "printf",
     `${LET_IN}\r\n`,
-  ]);
+  ], log);
   try {
     console.error(`greylist replay: ${way}: playing ${DAYS} days`);
     const site = new Site(base, server.port);

@@ -8,7 +8,7 @@
 import { enterNetwork } from "../../lib/build/hosts/network.ts";
 import { mayAccess } from "../../lib/system/access.ts";
 import { canWatchChildren } from "../../lib/system/child.ts";
-import { abiOf } from "../../lib/system/constants.ts";
+import { abiOf, C } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
@@ -16,6 +16,7 @@ import { setMtime } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
+import { openSocket, peerOf } from "../../lib/system/socket.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { fileSystemOf } from "../../lib/system/statfs.ts";
 import { receive } from "../../lib/system/transfer.ts";
@@ -32,6 +33,9 @@ try {
 } catch {
   // Only root may.
 }
+const socket = openSocket(C.AF_INET, C.SOCK_STREAM);
+peerOf(socket);
+close(socket);
 new LibcError("none", 0);
 new Directory("/").close();
 new Epoll(abiOf(Deno.build)!);

@@ -94,7 +94,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
     clients: CLIENTS + 10,
     life: 8 * PATIENCE,
   });
-  const before = holdings(server, binary);
+  const before = await steady(server, binary);
   const networks = origin.networks(CLIENTS);
   const round = async (deferring: boolean) => {
     await crowd(server, origin, deferring);
@@ -199,6 +199,18 @@ function holdings(server: Listener, binary: string): Holdings {
     children: childrenOf(server.pid).length,
     descriptors: descriptorsOf(server.pid).length,
   };
+}
+
+/** What a server holds when its threads have begun: half a second the same. */
+async function steady(server: Listener, binary: string): Promise<Holdings> {
+  let before: Holdings;
+  let now = holdings(server, binary);
+  do {
+    before = now;
+    await new Promise((done) => setTimeout(done, 500));
+    now = holdings(server, binary);
+  } while (JSON.stringify(now) !== JSON.stringify(before));
+  return now;
 }
 
 /**

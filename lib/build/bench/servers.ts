@@ -46,12 +46,14 @@ export async function startTcpserver(
  * Starts `greylist serve`.
  *
  * @param env variables for it and for the program
+ * @param log the file that its log goes to; else standard error
  */
 export async function startServe(
   bench: Pick<Bench, "scratch" | "signal">,
   binary: string,
   env: Readonly<Record<string, string>>,
   program: readonly string[],
+  log?: string,
 ): Promise<Server> {
   const port = freePort();
   const errors = logOf(bench);
@@ -61,8 +63,9 @@ export async function startServe(
     env: { RBLSMTPD, ...env },
     errors,
   });
-  const line = new RegExp(`^serve on=127\\.0\\.0\\.1:(${port}) `, "m");
-  await numberIn(bench, errors, line, "greylist serve");
+  const line = new RegExp(`\\bserve on=127\\.0\\.0\\.1:(${port}) `, "m");
+  if (log !== undefined) await Deno.writeTextFile(log, "", { append: true });
+  await numberIn(bench, log ?? errors, line, "greylist serve");
   return { process, port };
 }
 
