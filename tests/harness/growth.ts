@@ -102,8 +102,9 @@ export async function growth(
     options: [`[::1]:${six}`],
     life: 240 + count / 20,
   });
-  // The first clients cause the allocations that are made only once.
-  await sessions(400, server.port, six);
+  // The first clients cause the allocations that are made only once, and bring
+  // both heaps, that of the event loop and that of the worker, to their size.
+  await sessions(Math.max(400, count / 10), server.port, six);
   const before = await sizeOf(server);
   await sessions(count, server.port, six);
   return { before, after: await sizeOf(server, before.descriptors) };
