@@ -69,7 +69,7 @@ async function build(
   if (sha256 === undefined) return;
   console.log(
     `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
-      "compile where dl.deno.land answers, or name its denort in DENORT_BIN",
+      "compile where Deno's download host answers, or name its denort in DENORT_BIN",
   );
 }
 
