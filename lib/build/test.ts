@@ -33,6 +33,7 @@ import {
   addCounts,
   type Counts,
   describeCounts,
+  errorsIn,
   NO_COUNTS,
   readCounts,
   withoutCounts,
@@ -104,6 +105,8 @@ interface Result {
   readonly file: string;
   readonly success: boolean;
   readonly counts: Counts | undefined;
+  /** What went wrong, if something did. */
+  readonly errors: string;
 }
 
 /** Runs the files of one order. */
@@ -190,7 +193,8 @@ class Run {
     // The output is written in one piece, so that files do not mix theirs.
     const text = new TextDecoder().decode(concat(chunks));
     console.log(withoutCounts(text).trim() + "\n");
-    this.results.push({ file, success, counts: readCounts(text) });
+    const errors = success ? "" : errorsIn(text);
+    this.results.push({ file, success, counts: readCounts(text), errors });
   }
 }
 
@@ -266,6 +270,8 @@ async function main(argv: string[], scratch: string): Promise<number> {
   await run.all(inTurn(Turn.Alone), 1);
 
   const failed = run.results.filter(({ success }) => !success);
+  // Once more at the end: the output of a long run is often kept only in part.
+  for (const { errors } of failed) console.log(`${errors}\n`);
   for (const { file } of failed) {
     console.log(`FAILED in ${relative(fromFileUrl(ROOT), file)}`);
   }

@@ -54,6 +54,24 @@ export function withoutCounts(output: string): string {
     .join("\n");
 }
 
+/** How many lines of one file's output are repeated at the end of a run. */
+const REPEATED = 80;
+
+/**
+ * What `deno test` says of the tests that failed, without the rest of the output;
+ * the last lines if it was cut off.
+ */
+export function errorsIn(output: string): string {
+  const lines = output.split("\n");
+  const find = (title: string) =>
+    lines.findLastIndex((line) => line.replace(COLOUR, "").trim() === title);
+  const [begin, end] = [find("ERRORS"), find("FAILURES")];
+  const errors = begin < 0
+    ? lines.slice(-REPEATED)
+    : lines.slice(begin + 1, end < begin ? undefined : end).slice(0, REPEATED);
+  return errors.join("\n").trim();
+}
+
 /** Adds up the counts of two outputs. */
 export function addCounts(a: Counts, b: Counts): Counts {
   return {

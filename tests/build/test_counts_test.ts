@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   addCounts,
   describeCounts,
+  errorsIn,
   NO_COUNTS,
   readCounts,
   withoutCounts,
@@ -72,4 +73,11 @@ Deno.test("test counts: what is written can be read again", () => {
     describeCounts({ ...NO_COUNTS, passed: 1 }, true, 59),
     "ok | 1 passed | 0 failed (59s)",
   );
+});
+
+Deno.test("test counts: the errors alone, or the end of what was cut off", () => {
+  const output = "a ... ok\n\n\x1b[31m ERRORS \x1b[0m\n\na => no\n\n" +
+    " FAILURES \n\na\n" + FAILED;
+  assertEquals(errorsIn(output), "a => no");
+  assertEquals(errorsIn("a ... ok\nb ... "), "a ... ok\nb ...");
 });

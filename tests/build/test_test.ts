@@ -52,6 +52,9 @@ e2e(
     const both = await test(dir);
     assertEquals(both.code, 1, both.stderr);
     const [name, counts] = last(both.stdout, 2);
+    // What went wrong is repeated behind the output of all files.
+    const [, end] = both.stdout.split("error: Test failed");
+    assertMatch(end, /^b => /m);
     assertMatch(name, /^FAILED in .*suite\/b_test\.ts$/);
     assertMatch(counts, /^FAILED \| 1 passed \| 1 failed \(\d+s\)$/);
 
