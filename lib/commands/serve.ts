@@ -8,19 +8,16 @@ import { descriptorsFor, RESERVE } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { type Abi, abiOf } from "../system/constants.ts";
 import { Epoll } from "../system/epoll.ts";
-import { inheritedListeners } from "../system/inherited.ts";
-import { isNoSuchFamily, listenOn } from "../system/listener.ts";
 import {
   descriptorLimit,
   raised,
   setDescriptorLimit,
 } from "../system/resource_limit.ts";
 import { ignoreFileSizeSignal } from "../system/signals.ts";
-import { formatSocketName, type SocketName } from "../system/socket.ts";
+import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
-import type { ServeConfig } from "../serve/config.ts";
 import { Connections } from "../serve/connections.ts";
 import {
   type ListenAddress,
@@ -33,22 +30,12 @@ import { canStartWorker, startStoreWorker } from "../serve/workers.ts";
 import { isOwnerMasked } from "../system/file.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import { spawnOf } from "../serve/spawn.ts";
-import {
-  becomeUser,
-  findGroup,
-  findUser,
-  groupId,
-  userId,
-} from "../system/user.ts";
+import { userId } from "../system/user.ts";
 import { findProgram } from "../system/access.ts";
 import { within } from "../within.ts";
-import {
-  type Command,
-  EXIT,
-  type Site,
-  TemporaryError,
-  UsageError,
-} from "./command.ts";
+import { type Command, EXIT, type Site, UsageError } from "./command.ts";
+import { userOf } from "./serve/become.ts";
+import { inheritedSockets, listenAt } from "./serve/listeners.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -147,7 +134,7 @@ async function serve(
   }
   const opened = [
     ...inherited,
-    ...addresses.map((address) => open(address, serve.backlog)),
+    ...addresses.map((address) => listenAt(address, serve.backlog)),
   ];
   become();
 
@@ -241,79 +228,4 @@ function storeOf(
       files.log.error(formatLine("store", line));
     },
   });
-}
-
-/** @throws {UsageError} if they are not what this program can listen on */
-function inheritedSockets() {
-  try {
-    return inheritedListeners();
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
-}
-
-/**
- * Opens one listening socket. Without an address it takes IPv6 and IPv4, or only
- * IPv4 if this machine has no IPv6.
- */
-function open({ address, port }: ListenAddress, backlog: number) {
-  const everywhere6: SocketName = { address: { family: 6, value: 0n }, port };
-  const everywhere4: SocketName = { address: { family: 4, value: 0n }, port };
-  let name = address === undefined ? everywhere6 : { address, port };
-  try {
-    try {
-      return { name, fd: listenOn(name, backlog) };
-    } catch (error) {
-      if (address !== undefined || !isNoSuchFamily(error)) throw error;
-      name = everywhere4;
-      return { name, fd: listenOn(name, backlog) };
-    }
-  } catch (error) {
-    const { message } = error as Error;
-    throw new TemporaryError(`${formatSocketName(name)}: ${message}`);
-  }
-}
-
-/**
- * Finds the user that `serve` is to become.
- *
- * @returns a function that becomes that user
- * @throws {UsageError} if there is no such user, or only root could become it
- */
-function userOf(serve: ServeConfig): () => void {
-  const root = userId() === 0;
-  const name = serve.user;
-  if (name === undefined) {
-    if (!root) return () => {};
-    throw new UsageError(
-      "greylist.config.ts: serve.user: not given: expected the user that " +
-        'PROGRAM is to run as ("root" if that is meant)',
-    );
-  }
-  const user = findUser(name);
-  if (user === undefined) {
-    throw new UsageError(
-      `greylist.config.ts: serve.user: ${JSON.stringify(name)}: expected the ` +
-        "name of a user",
-    );
-  }
-  const gid = serve.group === undefined ? user.gid : findGroup(serve.group);
-  if (gid === undefined) {
-    throw new UsageError(
-      `greylist.config.ts: serve.group: ${JSON.stringify(serve.group)}: ` +
-        "expected the name of a group",
-    );
-  }
-  if (root) return () => becomeUser({ ...user, gid });
-  if (user.uid === userId()) {
-    if (serve.group === undefined || gid === groupId()) return () => {};
-    throw new UsageError(
-      `greylist.config.ts: serve.group: ${JSON.stringify(serve.group)}: ` +
-        "expected to be started by root, or with that group",
-    );
-  }
-  throw new UsageError(
-    `greylist.config.ts: serve.user: ${JSON.stringify(name)}: expected to be ` +
-      "started by root, or by that user",
-  );
 }

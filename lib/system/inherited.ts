@@ -6,7 +6,7 @@
 
 import { becomeNonblocking } from "./descriptor.ts";
 import { variable } from "./environment.ts";
-import { localOf, type SocketName } from "./socket.ts";
+import { isListening, localOf, type SocketName } from "./socket.ts";
 
 /** The variables of sd_listen_fds(3). */
 export const LISTEN_VARIABLES = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
@@ -15,7 +15,7 @@ export const LISTEN_VARIABLES = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 const FIRST = 3;
 
 /** A listening socket, and what it listens on. */
-export interface Inherited {
+export interface Listening {
   readonly fd: number;
   readonly name: SocketName;
 }
@@ -25,23 +25,38 @@ export interface Inherited {
  * closed on exec and do not block from then on, and no program that this process
  * starts finds the variables.
  *
- * @throws {Error} if one of them is no TCP socket
- * @throws {LibcError} if one of them is not open
+ * @throws {Error} if `LISTEN_FDS` is no number, or a descriptor is no TCP socket
+ * that listens
  */
-export function inheritedListeners(): Inherited[] {
+export function inheritedListeners(): Listening[] {
   const isOurs = variable("LISTEN_PID") === String(Deno.pid);
-  const count = isOurs ? Number(variable("LISTEN_FDS") ?? 0) : 0;
+  const count = isOurs ? variable("LISTEN_FDS") ?? "0" : "0";
   for (const name of LISTEN_VARIABLES) {
     Deno.env.delete(name);
   }
-  if (!Number.isSafeInteger(count) || count < 0) {
+  if (!/^\d{1,9}$/.test(count)) {
     throw new Error("LISTEN_FDS: expected a number of descriptors");
   }
-  return Array.from({ length: count }, (_, i) => {
-    const fd = FIRST + i;
-    becomeNonblocking(fd);
-    const name = localOf(fd);
-    if (name !== undefined) return { fd, name };
-    throw new Error(`LISTEN_FDS: descriptor ${fd}: expected a TCP socket`);
+  return Array.from({ length: Number(count) }, (_, i) => {
+    try {
+      return takeListening(FIRST + i);
+    } catch (error) {
+      throw new Error(`LISTEN_FDS: ${(error as Error).message}`);
+    }
   });
+}
+
+/**
+ * Takes a listening socket that another program has opened. It is closed on exec
+ * and does not block from then on.
+ *
+ * @throws {Error} if the descriptor is no TCP socket that listens
+ */
+export function takeListening(fd: number): Listening {
+  const name = isListening(fd) ? localOf(fd) : undefined;
+  if (name === undefined) {
+    throw new Error(`descriptor ${fd}: expected a listening TCP socket`);
+  }
+  becomeNonblocking(fd);
+  return { fd, name };
 }

@@ -55,8 +55,11 @@ export function peerOf(fd: number): SocketName | "gone" | undefined {
   return isListening(fd) ? undefined : "gone";
 }
 
-/** Whether a socket listens, as inetd hands one over to a service that waits. */
-function isListening(fd: number): boolean {
+/**
+ * Whether a descriptor is a socket that listens, as inetd hands one over to a
+ * service that waits.
+ */
+export function isListening(fd: number): boolean {
   const value = new Int32Array(1);
   const length = new Uint8Array(Uint32Array.of(4).buffer);
   const bytes = new Uint8Array(value.buffer);
