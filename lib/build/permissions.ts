@@ -12,6 +12,7 @@ import { ConfigError } from "../config/fields.ts";
 import { VARIABLE } from "../decision.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
+import { NOTIFY_VARIABLES } from "../serve/notify_message.ts";
 
 /** The permissions of a binary. There is none to run programs, none for `sys`. */
 export interface Permissions {
@@ -66,6 +67,7 @@ export function permissionsOf(
       ...rblsmtpd,
       "NO_COLOR",
       ...LISTEN_VARIABLES,
+      ...NOTIFY_VARIABLES,
       ...whitelist.env,
       ...only?.env ?? [],
     ]),

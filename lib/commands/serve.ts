@@ -23,6 +23,7 @@ import {
   type ListenAddress,
   parseListenAddress,
 } from "../serve/listen_address.ts";
+import { Notify, takeNotifyVariables } from "../serve/notify.ts";
 import { Server } from "../serve/server.ts";
 import { SiteFiles } from "../serve/site_files.ts";
 import { StoreQueue } from "../serve/store_queue.ts";
@@ -55,6 +56,9 @@ DESCRIPTION
   Without HOST, connections over IPv4 and IPv6 are taken. PORT is a number,
   smtp or submission. Sockets that systemd has opened (LISTEN_FDS) are used too;
   without such sockets at least one PORT is needed.
+
+  A service manager is told of start, reload and end, and that the event loop is
+  alive (NOTIFY_SOCKET, WATCHDOG_USEC: sd_notify(3)).
 
   The section serve of greylist.config.ts has the limits, the user that this
   program becomes once it listens, and the rules for clients. Root has to name
@@ -116,6 +120,7 @@ async function serve(
   const become = userOf(serve);
   // Before the child's environment is taken.
   const inherited = inheritedSockets();
+  const variables = takeNotifyVariables();
   if (addresses.length + inherited.length === 0) {
     throw new UsageError("expected [HOST:]PORT to listen on");
   }
@@ -162,24 +167,36 @@ async function serve(
     () => files.log,
     () => epoll.wake(),
   );
+  const notify = new Notify(variables, (what) => {
+    files.log.warn(formatLine("serve", { what: quote(what) }));
+  });
   const listeners = opened.map(({ fd }) => fd);
   const server = new Server({
     epoll,
     connections,
     files,
     directory,
+    notify,
     listeners,
     maxDescriptors,
   });
-  reload = () => void files.reload();
-  stop = () => server.stop();
-  if (isStopping) server.stop();
+  const on = opened.map(({ name }) => formatSocketName(name)).join(",");
+  const listening = `listening on ${on}`;
+  reload = async () => {
+    notify.reloading("reading files again");
+    await within(files.reload(), config.storeTimeout * 1000);
+    notify.ready(listening);
+  };
+  stop = () => {
+    notify.stopping("programs go on with their clients");
+    server.stop();
+  };
+  if (isStopping) stop();
   // Before Linux 5.3, and in a container that forbids the call, only a signal
   // reports the end of a child process.
   if (!canWatchChildren()) {
     Deno.addSignalListener("SIGCHLD", () => epoll.wake());
   }
-  const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   files.log.info(formatLine("serve", { on, pid: Deno.pid }));
   if (found === undefined) {
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
@@ -191,6 +208,7 @@ async function serve(
     files.log.warn(formatLine("serve", { what: quote(what) }));
   }
   await within(files.load(), config.storeTimeout * 1000);
+  notify.ready(listening);
   await server.run();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
   await files.flush(LAST_LINES);

@@ -9,6 +9,7 @@ import { type Epoll, READABLE } from "../system/epoll.ts";
 import { accept } from "../system/listener.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
+import type { Notify } from "./notify.ts";
 import type { SiteFiles } from "./site_files.ts";
 
 /** What {@linkcode Server} needs. */
@@ -17,6 +18,7 @@ export interface ServerOptions {
   readonly connections: Connections;
   readonly files: SiteFiles;
   readonly directory: BaseDirectory;
+  readonly notify: Notify;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
   /** How many descriptors connections may use. */
@@ -87,15 +89,16 @@ export class Server {
 
   /** @returns when there is something to do again, in milliseconds */
   #expire(now: number): number {
-    const { connections, directory } = this.#options;
+    const { connections, directory, notify } = this.#options;
     connections.expire(now);
     directory.look(now);
+    notify.look(now);
     if (this.#resume !== undefined && now >= this.#resume) {
       this.#resume = undefined;
       this.#listen(READABLE);
     }
     const resume = this.#resume ?? Infinity;
-    return Math.min(connections.next(), directory.next, resume);
+    return Math.min(connections.next(), directory.next, notify.next, resume);
   }
 
   #handle(count: number): void {

@@ -165,6 +165,8 @@ export const C = {
   SIGRTMAX: 64,
   SIG_DFL: 0n,
   SIG_IGN: 1n,
+  // time.h
+  CLOCK_MONOTONIC: 1,
   // sys/wait.h
   WNOHANG: 1,
   // sys/statvfs.h

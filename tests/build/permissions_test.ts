@@ -27,6 +27,9 @@ Deno.test("permissions: a config without more needs its two directories", () => 
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
     "RELAYCLIENT",
     "WHITELISTED",
   ]);

@@ -44,6 +44,7 @@ const HEADERS = [
   "sys/syscall.h",
   "sys/un.h",
   "sys/wait.h",
+  "time.h",
   "unistd.h",
 ];
 

@@ -1,0 +1,99 @@
+/**
+ * Tells the service manager what `serve` does, as sd_notify(3) describes. A message
+ * is one datagram, which never waits; a message that is lost is no reason to stop.
+ *
+ * @module
+ */
+
+import { reasonOf } from "../reason.ts";
+import { sendDatagram } from "../system/datagram.ts";
+import { variable } from "../system/environment.ts";
+import { monotonicMicroseconds } from "../system/monotonic.ts";
+import { encode } from "../system/utf8.ts";
+import {
+  ALIVE,
+  NOTIFY_VARIABLES,
+  type NotifyVariables,
+  ready,
+  reloading,
+  stopping,
+  tickInterval,
+} from "./notify_message.ts";
+
+/**
+ * Takes the variables of the service manager out of the environment, so that no
+ * program that this process starts can speak for it.
+ */
+export function takeNotifyVariables(): NotifyVariables {
+  const taken: Record<string, string> = {};
+  for (const name of NOTIFY_VARIABLES) {
+    const value = variable(name);
+    if (value === undefined) continue;
+    taken[name] = value;
+    Deno.env.delete(name);
+  }
+  return taken;
+}
+
+/** The service manager, or none. Times are milliseconds of `performance.now()`. */
+export class Notify {
+  readonly #socket: string | undefined;
+  readonly #interval: number | undefined;
+  readonly #warn: (what: string) => void;
+  #next = Infinity;
+  #isStopping = false;
+  #hasFailed = false;
+
+  /** @param warn is told of the first message that could not be sent */
+  constructor(variables: NotifyVariables, warn: (what: string) => void) {
+    this.#socket = variables.NOTIFY_SOCKET;
+    this.#interval = tickInterval(variables, Deno.pid);
+    this.#warn = warn;
+  }
+
+  /** Clients are served from now on, with all files read. */
+  ready(status: string): void {
+    if (this.#isStopping) return;
+    this.#send(() => ready(status));
+    if (this.#interval !== undefined) this.#next = performance.now();
+  }
+
+  /** Files are read again; {@linkcode ready} has to follow. */
+  reloading(status: string): void {
+    if (this.#isStopping) return;
+    this.#send(() => reloading(monotonicMicroseconds(), status));
+  }
+
+  /** The process ends once its last client has gone. */
+  stopping(status: string): void {
+    this.#isStopping = true;
+    this.#send(() => stopping(status));
+  }
+
+  /** When {@linkcode look} has something to do. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /**
+   * Says that the event loop is alive, if it is time to. Only the event loop may
+   * call this: a loop that stands still must not look alive.
+   */
+  look(now: number): void {
+    if (this.#interval === undefined || now < this.#next) return;
+    this.#next = now + this.#interval;
+    this.#send(() => ALIVE);
+  }
+
+  #send(message: () => string): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket === "") return;
+    try {
+      sendDatagram(socket, encode(message()));
+    } catch (error) {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.#warn(`NOTIFY_SOCKET: ${reasonOf(error)}`);
+    }
+  }
+}
