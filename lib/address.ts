@@ -124,8 +124,8 @@ export function formatAddress({ family, value }: Address): string {
 
 /**
  * Parses a network: an address, `/`, a prefix length. An address alone is the
- * network of just that address. Host bits that are set make it no network:
- * `10.0.0.1/8` is more often a slip than a wish.
+ * network of just that address. A text whose host bits are set, such as
+ * `10.0.0.1/8`, is most likely a slip and is not taken.
  *
  * @returns the network, or undefined if the text is not one
  */

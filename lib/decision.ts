@@ -1,6 +1,6 @@
 /**
- * What the check of a connection leads to. The wrapper and the listener do all of
- * this alike.
+ * What the check of a connection leads to: the decision if the check fails, log
+ * lines, PROGRAM's variable and the refusal. The wrapper and `serve` share it.
  *
  * @module
  */
@@ -18,13 +18,14 @@ import { deferralRefusal, type Refusal } from "./smtp/refusal.ts";
 import type { Defer, Verdict } from "./store/policy.ts";
 import type { Exempt, Unsuspected } from "./who_waits.ts";
 
-/** All that a check can lead to. */
+/** Every decision that a check can end with. */
 export type Decision = Exempt | Unsuspected | Verdict;
 
 /**
  * Decides about a client whose check has failed, and logs that.
  *
- * @param known whether an ERROR in the log has said what is wrong already
+ * @param known whether the log has an ERROR about the same failure already; this
+ * line is INFO then
  */
 export function decideOnError(
   { onError, mode }: Pick<ResolvedConfig, "onError" | "mode">,
@@ -83,7 +84,10 @@ export function variableFor(
   return formatLine(reason, { ...fields, net });
 }
 
-/** What a deferred client is told. */
+/**
+ * The refusal for a deferred client. If `deferral.message` throws, that is logged
+ * as a warning and the refusal has the default text.
+ */
 export function refusalFor(
   { reason, wait }: Defer,
   { deferral }: ResolvedConfig,
@@ -99,8 +103,8 @@ export function refusalFor(
 }
 
 /**
- * Warns if users besides the owner can write to the base directory: each of them
- * could let any client in then.
+ * Logs an ERROR if users besides the owner can write to the base directory: each
+ * of them could make entries that let any client in.
  *
  * @param mode the permissions of the base directory, undefined if they are not
  * known

@@ -8,9 +8,9 @@ import { type Address, parseAddress } from "./address.ts";
 
 /**
  * The variables that hold the client's address, in the order in which they are
- * asked. Those of qmail's own world come first: behind a proxy or a tcprules(1)
- * database they were set on purpose, and PROGRAM believes them as well. The
- * others are set by one super-server each, which sets none of the former.
+ * asked. TCPREMOTEIP comes first: a proxy or a tcprules(1) database sets it on
+ * purpose, and qmail-smtpd reads it as well. Each of the last three is set by one
+ * super-server, which sets none of those before.
  */
 export const ADDRESS_VARIABLES = [
   // tcp-environ(5): tcpserver, tcpsvd, s6-tcpserver, tcp-env, sslserver -e.
@@ -55,11 +55,12 @@ export class PeerError extends Error {
  * holds one, else the socket's other end. The socket comes last since behind a
  * proxy it is the proxy's.
  *
- * A variable that names no host counts as missing. One that holds something else
- * than an address is an error: the socket behind it may be a proxy's.
+ * A variable that is empty, `unknown` or an address of zeros counts as missing.
+ * Any other text that is no address is an error: the socket may be a proxy's, so
+ * its address must not count instead.
  *
  * @param socketPeer the address of the other end of standard input
- * @throws {PeerError} if there is none
+ * @throws {PeerError} if no address is found, or a variable holds another text
  */
 export function findPeer(
   env: Environment,

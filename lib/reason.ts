@@ -6,8 +6,8 @@
 
 /**
  * The reason in an error's message. Deno's own messages go on with the number,
- * the call and the path, `(os error 2): stat '/x'`; the sentence around this one
- * names the path already.
+ * the call and the path, `(os error 2): stat '/x'`. That part is cut off: the
+ * caller's sentence names the path already.
  */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

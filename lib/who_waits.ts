@@ -25,7 +25,7 @@ export interface Exempt {
   readonly rule: string;
 }
 
-/** The decision for a client that is none of those of `only`. */
+/** The decision for a client that no rule of `only` names. */
 export interface Unsuspected {
   readonly action: "pass";
   readonly reason: "unsuspected";
@@ -36,7 +36,7 @@ export type FilesOf = (section: "whitelist" | "only" | "pools") => Files;
 
 /**
  * The decision about a client that does not have to wait, whatever its entry
- * says: a whitelist exempts it, or `only` is there and does not name it.
+ * says: a whitelist exempts it, or `only` is configured and does not name it.
  *
  * @returns undefined if the entry decides
  */
@@ -59,14 +59,14 @@ export function findPass(
 export interface Subject {
   /** The name of its entry. */
   readonly entry: string;
-  /** The same as the log has it: a network, or `@` and the name of a pool. */
+  /** The field `net` of the log line: a network, or `@` and the name of a pool. */
   readonly net: string;
 }
 
 /**
- * What a client counts as: the first pool that has it, or its network.
+ * What a client counts as: the first pool that it belongs to, else its network.
  *
- * @param network that of the client, by the configured prefix lengths
+ * @param network the client's network, by the configured prefix lengths
  */
 export function subjectOf(
   pools: ResolvedConfig["pools"],

@@ -1,15 +1,15 @@
 /**
- * Waiting for something, but not for ever.
+ * Waiting for a promise with a time limit.
  *
  * @module
  */
 
 /**
- * Waits for a promise.
+ * Waits for a promise. A promise that is late is not cancelled.
  *
  * @param limit milliseconds
- * @returns whether the promise was settled in time
- * @throws {unknown} with what the promise was rejected with in time
+ * @returns the value; undefined if the promise was not settled in time
+ * @throws {unknown} the reason of the rejection, if that came in time
  */
 export async function within<T>(
   promise: Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * What `serve` looks at once a minute in the base directory: whether it is time to
- * prune, and whether only its owner can write there. It waits for neither.
+ * Once a minute `serve` looks at the base directory: whether only the owner can
+ * write there, and whether it is time to prune. The event loop waits for neither.
  *
  * @module
  */
@@ -12,10 +12,13 @@ import type { Logger } from "../log/targets.ts";
 import { isPruningDueLater } from "../store/bookmark.ts";
 import { pruneInWorker } from "./workers.ts";
 
-/** How often it looks, in milliseconds. */
+/** How often the base directory is looked at, in milliseconds. */
 const INTERVAL = 60_000;
 
-/** The same while another process prunes: it may end before all is done. */
+/**
+ * How soon it is looked at again if another process prunes, in milliseconds: that
+ * process may end before it has pruned everything.
+ */
 const BUSY_INTERVAL = 5000;
 
 /** The base directory. Times are milliseconds. */
@@ -24,7 +27,7 @@ export class BaseDirectory {
   readonly #log: () => Logger;
   readonly #wake: () => void;
   #next = 0;
-  /** A look that hangs, or that prunes, is not followed by another. */
+  /** Whether a look is under way: while it hangs or prunes, no other begins. */
   #isLooking = false;
 
   /**
@@ -58,7 +61,7 @@ export class BaseDirectory {
       const { mode } = await Deno.stat(baseDir);
       warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
     } catch {
-      // The next client that comes says so.
+      // The check of the next client fails for the same reason, and logs it.
     }
     if (!await isPruningDueLater(baseDir, prune.every)) return;
     try {
@@ -67,7 +70,7 @@ export class BaseDirectory {
       this.#wake();
     } catch (error) {
       this.#log().warn(formatLine("prune", errorFields(error)));
-      // Not each look is to meet the same trouble.
+      // The next look would most likely fail, and log, in the same way.
       this.#next = Math.max(
         this.#next,
         performance.now() + prune.every * 1000,

@@ -1,7 +1,7 @@
 /**
- * When the store is left alone: after several clients in a row for whom it was
- * too slow, it is not asked for some seconds, and then about one client. Without
- * that, each client would wait for the whole limit while a disk hangs.
+ * A circuit breaker for the store. After three decisions in a row that came too
+ * late, the store is asked about no client for five seconds, and then about one.
+ * Without it, each client would wait for the whole storeTimeout while a disk hangs.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const IN_A_ROW = 3;
 /** How long the store is left alone until one client tries it, in milliseconds. */
 const PAUSE = 5000;
 
-/** How often it is said that the store hangs, in milliseconds. */
+/** How often the log says that the store still hangs, in milliseconds. */
 const REMINDER = 60_000;
 
 /** What is to be said in the log. */
@@ -22,7 +22,7 @@ export interface Notice {
   readonly clients: number;
 }
 
-/** Knows whether the store is to be asked. Times are milliseconds. */
+/** The circuit breaker: whether the store may be asked. Times are milliseconds. */
 export class Breaker {
   readonly #say: (notice: Notice) => void;
   #late = 0;
@@ -31,7 +31,7 @@ export class Breaker {
   #clients = 0;
   #saidAt = 0;
 
-  /** @param say is told what the log is to say */
+  /** @param say called with what the log is to say */
   constructor(say: (notice: Notice) => void) {
     this.#say = say;
   }
@@ -49,7 +49,7 @@ export class Breaker {
     return true;
   }
 
-  /** The store has given a verdict in time. */
+  /** Counts a verdict that came in time. */
   answered(now: number): void {
     this.#late = 0;
     if (this.#probeAt === undefined) return;
@@ -57,7 +57,10 @@ export class Breaker {
     this.#tell("ended", now);
   }
 
-  /** A client could not be checked: the answer came too late, or none was asked. */
+  /**
+   * Counts a client that could not be checked: the answer came too late, or the
+   * store was not asked.
+   */
   missed(now: number): void {
     this.#clients++;
     this.#late++;

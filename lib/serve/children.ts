@@ -132,7 +132,12 @@ export class Children {
     if (this.#starting > 0) this.#spawn.settle();
   }
 
-  /** @returns undefined if that is not possible; the end is noticed later then */
+  /**
+   * Watches for the end of a child.
+   *
+   * @returns undefined if the child cannot be watched; {@linkcode expire} finds its
+   * end then
+   */
   #watch(pid: number): number | undefined {
     let fd: number | undefined;
     try {
@@ -147,7 +152,7 @@ export class Children {
     }
   }
 
-  /** A child has ended, or a client that waits has hung up. */
+  /** Handles an event: a child has ended, or a client that waits has hung up. */
   ready(fd: number): void {
     const pid = this.#watches.get(fd);
     if (pid !== undefined) {
@@ -179,7 +184,8 @@ export class Children {
     if (client === undefined) return undefined;
     this.#waiting.delete(fd);
     this.#deadlines.stop(fd);
-    // A child gets the same open file: closing this descriptor would not do it.
+    // The child gets the same open file, so epoll would go on to report events for
+    // it after this descriptor is closed.
     this.#epoll.remove(fd);
     return client;
   }

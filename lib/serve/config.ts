@@ -60,7 +60,7 @@ export function resolveServe(raw: unknown): ServeConfig {
     proxy: section.list("proxy", NETWORK, asNetwork),
   };
   if (resolved.group !== undefined && resolved.user === undefined) {
-    section.fail("user", "the name of a user, where serve.group is given");
+    section.fail("user", "the name of a user, since serve.group is given");
   }
   return resolved;
 }

@@ -1,7 +1,11 @@
 /**
- * The connections of `serve`. Each takes the way that it takes through the
- * wrapper: whitelists, then the verdict; then PROGRAM is started, or the client is
- * deferred in this process.
+ * The connections of `serve`. Each goes the same way as through the wrapper:
+ * whitelists, then the verdict; then PROGRAM is started, or the client is deferred
+ * in this process.
+ *
+ * server.ts accepts a connection. This module takes it through the PROXY header,
+ * the rules, the limits, the name look-up and the lists, and asks store_queue.ts
+ * for the verdict. dispatch.ts carries the decision out.
  *
  * @module
  */
@@ -147,7 +151,7 @@ export class Connections {
       this.#proxied.add(fd, performance.now(), {
         arrived: (ends) => this.#admit({ ...accepted, ...ends }),
         failed: (reason) => {
-          // A balancer that only connects looks whether this program is there.
+          // A balancer that connects and hangs up checks that this program runs.
           if (reason === "invalid") log("expected a PROXY header");
           if (reason === "silent") log("no PROXY header within idleTimeout");
         },
@@ -202,7 +206,7 @@ export class Connections {
     const { fd, peer } = connection;
     this.#lookups.set(fd, connection);
     const host = await lookUpHostName(peer.address);
-    // The client has been told that this program stops.
+    // `stop` has answered the client 421 meanwhile.
     if (this.#lookups.get(fd) !== connection) return;
     this.#lookups.delete(fd);
     const named = { ...connection, host };
@@ -247,7 +251,8 @@ export class Connections {
   /**
    * The decision about a client that does not have to wait.
    *
-   * @param only whether what `only` says counts too: it needs the client's name
+   * @param only whether `only` counts too: its rules need the client's name, so it
+   * is left out before the look-up
    */
   #findPass(connection: Connection, only: boolean) {
     const { config, files } = this.#options;

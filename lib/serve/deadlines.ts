@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Deadlines of clients, by descriptor. Times are milliseconds. */
+/** Deadlines of clients, by a number such as the descriptor. In milliseconds. */
 export class Deadlines {
   readonly #patience: number;
   /** In the order in which they are due. */

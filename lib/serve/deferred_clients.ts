@@ -1,6 +1,6 @@
 /**
- * The clients that are being deferred, all in this process: a few kilobytes for
- * each, and none waits for another.
+ * The clients that are being deferred, all in this process. Each takes a few
+ * kilobytes, and none waits for another.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import { Deadlines } from "./deadlines.ts";
 /** How long a client has to hang up after the last reply, in milliseconds. */
 const FAREWELL = 2000;
 
-/** The same when this program stops. */
+/** How long it has for that when this program stops, in milliseconds. */
 const LAST_FAREWELL = 200;
 
 /**
- * How many clients may be left to hang up by themselves; of more, those that
- * have had the longest time are closed.
+ * How many clients that have had their last reply may stay connected. For each
+ * client beyond that, the one that had its last reply first is closed.
  */
 const MAX_FAREWELLS = 256;
 
@@ -38,7 +38,7 @@ interface Client {
   unsent: Uint8Array;
   /** The events that it is watched for. */
   events: number;
-  /** The last reply is sent: the client has only to hang up. */
+  /** Whether the last reply is sent and only the client's hanging up is awaited. */
   leaving: boolean;
   /** Called when the dialogue is over. */
   finished(): void;
@@ -168,7 +168,7 @@ export class DeferredClients {
     // A copy: the rest may be a small part of a large buffer.
     client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
     if (client.unsent.length > 0) this.#watch(client, WRITABLE);
-    // Nothing more comes after QUIT, so closing resets nothing.
+    // No data follows QUIT, so closing does not reset the connection.
     else if (client.speaker.quit) this.#close(client);
     else if (client.speaker.done) this.#hangUp(client, now);
     else this.#watch(client, READABLE);

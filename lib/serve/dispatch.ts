@@ -54,7 +54,7 @@ export interface DispatchOptions {
  */
 const START_TIMEOUT = 2000;
 
-/** How often it looks whether they are there, in milliseconds. */
+/** How often it looks meanwhile whether they have started, in milliseconds. */
 const START_INTERVAL = 10;
 
 /** What a client is told at a limit (RFC 5321 section 3.8). */
@@ -71,7 +71,7 @@ export const STOPPING: Refusal = {
 
 /** A connection whose client is known. */
 export interface Known extends Accepted {
-  /** The end that the client has connected to, if a load balancer has told it. */
+  /** The server's end, if a PROXY header has named it. */
   readonly local?: SocketName;
 }
 
@@ -136,7 +136,7 @@ export class Dispatch {
     else this.#children.ready(fd);
   }
 
-  /** Continues with what other threads have done. */
+  /** Takes note of child processes that other threads have started. */
   settle(): void {
     this.#children.settle();
   }
@@ -150,7 +150,10 @@ export class Dispatch {
     return Math.min(this.#deferred.next(), this.#children.next(), started);
   }
 
-  /** Ends what has taken too long, and finds unnoticed ends of children. */
+  /**
+   * Ends dialogues and waits that have taken too long, and finds the ends of
+   * children that could not be watched.
+   */
   expire(now: number): void {
     this.#deferred.expire(now);
     this.#children.expire(now);
@@ -182,7 +185,8 @@ export class Dispatch {
       },
       failed: (error) => {
         const what = quote(`${this.#options.program}: ${error.message}`);
-        // Not `ip`: reports count the line of the verdict already.
+        // Not `ip`: `greylist report` counts lines with that field, and the line of
+        // the verdict has it already.
         const line = { reason: "error", client: client.ip, what };
         this.#log.error(formatLine("defer", line));
         this.refuse(connection, LOCAL_PROBLEM);
@@ -209,8 +213,8 @@ export class Dispatch {
   }
 
   /**
-   * Answers 421 in place of a banner, and closes the connection at once: nothing
-   * that the client has sent was read, and nothing is waited for.
+   * Answers 421 in place of a banner, and closes the connection at once, without
+   * reading what the client has sent.
    */
   refuse(connection: Connection, refusal: Refusal): void {
     send(connection.fd, encode(bannerOf(refusal)));

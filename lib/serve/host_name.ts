@@ -64,8 +64,10 @@ function isHostName(text: string): boolean {
   return text.length <= 255 && /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(text);
 }
 
-/** The name of the PTR record: `7.2.0.192.in-addr.arpa.` (RFC 1035 section 3.5), or
- * one below ip6.arpa (RFC 3596). */
+/**
+ * The name of the PTR record: `7.2.0.192.in-addr.arpa.` (RFC 1035 section 3.5), or
+ * one below ip6.arpa (RFC 3596 section 2.5).
+ */
 export function reverseName({ family, value }: Address): string {
   const [bits, count, radix, zone] = family === 4
     ? [8n, 4, 10, "in-addr"] as const

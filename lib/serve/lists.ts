@@ -10,7 +10,7 @@ import type { Caller } from "../whitelist/exemption.ts";
 import { type FilesOf } from "../who_waits.ts";
 import { Whitelists } from "./whitelists.ts";
 
-/** What the lists are asked about a connection. */
+/** The facts about a connection that rules are matched against. */
 export interface Asked {
   readonly address: Address;
   readonly host?: string;

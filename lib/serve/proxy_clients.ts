@@ -15,7 +15,7 @@ export interface ProxyCallbacks {
   /** The header has come; the connection is the caller's again. */
   arrived(ends: ProxyHeader["ends"]): void;
   /**
-   * There is none, and the connection is closed.
+   * No valid header has come, and the connection is closed.
    *
    * @param reason undefined if the balancer has hung up
    */
@@ -54,7 +54,7 @@ export class ProxyClients {
    * Waits for the header of a connection.
    *
    * @param now from `performance.now()`
-   * @throws {LibcError} if it cannot be watched; then it is not taken
+   * @throws {LibcError} if the connection cannot be watched; the caller closes it
    */
   add(fd: number, now: number, callbacks: ProxyCallbacks): void {
     this.#epoll.add(fd, READABLE);
@@ -62,7 +62,7 @@ export class ProxyClients {
     this.#deadlines.start(fd, now);
   }
 
-  /** Continues with a connection that something has come on. */
+  /** Reads what has come on a connection. */
   ready(fd: number): void {
     const client = this.#waiting.get(fd);
     if (client === undefined) return;
@@ -100,9 +100,9 @@ export class ProxyClients {
   }
 
   /**
-   * Closes all of them because this program has to stop.
+   * Closes all connections because this program has to stop.
    *
-   * @param reply what each is told before
+   * @param reply what is sent on each of them first
    */
   shutDown(reply: Uint8Array): void {
     for (const client of this.#waiting.values()) {

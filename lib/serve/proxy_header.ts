@@ -15,7 +15,7 @@ export interface ProxyEnd {
 
 /** What a header says. */
 export interface ProxyHeader {
-  /** How many bytes it has; behind these begins what the client sends. */
+  /** The header's length in bytes; the client's own bytes follow it. */
   readonly length: number;
   /**
    * Both ends of the client's connection; none if the header says UNKNOWN,
@@ -44,8 +44,8 @@ const FIXED = 16;
  * Reads the header at the beginning of a connection.
  *
  * @param bytes what has come in so far
- * @returns `incomplete` if more has to come before that can be said, `invalid` if
- * this is no header
+ * @returns `incomplete` if the bytes may be the beginning of a header, `invalid` if
+ * they are no header
  */
 export function parseProxyHeader(
   bytes: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * What prunes the database of `serve`, beside the event loop: on a shared file
- * system one forgotten entry takes some 30 ms.
+ * The worker that prunes the database of `serve`. It is a thread beside the event
+ * loop, since removing one entry takes some 30 ms on a shared file system.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import { type Database, pruneSome } from "../store/prune.ts";
 
 /**
  * How long one piece may take, and how long the next one waits, in milliseconds.
- * A piece ends with a bookmark, so that an end of the program loses no more.
+ * A piece ends with a bookmark: if the program ends, at most one piece is lost.
  */
 const PIECE = 1000, PAUSE = 100;
 
-/** The worker's only message: what has come of it. */
+/** The worker's only message: how pruning has ended. */
 export type PruneResult = "done" | "busy" | { readonly failure: string };
 
 self.onmessage = async ({ data }: MessageEvent<Database>) => {

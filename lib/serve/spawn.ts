@@ -1,6 +1,6 @@
 /**
- * How `serve` starts child processes. They find the limit of descriptors that
- * `serve` itself has found, though `serve` may have raised it.
+ * How `serve` starts child processes. Each gets the limit of descriptors with which
+ * `serve` was started, even if `serve` has raised its own.
  *
  * @module
  */
@@ -18,11 +18,12 @@ export interface Spawn {
 }
 
 /**
- * Chooses how children are started: in other threads. But if the limit had to be
- * raised, it is lowered for each start, and everything else has to wait for that,
- * since the limit is that of all threads.
+ * Chooses how children are started. Usually other threads start them. If `serve`
+ * has raised its limit, it lowers the limit for the moment of each start. All
+ * threads share the limit, so the event loop makes such a start itself, and
+ * everything else waits.
  *
- * @param before the limit that was found
+ * @param before the limit with which `serve` was started
  * @param now the limit as it is
  */
 export function spawnOf(

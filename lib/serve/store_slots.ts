@@ -22,7 +22,7 @@ export interface Question {
   readonly entry: string;
   /** Seconds since 1970. */
   readonly now: number;
-  /** Whether there is no entry most likely. */
+  /** Whether the client most likely has no entry; see {@linkcode Store.decideNew}. */
   readonly isNew: boolean;
 }
 
@@ -64,7 +64,7 @@ export class StoreSlots {
     readonly text: Uint16Array;
   }[];
 
-  /** @param memory what the other side made; none to make it */
+  /** @param memory the memory that the other side made; left out to make it here */
   constructor(memory?: SharedArrayBuffer) {
     this.#memory = memory ?? new SharedArrayBuffer(STATES + SLOTS * SLOT);
     this.#words = new Int32Array(this.#memory, 0, HEADER + SLOTS);
@@ -77,7 +77,7 @@ export class StoreSlots {
     });
   }
 
-  /** What the other side is given. */
+  /** The shared memory, which the other side gets. */
   get memory(): SharedArrayBuffer {
     return this.#memory;
   }

@@ -1,6 +1,7 @@
 /**
- * What runs beside the event loop: decides about clients, one after the other, on
- * a disk that may be slow or may hang. See store_slots.ts for how it is asked.
+ * A worker that decides about clients, one after the other. It is a thread beside
+ * the event loop, since a disk may be slow or hang. See store_slots.ts for how it
+ * is asked.
  *
  * @module
  */
@@ -26,8 +27,8 @@ export interface StoreWorkerSetup {
 }
 
 /**
- * How long answers are kept back so that several are told at once, in
- * milliseconds.
+ * How long the event loop is not woken after the first of several answers, so that
+ * it takes them all at once, in milliseconds.
  */
 const TOGETHER = 0.5;
 

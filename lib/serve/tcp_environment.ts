@@ -29,8 +29,8 @@ export function tcpEnvironment(
   const localPort = String(local.port);
   const six = peer.address.family === 6;
   return {
-    // A super-server that started `serve` may have set them; they are about none of
-    // its clients.
+    // A super-server that started `serve` may have set them, but not for the clients
+    // of `serve`.
     ...Object.fromEntries(ADDRESS_VARIABLES.map((name) => [name, undefined])),
     PROTO: six ? "TCP6" : "TCP",
     TCPREMOTEIP: remoteIp,

@@ -12,7 +12,7 @@ import type { StoreWorkerSetup } from "./store_worker.ts";
 /**
  * Starts a worker that decides about clients.
  *
- * @param failed is told why it has ended, which it does not do by itself
+ * @param failed called with the reason if an error has ended the worker
  */
 export function startStoreWorker(
   setup: StoreWorkerSetup,
@@ -60,7 +60,7 @@ function start(module: string, failed: (reason: string) => void): Worker {
   const url = new URL(`../serve/${module}${suffix}`, import.meta.url);
   const worker = new Worker(url, { type: "module" });
   worker.onerror = (event) => {
-    // The program would end otherwise.
+    // Without this the error would end the program.
     event.preventDefault();
     failed(event.message);
   };

@@ -1,7 +1,7 @@
 /**
  * Calls on one file that can be made in this thread or in another one. A caller
  * that must not wait for a disk that hangs uses the other thread. A task of several
- * such calls is a generator, so that its text serves both ways.
+ * such calls is a generator, so that one text serves both forms.
  *
  * @module
  */
@@ -102,8 +102,9 @@ const libc = fromLibcAtStart({
 /**
  * Looks at a file, and does not follow a symbolic link; see {@linkcode stateOf}.
  *
- * @param mayFail whether undefined may also mean that the file cannot be looked
- * at: if the next call creates it, a call that asks why is saved
+ * @param mayFail whether undefined may also mean that the call has failed. A caller
+ * that goes on to create the file does not need the reason, and a second call to
+ * learn it is saved.
  */
 export function lookAt(
   path: string,

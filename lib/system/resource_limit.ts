@@ -40,7 +40,11 @@ export function descriptorLimit(): Limit {
   return limitOf(C.RLIMIT_NOFILE);
 }
 
-/** @throws {LibcError} */
+/**
+ * Sets how many descriptors this process may have.
+ *
+ * @throws {LibcError} if the hard limit would have to be raised
+ */
 export function setDescriptorLimit({ soft, hard }: Limit): void {
   const bytes = new Uint8Array(BigUint64Array.of(soft, hard).buffer);
   check("setrlimit", libc().setrlimit(C.RLIMIT_NOFILE, bytes));

@@ -13,8 +13,8 @@ import { posixSpawn } from "./posix_spawn.ts";
 import { keepExitStatuses, restoreSignals } from "./signals.ts";
 
 /**
- * Runs a program, found on PATH as execvp(3) does, and waits for its end. It gets
- * all that {@linkcode exec} would give it but the process id.
+ * Runs a program, found on PATH as execvp(3) does, and waits for its end. Except
+ * for the process id, the program finds everything as after {@linkcode exec}.
  *
  * Standard input and output of this process become /dev/null, so that the client
  * sees the end of the connection when the program closes it.

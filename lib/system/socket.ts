@@ -46,8 +46,8 @@ const rare = fromLibc({
 /**
  * The remote end of a connected socket.
  *
- * @returns `gone` for a socket that is connected no more: the client has reset
- * the connection; undefined for anything else
+ * @returns `gone` if the client has reset the connection; undefined for a
+ * descriptor that is no such socket
  */
 export function peerOf(fd: number): SocketName | "gone" | undefined {
   const name = nameOf(libc.getpeername, fd);
@@ -56,8 +56,8 @@ export function peerOf(fd: number): SocketName | "gone" | undefined {
 }
 
 /**
- * Whether a descriptor is a socket that listens, as inetd hands one over to a
- * service that waits.
+ * Whether a descriptor is a listening socket. inetd hands one over if its line says
+ * `wait`.
  */
 export function isListening(fd: number): boolean {
   const value = new Int32Array(1);
@@ -128,7 +128,7 @@ export function makeSocketName(
   return new Uint8Array(view.buffer);
 }
 
-/** `192.0.2.1:25`, `[2001:db8::1]:25` */
+/** The text of an address and a port: `192.0.2.1:25`, `[2001:db8::1]:25`. */
 export function formatSocketName({ address, port }: SocketName): string {
   const text = formatAddress(address);
   return address.family === 6 ? `[${text}]:${port}` : `${text}:${port}`;

@@ -12,7 +12,10 @@ import { addressOf, cString, LibcError, pointerTable } from "./libc.ts";
 import { posixSpawn } from "./posix_spawn.ts";
 import { keepExitStatuses, signalsToReset } from "./signals.ts";
 
-/** An environment besides this process's own; undefined takes one away. */
+/**
+ * What a child's environment has besides this process's own; a variable with the
+ * value undefined is removed.
+ */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** A program that is being started in another thread. */
@@ -20,7 +23,7 @@ interface Starting {
   /** Where the C library writes the process id. */
   readonly pid: DataView;
   readonly done: Done;
-  /** Referred to as long as the other thread reads it. */
+  /** Kept from the garbage collector while the other thread reads it. */
   readonly kept: unknown;
 }
 
@@ -44,7 +47,7 @@ export class ChildProgram {
   readonly #starting = new Set<Starting>();
 
   /**
-   * The program finds signals as they are now.
+   * Starts nothing yet. The program will find signals as they are now.
    *
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments; see {@linkcode argumentStrings}
@@ -69,10 +72,9 @@ export class ChildProgram {
    * Starts the program. This thread stands still until the program runs.
    *
    * @param socket its standard input and output
-   * @param variables its environment besides what this process has; undefined
-   * takes one away
-   * @param around calls `start`, which is the start alone, after it has made
-   * this process what the program is to find
+   * @param variables see {@linkcode Variables}
+   * @param around calls `start`, and may change this process before and after it,
+   * such as the limits that the program inherits
    * @returns its process id
    * @throws {LibcError} if it cannot be started
    */
@@ -93,7 +95,6 @@ export class ChildProgram {
         environment,
       );
     around(() => {
-      // Gives an errno, not -1.
       const found = this.#found;
       let code = start(found ?? this.#arguments);
       if (this.#hasMoved(code, found)) code = start(this.#arguments);

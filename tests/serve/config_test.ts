@@ -101,7 +101,7 @@ const FAULTS: readonly (readonly [unknown, string, string])[] = [
   [{ user: null }, "serve.user: null:", USER],
   [{ user: "a", group: "" }, 'serve.group: "":', GROUP],
   [{ user: "a", group: 81 }, "serve.group: 81:", GROUP],
-  [{ group: "a" }, "serve.user: ", `${USER}, where serve.group is given`],
+  [{ group: "a" }, "serve.user: ", `${USER}, since serve.group is given`],
   [{ rules: {} }, "serve.rules: {}:", "expected a list of objects"],
   [{ rules: ["::1"] }, 'serve.rules[0]: "::1":', "expected an object"],
   [
