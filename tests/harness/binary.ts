@@ -7,7 +7,7 @@
 import type { Config, Path } from "../../lib/config.ts";
 import { program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
-import { type Outcome, run } from "./process.ts";
+import { areAtRest, type Outcome, run } from "./process.ts";
 import { emptyDir, ROOT, writeFile } from "./root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
@@ -125,7 +125,7 @@ export function emptyLog(): void {
 
 /** The lines of the log file, or of another one. */
 export function logLines(path: string = LOG): string[] {
-  if (path === LOG && background.log) settle(path);
+  if (path === LOG && listeners.size > 0) settle(path);
   try {
     return Deno.readTextFileSync(path).split("\n").slice(0, -1);
   } catch (error) {
@@ -134,13 +134,24 @@ export function logLines(path: string = LOG): string[] {
   }
 }
 
-/** Whether a listener was started, which writes its lines in the background. */
-export const background = { log: false };
+/** The listeners that were started. They write their lines in the background. */
+const listeners = new Set<string>();
+
+/** Says that a binary listens from now on. */
+export function addListener(binary: string): void {
+  listeners.add(binary);
+}
 
 /** How long a log that grows no more counts as complete, in milliseconds. */
 const QUIET = 60;
 
-/** Waits until a file grows no more. All of this process stands still. */
+/** How long a listener that is never at rest is waited for, in milliseconds. */
+const BUSY = 5000;
+
+/**
+ * Waits until a file grows no more, and the listeners are at rest. All of this
+ * process stands still.
+ */
 function settle(path: string): void {
   const size = () => {
     try {
@@ -150,11 +161,14 @@ function settle(path: string): void {
     }
   };
   const nobody = new Int32Array(new SharedArrayBuffer(4));
+  const end = Date.now() + BUSY;
   let before: number;
+  let areBusy: boolean;
   do {
     before = size();
     Atomics.wait(nobody, 0, 0, QUIET);
-  } while (size() !== before);
+    areBusy = ![...listeners].every(areAtRest) && Date.now() < end;
+  } while (size() !== before || areBusy);
 }
 
 /**

@@ -238,6 +238,28 @@ export function processesOf(executable: string): number[] {
 }
 
 /**
+ * Whether a thread of a process runs, or is about to. A process that has handed
+ * something to another of its threads has one that runs until that is done.
+ */
+function isRunning(pid: number): boolean {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].some(({ name }) => {
+      const stat = Deno.readTextFileSync(`/proc/${pid}/task/${name}/stat`);
+      // The state stands behind the name of the program, which is in parentheses.
+      return stat[stat.lastIndexOf(")") + 2] === "R";
+    });
+  } catch {
+    // The process or one of its threads has ended meanwhile.
+    return true;
+  }
+}
+
+/** Whether all processes that run an executable wait for something to happen. */
+export function areAtRest(executable: string): boolean {
+  return !processesOf(executable).some(isRunning);
+}
+
+/**
  * Waits until no process runs an executable any more.
  *
  * @param but how many are to stay: those that listen

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { background } from "./binary.ts";
+import { addListener } from "./binary.ts";
 import { type Ability, programPath } from "./need.ts";
 import {
+  areAtRest,
   freePort,
   gone,
   hungUp,
@@ -82,7 +83,7 @@ async function listen(
     env,
     what.life,
   );
-  if (resident > 0) background.log = true;
+  if (resident > 0) addListener(what.binary);
   const stderr = () => Deno.readTextFileSync(errors);
   try {
     await waitFor(`somebody to listen on ${port}`, () => isListening(port));
@@ -97,6 +98,10 @@ async function listen(
     idle: async () => {
       await hungUp(port);
       await gone(what.binary, resident);
+      // A listener writes its lines in the background.
+      if (resident > 0) {
+        await waitFor("a listener at rest", () => areAtRest(what.binary));
+      }
     },
     code: server.code,
     get pid() {
