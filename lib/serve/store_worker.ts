@@ -62,6 +62,8 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
     }
     if (answers > 0) wake(event);
   }
+  // The end of a thread does not close what the C library has opened.
+  spare.close();
   self.close();
 };
 

@@ -149,6 +149,11 @@ export class SpareDescriptor {
     }
   }
 
+  /** Closes the spare descriptor. No other call may follow. */
+  close(): void {
+    if (this.#fd !== undefined) close(this.#fd);
+  }
+
   #keep(): void {
     try {
       this.#fd = open("/dev/null", C.O_WRONLY);

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { StoreSlots } from "../../lib/serve/store_slots.ts";
+import { startStoreWorker } from "../../lib/serve/workers.ts";
+import "../harness/libc.ts";
+import { waitFor } from "../harness/process.ts";
+import { descriptors, temporary } from "../harness/temporary.ts";
+
+/** Starts a worker, asks it about a client, and ends it. */
+async function life(baseDir: string): Promise<void> {
+  const slots = new StoreSlots();
+  const failures: string[] = [];
+  startStoreWorker({
+    memory: slots.memory,
+    // This test looks for the answer itself, and needs no event.
+    event: -1,
+    baseDir,
+    ownerMasked: false,
+    timeouts: { delay: 60, retryWindow: 86400, expireAfter: 3110400 },
+  }, (reason) => failures.push(reason));
+  slots.ask(0, { entry: "192.0.2.0_24", now: 0, isNew: false });
+  slots.call();
+  const answer = await waitFor("an answer", () => slots.takeAnswer(0));
+  assertEquals(typeof answer.result, "object");
+  slots.end();
+  assertEquals(failures, []);
+}
+
+Deno.test("store worker: at its end it closes its descriptors", async () => {
+  using dir = temporary();
+  // The runtime opens some files with its first worker, and keeps them open.
+  await life(dir.path);
+  const open = () => descriptors(/^\/dev\/null$/).length;
+  const before = open();
+  for (let i = 0; i < 4; i++) await life(dir.path);
+  await waitFor("the descriptors of before", () => open() <= before);
+});
