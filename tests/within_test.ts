@@ -1,0 +1,36 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { lookAt } from "../lib/system/file_call.ts";
+import { within } from "../lib/within.ts";
+import "./harness/libc.ts";
+
+/** Lets this thread stand still, as a busy machine does. */
+function standStill(milliseconds: number): void {
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(nobody, 0, 0, milliseconds);
+}
+
+Deno.test("within: a value and a rejection that come in time", async () => {
+  assertEquals(await within(Promise.resolve(1), 1000), { value: 1 });
+  const failing = Promise.reject(new TypeError("no"));
+  await assertRejects(() => within(failing, 1000), TypeError, "no");
+});
+
+Deno.test("within: what does not come in time is undefined", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const start = performance.now();
+  assertEquals(await within(promise, 120), undefined);
+  assertEquals(performance.now() - start >= 119, true);
+  assertEquals(await within(promise, 0), undefined);
+  resolve();
+});
+
+Deno.test("within: an answer counts though this process did not run for the limit", async () => {
+  const looks = async () => {
+    // As many calls in another thread as a decision about a client makes.
+    for (let i = 0; i < 4; i++) await lookAt("/").later();
+    return "there";
+  };
+  const found = within(looks(), 1000);
+  standStill(1200);
+  assertEquals(await found, { value: "there" });
+});
