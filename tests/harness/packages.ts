@@ -40,7 +40,7 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "procps": ["ps"],
   "strace": ["strace"],
   "swaks": ["swaks"],
-  "systemd": ["systemd-socket-activate"],
+  "systemd": ["systemd-analyze", "systemd-socket-activate"],
   "ucspi-tcp-ipv6": ["rblsmtpd", "tcprules", "tcpserver"],
   "unbound": ["unbound"],
   "util-linux": ["flock", "nsenter", "prlimit", "setpriv", "unshare"],

@@ -42,7 +42,9 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx -y deno@2.4.2 task demo": "downloads Deno; the demo is run without npx",
   "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",
   "systemctl daemon-reload": "needs systemd as process 1",
+  "systemctl enable --now greylist.socket": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
+  "systemctl start greylist.service": "needs systemd as process 1",
   "ssh out cat /var/log/qmail/send/current | greylist learn":
     "needs another host; the log is read as a file and from standard input",
   "spamdb | ssh mx greylist import --from=spamdb -":
