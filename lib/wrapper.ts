@@ -42,6 +42,7 @@ import type { Defer } from "./store/policy.ts";
 import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
+import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
 import { runChild } from "./system/run_child.ts";
 import { endAfter, ignoreFileSizeSignal } from "./system/signals.ts";
@@ -138,7 +139,7 @@ async function decide(
     }
     refuse(config, next, log, LOCAL_PROBLEM);
     // A call that hangs keeps this process: the client must not wait for it.
-    if (next.hangs) [0, 1].forEach(silence);
+    if (next.hangs) leaveConnection();
     return EXIT.done;
   }
   if (verdict.action === "pass" || config.mode === "observe") {
@@ -203,7 +204,8 @@ function refuse(
     converse(dialogue, deferral);
     return dialogue.envelope;
   };
-  if (at === "rblsmtpd") {
+  // execve(2) would wait for the thread that hangs.
+  if (at === "rblsmtpd" && !next.hangs) {
     deferred(NO_ENVELOPE);
     const error = becomeRblsmtpd(next, refusal, idleTimeout);
     log.error(formatLine("rblsmtpd", errorFields(error)));

@@ -80,6 +80,7 @@ export const C = {
   O_NOCTTY: 0o400,
   O_APPEND: 0o2000,
   O_NONBLOCK: 0o4000,
+  F_GETFD: 1,
   F_SETFD: 2,
   F_GETFL: 3,
   F_SETFL: 4,
@@ -93,6 +94,7 @@ export const C = {
   AT_EMPTY_PATH: 0x1000,
   // unistd.h
   SEEK_SET: 0,
+  SEEK_CUR: 1,
   F_OK: 0,
   X_OK: 1,
   W_OK: 2,

@@ -6,8 +6,8 @@
  */
 
 import { type ExitStatus, waitForExit } from "./child.ts";
-import { silence } from "./descriptor.ts";
 import { environmentTable } from "./environment.ts";
+import { leaveConnection } from "./leave.ts";
 import { cStrings, LibcError, pointerTable } from "./libc.ts";
 import { posixSpawn } from "./posix_spawn.ts";
 import { keepExitStatuses, restoreSignals } from "./signals.ts";
@@ -16,8 +16,8 @@ import { keepExitStatuses, restoreSignals } from "./signals.ts";
  * Runs a program, found on PATH as execvp(3) does, and waits for its end. Except
  * for the process id, the program finds everything as after {@linkcode exec}.
  *
- * Standard input and output of this process become /dev/null, so that the client
- * sees the end of the connection when the program closes it.
+ * This process leaves the connection to the program, so that the client sees the
+ * end of the connection when the program closes it.
  *
  * @param variables what the program finds in its environment besides what is
  * there already
@@ -46,7 +46,6 @@ export function runChild(
   );
   undo();
   if (code !== 0) throw new LibcError("start", code);
-  silence(0);
-  silence(1);
+  leaveConnection();
   return waitForExit(new DataView(pid.buffer).getInt32(0, true));
 }
