@@ -161,6 +161,7 @@ async function serve(
     files,
     store: storeOf(config, epoll, files),
     maxDescriptors,
+    isFirst: Deno.pid === 1,
   });
   const directory = new BaseDirectory(
     config,

@@ -90,6 +90,11 @@ export class Children {
     return this.#starting;
   }
 
+  /** The number of children that run. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   get #isFree(): boolean {
     return this.#running.size + this.#starting < this.#limit &&
       this.#starting < MAX_STARTS;

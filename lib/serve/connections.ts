@@ -87,7 +87,7 @@ export class Connections {
       LOOKUP_DESCRIPTORS * this.#lookups.size;
   }
 
-  /** Whether a dialogue or the start of a child process is under way. */
+  /** Whether the end has to wait for a dialogue or a child process. */
   get isBusy(): boolean {
     return this.#dispatch.isBusy;
   }

@@ -46,6 +46,11 @@ export interface DispatchOptions {
   readonly program: string;
   readonly spawn: Spawn;
   readonly files: SiteFiles;
+  /**
+   * Whether this is the first process of a PID namespace, as in a container. The
+   * kernel kills all others when it ends (pid_namespaces(7)).
+   */
+  readonly isFirst: boolean;
 }
 
 /**
@@ -112,9 +117,13 @@ export class Dispatch {
     return this.#deferred.size + this.#children.descriptors;
   }
 
-  /** Whether a dialogue or the start of a child process is under way. */
+  /**
+   * Whether a dialogue or the start of a child process is under way, or a child
+   * process that would end with this one.
+   */
   get isBusy(): boolean {
     return this.#deferred.size > 0 ||
+      this.#options.isFirst && this.#children.running > 0 ||
       this.#children.starting > 0 && performance.now() < this.#startDeadline;
   }
 

@@ -57,7 +57,10 @@ export class Server {
     for (const listener of listeners) epoll.add(listener, READABLE);
   }
 
-  /** Accepts no more connections; {@linkcode run} ends with the last dialogue. */
+  /**
+   * Accepts no more connections; {@linkcode run} ends with the last dialogue, and
+   * in a container with the last child process.
+   */
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;

@@ -41,6 +41,17 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "deno task test": "this test is a part of it",
   "npx -y deno@2.4.2 task demo": "downloads Deno; the demo is run without npx",
   "npx -y deno@2.4.2 task test": "downloads Deno; the tests run without npx",
+  [
+    `podman run -d --name mx --network=host --read-only \\
+  --cap-drop=ALL --cap-add=NET_BIND_SERVICE,SETUID,SETGID \\
+  --ulimit nofile=4096:4096 --stop-timeout=300 \\
+  -v greylist:/var/qmail/greylist -v queue:/var/qmail/queue localhost/mx`
+  ]: "needs podman and an image; the page says what was tried by hand",
+  [
+    `podman run --rm --network=host --entrypoint greylist \\
+  -v greylist:/var/qmail/greylist -v queue:/var/qmail/queue localhost/mx \\
+  check --user=qmaild /var/qmail/bin/qmail-smtpd`
+  ]: "needs podman and an image; the page says what was tried by hand",
   "systemctl daemon-reload": "needs systemd as process 1",
   "systemctl enable --now greylist.socket": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",

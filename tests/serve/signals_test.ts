@@ -89,6 +89,40 @@ e2e(
 );
 
 e2e(
+  "serve signals: TERM waits for accepted sessions if they would end with it",
+  { mounts: true, programs: ["unshare"] },
+  async () => {
+    // The first process of a container, or of any PID namespace.
+    const first = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    await using server = await begin(undefined, ["unshare", ...first]);
+    const { port } = server;
+    using accepted = await Client.connect(port);
+    assertEquals(await accepted.reply(), NEXT);
+    using silent = await Client.connectFrom(port, { from: "127.0.1.1" });
+    assertMatch((await silent.reply())!, /^220 /);
+
+    const [pid] = childrenOf(server.pid);
+    Deno.kill(pid, "SIGTERM");
+    assertMatch((await silent.reply())!, /^421 4\.3\.2 /);
+    assertEquals(await silent.rest(), "");
+    silent[Symbol.dispose]();
+    await accepted.send("one\r\n");
+    assertEquals(await accepted.reply(), "250 one");
+    await accepted.send("QUIT\r\n");
+    assertEquals(await accepted.rest(), "250 QUIT\r\n");
+    assertEquals(await server.code, 0);
+    // Without the wait nobody would be there to see the end of the program.
+    assertEquals(lines().map((line) => line.split(" ")[0]), [
+      "pass",
+      "defer",
+      "end",
+    ]);
+    assertMatch(logLines().at(-1)!, / serve end=stopped pid=1$/);
+    assertEquals(server.stderr(), "");
+  },
+);
+
+e2e(
   "serve signals: TERM closes the listening sockets at once",
   {},
   async () => {
