@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { bodyOf, scriptOf } from "../../lib/build/bundle.ts";
+import { bodyOf, scriptOf, usesBytecode } from "../../lib/build/bundle.ts";
 
 type Load = (name: string) => Promise<string>;
 
@@ -70,4 +70,13 @@ Deno.test("bodyOf: what needs to be a module stays one", () => {
     "var e=1;export default e;",
   ];
   for (const bundle of bundles) assertEquals(bodyOf(bundle), undefined, bundle);
+});
+
+Deno.test("usesBytecode: only where node:vm is faster than the parser", () => {
+  for (const version of ["2.4.2", "2.8.3", "1.46.0"]) {
+    assertEquals(usesBytecode(version), true, version);
+  }
+  for (const version of ["2.9.0", "2.9.6", "2.10.1", "3.0.0"]) {
+    assertEquals(usesBytecode(version), false, version);
+  }
 });
