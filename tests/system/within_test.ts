@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { lookAt } from "../lib/system/file_call.ts";
+import { lookAt } from "../../lib/system/file_call.ts";
 import { within } from "../../lib/system/within.ts";
-import "./harness/libc.ts";
+import "../harness/libc.ts";
 
 /** Lets this thread stand still, as a busy machine does. */
 function standStill(milliseconds: number): void {
