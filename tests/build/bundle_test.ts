@@ -21,7 +21,7 @@ Deno.test("scriptOf: a function that is told how to import", async () => {
   assertEquals(await config(load), "<./greylist.config.js>" as unknown);
 });
 
-Deno.test("scriptOf: what is no longer as it was is no script", () => {
+Deno.test("scriptOf: a bundle of another form is refused", () => {
   const bundles = [
     "var main=1;",
     "export{e as other};",
@@ -57,7 +57,7 @@ Deno.test("scriptOf: the configuration is a part of it", async () => {
   assertEquals((await strict(load)).default, undefined);
 });
 
-Deno.test("bodyOf: what needs to be a module stays one", () => {
+Deno.test("bodyOf: a configuration that needs to be a module stays one", () => {
   const bundles = [
     "var e=1;",
     'import"./x.ts";var e=1;export{e as default};',
