@@ -12,6 +12,7 @@ import { ConfigError } from "../config/fields.ts";
 import { VARIABLE } from "../decision.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
+import { HANDOVER_VARIABLE } from "../serve/handover.ts";
 import { NOTIFY_VARIABLES } from "../serve/notify_message.ts";
 
 /** The permissions of a binary. There is none to run programs, none for `sys`. */
@@ -68,6 +69,7 @@ export function permissionsOf(
       "NO_COLOR",
       ...LISTEN_VARIABLES,
       ...NOTIFY_VARIABLES,
+      HANDOVER_VARIABLE,
       ...whitelist.env,
       ...only?.env ?? [],
     ]),

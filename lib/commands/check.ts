@@ -23,6 +23,7 @@ import { type Finding, fix, type Kind, ok } from "./check/finding.ts";
 import { listener, memory } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
 import { lookingAs } from "./check/user.ts";
+import { upgrade } from "./check/upgrade.ts";
 import { ruleFiles, whitelists } from "./check/whitelist.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 
@@ -126,6 +127,7 @@ function looks(
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],
     () => listener(serve),
     () => programs(line),
+    () => upgrade(serve),
   ];
 }
 

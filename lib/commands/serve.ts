@@ -13,10 +13,15 @@ import {
   raised,
   setDescriptorLimit,
 } from "../system/resource_limit.ts";
-import { ignoreFileSizeSignal } from "../system/signals.ts";
+import {
+  HANDLED,
+  ignoreFileSizeSignal,
+  unblockSignals,
+} from "../system/signals.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
-import type { ResolvedConfig } from "../config.ts";
+import { Children } from "../serve/children.ts";
+import { Upgrade } from "../serve/upgrade.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
 import { Connections } from "../serve/connections.ts";
 import {
@@ -26,17 +31,15 @@ import {
 import { Notify, takeNotifyVariables } from "../serve/notify.ts";
 import { Server } from "../serve/server.ts";
 import { SiteFiles } from "../serve/site_files.ts";
-import { StoreQueue } from "../serve/store_queue.ts";
-import { canStartWorker, startStoreWorker } from "../serve/workers.ts";
-import { isOwnerMasked } from "../system/file.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import { spawnOf } from "../serve/spawn.ts";
 import { userId } from "../system/user.ts";
 import { findProgram } from "../system/access.ts";
-import { within } from "../system/within.ts";
+import { within } from "../within.ts";
 import { type Command, EXIT, type Site, UsageError } from "./command.ts";
-import { userOf } from "./serve/become.ts";
-import { inheritedSockets, listenAt } from "./serve/listeners.ts";
+import { userAfterUpgrade, userOf } from "./serve/become.ts";
+import { handedOver, inheritedSockets, listenAt } from "./serve/listeners.ts";
+import { storeOf } from "./serve/store.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -68,6 +71,9 @@ SIGNALS
   TERM, INT  accept no connection, tell deferred clients to come back, exit 0;
              programs go on with their clients
   HUP        read whitelist files again, and open the log file again
+  USR2       upgrade: become the binary that is now at the path of this one, in
+             the same process and with the same sockets, if "check" of it finds
+             nothing wrong; deferred clients are told to come back
 
 LOG
   What the wrapper logs, and
@@ -117,9 +123,12 @@ async function serve(
   program: readonly string[],
   { config, serve }: Site,
 ): Promise<number> {
-  const become = userOf(serve);
   // Before the child's environment is taken.
-  const inherited = inheritedSockets();
+  const taken = handedOver();
+  const { become, problem } = taken === undefined
+    ? { become: userOf(serve) }
+    : userAfterUpgrade(serve);
+  const inherited = taken?.listeners ?? inheritedSockets();
   const variables = takeNotifyVariables();
   if (addresses.length + inherited.length === 0) {
     throw new UsageError("expected [HOST:]PORT to listen on");
@@ -133,11 +142,18 @@ async function serve(
     isStopping = true;
   };
   let reload = () => {};
+  let isToBeUpgraded = taken?.again ?? false;
+  let upgrade = () => {
+    isToBeUpgraded = true;
+  };
   Deno.addSignalListener("SIGHUP", () => reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => stop());
   }
-  const opened = [
+  Deno.addSignalListener("SIGUSR2", () => upgrade());
+  if (taken !== undefined) unblockSignals(HANDLED);
+  // Those of the addresses are handed over as well.
+  const opened = taken?.listeners ?? [
     ...inherited,
     ...addresses.map((address) => listenAt(address, serve.backlog)),
   ];
@@ -152,14 +168,21 @@ async function serve(
   child.found = found;
   const epoll = new Epoll(abi);
   const files = await SiteFiles.open(config);
+  const children = new Children(
+    epoll,
+    spawnOf(child, before, limit),
+    serve.limit,
+    config.deferral.sessionTimeout * 1000,
+  );
+  const store = storeOf(config, epoll, files);
   const connections = new Connections({
     config,
     serve,
     epoll,
     program: program[0],
-    spawn: spawnOf(child, before, limit),
+    children,
     files,
-    store: storeOf(config, epoll, files),
+    store,
     maxDescriptors,
     isFirst: Deno.pid === 1,
   });
@@ -192,13 +215,40 @@ async function serve(
     notify.stopping("programs go on with their clients");
     server.stop();
   };
+  const upgrades = new Upgrade({
+    abi,
+    server,
+    connections,
+    children,
+    store,
+    directory,
+    files,
+    listeners,
+    limits: { before, now: limit },
+    variables: { ...variables },
+    begins: () => notify.reloading("upgrade"),
+    failed: () => notify.ready(listening),
+  });
+  upgrade = () => upgrades.request();
   if (isStopping) stop();
   // Before Linux 5.3, and in a container that forbids the call, only a signal
   // reports the end of a child process.
   if (!canWatchChildren()) {
     Deno.addSignalListener("SIGCHLD", () => epoll.wake());
   }
-  files.log.info(formatLine("serve", { on, pid: Deno.pid }));
+  const programs = taken?.programs ?? [];
+  for (const [pid, served] of programs) connections.adopt(pid, served);
+  const came = taken && { upgrade: "done", programs: programs.length };
+  files.log.info(formatLine("serve", { on, pid: Deno.pid, ...came }));
+  if (taken?.problem !== undefined) {
+    const what = `programs of before the upgrade are not known: ` +
+      taken.problem;
+    files.log.warn(formatLine("serve", { what: quote(what) }));
+  }
+  if (problem !== undefined) {
+    const what = `${problem}: serve goes on as uid ${userId()}`;
+    files.log.error(formatLine("serve", { what: quote(what) }));
+  }
   if (found === undefined) {
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
     files.log.error(formatLine("serve", { what: quote(what) }));
@@ -210,7 +260,8 @@ async function serve(
   }
   await within(files.load(), config.storeTimeout * 1000);
   notify.ready(listening);
-  await server.run();
+  if (isToBeUpgraded) upgrade();
+  while (await server.run() === "paused") await upgrades.replace();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
   await files.flush(LAST_LINES);
   return EXIT.done;
@@ -218,33 +269,3 @@ async function serve(
 
 /** How long the last lines of the log may take, in milliseconds. */
 const LAST_LINES = 200;
-
-/** The store, whose calls are made in other threads. */
-function storeOf(
-  { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
-  epoll: Epoll,
-  files: SiteFiles,
-): StoreQueue {
-  // isOwnerMasked sets the umask for a moment, so it runs before other threads.
-  const ownerMasked = isOwnerMasked();
-  return new StoreQueue({
-    limit: storeTimeout * 1000,
-    canStart: canStartWorker,
-    start: (memory) =>
-      startStoreWorker(
-        { memory, event: epoll.wakeup, baseDir, ownerMasked, timeouts },
-        (reason) => {
-          const what = quote(`a thread of the store has ended: ${reason}`);
-          files.log.error(formatLine("store", { what }));
-        },
-      ),
-    say: ({ state, clients }) => {
-      const what = state === "ended"
-        ? `${baseDir} answers again`
-        : `${baseDir} does not answer within ${storeTimeout} s: onError ` +
-          `("${onError}") decides until it does`;
-      const line = { hang: state, clients, what: quote(what) };
-      files.log.error(formatLine("store", line));
-    },
-  });
-}

@@ -16,6 +16,8 @@ import { BY_LEVEL, format, Logger, logger, SyslogHandler } from "./targets.ts";
 /** A log that is written in the background. */
 export interface BackgroundLog {
   readonly logger: Logger;
+  /** Whether nothing is being written. */
+  readonly isIdle: boolean;
   /**
    * Waits until all lines are written.
    *
@@ -100,6 +102,9 @@ function queued(
   );
   return {
     logger: logger(level, new QueueHandler(level, format, queue)),
+    get isIdle() {
+      return queue.isIdle;
+    },
     flush: (patience) => queue.flush(patience),
     close: async () => {
       await queue.flush(LAST_LINES);
@@ -144,6 +149,7 @@ function syslogLog(settings: LogSettings): BackgroundLog {
   const { level } = settings;
   return {
     logger: logger(level, new CountingSyslogHandler(settings)),
+    isIdle: true,
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

@@ -52,6 +52,11 @@ export class LineQueue {
     this.#writing ??= this.#run();
   }
 
+  /** Whether nothing is being written. */
+  get isIdle(): boolean {
+    return this.#writing === undefined;
+  }
+
   /**
    * Waits until all is written that was added.
    *

@@ -29,6 +29,9 @@ export class BaseDirectory {
   #next = 0;
   /** Whether a look is under way: while it hangs or prunes, no other begins. */
   #isLooking = false;
+  #isHeld = false;
+  /** Ends the pruning that is under way. */
+  #pruning = new AbortController();
 
   /**
    * @param log gives the log as it is at that time
@@ -42,12 +45,34 @@ export class BaseDirectory {
 
   /** When {@linkcode look} has something to do. */
   get next(): number {
-    return this.#next;
+    return this.#isHeld ? Infinity : this.#next;
+  }
+
+  /** Whether no other thread looks or prunes. */
+  get isIdle(): boolean {
+    return !this.#isLooking;
+  }
+
+  /**
+   * Looks no more. Pruning that is under way ends after the piece that has begun,
+   * and the next look goes on with it.
+   */
+  hold(): void {
+    this.#isHeld = true;
+    this.#pruning.abort();
+  }
+
+  /** Looks again after {@linkcode hold}. */
+  resume(): void {
+    this.#isHeld = false;
+    this.#pruning = new AbortController();
+    this.#next = 0;
+    this.#wake();
   }
 
   /** Begins to look, if it is time to. Never throws. */
   look(now: number): void {
-    if (now < this.#next) return;
+    if (this.#isHeld || now < this.#next) return;
     this.#next = now + INTERVAL;
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -65,7 +90,9 @@ export class BaseDirectory {
     }
     if (!await isPruningDueLater(baseDir, prune.every)) return;
     try {
-      const result = await pruneInWorker({ baseDir, timeouts });
+      const { signal } = this.#pruning;
+      if (signal.aborted) return;
+      const result = await pruneInWorker({ baseDir, timeouts }, signal);
       if (result === "busy") this.#next = performance.now() + BUSY_INTERVAL;
       this.#wake();
     } catch (error) {

@@ -5,8 +5,10 @@
  * @module
  */
 
+import type { ClientFields } from "../log/line.ts";
 import {
   type ExitStatus,
+  killChild,
   takeExitStatus,
   watchChild,
 } from "../system/child.ts";
@@ -16,10 +18,20 @@ import { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Spawn } from "./spawn.ts";
+import { within } from "../within.ts";
+
+/** The client of a child process, as it is logged and counted. */
+export interface Served {
+  readonly client: ClientFields;
+  /** The network that the connection counts for. */
+  readonly network: string;
+}
 
 /** A client that is to get a child process, and what is called on the way. */
 export interface ChildClient {
   readonly fd: number;
+  /** What the next image of this program has to know. */
+  readonly served: Served;
   /** The child's environment besides this process's own. */
   readonly variables: Variables;
   /** Called just before the child is started. */
@@ -36,7 +48,10 @@ export interface ChildClient {
 
 /** A child process that runs. */
 interface Running {
-  readonly client: ChildClient;
+  /** Undefined for a helper, which does not count for the limit. */
+  readonly served: Served | undefined;
+  /** Called when it has ended. */
+  ended(status: ExitStatus): void;
   /** The descriptor that reports its end, undefined if there is none. */
   readonly watch: number | undefined;
 }
@@ -56,6 +71,7 @@ export class Children {
   readonly #spawn: Spawn;
   readonly #limit: number;
   #starting = 0;
+  #helpers = 0;
   /** By process id. */
   readonly #running = new Map<number, Running>();
   /** Process ids by the descriptor that reports the end. */
@@ -96,7 +112,8 @@ export class Children {
   }
 
   get #isFree(): boolean {
-    return this.#running.size + this.#starting < this.#limit &&
+    const running = this.#running.size - this.#helpers;
+    return running + this.#starting < this.#limit &&
       this.#starting < MAX_STARTS;
   }
 
@@ -123,13 +140,73 @@ export class Children {
       this.#starting--;
       if (typeof result === "number") {
         close(client.fd);
-        this.#running.set(result, { client, watch: this.#watch(result) });
-        if (this.#running.size > this.#watches.size) this.#takeExitStatuses();
+        const ended = (status: ExitStatus) => client.ended(status);
+        this.#follow(result, client.served, ended);
       } else {
         client.failed(result);
         this.#startWaiting();
       }
     });
+  }
+
+  /** The children that clients have, by process id. */
+  *served(): Generator<[pid: number, served: Served]> {
+    for (const [pid, { served }] of this.#running) {
+      if (served !== undefined) yield [pid, served];
+    }
+  }
+
+  /** Takes over a child that this process has started before it was replaced. */
+  adopt(
+    pid: number,
+    served: Served,
+    ended: (status: ExitStatus) => void,
+  ): void {
+    this.#follow(pid, served, ended);
+  }
+
+  /**
+   * Runs another program as a child, which counts for no limit.
+   *
+   * @param fd what its descriptors become; the caller's again in the end
+   * @param limit milliseconds after which the child is ended
+   * @returns how it has ended; undefined if that has taken too long
+   * @throws {LibcError} if it cannot be started
+   */
+  async help(
+    spawn: Spawn,
+    fd: number,
+    variables: Variables,
+    limit: number,
+  ): Promise<ExitStatus | undefined> {
+    let running: number | undefined;
+    const end = new Promise<ExitStatus>((resolve, reject) => {
+      this.#starting++;
+      spawn.start(fd, variables, (result) => {
+        this.#starting--;
+        this.#startWaiting();
+        if (typeof result !== "number") return reject(result);
+        running = result;
+        this.#helpers++;
+        this.#follow(result, undefined, (status) => {
+          running = undefined;
+          this.#helpers--;
+          resolve(status);
+        });
+      });
+    });
+    const found = await within(end, limit);
+    if (found === undefined && running !== undefined) killChild(running);
+    return found?.value;
+  }
+
+  #follow(
+    pid: number,
+    served: Served | undefined,
+    ended: (status: ExitStatus) => void,
+  ): void {
+    this.#running.set(pid, { served, ended, watch: this.#watch(pid) });
+    if (this.#running.size > this.#watches.size) this.#takeExitStatuses();
   }
 
   /** Finishes starts that other threads have done. */
@@ -173,13 +250,13 @@ export class Children {
   #ended(status: ExitStatus | undefined): void {
     const running = status && this.#running.get(status.pid);
     if (running === undefined) return;
-    const { client, watch } = running;
+    const { watch } = running;
     this.#running.delete(status!.pid);
     if (watch !== undefined) {
       this.#watches.delete(watch);
       this.#epoll.close(watch);
     }
-    client.ended(status!);
+    running.ended(status!);
     this.#startWaiting();
   }
 
@@ -230,8 +307,11 @@ export class Children {
     }
   }
 
-  /** Gives up all clients that wait. Children run on. */
+  /** Gives up all clients that wait. Their children run on, helpers do not. */
   shutDown(): void {
+    for (const [pid, { served }] of this.#running) {
+      if (served === undefined) killChild(pid);
+    }
     for (const fd of this.#waiting.keys()) this.#takeWaiting(fd)?.timedOut();
   }
 }

@@ -25,6 +25,7 @@ import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
 import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
+import type { Served } from "./children.ts";
 import {
   type Connection,
   Dispatch,
@@ -92,6 +93,11 @@ export class Connections {
     return this.#dispatch.isBusy;
   }
 
+  /** Whether a dialogue or the start of a child process is under way. */
+  get isTalking(): boolean {
+    return this.#dispatch.isTalking;
+  }
+
   /**
    * Answers 421 to clients that are being deferred or wait. Child processes run
    * on.
@@ -105,6 +111,28 @@ export class Connections {
       clients.clear();
     }
     this.#dispatch.stop();
+  }
+
+  /** Goes on after {@linkcode stop}, when {@linkcode isQuiet}. */
+  resume(): void {
+    this.#dispatch.resume();
+  }
+
+  /** Whether no other thread works for a connection. */
+  get isQuiet(): boolean {
+    const { children, store } = this.#options;
+    return children.starting === 0 && store.isIdle;
+  }
+
+  /** Takes over a program that the image before this one has started. */
+  adopt(pid: number, served: Served): void {
+    const { client, network } = served;
+    const release = this.#networks.count(network);
+    this.#options.children.adopt(
+      pid,
+      served,
+      (status) => this.#dispatch.ended(client, release, status),
+    );
   }
 
   /** Continues with a descriptor that is ready. */

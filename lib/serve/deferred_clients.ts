@@ -153,6 +153,11 @@ export class DeferredClients {
     }
   }
 
+  /** Takes clients again after {@linkcode shutDown}, which has ended all. */
+  resume(): void {
+    this.#farewell = new Deadlines(FAREWELL);
+  }
+
   /** Sends a last reply to a client that may not have read the one before. */
   #end(client: Client, bytes: Uint8Array, now: number): void {
     // A client that does not read gets no second reply: it would land in the

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Network } from "../address.ts";
+import { formatNetwork, type Network } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { type Decision, passLine, VARIABLE, variableFor } from "../decision.ts";
 import {
@@ -23,6 +23,7 @@ import {
   type Refusal,
 } from "../smtp/refusal.ts";
 import type { Defer } from "../store/policy.ts";
+import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
@@ -30,10 +31,9 @@ import type { Accepted } from "../system/listener.ts";
 import { localOf, type SocketName } from "../system/socket.ts";
 import { send } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
-import { Children } from "./children.ts";
+import type { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
-import type { Spawn } from "./spawn.ts";
 import type { SiteFiles } from "./site_files.ts";
 import { tcpEnvironment } from "./tcp_environment.ts";
 
@@ -44,7 +44,7 @@ export interface DispatchOptions {
   readonly epoll: Epoll;
   /** The name of PROGRAM, for the log. */
   readonly program: string;
-  readonly spawn: Spawn;
+  readonly children: Children;
   readonly files: SiteFiles;
   /**
    * Whether this is the first process of a PID namespace, as in a container. The
@@ -101,11 +101,10 @@ export class Dispatch {
   #startDeadline = Infinity;
 
   constructor(options: DispatchOptions) {
-    const { config, serve, epoll, spawn } = options;
+    const { config, epoll, children } = options;
     this.#options = options;
     this.#deferred = new DeferredClients(epoll, config.deferral);
-    const patience = config.deferral.sessionTimeout * 1000;
-    this.#children = new Children(epoll, spawn, serve.limit, patience);
+    this.#children = children;
   }
 
   get #log() {
@@ -117,14 +116,19 @@ export class Dispatch {
     return this.#deferred.size + this.#children.descriptors;
   }
 
+  /** Whether a dialogue or the start of a child process is under way. */
+  get isTalking(): boolean {
+    return this.#deferred.size > 0 ||
+      this.#children.starting > 0 && performance.now() < this.#startDeadline;
+  }
+
   /**
-   * Whether a dialogue or the start of a child process is under way, or a child
-   * process that would end with this one.
+   * Whether that is so, or a child process is under way that would end with this
+   * one.
    */
   get isBusy(): boolean {
-    return this.#deferred.size > 0 ||
-      this.#options.isFirst && this.#children.running > 0 ||
-      this.#children.starting > 0 && performance.now() < this.#startDeadline;
+    return this.isTalking ||
+      this.#options.isFirst && this.#children.running > 0;
   }
 
   /**
@@ -137,6 +141,13 @@ export class Dispatch {
     this.#startDeadline = now + START_TIMEOUT;
     this.#children.shutDown();
     this.#deferred.shutDown(now);
+  }
+
+  /** Goes on after {@linkcode stop}. */
+  resume(): void {
+    this.#stopping = false;
+    this.#startDeadline = Infinity;
+    this.#deferred.resume();
   }
 
   /** Continues with a descriptor that is ready. */
@@ -181,8 +192,10 @@ export class Dispatch {
     const { hostname } = this.#options.files;
     const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
+    const network = formatNetwork(connection.network);
     this.#children.add({
       fd,
+      served: { client, network },
       variables: {
         ...variables,
         ...env,
@@ -200,16 +213,23 @@ export class Dispatch {
         this.#log.error(formatLine("defer", line));
         this.refuse(connection, LOCAL_PROBLEM);
       },
-      ended: ({ pid, code, signal }) => {
-        release();
-        this.#log.info(formatLine("end", { ...client, pid, code, signal }));
-      },
+      ended: (status) => this.ended(client, release, status),
       timedOut: () => this.busy(connection, "limit"),
       hungUp: () => {
         release();
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
       },
     }, performance.now());
+  }
+
+  /** PROGRAM has ended. */
+  ended(
+    client: ClientFields,
+    release: () => void,
+    { pid, code, signal }: ExitStatus,
+  ): void {
+    release();
+    this.#log.info(formatLine("end", { ...client, pid, code, signal }));
   }
 
   /** Answers 421 at a limit. */

@@ -19,8 +19,11 @@ const PIECE = 1000, PAUSE = 100;
 /** The worker's only message: how pruning has ended. */
 export type PruneResult = "done" | "busy" | { readonly failure: string };
 
-self.onmessage = async ({ data }: MessageEvent<Database>) => {
-  self.postMessage(await prune(data));
+let isStopping = false;
+
+self.onmessage = async ({ data }: MessageEvent<Database | "stop">) => {
+  if (data === "stop") isStopping = true;
+  else self.postMessage(await prune(data));
 };
 
 async function prune(database: Database): Promise<PruneResult> {
@@ -29,6 +32,7 @@ async function prune(database: Database): Promise<PruneResult> {
       const result = pruneSome(database, PIECE);
       if (result !== "more") return result;
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (isStopping) return "done";
     }
   } catch (error) {
     return { failure: reasonOf(error) };

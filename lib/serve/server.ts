@@ -43,10 +43,18 @@ const REPORT_INTERVAL = 60_000;
 /** How long signals and DNS answers may have to wait, in milliseconds. */
 const MAX_TURN = 10;
 
+/**
+ * How long a pause waits for what other threads do for connections, in
+ * milliseconds.
+ */
+const QUIET_TIMEOUT = 2500;
+
 /** Accepts connections and handles events until it is told to stop. */
 export class Server {
   readonly #options: ServerOptions;
   #stopping = false;
+  /** Until when a pause may take to begin; undefined if there is none. */
+  #pauseBy: number | undefined;
   /** When connections are accepted again; undefined while they are. */
   #resume: number | undefined;
   #reported = -Infinity;
@@ -66,28 +74,69 @@ export class Server {
     this.#stopping = true;
     const { listeners, epoll, connections } = this.#options;
     for (const listener of listeners) epoll.close(listener);
+    if (this.#pauseBy === undefined) connections.stop();
+    epoll.wake();
+  }
+
+  /** Whether it was told to stop. */
+  get isStopping(): boolean {
+    return this.#stopping;
+  }
+
+  /**
+   * Lets new connections wait in the kernel, and ends dialogues as for
+   * {@linkcode stop}; {@linkcode run} returns when no thread works for a
+   * connection any more, or that takes too long.
+   */
+  pause(): void {
+    if (this.#isEnding) return;
+    const { epoll, connections } = this.#options;
+    this.#listen(0);
+    this.#pauseBy = performance.now() + QUIET_TIMEOUT;
     connections.stop();
     epoll.wake();
   }
 
-  /** Runs until {@linkcode stop}. */
-  async run(): Promise<void> {
+  /** Ends a pause; {@linkcode run} has to follow. */
+  resume(): void {
+    if (this.#pauseBy === undefined) return;
+    this.#pauseBy = undefined;
+    this.#resume = undefined;
+    this.#options.connections.resume();
+    this.#listen(READABLE);
+  }
+
+  get #isEnding(): boolean {
+    return this.#stopping || this.#pauseBy !== undefined;
+  }
+
+  /** Whether {@linkcode run} is to go on. */
+  get #isNeeded(): boolean {
+    const { connections } = this.#options;
+    if (this.#stopping) return connections.isBusy;
+    if (this.#pauseBy === undefined || connections.isTalking) return true;
+    return !connections.isQuiet && performance.now() < this.#pauseBy;
+  }
+
+  /** Runs until {@linkcode stop} or {@linkcode pause}. */
+  async run(): Promise<"stopped" | "paused"> {
     const { epoll, connections } = this.#options;
     let turn = performance.now();
     let count = 0;
-    while (!this.#stopping || connections.isBusy) {
+    while (this.#isNeeded) {
       count = epoll.look(count > 0 ? SHORT_WAIT : 0);
       const now = performance.now();
       if (count === 0 || now - turn > MAX_TURN) {
         const next = this.#expire(now);
         // The last client may just have been given up: no event would follow.
-        if (this.#stopping && !connections.isBusy) return;
+        if (!this.#isNeeded) break;
         count = await epoll.wait(count > 0 ? 0 : Math.max(0, next - now));
         turn = performance.now();
       }
       this.#handle(count);
       connections.settle();
     }
+    return this.#stopping ? "stopped" : "paused";
   }
 
   /** @returns when there is something to do again, in milliseconds */
@@ -100,8 +149,13 @@ export class Server {
       this.#resume = undefined;
       this.#listen(READABLE);
     }
-    const resume = this.#resume ?? Infinity;
-    return Math.min(connections.next(), directory.next, notify.next, resume);
+    return Math.min(
+      connections.next(),
+      directory.next,
+      notify.next,
+      this.#resume ?? Infinity,
+      this.#pauseBy ?? Infinity,
+    );
   }
 
   #handle(count: number): void {
@@ -120,7 +174,7 @@ export class Server {
 
   #acceptFrom(listener: number, now: number): void {
     const { connections, maxDescriptors } = this.#options;
-    for (let i = 0; i < BATCH && !this.#stopping; i++) {
+    for (let i = 0; i < BATCH && !this.#isEnding; i++) {
       const accepted = connections.descriptors < maxDescriptors
         ? accept(listener)
         : "exhausted";
@@ -142,7 +196,7 @@ export class Server {
   }
 
   #listen(events: number): void {
-    if (this.#stopping) return;
+    if (this.#isEnding) return;
     const { epoll, listeners } = this.#options;
     for (const listener of listeners) epoll.change(listener, events);
   }

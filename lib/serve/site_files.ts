@@ -30,6 +30,8 @@ export class SiteFiles {
 
   /** The log that is being opened. */
   #opening: Promise<void> | undefined;
+  /** How many logs are being closed. */
+  #closing = 0;
   /** Whether the log is to be opened again after that. */
   #isMoved = false;
 
@@ -54,6 +56,12 @@ export class SiteFiles {
     return this.#hostname;
   }
 
+  /** Whether no file is being opened, read or written. */
+  get isIdle(): boolean {
+    return this.#loading === undefined && this.#opening === undefined &&
+      this.#closing === 0 && this.#log.isIdle;
+  }
+
   /** Waits until all lines are written; see {@linkcode BackgroundLog}. */
   flush(patience: number): Promise<void> {
     return this.#log.flush(patience);
@@ -76,7 +84,8 @@ export class SiteFiles {
       const before = this.#log;
       this.#log = await openBackgroundLog(this.#config.log);
       // It writes what is left by itself.
-      void before.close();
+      this.#closing++;
+      void before.close().finally(() => this.#closing--);
     }
     this.#opening = undefined;
   }

@@ -27,6 +27,9 @@ const SLOW = 1.5;
 /** How long a worker may be silent until others get its questions, likewise. */
 const SILENT = 100;
 
+/** From when on a worker counts as one that hangs, likewise. */
+const HANGING = 1000;
+
 /** How long a worker besides the first one stays without work, likewise. */
 const IDLE = 60_000;
 
@@ -108,6 +111,18 @@ export class StoreQueue {
   /** How many clients wait for a verdict. */
   get size(): number {
     return this.#jobs.size;
+  }
+
+  /** Whether no worker has anything to do. */
+  get isIdle(): boolean {
+    return this.#workers.every(({ asked }) => asked.size === 0);
+  }
+
+  /** Whether a worker has been waiting for the base directory for too long. */
+  isHanging(now: number): boolean {
+    return this.#workers.some(({ asked, heard }) =>
+      asked.size > 0 && now - heard >= HANGING
+    );
   }
 
   /**

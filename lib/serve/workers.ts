@@ -25,10 +25,14 @@ export function startStoreWorker(
 /**
  * Prunes a database in a worker.
  *
+ * @param signal ends that after the piece that has begun
  * @returns `busy` if another process is pruning
  * @throws {Error} with why it has failed
  */
-export function pruneInWorker(database: Database): Promise<"done" | "busy"> {
+export function pruneInWorker(
+  database: Database,
+  signal: AbortSignal,
+): Promise<"done" | "busy"> {
   return new Promise((resolve, reject) => {
     if (!canStartWorker()) throw new Error("no descriptors left for a thread");
     const fail = (reason: string) => reject(new Error(reason));
@@ -39,6 +43,7 @@ export function pruneInWorker(database: Database): Promise<"done" | "busy"> {
       else fail(data.failure);
     };
     worker.postMessage(database);
+    signal.addEventListener("abort", () => worker.postMessage("stop"));
   });
 }
 

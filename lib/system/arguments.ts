@@ -25,10 +25,23 @@ export function argumentStrings(program: readonly string[]): Strings {
   if (!program.some((argument) => argument.includes(REPLACEMENT))) {
     return cStrings(program);
   }
+  return stringsIn(lastStrings(ownBytes(), program.length));
+}
+
+/**
+ * The arguments of this process, with its name in front, byte by byte.
+ *
+ * @throws {LibcError} if /proc cannot be read
+ */
+export function ownArguments(): Strings {
+  return stringsIn(ownBytes());
+}
+
+function ownBytes(): Uint8Array {
   // Deno would want all permissions for a file in /proc.
   const fd = open("/proc/self/cmdline", C.O_RDONLY);
   try {
-    return stringsIn(lastStrings(readToEnd(fd), program.length));
+    return readToEnd(fd);
   } finally {
     close(fd);
   }

@@ -9,6 +9,8 @@ import { close } from "./descriptor.ts";
 import { check, errno, fromLibc, LibcError } from "./libc.ts";
 
 const libc = fromLibc({
+  // int kill(pid_t pid, int sig);
+  kill: { parameters: ["i32", "i32"], result: "i32" },
   // pid_t waitpid(pid_t pid, int *wstatus, int options);
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   // long syscall(long number, ...); glibc has no pidfd_open before 2.36.
@@ -75,6 +77,14 @@ export function waitForExit(pid: number): ExitStatus {
     // A signal has interrupted the wait.
     if (code !== E.EINTR) throw new LibcError("waitpid", code);
   }
+}
+
+/**
+ * Ends a child that has not been waited for yet. So its number cannot belong to
+ * another process.
+ */
+export function killChild(pid: number): void {
+  libc().kill(pid, C.SIGKILL);
 }
 
 function exitStatus(pid: number, options: number): ExitStatus | undefined {

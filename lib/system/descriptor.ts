@@ -83,6 +83,19 @@ export function becomeNonblocking(fd: number): void {
 }
 
 /**
+ * Leaves descriptors open in the program that this process becomes.
+ *
+ * @returns a function that undoes this
+ * @throws {LibcError}
+ */
+export function keepOpen(fds: readonly number[]): () => void {
+  for (const fd of fds) check("fcntl", libc.fcntl(fd, C.F_SETFD, 0));
+  return () => {
+    for (const fd of fds) libc.fcntl(fd, C.F_SETFD, C.FD_CLOEXEC);
+  };
+}
+
+/**
  * Waits until a descriptor can be read or written, or is broken.
  *
  * @param events {@linkcode POLLIN} or {@linkcode POLLOUT}

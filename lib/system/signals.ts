@@ -5,7 +5,7 @@
  */
 
 import { type Abi, C } from "./constants.ts";
-import { fromLibc, fromLibcAtStart } from "./libc.ts";
+import { check, fromLibc, fromLibcAtStart } from "./libc.ts";
 
 const atStart = fromLibcAtStart({
   // sighandler_t signal(int signum, sighandler_t handler);
@@ -15,6 +15,9 @@ const atStart = fromLibcAtStart({
 });
 
 const libc = fromLibc({
+  // int sigprocmask(int how, const sigset_t *set, sigset_t *oldset);
+  // That of this thread: pthread_sigmask is the same function on Linux.
+  sigprocmask: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int sigaction(int signum, const struct sigaction *act,
   //               struct sigaction *oldact);
   sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -102,4 +105,69 @@ export function signalsToReset(abi: Abi): Uint8Array<ArrayBuffer> {
 export function keepExitStatuses(): void {
   const byDefault = new Uint8Array(8 * SIGACTION_WORDS);
   libc().sigaction(C.SIGCHLD, byDefault, null);
+}
+
+/** Signals that tell a listener to end. */
+export const ENDING: readonly number[] = [C.SIGINT, C.SIGTERM];
+
+/** Signals that a listener has handlers for. */
+export const HANDLED: readonly number[] = [...ENDING, C.SIGHUP, C.SIGUSR2];
+
+/** The size of a sigset_t, whatever the architecture. */
+const SIGNAL_SET_SIZE = 128;
+
+function setOf(signals: readonly number[]): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(SIGNAL_SET_SIZE);
+  for (const signal of signals) {
+    set[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
+  }
+  return set;
+}
+
+/**
+ * Blocks signals in this thread. A program that this process becomes finds them
+ * blocked, and those that have come meanwhile waiting (execve(2)).
+ *
+ * @returns a function that undoes this
+ * @throws {LibcError}
+ */
+export function blockSignals(signals: readonly number[]): () => void {
+  const { sigprocmask } = libc();
+  const before = new Uint8Array(SIGNAL_SET_SIZE);
+  check("sigprocmask", sigprocmask(C.SIG_BLOCK, setOf(signals), before));
+  return () => {
+    sigprocmask(C.SIG_SETMASK, before, null);
+  };
+}
+
+/**
+ * Lets signals through that were blocked when this process began.
+ *
+ * @throws {LibcError}
+ */
+export function unblockSignals(signals: readonly number[]): void {
+  const { sigprocmask } = libc();
+  check("sigprocmask", sigprocmask(C.SIG_UNBLOCK, setOf(signals), null));
+}
+
+/**
+ * Gives signals their default action in place of their handlers: to end this
+ * process.
+ *
+ * @returns a function that restores the handlers
+ * @throws {LibcError}
+ */
+export function endOn(signals: readonly number[]): () => void {
+  const { sigaction } = libc();
+  const byDefault = new Uint8Array(8 * SIGACTION_WORDS);
+  const handlers = signals.map((signal) => {
+    const handler = new Uint8Array(8 * SIGACTION_WORDS);
+    check("sigaction", sigaction(signal, byDefault, handler));
+    return { signal, handler };
+  });
+  return () => {
+    for (const { signal, handler } of handlers) {
+      sigaction(signal, handler, null);
+    }
+  };
 }

@@ -33,6 +33,7 @@ export type Done = (result: number | LibcError) => void;
 /** A program that is started again and again as a child process. */
 export class ChildProgram {
   readonly #abi: Abi;
+  readonly #descriptors: readonly number[];
   /** The path of the program; undefined if the next start has to search PATH. */
   #found: Uint8Array<ArrayBuffer> | undefined;
   /** The strings that `#argv` points to; the first is the program's name. */
@@ -51,10 +52,16 @@ export class ChildProgram {
    *
    * @param program the program, found on PATH as execvp(3) does, and its
    * arguments; see {@linkcode argumentStrings}
+   * @param descriptors those that the socket becomes
    * @throws {LibcError}
    */
-  constructor(abi: Abi, program: readonly string[]) {
+  constructor(
+    abi: Abi,
+    program: readonly string[],
+    descriptors: readonly number[] = [0, 1],
+  ) {
     this.#abi = abi;
+    this.#descriptors = descriptors;
     const { block, addresses } = argumentStrings(program);
     this.#arguments = block;
     this.#argv = pointerTable(addresses);
@@ -217,8 +224,9 @@ export class ChildProgram {
       const calls = posixSpawn();
       actions = new Uint8Array(this.#abi.spawnFileActionsSize);
       must(calls.posix_spawn_file_actions_init(actions));
-      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 0));
-      must(calls.posix_spawn_file_actions_adddup2(actions, socket, 1));
+      for (const fd of this.#descriptors) {
+        must(calls.posix_spawn_file_actions_adddup2(actions, socket, fd));
+      }
       this.#actions.set(socket, actions);
     }
     return actions;

@@ -15,9 +15,10 @@ import { Epoll } from "../../lib/system/epoll.ts";
 import { setMtime } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
+import { memoryFile } from "../../lib/system/memory_file.ts";
 import { monotonicMicroseconds } from "../../lib/system/monotonic.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
-import { openSocket, peerOf } from "../../lib/system/socket.ts";
+import { isListening, openSocket, peerOf } from "../../lib/system/socket.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { fileSystemOf } from "../../lib/system/statfs.ts";
 import { receive } from "../../lib/system/transfer.ts";
@@ -36,9 +37,11 @@ try {
 }
 const socket = openSocket(C.AF_INET, C.SOCK_STREAM);
 peerOf(socket);
+isListening(socket);
 close(socket);
 new LibcError("none", 0);
 new Directory("/").close();
+close(memoryFile("none"));
 new Epoll(abiOf(Deno.build)!);
 accept(-1);
 receive(-1);

@@ -16,6 +16,7 @@ const PATIENCE = 5000;
 class Fixture {
   readonly epoll = new Epoll(ABI);
   readonly children: Children;
+  readonly spawn: Spawn;
   /** The callbacks so far, with the client's name. */
   readonly events: string[] = [];
   /** Clients whose child cannot be started. */
@@ -28,7 +29,7 @@ class Fixture {
 
   /** @param beside whether children are started in another thread */
   constructor(limit: number, beside: boolean) {
-    const spawn: Spawn = {
+    this.spawn = {
       start: (fd, variables, done) => {
         if (this.broken.has(fd)) done(new LibcError("start", E.EAGAIN));
         else if (beside) this.#program.spawnBeside(fd, variables, done);
@@ -36,7 +37,7 @@ class Fixture {
       },
       settle: () => this.#program.settle(),
     };
-    this.children = new Children(this.epoll, spawn, limit, PATIENCE);
+    this.children = new Children(this.epoll, this.spawn, limit, PATIENCE);
   }
 
   /** Adds a client, and waits until all starts are done. */
@@ -46,6 +47,7 @@ class Fixture {
     };
     this.children.add({
       fd,
+      served: { client: { ip: name }, network: name },
       variables: {},
       starting: note("starts"),
       failed: ({ code }) => note(`failed ${code}`)(),
@@ -95,7 +97,7 @@ function test(name: string, run: (beside: boolean) => Promise<void>): void {
   }
 }
 
-test("children up to the limit, then clients in the order in which they came", async (beside) => {
+test("as many as may run, then in the order in which they came", async (beside) => {
   const fixture = new Fixture(2, beside);
   using one = await pair();
   using two = await pair();
@@ -107,7 +109,7 @@ test("children up to the limit, then clients in the order in which they came", a
   await fixture.run(four, "four");
   assertEquals(fixture.events, ["one starts", "two starts"]);
   assertEquals(fixture.children.waiting, 2);
-  // The child has the connection, and this process has closed it.
+  // The program has the connection, this process has not.
   assert(!isConnection(one.fd) && !isConnection(two.fd));
   assert(isOpen(three.fd) && isOpen(four.fd));
 
@@ -122,7 +124,7 @@ test("children up to the limit, then clients in the order in which they came", a
   await fixture.finish([three, "three"], [four, "four"]);
 });
 
-test("the caller gets back a client that has waited too long", async (beside) => {
+test("who has waited too long gets the connection back", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -137,7 +139,7 @@ test("the caller gets back a client that has waited too long", async (beside) =>
   assertEquals(fixture.events, ["one starts", "two timed out"]);
   assert(isOpen(two.fd));
   assertEquals(fixture.children.waiting, 1);
-  // The caller has this connection now, so its end is no event here.
+  // It is somebody else's now: its end is nothing here.
   two.client.close();
   await fixture.finish([one, "one"]);
   await fixture.until("three starts");
@@ -146,7 +148,79 @@ test("the caller gets back a client that has waited too long", async (beside) =>
   await fixture.finish([three, "three"]);
 });
 
-test("a client that hangs up while it waits gets no child", async (beside) => {
+test("one that was taken over has a place, and is handed on", async (beside) => {
+  const before = new Fixture(1, beside);
+  using one = await pair();
+  using two = await pair();
+  await before.run(one, "one");
+  const handed = [...before.children.served()];
+  assertEquals(handed.map(([, served]) => served), [
+    { client: { ip: "one" }, network: "one" },
+  ]);
+  // As after execve(2): another epoll, and the same child.
+  const fixture = new Fixture(1, beside);
+  const [[pid, served]] = handed;
+  fixture.children.adopt(pid, served, (status) => {
+    fixture.events.push(`${status.pid} ended ${status.code}`);
+  });
+  assertEquals([...fixture.children.served()], handed);
+  await fixture.run(two, "two");
+  assertEquals(fixture.events, []);
+  one.client.close();
+  await fixture.until("two starts");
+  assertEquals(fixture.events, [`${pid} ended 3`, "two starts"]);
+  await fixture.finish([two, "two"]);
+  assertEquals([...fixture.children.served()], []);
+});
+
+test("a helper takes no place, and not too long", async (beside) => {
+  const fixture = new Fixture(1, beside);
+  using one = await pair();
+  using two = await pair();
+  using helped = await pair();
+  const { children, spawn } = fixture;
+  const help = (limit: number) => {
+    let end: unknown = "runs";
+    const { fd } = helped;
+    children.help(spawn, fd, {}, limit).then((status) => end = status?.code);
+    return () => end;
+  };
+  const ended = help(1e6);
+  await fixture.run(one, "one");
+  assertEquals(fixture.events, ["one starts"]);
+  assertEquals([...children.served()].length, 1);
+  await helped.client.write(new TextEncoder().encode("a line\n"));
+  await waitFor("the helper", async () => {
+    await turn(fixture);
+    return ended() === 3;
+  });
+  const late = help(50);
+  await waitFor("the end of its time", async () => {
+    await turn(fixture);
+    return late() === undefined;
+  });
+  await waitFor("its end", async () => {
+    await turn(fixture);
+    return childrenOf(Deno.pid).length === 1;
+  });
+  await fixture.run(two, "two");
+  await fixture.finish([one, "one"]);
+  await fixture.until("two starts");
+  await fixture.finish([two, "two"]);
+  close(helped.fd);
+});
+
+/** One turn of the event loop. */
+async function turn({ children, epoll }: Fixture): Promise<void> {
+  children.settle();
+  const count = await epoll.wait(10);
+  for (let i = 0; i < count; i++) {
+    const event = epoll.event(i);
+    if (event !== undefined) children.ready(event.fd);
+  }
+}
+
+test("who hangs up while waiting is not started", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -170,14 +244,14 @@ test("a client that hangs up while it waits gets no child", async (beside) => {
   await fixture.finish([three, "three"]);
 });
 
-test("the program reads what a client has sent while it waited", async (beside) => {
+test("words of who waits are the program's", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
   await fixture.run(one, "one");
   await fixture.run(two, "two");
   await two.client.write(new TextEncoder().encode("a line\n"));
-  // The bytes have arrived, and cause no event.
+  // They have arrived here, and do not keep this process busy.
   await waitFor("the line", () => poll(two.fd, POLLIN, 0));
   assertEquals(fixture.epoll.look(), 0);
   assertEquals(fixture.events, ["one starts"]);
@@ -186,7 +260,7 @@ test("the program reads what a client has sent while it waited", async (beside) 
   await fixture.until("two ended 3");
 });
 
-test("a child that cannot be started takes no place", async (beside) => {
+test("one that cannot be started takes no place", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -197,7 +271,7 @@ test("a child that cannot be started takes no place", async (beside) => {
   assert(isOpen(one.fd));
   await fixture.run(two, "two");
   assertEquals(fixture.events[2], "two starts");
-  // Nor is it in the queue, where it would keep the next one from its start.
+  // Nor in the queue, where nobody would start the next one.
   fixture.broken.add(three.fd);
   using four = await pair();
   await fixture.run(three, "three");
@@ -216,7 +290,7 @@ test("a child that cannot be started takes no place", async (beside) => {
   await fixture.finish([four, "four"]);
 });
 
-test("a stop gives back the clients that wait, and no others", async (beside) => {
+test("stopping gives back who waits, and nothing else", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -237,7 +311,7 @@ test("a stop gives back the clients that wait, and no others", async (beside) =>
   await fixture.finish([one, "one"]);
 });
 
-test("a client that cannot be watched does not wait", async (beside) => {
+test("one that cannot be watched does not wait", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   await fixture.run(one, "one");
@@ -247,7 +321,7 @@ test("a client that cannot be watched does not wait", async (beside) => {
   await fixture.finish([one, "one"]);
 });
 
-test("an orphan's exit status is taken, and is no client's", async (beside) => {
+test("a program that nobody started is nobody's", async (beside) => {
   const fixture = new Fixture(1, beside);
   using stray = await pair();
   const pid = new ChildProgram(ABI, ["true"]).spawn(stray.fd, {});
@@ -264,11 +338,11 @@ test("an orphan's exit status is taken, and is no client's", async (beside) => {
   assertEquals(fixture.events, ["one starts", "one ended 3"]);
 });
 
-test("the end of a child that is not watched is found", async (beside) => {
+test("one whose end nobody tells of is found", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
-  // Watching fails, as if descriptors had run out.
+  // Nothing can be watched by this, as if descriptors had run out.
   const { add } = fixture.epoll;
   fixture.epoll.add = () => {
     throw new LibcError("epoll_ctl", E.EAGAIN);

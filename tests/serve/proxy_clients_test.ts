@@ -146,13 +146,13 @@ e2e(
       await client.send(garbage);
       assertEquals(await client.rest(), "");
     }
-    // Nor is a header that never ends, or that breaks off.
+    // Nor is one that never ends, or has begun and stops.
     for (const begun of ["", "PROXY TCP4 192.0.2.7 "]) {
       using client = await balancer(port);
       await client.send(begun);
       assertEquals(await client.rest(), "");
     }
-    // A balancer that only connects checks that serve runs.
+    // One that only connects looks whether somebody is there.
     {
       using client = await balancer(port);
       await client.half();
@@ -167,13 +167,13 @@ e2e(
     ];
     await waitFor("the lines", () => lines().length >= expected.length);
     assertEquals(lines(), expected);
-    // No client was held up, and no connection is left.
+    // Nobody was held up, and nothing is left.
     assertEquals(connectionsTo(port), 0);
   },
 );
 
 e2e(
-  "serve proxy: the header of a client that is no balancer is a bad command",
+  "serve proxy: who is no balancer and sends a header talks nonsense",
   {},
   async () => {
     await using server = await serving(CONFIG, { next: teller() });

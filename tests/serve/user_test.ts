@@ -8,6 +8,7 @@ import { freePort, run } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
 import { lines, logged } from "../harness/serving.ts";
 import { burst, Client } from "../harness/smtp.ts";
+import { installed, notUpgradable, upgraded } from "../harness/upgrading.ts";
 import { serve } from "../harness/way_in.ts";
 
 /** A user that every machine has. */
@@ -18,13 +19,13 @@ const GROUP = "daemon";
 /** The lines of /proc/PID/status about users and groups. */
 const IDS = /^(Uid|Gid|Groups):.*$/gm;
 
-/** These lines as they have to be for a user and its groups. */
+/** The one line of them, for a user and its groups. */
 function ids(uid: number, gid: number, groups: string): string {
   const four = (id: number) => Array(4).fill(id).join("\t");
   return `Uid:\t${four(uid)} Gid:\t${four(gid)} Groups:\t${groups}`;
 }
 
-/** A program that prints its user and groups, and may make a file. */
+/** A program that says who it runs as, and may make a file. */
 function teller(): string[] {
   const path = writeFile(
     "teller",
@@ -43,7 +44,7 @@ async function cleanFor(user: string): Promise<void> {
   assertEquals(code, 0, stderr);
 }
 
-/** Gives the tests' directories back to the user of the tests. */
+/** Gives the tests' directories back to who runs the tests. */
 async function giveBack(): Promise<void> {
   await run(["chown", "root", BASE, `${ROOT}/log`]);
 }
@@ -97,20 +98,20 @@ for (const group of [undefined, GROUP]) {
   );
 }
 
-/** A port below 1024 on which no process listens. */
+/** A port below 1024 that nobody listens on. */
 function lowPort(): number {
   for (let port = 1023; port > 600; port--) {
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
     } catch {
-      // A process listens there.
+      // Somebody does.
     }
   }
   throw new Error("no port below 1024");
 }
 
-/** Runs `serve` in a situation in which it has to fail at once. */
+/** Runs `serve` where it has to fail at once. */
 async function refusal(config: Partial<Config>, before: string[] = []) {
   const binary = await compile(config);
   const place = `127.0.0.1:${freePort()}`;
@@ -121,7 +122,7 @@ async function refusal(config: Partial<Config>, before: string[] = []) {
   return { code, stderr };
 }
 
-e2e("serve user: root has to name a user, and the user has to exist", {
+e2e("serve user: root has to name a user, and one that there is", {
   root: true,
 }, async () => {
   for (
@@ -141,7 +142,7 @@ e2e("serve user: root has to name a user, and the user has to exist", {
 });
 
 e2e(
-  "serve user: a process that is not root stays its user, whatever is configured",
+  "serve user: somebody else stays who it is, and cannot be told otherwise",
   { root: true, programs: ["setpriv"] },
   async () => {
     const { uid, gid } = findUser(USER)!;
@@ -184,8 +185,39 @@ e2e(
   },
 );
 
+e2e("serve user: an upgrade cannot become another user", {
+  root: true,
+  kernel: notUpgradable,
+}, async () => {
+  const binary = await installed({ serve: { user: USER } });
+  const other = await compile({ serve: { user: "root" } });
+  await cleanFor(USER);
+  try {
+    await using server = await serve.start({
+      binary,
+      next: teller(),
+      port: lowPort(),
+    });
+    // The port is handed over: nobody but root could open it again.
+    Deno.kill(server.pid, "SIGUSR2");
+    await upgraded(1);
+    assertMatch(await burst(server.port, ""), /^220 mx\.example /);
+    Deno.linkSync(other, `${binary}.new`);
+    Deno.renameSync(`${binary}.new`, binary);
+    Deno.kill(server.pid, "SIGUSR2");
+    const line = await logged(/ upgrade=refused /);
+    assertMatch(
+      line,
+      /check: FIX {2}greylist\.config\.ts: serve\.user: 'root': expected .*: this takes a restart"$/,
+    );
+    assertMatch(await burst(server.port, ""), /^220 mx\.example /);
+  } finally {
+    await giveBack();
+  }
+});
+
 e2e(
-  "serve user: a process that is not root needs no user",
+  "serve user: without a user somebody else may be nobody in particular",
   { root: true, programs: ["setpriv"] },
   async () => {
     const { uid, gid } = findUser(USER)!;

@@ -37,6 +37,7 @@ const HEADERS = [
   "sys/epoll.h",
   "sys/eventfd.h",
   "sys/file.h",
+  "sys/mman.h",
   "sys/resource.h",
   "sys/socket.h",
   "sys/stat.h",

@@ -263,7 +263,7 @@ e2e("another user can do nothing in the base directory", {
   );
 });
 
-e2e("whatever the umask, no other user may read a file that is made", {
+e2e("whatever the umask, nobody else may read what is made", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async (t) => {
@@ -319,7 +319,7 @@ bothWays(
   },
 );
 
-e2e("an entry that belongs to another user", {
+e2e("an entry that is somebody else's", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async (t) => {

@@ -107,3 +107,5 @@ e2e("under memory pressure: served, or hung up on without a word", {
     });
   }
 });
+
+// SIGKILL.

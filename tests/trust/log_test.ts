@@ -106,3 +106,5 @@ for (const [what, open] of Object.entries(SYSLOGS)) {
     assertNext(await connect(accepting, syslog.before, way));
   });
 }
+
+// The clock.

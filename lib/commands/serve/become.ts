@@ -57,3 +57,20 @@ export function userOf(serve: ServeConfig): () => void {
       "started by root, or by that user",
   );
 }
+
+/**
+ * The same for an image that takes over from another one, which has become its
+ * user already. It must not end: if that is the wrong user, it stays so.
+ *
+ * @returns a function that becomes the user, and what is wrong, if anything is
+ */
+export function userAfterUpgrade(
+  serve: ServeConfig,
+): { become: () => void; problem?: string } {
+  try {
+    return { become: userOf(serve) };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { become: () => {}, problem: error.message };
+  }
+}

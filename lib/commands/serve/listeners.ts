@@ -4,6 +4,11 @@
  * @module
  */
 
+import {
+  HANDOVER_VARIABLE,
+  takeHandover,
+  type Taken,
+} from "../../serve/handover.ts";
 import type { ListenAddress } from "../../serve/listen_address.ts";
 import { inheritedListeners, type Listening } from "../../system/inherited.ts";
 import { isNoSuchFamily, listenOn } from "../../system/listener.ts";
@@ -20,6 +25,20 @@ export function inheritedSockets(): Listening[] {
     return inheritedListeners();
   } catch (error) {
     throw new UsageError((error as Error).message);
+  }
+}
+
+/**
+ * Takes what the image before this one has handed over in an upgrade.
+ *
+ * @returns undefined if this is no upgrade
+ * @throws {UsageError} if a socket of it is no listening TCP socket
+ */
+export function handedOver(): Taken | undefined {
+  try {
+    return takeHandover();
+  } catch (error) {
+    throw new UsageError(`${HANDOVER_VARIABLE}: ${(error as Error).message}`);
   }
 }
 

@@ -1,0 +1,43 @@
+/**
+ * `greylist serve`: the store, as its configuration and its log have it.
+ *
+ * @module
+ */
+
+import type { ResolvedConfig } from "../../config.ts";
+import { formatLine, quote } from "../../log/line.ts";
+import type { SiteFiles } from "../../serve/site_files.ts";
+import { StoreQueue } from "../../serve/store_queue.ts";
+import { canStartWorker, startStoreWorker } from "../../serve/workers.ts";
+import type { Epoll } from "../../system/epoll.ts";
+import { isOwnerMasked } from "../../system/file.ts";
+
+/** The store, whose calls are made in other threads. */
+export function storeOf(
+  { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
+  epoll: Epoll,
+  files: SiteFiles,
+): StoreQueue {
+  // isOwnerMasked sets the umask for a moment, so it runs before other threads.
+  const ownerMasked = isOwnerMasked();
+  return new StoreQueue({
+    limit: storeTimeout * 1000,
+    canStart: canStartWorker,
+    start: (memory) =>
+      startStoreWorker(
+        { memory, event: epoll.wakeup, baseDir, ownerMasked, timeouts },
+        (reason) => {
+          const what = quote(`a thread of the store has ended: ${reason}`);
+          files.log.error(formatLine("store", { what }));
+        },
+      ),
+    say: ({ state, clients }) => {
+      const what = state === "ended"
+        ? `${baseDir} answers again`
+        : `${baseDir} does not answer within ${storeTimeout} s: onError ` +
+          `("${onError}") decides until it does`;
+      const line = { hang: state, clients, what: quote(what) };
+      files.log.error(formatLine("store", line));
+    },
+  });
+}

@@ -1,0 +1,249 @@
+/**
+ * The upgrade of a `serve` that runs: the binary that is now at its path takes its
+ * place, in the same process and with the same listening sockets.
+ *
+ * Everything that can be wrong is looked at first, while clients are served as
+ * usual. Then new connections wait in the kernel, clients that are deferred or
+ * wait are told 421, and execve(2) follows. Programs go on with their clients.
+ *
+ * @module
+ */
+
+import { formatLine, quote } from "../log/line.ts";
+import { reasonOf } from "../reason.ts";
+import type { Abi } from "../system/constants.ts";
+import { close } from "../system/descriptor.ts";
+import { readStart } from "../system/file.ts";
+import { memoryFileOf } from "../system/memory_file.ts";
+import { ownPath, replaceProgram } from "../system/own_program.ts";
+import type { Limit } from "../system/resource_limit.ts";
+import { ENDING, endOn, HANDLED } from "../system/signals.ts";
+import { ChildProgram } from "../system/spawn.ts";
+import type { BaseDirectory } from "./base_directory.ts";
+import type { Children } from "./children.ts";
+import type { Connections } from "./connections.ts";
+import {
+  CHECK_VALUE,
+  HANDOVER_VARIABLE,
+  TAKES_OVER,
+  writeHandover,
+} from "./handover.ts";
+import type { Server } from "./server.ts";
+import type { SiteFiles } from "./site_files.ts";
+import { spawnOf } from "./spawn.ts";
+import type { StoreQueue } from "./store_queue.ts";
+
+/** What {@linkcode Upgrade} needs. */
+export interface UpgradeOptions {
+  readonly abi: Abi;
+  readonly server: Server;
+  readonly connections: Connections;
+  readonly children: Children;
+  readonly store: StoreQueue;
+  readonly directory: BaseDirectory;
+  readonly files: SiteFiles;
+  /** Descriptors of the listening sockets. */
+  readonly listeners: readonly number[];
+  /** The limit of descriptors that this program has found, and the one it has. */
+  readonly limits: { readonly before: Limit; readonly now: Limit };
+  /** Called when an upgrade begins. */
+  begins(): void;
+  /** Called when it has failed: this program goes on. */
+  failed(): void;
+  /** Variables that only the next image of this program is to find. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** How long `check` of the new binary may take, in milliseconds. */
+const CHECK_TIMEOUT = 10_000;
+
+/** How much it may print, in bytes. */
+const CHECK_OUTPUT = 1 << 20;
+
+/** How long threads get to finish what they do, in milliseconds. */
+const THREADS_TIMEOUT = 3000;
+
+/** How often they are looked at, in milliseconds. */
+const THREADS_INTERVAL = 20;
+
+/** How long the last lines of the log may take, in milliseconds. */
+const LAST_LINES = 200;
+
+/**
+ * How long it may take until this program learns of a signal that has come, in
+ * milliseconds; one turn of the event loop takes less than 1.
+ */
+const SIGNAL_TURN = 10;
+
+/** Upgrades; one at a time. */
+export class Upgrade {
+  readonly #options: UpgradeOptions;
+  readonly #path = ownPath();
+  #isUnderWay = false;
+  /** Whether another one was asked for meanwhile. */
+  #again = false;
+
+  constructor(options: UpgradeOptions) {
+    this.#options = options;
+  }
+
+  /** Begins an upgrade. If one is under way, one more follows. Never throws. */
+  request(): void {
+    if (this.#isUnderWay) {
+      this.#again = true;
+      return;
+    }
+    if (this.#options.server.isStopping) return;
+    this.#isUnderWay = true;
+    void this.#prepare();
+  }
+
+  /** Looks at everything that can be wrong. Never rejects. */
+  async #prepare(): Promise<void> {
+    const { server, store, directory, files, begins } = this.#options;
+    files.log.info(formatLine("serve", { upgrade: "begins", pid: Deno.pid }));
+    try {
+      begins();
+      if (store.isHanging(performance.now())) {
+        throw new Error("the base directory does not answer");
+      }
+      directory.hold();
+      await this.#check();
+      await this.#untilIdle();
+      server.pause();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * Runs `check` of the new binary.
+   *
+   * @throws {Error} unless the binary can take over
+   */
+  async #check(): Promise<void> {
+    const { abi, children, limits: { before, now } } = this.#options;
+    const output = memoryFileOf("greylist-check", CHECK_OUTPUT);
+    try {
+      const command = [this.#path, "check"];
+      const program = new ChildProgram(abi, command, [0, 1, 2]);
+      const spawn = spawnOf(program, before, now);
+      const variables = { [HANDOVER_VARIABLE]: CHECK_VALUE };
+      const status = await children.help(
+        spawn,
+        output,
+        variables,
+        CHECK_TIMEOUT,
+      );
+      const what = `${this.#path} check`;
+      if (status === undefined) {
+        throw new Error(`${what}: no end within ${CHECK_TIMEOUT / 1000} s`);
+      }
+      const text = new TextDecoder().decode(readStart(output, CHECK_OUTPUT));
+      const lines = text.replaceAll("\0", "").trimEnd().split("\n");
+      const bad = lines.find((line) => line.startsWith("FIX "));
+      if (bad !== undefined) throw new Error(`${what}: ${bad}`);
+      if (status.code !== 0) {
+        const { code, signal } = status;
+        const how = code === undefined ? `signal ${signal}` : `exit ${code}`;
+        throw new Error(`${what}: ${how}: ${lines.at(-1) || "no output"}`);
+      }
+      if (!lines.some((line) => line.endsWith(TAKES_OVER))) {
+        throw new Error(`${what}: expected a greylist that ${TAKES_OVER}`);
+      }
+    } finally {
+      close(output);
+    }
+  }
+
+  /**
+   * Waits until no file is being looked at, read or written.
+   *
+   * @throws {Error} if that takes too long
+   */
+  async #untilIdle(): Promise<void> {
+    const end = performance.now() + THREADS_TIMEOUT;
+    let busy: string | undefined;
+    while ((busy = this.#busyFiles()) !== undefined) {
+      if (performance.now() > end) throw new Error(busy);
+      await sleep(THREADS_INTERVAL);
+    }
+  }
+
+  #busyFiles(): string | undefined {
+    const { directory, files } = this.#options;
+    if (!directory.isIdle) return "a look at the base directory does not end";
+    if (!files.isIdle) return "the log or another file does not answer";
+    return undefined;
+  }
+
+  /**
+   * Makes the new binary take the place of this one, when the server has paused.
+   * Returns only if that is not to be, or has failed: the server goes on.
+   */
+  async replace(): Promise<void> {
+    const { files, server, connections } = this.#options;
+    // All clients that were to be told something know it. From here on TERM ends
+    // this process without its handler: a handler in another thread could run in
+    // vain just before execve(2) ends that thread.
+    const restore = endOn(ENDING);
+    try {
+      await files.flush(LAST_LINES);
+      // For a handler that has run already.
+      await sleep(SIGNAL_TURN);
+      if (server.isStopping) return;
+      // execve(2) waits for a thread that hangs, and nothing could end it then.
+      if (!connections.isQuiet) {
+        throw new Error("the base directory does not answer");
+      }
+      const busy = this.#busyFiles();
+      if (busy !== undefined) throw new Error(busy);
+      throw this.#exec();
+    } catch (error) {
+      server.resume();
+      this.#fail(error);
+    } finally {
+      restore();
+    }
+  }
+
+  /**
+   * A HUP or USR2 that comes before execve(2) opens the binary asks for no more
+   * than what execve(2) does: the new image reads all files, and it is the newest.
+   * From there on signals wait until the new image has handlers; only one that
+   * another thread takes in the microseconds until it is ended would be lost.
+   */
+  #exec(): Error {
+    const { children, listeners, limits, variables } = this.#options;
+    const programs = [...children.served()];
+    const handover = writeHandover(
+      { programs, again: this.#again },
+      listeners,
+    );
+    const error = replaceProgram({
+      path: this.#path,
+      descriptors: [...listeners, handover.file],
+      variables: { ...variables, ...handover.variables },
+      limit: limits.before,
+      blocked: HANDLED,
+    });
+    close(handover.file);
+    return new Error(`${this.#path}: ${error.message}`);
+  }
+
+  #fail(error: unknown): void {
+    const { directory, files, failed } = this.#options;
+    const what = quote(reasonOf(error));
+    files.log.error(formatLine("serve", { upgrade: "refused", what }));
+    directory.resume();
+    failed();
+    this.#isUnderWay = false;
+    if (!this.#again) return;
+    this.#again = false;
+    this.request();
+  }
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

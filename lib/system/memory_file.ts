@@ -1,0 +1,47 @@
+/**
+ * Files that are in memory alone: memfd_create(2). To write one never waits.
+ *
+ * @module
+ */
+
+import { C } from "./constants.ts";
+import { close } from "./descriptor.ts";
+import { truncate } from "./file.ts";
+import { check, cString, fromLibc } from "./libc.ts";
+
+const libc = fromLibc({
+  // int memfd_create(const char *name, unsigned int flags);
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  // int fcntl(int fd, int cmd, int arg);
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+});
+
+/**
+ * Makes an empty file, closed on exec.
+ *
+ * @param name what /proc shows
+ * @throws {LibcError}
+ */
+export function memoryFile(name: string): number {
+  const flags = C.MFD_CLOEXEC | C.MFD_ALLOW_SEALING;
+  return check("memfd_create", libc().memfd_create(cString(name), flags));
+}
+
+/**
+ * Makes a file of null bytes that nobody can make larger or smaller: a program
+ * that writes more gets an error (fcntl(2), F_SEAL_GROW).
+ *
+ * @throws {LibcError}
+ */
+export function memoryFileOf(name: string, size: number): number {
+  const fd = memoryFile(name);
+  try {
+    truncate(fd, size);
+    const seals = C.F_SEAL_GROW | C.F_SEAL_SHRINK;
+    check("fcntl", libc().fcntl(fd, C.F_ADD_SEALS, seals));
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}

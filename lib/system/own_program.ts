@@ -1,0 +1,108 @@
+/**
+ * The program that this process runs, and replacing it by a newer one in the same
+ * process: execve(2).
+ *
+ * @module
+ */
+
+import { findProgram } from "./access.ts";
+import { ownArguments } from "./arguments.ts";
+import { keepOpen } from "./descriptor.ts";
+import { cString, errno, fromLibc, LibcError, pointerTable } from "./libc.ts";
+import {
+  descriptorLimit,
+  type Limit,
+  setDescriptorLimit,
+} from "./resource_limit.ts";
+import { blockSignals, restoreSignals } from "./signals.ts";
+
+const libc = fromLibc({
+  // int execv(const char *pathname, char *const argv[]);
+  execv: { parameters: ["buffer", "buffer"], result: "i32" },
+  // char *realpath(const char *path, char *resolved_path);
+  realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
+});
+
+/** PATH_MAX, from linux/limits.h. */
+const LONGEST_PATH = 4096;
+
+/** @returns undefined if there is no such file */
+function realPath(path: string): string | undefined {
+  const resolved = new Uint8Array(LONGEST_PATH);
+  const { realpath } = libc();
+  if (realpath(cString(path), resolved) === null) return undefined;
+  return new TextDecoder().decode(resolved.subarray(0, resolved.indexOf(0)));
+}
+
+/**
+ * The path by which this program was started: the next version is expected there.
+ * A symbolic link is not followed, so that it may point to another file by then.
+ *
+ * Later the kernel only knows the path as one that was deleted.
+ *
+ * @throws {LibcError} if /proc cannot be read
+ */
+export function ownPath(): string {
+  const [first] = ownStrings();
+  const own = realPath("/proc/self/exe");
+  const path = findProgram(first);
+  if (own === undefined) throw new LibcError("/proc/self/exe", errno());
+  return path !== undefined && realPath(path) === own ? path : own;
+}
+
+function ownStrings(): string[] {
+  const { block } = ownArguments();
+  return new TextDecoder().decode(block).split("\0");
+}
+
+/** What the next image of this program finds. */
+export interface Next {
+  readonly path: string;
+  /** Descriptors that stay open. */
+  readonly descriptors: readonly number[];
+  /** Added to the environment. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** The limit of descriptors. */
+  readonly limit: Limit;
+  /** Signals that wait until the next image has handlers for them. */
+  readonly blocked: readonly number[];
+}
+
+/**
+ * Replaces this program by the one at a path, with the same arguments, in the same
+ * process. All else that was changed for this program is restored first.
+ *
+ * execve(2) ends the other threads. It waits for one that hangs in a call on a
+ * file, so there must be none.
+ *
+ * @returns only if that has failed; all is as it was then
+ */
+export function replaceProgram(
+  { path, descriptors, variables, limit, blocked }: Next,
+): LibcError {
+  const undo: (() => void)[] = [];
+  try {
+    const { block, addresses } = ownArguments();
+    const name = cString(path);
+    for (const [name, value] of Object.entries(variables)) {
+      Deno.env.set(name, value);
+      undo.push(() => Deno.env.delete(name));
+    }
+    undo.push(keepOpen(descriptors));
+    const before = descriptorLimit();
+    setDescriptorLimit(limit);
+    undo.push(() => setDescriptorLimit(before));
+    undo.push(restoreSignals());
+    const { execv } = libc();
+    undo.push(blockSignals(blocked));
+    execv(name, pointerTable(addresses));
+    const code = errno();
+    // Referred to until here: V8 might free the strings otherwise.
+    return new LibcError(block.length > 0 ? "exec" : "", code);
+  } catch (error) {
+    if (error instanceof LibcError) return error;
+    throw error;
+  } finally {
+    for (const step of undo.reverse()) step();
+  }
+}
