@@ -28,7 +28,7 @@ import {
   unreadable,
 } from "./whitelist/exemption.ts";
 import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
-import { within } from "./within.ts";
+import { within } from "./system/within.ts";
 
 /** The client has reset the connection. */
 export class ClientGone extends Error {}

@@ -12,7 +12,7 @@ import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
 import { bakedModule } from "./baked.ts";
 import { makeBinary } from "./binary.ts";
-import { BOOT, bundleConfig, bundleProgram } from "./bundle.ts";
+import { BOOT, bundleConfig, bundleProgram, usesBytecode } from "./bundle.ts";
 import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
 import type { Loaded } from "./configuration.ts";
 import { originOf } from "./denort.ts";
@@ -51,10 +51,6 @@ export async function makeProgram(
     join(shared, "program"),
     (directory) => bundleProgram(directory, flags),
   );
-  const trainer = await once(
-    join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
-    (directory) => makeTrainer(program, v8Flags, directory, shared, make),
-  );
   const bundle = join(scratch, "bundle");
   await copy(program, bundle);
   const baked = join(scratch, "baked.ts");
@@ -66,13 +62,19 @@ export async function makeProgram(
     join(bundle, "lib/built.json"),
     JSON.stringify({ std, runtime, sha256 }),
   );
-  await makeBytecode(
-    script,
-    config.deferral.at,
-    bundle,
-    scratch,
-    join(trainer, TRAINER),
-  );
+  if (usesBytecode(Deno.version.deno)) {
+    const trainer = await once(
+      join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
+      (directory) => makeTrainer(program, v8Flags, directory, shared, make),
+    );
+    await makeBytecode(
+      script,
+      config.deferral.at,
+      bundle,
+      scratch,
+      join(trainer, TRAINER),
+    );
+  }
   await make(
     {
       module: join(bundle, BOOT),

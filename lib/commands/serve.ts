@@ -35,7 +35,7 @@ import { ChildProgram } from "../system/spawn.ts";
 import { spawnOf } from "../serve/spawn.ts";
 import { userId } from "../system/user.ts";
 import { findProgram } from "../system/access.ts";
-import { within } from "../within.ts";
+import { within } from "../system/within.ts";
 import { type Command, EXIT, type Site, UsageError } from "./command.ts";
 import { userAfterUpgrade, userOf } from "./serve/become.ts";
 import { handedOver, inheritedSockets, listenAt } from "./serve/listeners.ts";

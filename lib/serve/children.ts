@@ -18,7 +18,7 @@ import { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Spawn } from "./spawn.ts";
-import { within } from "../within.ts";
+import { within } from "../system/within.ts";
 
 /** The client of a child process, as it is logged and counted. */
 export interface Served {

@@ -90,14 +90,14 @@ Deno.test("programs are compared round by round", () => {
   });
 });
 
-Deno.test("how many fit into memory, of which all share some", () => {
+Deno.test("how many processes fit into memory, part of which they share", () => {
   assertEquals(howMany(100, 10, 0), 10);
   assertEquals(howMany(100, 10, 1), 9);
   assertEquals(howMany(100, 10, 10), 9);
   assertEquals(howMany(100, 10, 101), 0);
 });
 
-Deno.test("the smallest number that will do, to the step", async () => {
+Deno.test("the smallest number that is enough, to the step", async () => {
   for (const least of [1, 5, 6, 499, 995]) {
     const tried: number[] = [];
     const found = await smallest(0, 1000, 5, (value) => {

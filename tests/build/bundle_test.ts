@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { bodyOf, scriptOf } from "../../lib/build/bundle.ts";
+import { bodyOf, scriptOf, usesBytecode } from "../../lib/build/bundle.ts";
 
 type Load = (name: string) => Promise<string>;
 
@@ -21,7 +21,7 @@ Deno.test("scriptOf: a function that is told how to import", async () => {
   assertEquals(await config(load), "<./greylist.config.js>" as unknown);
 });
 
-Deno.test("scriptOf: what is no longer as it was is no script", () => {
+Deno.test("scriptOf: a bundle of another form is refused", () => {
   const bundles = [
     "var main=1;",
     "export{e as other};",
@@ -57,7 +57,7 @@ Deno.test("scriptOf: the configuration is a part of it", async () => {
   assertEquals((await strict(load)).default, undefined);
 });
 
-Deno.test("bodyOf: what needs to be a module stays one", () => {
+Deno.test("bodyOf: a configuration that needs to be a module stays one", () => {
   const bundles = [
     "var e=1;",
     'import"./x.ts";var e=1;export{e as default};',
@@ -70,4 +70,13 @@ Deno.test("bodyOf: what needs to be a module stays one", () => {
     "var e=1;export default e;",
   ];
   for (const bundle of bundles) assertEquals(bodyOf(bundle), undefined, bundle);
+});
+
+Deno.test("usesBytecode: only where node:vm is faster than the parser", () => {
+  for (const version of ["2.4.2", "2.8.3", "1.46.0"]) {
+    assertEquals(usesBytecode(version), true, version);
+  }
+  for (const version of ["2.9.0", "2.9.6", "2.10.1", "3.0.0"]) {
+    assertEquals(usesBytecode(version), false, version);
+  }
 });

@@ -22,7 +22,7 @@ import { emptyDir } from "../harness/root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 
-Deno.test("a command and its reply share a line where there is room", () => {
+Deno.test("a command and its reply share a line if there is room", () => {
   assertEquals(exchange("QUIT", "221 bye"), [
     "> QUIT                     < 221 bye",
   ]);
@@ -45,7 +45,7 @@ Deno.test("the reply to a message stands beside its last line", () => {
   ]);
 });
 
-Deno.test("a reply that does not come is said so", () => {
+Deno.test("a missing reply is shown as such", () => {
   assertEquals(exchange("QUIT", undefined), [
     "> QUIT                     (no reply)",
   ]);
@@ -69,7 +69,7 @@ Deno.test("the verdict of a log line", () => {
   assertEquals(verdictOf(""), "");
 });
 
-Deno.test("what differs is said with what was expected", () => {
+Deno.test("a difference is reported with what was expected", () => {
   assertEquals(difference("size", 1, 1), undefined);
   assertEquals(difference("size", 0, 1), "size: 0: expected 1");
   assertEquals(difference("size", undefined, 1), "size: none: expected 1");
@@ -173,7 +173,7 @@ e2e("a wrong command line of the demo is one line", {}, async () => {
 });
 
 e2e(
-  "the demo fails where greylist lets a sender in too early",
+  "the demo fails if greylist lets a sender in too early",
   {},
   async () => {
     const copy = emptyDir("demo-copy");

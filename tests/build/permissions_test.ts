@@ -58,7 +58,7 @@ Deno.test("permissions: a log file is read and written, other targets are none",
   }
 });
 
-Deno.test("permissions: RBLSMTPD only where rblsmtpd answers", () => {
+Deno.test("permissions: RBLSMTPD only if rblsmtpd answers", () => {
   for (const at of ["rcpt", "banner", "rblsmtpd"] as const) {
     const { env } = permissions({ baseDir: "/g", deferral: { at } });
     assertEquals(env.includes("RBLSMTPD"), at === "rblsmtpd", at);

@@ -240,7 +240,7 @@ e2e("pools: what has changed is told, and nothing else", NEEDS, async (t) => {
 });
 
 e2e(
-  "pools: a sender that fails keeps its file, the others go on",
+  "pools: a sender that fails keeps its file, and the others get theirs",
   NEEDS,
   async (t) => {
     await using dns = await startUnbound({ "": zone(RECORDS) }, [

@@ -299,15 +299,18 @@ e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
     });
   }
 
-  await t.step("trying again helps with one, not with all", async () => {
-    const names = ["toservfail.spf.example", "two.spf.example"];
-    const failed = await spf(...names, ...options);
-    assertEquals(failed.code, 100, failed.stderr);
-    assertEquals(failed.told.length, 2);
-    untouched();
-  });
+  await t.step(
+    "exit 100 if trying again helps with only one of two domains",
+    async () => {
+      const names = ["toservfail.spf.example", "two.spf.example"];
+      const failed = await spf(...names, ...options);
+      assertEquals(failed.code, 100, failed.stderr);
+      assertEquals(failed.told.length, 2);
+      untouched();
+    },
+  );
 
-  await t.step("two domains that are too much together", async () => {
+  await t.step("two domains whose lists together are too large", async () => {
     const names = ["ten.spf.example", "eleven.spf.example"];
     const failed = await spf(...names, ...options);
     assertEquals(failed.code, 100, failed.stderr);
@@ -320,7 +323,7 @@ e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
     untouched();
   });
 
-  await t.step("nobody listens", async () => {
+  await t.step("no server listens there", async () => {
     const dead = `127.0.0.1:${freePort()}`;
     const failed = await spf(
       "good.spf.example",
@@ -455,7 +458,7 @@ Deno.test("spf: resolv.conf's servers", () => {
 });
 
 e2e(
-  "spf: a server that does not answer gives way to the next",
+  "spf: if a server does not answer, the next is asked",
   NEEDS,
   async () => {
     await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
@@ -466,7 +469,7 @@ e2e(
 
     const found = await new DnsResolver(servers, 500).txt(name);
     assertMatch(found.records.join(), /^v=spf1 ip4:192\.0\.2\.0\/25 /);
-    // No such name is an answer: nobody else is asked.
+    // NXDOMAIN is an answer, so no other server is asked.
     const none = await new DnsResolver(servers.reverse(), 500)
       .txt("nowhere.spf.example");
     assertEquals(none, { exists: false, records: [] });
@@ -495,7 +498,7 @@ async function answer(
   await connection.write(Uint8Array.from(framed));
 }
 
-Deno.test("spf: a reply that answers something else is no answer", async () => {
+Deno.test("spf: a reply to another question is no answer", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const server = { host: "127.0.0.1", port: listener.addr.port };
   const resolver = new DnsResolver([server], 5000);

@@ -7,7 +7,7 @@ const ABSENT = [
   "error: JSR package not found: @std/path",
 ];
 
-Deno.test("readFailure: no JSR is no JSR, however the network says it", () => {
+Deno.test("readFailure: JSR is missing, whatever the network's message", () => {
   for (const stderr of ABSENT) {
     const answer = readFailure(stderr);
     assert(answer.absent, stderr);

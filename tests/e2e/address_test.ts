@@ -133,20 +133,24 @@ e2e("serve: both kinds of addresses on several ports", serve, async () => {
   });
 });
 
-e2e("REMOTE_ADDR, as systemd sets it, says who calls", systemd, async () => {
-  clean();
-  const binary = await compile();
-  await using server = await systemd.start({
-    binary,
-    options: ["--setenv=REMOTE_ADDR=198.51.100.9"],
-    next: ["/bin/sh", "-c", 'printf "220 %s\\r\\n" "$TCPREMOTEIP"'],
-  });
-  await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
-  await gone(binary);
-  assertEquals(entries(), { "198.51.100.0_24": 0 });
-  age("198.51.100.0_24", 100);
-  assertEquals(await burst(server.port, ""), "220 198.51.100.9\r\n");
-});
+e2e(
+  "REMOTE_ADDR, as systemd sets it, is the client's address",
+  systemd,
+  async () => {
+    clean();
+    const binary = await compile();
+    await using server = await systemd.start({
+      binary,
+      options: ["--setenv=REMOTE_ADDR=198.51.100.9"],
+      next: ["/bin/sh", "-c", 'printf "220 %s\\r\\n" "$TCPREMOTEIP"'],
+    });
+    await burst(server.port, ATTEMPT.join("\r\n") + "\r\n");
+    await gone(binary);
+    assertEquals(entries(), { "198.51.100.0_24": 0 });
+    age("198.51.100.0_24", 100);
+    assertEquals(await burst(server.port, ""), "220 198.51.100.9\r\n");
+  },
+);
 
 for (
   const [name, set, entry] of [

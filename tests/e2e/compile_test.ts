@@ -11,7 +11,7 @@ import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
-/** A module, and what the one line says of it: field, value, expectation. */
+/** A module, and parts of the line that refuses it: field, value, expectation. */
 interface Refusal {
   readonly name: string;
   readonly source: string;
@@ -35,7 +35,7 @@ export default defineConfig({ baseDir: "/tmp/x", ${fields} });
 `;
 }
 
-Deno.test("only a binary that serves pays for V8's compilers", () => {
+Deno.test("only a binary with the section serve has V8's compilers", () => {
   const lite = (config: Parameters<typeof needsOf>[0]) =>
     needsOf(config).v8Flags.split(",").includes("--lite-mode");
   assert(lite({ baseDir: "/tmp/x" }));
@@ -134,7 +134,7 @@ const REFUSALS: Refusal[] = [
     says: ["serve.limit", "0", "a whole number from 1"],
   },
   {
-    name: "a rule of serve for nobody",
+    name: "a rule of serve without networks",
     source: untyped("serve: { rules: [{ deny: true }] }"),
     says: ["serve.rules[0].networks", "at least one network"],
   },
@@ -296,7 +296,7 @@ e2e("a binary leaves nothing in the temporary directory", {}, async () => {
   assertEquals([...Deno.readDirSync(tmp)], []);
 });
 
-e2e("a configuration that has to be a module is one", {}, async () => {
+e2e("a configuration that needs to be a module stays one", {}, async () => {
   clean();
   const binary = await compile(
     {},

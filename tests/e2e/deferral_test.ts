@@ -124,7 +124,7 @@ bothWays(
   "a message function that fails at run time costs nothing",
   {},
   async (way) => {
-    // At compile time it is tried with another address.
+    // `deno task compile` tries it with another address.
     const reply = await said(way, {
       message: (d) => {
         if (d.ip === "127.0.0.1") throw new Error("boom\nboom");
@@ -149,7 +149,7 @@ bothWays(
 );
 
 // It would take a process for each client.
-e2e("serve: at rblsmtpd is at rcpt", serve, async () => {
+e2e('serve: "rblsmtpd" is taken as "rcpt"', serve, async () => {
   assertEquals(
     await said(serve, { at: "rblsmtpd" }),
     "451 4.7.1 Greylisted, please try again in 60 seconds",

@@ -68,7 +68,7 @@ bothWays(
   },
 );
 
-bothWays("twenty bad commands are enough", {}, async (way) => {
+bothWays("twenty bad commands end the session", {}, async (way) => {
   await using server = await begin(way);
   const text = await burst(server.port, "x\r\n".repeat(50));
   assertOnlySmtp(text);

@@ -231,7 +231,7 @@ e2e("an empty TCPREMOTEIP is a missing one", needs, async () => {
   assertEquals(logLines().length, 1);
 });
 
-e2e("a host name that is no UTF-8 is none", needs, async () => {
+e2e("a host name that is not UTF-8 counts as missing", needs, async () => {
   clean();
   const binary = await compile({ whitelist: { hosts: [".example.org"] } });
   const script = `TCPREMOTEHOST=$(printf 'a\\377.example.org'); X=$TCPREMOTEHOST

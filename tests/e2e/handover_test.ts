@@ -12,12 +12,12 @@ import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const PASSES = { whitelist: { networks: ["127.0.0.0/8", "::1"] } };
 
-// What serve has to give to PROGRAM is what tcpserver gives.
+// `serve` has to give PROGRAM what tcpserver gives it.
 const needs = { programs: ["tcpserver"] };
 
 /**
- * What the probe is given by a super-server alone, and behind greylist. What
- * `serve` has to give is what tcpserver gives.
+ * What the probe gets from a super-server alone, and behind greylist. `serve`
+ * has to give it what tcpserver gives.
  */
 async function both(way: WayIn, before: string[], args: string[] = []) {
   clean();
@@ -107,7 +107,7 @@ bothWays(
   },
 );
 
-// serve starts a new one.
+// serve starts a new process.
 e2e(
   "the next program is the process that tcpserver started",
   needs,
@@ -122,7 +122,7 @@ bothWays(
   "unusual signals, limits, umask and directory are kept",
   { ...needs, kernel: raisesLimit },
   async (way) => {
-    // serve needs the other two for itself.
+    // serve needs descriptors of its own.
     const ignored = way === serve ? "USR1" : "HUP USR1 CHLD";
     const setup = writeFile(
       "setup.sh",
@@ -286,7 +286,7 @@ bothWays(
   },
 );
 
-// serve runs no program in its own place.
+// serve never becomes a program.
 e2e("exit codes", needs, async (t) => {
   clean();
   const binary = await compile(PASSES);

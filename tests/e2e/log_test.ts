@@ -71,7 +71,7 @@ bothWays("target syslog with a facility", { mounts: true }, async (way) => {
   assertEquals(server.stderr(), "");
 });
 
-bothWays("a syslog daemon that does not read stops nobody", {
+bothWays("a syslog daemon that does not read stops no client", {
   mounts: true,
 }, async (way) => {
   clean();
@@ -87,7 +87,7 @@ bothWays("a syslog daemon that does not read stops nobody", {
   await server.idle();
 });
 
-bothWays("a closed stderr stops nobody", {}, async (way) => {
+bothWays("a closed stderr stops no client", {}, async (way) => {
   clean();
   const binary = await compile(AUTO);
   const before = ["/bin/sh", writeFile("closed.sh", 'exec "$@" 2>&-\n')];
@@ -101,7 +101,7 @@ bothWays("a closed stderr stops nobody", {}, async (way) => {
   assertMatch(text, /\r\n451 4\.7\.1 /);
 });
 
-bothWays("a log reader that has gone stops nobody", {}, async (way) => {
+bothWays("a log reader that has gone stops no client", {}, async (way) => {
   clean();
   const binary = await compile(AUTO);
   const before = [
@@ -165,7 +165,7 @@ for (
   });
 }
 
-bothWays("the level leaves out what is below it", {}, async (way) => {
+bothWays("lines below the level are left out", {}, async (way) => {
   clean();
   const binary = await compile({ log: { level: "WARN" } });
   await using server = await way.start({ binary, next: greeter() });

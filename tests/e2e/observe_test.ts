@@ -29,21 +29,28 @@ async function letIn(server: Listener): Promise<string> {
   return line.replace(/^\S+Z /, "");
 }
 
-bothWays("observe: everybody is let in, and all else is as if it were on", {
-  programs: [],
-}, async (way) => {
-  const WHO = "ip=127.0.0.1 net=127.0.0.0/24";
-  const ENTRY = "127.0.0.0_24";
-  await using server = await begin(way, OBSERVE);
-  assertEquals(await letIn(server), `would-defer ${WHO} reason=new wait=60`);
-  assertEquals(entries(), { [ENTRY]: 0 });
-  assertMatch(await letIn(server), /^would-defer ip=\S+ net=\S+ reason=early /);
-  assertEquals(entries(), { [ENTRY]: 0 });
-  age(ENTRY, 100);
-  assertMatch(await letIn(server), /^pass .* reason=retried .* accepted=1$/);
-  assertMatch(await letIn(server), /^pass .* reason=known .* accepted=2$/);
-  assertEquals(entries(), { [ENTRY]: 2 });
-});
+bothWays(
+  "observe: every client is let in, and everything else is as in mode enforce",
+  {
+    programs: [],
+  },
+  async (way) => {
+    const WHO = "ip=127.0.0.1 net=127.0.0.0/24";
+    const ENTRY = "127.0.0.0_24";
+    await using server = await begin(way, OBSERVE);
+    assertEquals(await letIn(server), `would-defer ${WHO} reason=new wait=60`);
+    assertEquals(entries(), { [ENTRY]: 0 });
+    assertMatch(
+      await letIn(server),
+      /^would-defer ip=\S+ net=\S+ reason=early /,
+    );
+    assertEquals(entries(), { [ENTRY]: 0 });
+    age(ENTRY, 100);
+    assertMatch(await letIn(server), /^pass .* reason=retried .* accepted=1$/);
+    assertMatch(await letIn(server), /^pass .* reason=known .* accepted=2$/);
+    assertEquals(entries(), { [ENTRY]: 2 });
+  },
+);
 
 bothWays(
   "observe: turned on later, the regulars are known",
@@ -107,7 +114,7 @@ bothWays("PROGRAM finds in GREYLIST what was decided", {
     await told({ whitelist: { networks: ["127."] } }),
     "whitelisted rule=networks:127. net=127.0.0.0/24",
   );
-  // A rule of serve cannot say otherwise.
+  // A rule of serve cannot set the variable.
   const rules = [{ networks: ["127."], env: { GREYLIST: "forged" } }];
   assertMatch(await told({ serve: { ...SERVE, rules } }), /^known age=/);
   await run(["rm", "-rf", BASE]);

@@ -18,7 +18,7 @@ import { tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const FILE = `${ROOT}/dialup` as Path;
 
-/** What becomes of a client: the line about it, without the time. */
+/** The log line about a client, without the time. */
 async function fate(
   way: WayIn,
   config: Partial<Config>,
@@ -41,7 +41,7 @@ async function fate(
 }
 
 bothWays(
-  "only: whom it names waits, nobody else",
+  "only: the clients that it names wait, and no others",
   { programs: ["env"] },
   async (way) => {
     writeFile("dialup", "127.0.1.0/24\n");
@@ -56,7 +56,7 @@ bothWays(
     assertMatch(await fate(way, { only }, { from: "127.0.1.9" }), /^defer /);
     assertMatch(await fate(way, { only }, { from: "127.0.2.9" }), /^defer /);
     assertMatch(await fate(way, { only }, { set: ["RBL="] }), /^defer /);
-    // A whitelist counts first.
+    // The whitelist is asked first.
     const whitelist = { networks: ["127.0.2.0/24"] };
     assertMatch(
       await fate(way, { only, whitelist }, { from: "127.0.2.9" }),
@@ -79,7 +79,7 @@ e2e("only: names, as tcpserver gives them", {
   assertMatch(await look(""), /^defer /);
 });
 
-e2e("only: explain says who is suspect", {}, async () => {
+e2e("only: explain says which clients are suspect", {}, async () => {
   clean();
   writeFile("dialup", "127.0.1.0/24\n");
   const only: Config["only"] = {

@@ -23,7 +23,7 @@ const POOLS: Partial<Config> = {
     { name: "big", networks: ["127.0.1.0/24"], files: [FILE] },
     { name: "other", networks: ["127.0.0.0/16"] },
   ],
-  // Every address is a client of its own, but for pools.
+  // Every address is a client of its own, except in pools.
   match: { ipv4: 32 },
 };
 

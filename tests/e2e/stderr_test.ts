@@ -186,22 +186,26 @@ e2e(
   },
 );
 
-e2e("what a configuration prints on stderr is for nobody", inetd, async () => {
-  clean();
-  const binary = await compile({
-    ...AUTO,
-    deferral: {
-      message: ({ seconds }) => {
-        console.error("not for the client");
-        return `in ${seconds}`;
+e2e(
+  "what a configuration prints on stderr does not reach the client",
+  inetd,
+  async () => {
+    clean();
+    const binary = await compile({
+      ...AUTO,
+      deferral: {
+        message: ({ seconds }) => {
+          console.error("not for the client");
+          return `in ${seconds}`;
+        },
       },
-    },
-  }, 'console.error("nor this");');
-  await using server = await inetd.start({ binary, next: greeter() });
-  const text = await burst(server.port, SESSION);
-  assertOnlySmtp(text);
-  assertMatch(text, /\r\n451 4\.7\.1 in 60\r\n221 /);
-});
+    }, 'console.error("nor this");');
+    await using server = await inetd.start({ binary, next: greeter() });
+    const text = await burst(server.port, SESSION);
+    assertOnlySmtp(text);
+    assertMatch(text, /\r\n451 4\.7\.1 in 60\r\n221 /);
+  },
+);
 
 e2e("the last words of the runtime are not for the client", inetd, async () => {
   clean();

@@ -56,72 +56,76 @@ async function verdict(server: Listener, source?: string): Promise<string> {
 }
 
 // tcpserver gives the client's address, and `env` can change it.
-e2e("each kind of rule exempts, and only whom it names", needs, async (t) => {
-  clean();
-  writeFile(
-    "whitelist",
-    `# comment
+e2e(
+  "each kind of rule exempts the clients that it names, and no others",
+  needs,
+  async (t) => {
+    clean();
+    writeFile(
+      "whitelist",
+      `# comment
 203.0.113.0/24   # a network
 2001:db8:ffff::1
 mail.example.net
 .example.edu
 `,
-  );
-  // The form of postgrey's list of clients.
-  writeFile(
-    "clients",
-    `# greylisting.org: Southwest Airlines
+    );
+    // The form of postgrey's list of clients.
+    writeFile(
+      "clients",
+      `# greylisting.org: Southwest Airlines
 southwest.example
 /^mail\\d+\\.pool\\.example$/
 10.9
 10.8.7
 `,
-  );
-  const binary = await compile(CONFIG);
-  const ip = (value: string) => `TCPREMOTEIP=${value}`;
-  const host = (value: string) => `TCPREMOTEHOST=${value}`;
-  const cases: [string, string[]][] = [
-    ["none", [ip("198.51.100.8")]],
-    ["networks:192.0.2.0/24", [ip("192.0.2.255")]],
-    ["networks:192.0.2.0/24", [ip("::ffff:192.0.2.1")]],
-    ["none", [ip("192.0.3.0")]],
-    ["networks:198.51.100.7", [ip("198.51.100.7")]],
-    ["networks:2001:db8::/32", [ip("2001:db8:1::5")]],
-    ["none", [ip("2001:db9::1")]],
-    ["hosts:mx.example.com", [host("mx.example.com")]],
-    ["hosts:mx.example.com", [host("MX.Example.COM.")]],
-    ["hosts:mx.example.com", [host("a.mx.example.com")]],
-    ["none", [host("xmx.example.com")]],
-    ["hosts:.example.org", [host("a.b.example.org")]],
-    ["none", [host("example.org")]],
-    ["none", [host("badexample.org")]],
-    ["none", [host("")]],
-    ["env:RELAYCLIENT", ["RELAYCLIENT="]],
-    ["env:TRUSTED", ["TRUSTED=1"]],
-    ["none", ["WHITELISTED="]],
-    [`${FILE}:2`, [ip("203.0.113.9")]],
-    [`${FILE}:4`, [host("mail.example.net")]],
-    [`${FILE}:5`, [host("x.example.edu")]],
-    ["none", [host("example.edu")]],
-    [`${CLIENTS}:2`, [host("southwest.example")]],
-    [`${CLIENTS}:2`, [host("out.southwest.example")]],
-    [`${CLIENTS}:3`, [host("mail17.pool.example")]],
-    [`${CLIENTS}:3`, [host("MAIL17.pool.example")]],
-    ["none", [host("mail.pool.example")]],
-    [`${CLIENTS}:4`, [ip("10.9.255.1")]],
-    [`${CLIENTS}:5`, [ip("10.8.7.6")]],
-    ["none", [ip("10.8.6.6")]],
-  ];
-  for (const [rule, env] of cases) {
-    await t.step(`${env.join(" ")}: ${rule}`, async () => {
-      clean();
-      const before = ["/usr/bin/env", ...env];
-      const next = greeter();
-      await using server = await tcpserver.start({ binary, before, next });
-      assertEquals(await verdict(server), rule);
-    });
-  }
-});
+    );
+    const binary = await compile(CONFIG);
+    const ip = (value: string) => `TCPREMOTEIP=${value}`;
+    const host = (value: string) => `TCPREMOTEHOST=${value}`;
+    const cases: [string, string[]][] = [
+      ["none", [ip("198.51.100.8")]],
+      ["networks:192.0.2.0/24", [ip("192.0.2.255")]],
+      ["networks:192.0.2.0/24", [ip("::ffff:192.0.2.1")]],
+      ["none", [ip("192.0.3.0")]],
+      ["networks:198.51.100.7", [ip("198.51.100.7")]],
+      ["networks:2001:db8::/32", [ip("2001:db8:1::5")]],
+      ["none", [ip("2001:db9::1")]],
+      ["hosts:mx.example.com", [host("mx.example.com")]],
+      ["hosts:mx.example.com", [host("MX.Example.COM.")]],
+      ["hosts:mx.example.com", [host("a.mx.example.com")]],
+      ["none", [host("xmx.example.com")]],
+      ["hosts:.example.org", [host("a.b.example.org")]],
+      ["none", [host("example.org")]],
+      ["none", [host("badexample.org")]],
+      ["none", [host("")]],
+      ["env:RELAYCLIENT", ["RELAYCLIENT="]],
+      ["env:TRUSTED", ["TRUSTED=1"]],
+      ["none", ["WHITELISTED="]],
+      [`${FILE}:2`, [ip("203.0.113.9")]],
+      [`${FILE}:4`, [host("mail.example.net")]],
+      [`${FILE}:5`, [host("x.example.edu")]],
+      ["none", [host("example.edu")]],
+      [`${CLIENTS}:2`, [host("southwest.example")]],
+      [`${CLIENTS}:2`, [host("out.southwest.example")]],
+      [`${CLIENTS}:3`, [host("mail17.pool.example")]],
+      [`${CLIENTS}:3`, [host("MAIL17.pool.example")]],
+      ["none", [host("mail.pool.example")]],
+      [`${CLIENTS}:4`, [ip("10.9.255.1")]],
+      [`${CLIENTS}:5`, [ip("10.8.7.6")]],
+      ["none", [ip("10.8.6.6")]],
+    ];
+    for (const [rule, env] of cases) {
+      await t.step(`${env.join(" ")}: ${rule}`, async () => {
+        clean();
+        const before = ["/usr/bin/env", ...env];
+        const next = greeter();
+        await using server = await tcpserver.start({ binary, before, next });
+        assertEquals(await verdict(server), rule);
+      });
+    }
+  },
+);
 
 e2e(
   "serve: each kind of rule exempts, and only whom it names",
@@ -253,7 +257,7 @@ bothWays(
   },
 );
 
-bothWays("a whitelist file that changes counts", {}, async (way) => {
+bothWays("a change of a whitelist file counts", {}, async (way) => {
   clean();
   writeFile("whitelist", "");
   writeFile("clients", "");
@@ -263,7 +267,7 @@ bothWays("a whitelist file that changes counts", {}, async (way) => {
   clean();
   writeFile("whitelist", "127.0.0.1\n");
   if (way === serve) {
-    // It reads its files when it is told to, and then begins a new log.
+    // serve reads its files at a SIGHUP, and opens its log again.
 
     Deno.kill(server.pid, "SIGHUP");
     await waitFor("a new log", () => namesIn(`${ROOT}/log`).length > 0);
@@ -285,7 +289,7 @@ e2e(
     const kept = () =>
       [...Deno.readDirSync(BASE)]
         .filter(({ name }) => /^\.whitelist-[0-9a-f]{8}$/.test(name)).length;
-    // It has to be some seconds old first.
+    // A file that changed less than some seconds ago gets no index.
     const end = Date.now() + 60_000;
     let connections = 0;
     const expectRule = async (rule: string) => {
@@ -303,23 +307,27 @@ e2e(
 );
 
 for (const what of ["a directory", "no UTF-8", "a FIFO without writer"]) {
-  bothWays(`a whitelist file that is ${what} stops nobody`, {}, async (way) => {
-    clean();
-    await run(["rm", "-rf", FILE]);
-    if (what === "a directory") Deno.mkdirSync(FILE);
-    else if (what === "no UTF-8") {
-      writeFile("whitelist", Uint8Array.of(0xff, 0xfe, 10, 0, 10));
-    } else await run(["mkfifo", FILE]);
-    writeFile("clients", "127.0.0.1\n");
-    try {
-      const binary = await compile(CONFIG);
-      await using server = await way.start({ binary, next: greeter() });
-      assertEquals(await verdict(server), `${CLIENTS}:1`);
-      assert(clientLines().some((line) => / warn .*whitelist/.test(line)));
-    } finally {
+  bothWays(
+    `a whitelist file that is ${what} stops no client`,
+    {},
+    async (way) => {
+      clean();
       await run(["rm", "-rf", FILE]);
-    }
-  });
+      if (what === "a directory") Deno.mkdirSync(FILE);
+      else if (what === "no UTF-8") {
+        writeFile("whitelist", Uint8Array.of(0xff, 0xfe, 10, 0, 10));
+      } else await run(["mkfifo", FILE]);
+      writeFile("clients", "127.0.0.1\n");
+      try {
+        const binary = await compile(CONFIG);
+        await using server = await way.start({ binary, next: greeter() });
+        assertEquals(await verdict(server), `${CLIENTS}:1`);
+        assert(clientLines().some((line) => / warn .*whitelist/.test(line)));
+      } finally {
+        await run(["rm", "-rf", FILE]);
+      }
+    },
+  );
 }
 
 e2e("RELAYCLIENT set by tcprules exempts", {
@@ -340,7 +348,7 @@ e2e("RELAYCLIENT set by tcprules exempts", {
   assertEquals(await verdict(server), "env:RELAYCLIENT");
 });
 
-// Those of serve: serve/names_test.ts.
+// For serve see serve/host_name_test.ts.
 e2e("host names as tcpserver -h and -p find them", {
   ...needs,
   root: true,

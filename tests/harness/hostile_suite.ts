@@ -107,7 +107,7 @@ export function hostileSuite(way: WayIn): void {
   });
 
   for (const how of ["hangs up", "resets", "half-closes"] as const) {
-    test(`who ${how} at any step leaves nothing`, async () => {
+    test(`a client that ${how} at any step leaves nothing`, async () => {
       await using server = await site(way);
       const cases = [0, 1, 2, 3, 4].flatMap((commands) =>
         [true, false].map((reads) => ({ commands, reads }))
@@ -153,7 +153,7 @@ export function hostileSuite(way: WayIn): void {
     });
   }
 
-  test("a byte a second: no end is met by the session timeout", async () => {
+  test("a byte a second: the session timeout ends a client that never finishes", async () => {
     const deferral = { idleTimeout: "60s", sessionTimeout: "10s" } as const;
     await using server = await site(way, { deferral });
     const clients: ((client: Client) => Promise<void>)[] = [
@@ -235,7 +235,7 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
-  test("ten megabytes without an end are not kept", async () => {
+  test("ten megabytes in one line are not kept", async () => {
     await using server = await site(way);
     using client = await Client.connectFrom(server.port, home(0));
     await client.reply();
@@ -314,7 +314,7 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
-  test("what comes after the end does not cost the last reply", async () => {
+  test("data after the end does not cost the last reply", async () => {
     await using server = await site(way);
     const ends: [string, RegExp][] = [
       ["QUIT\r\n", /^220 .*\r\n221 2\.0\.0 .*\r\n$/],
@@ -332,7 +332,7 @@ export function hostileSuite(way: WayIn): void {
     await server.settle();
   });
 
-  test("every byte in every field is what it is in the log", async () => {
+  test("every byte of every field is in the log, escaped or as it is", async () => {
     await using server = await site(way);
     // A line feed ends a command, so no field can have one.
     const all = Array.from({ length: 256 }, (_, byte) => byte)

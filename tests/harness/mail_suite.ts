@@ -116,7 +116,7 @@ export function mailSuite(way: WayIn): void {
   });
 
   e2e(
-    `${way.name}: behind an accepted session only the next program runs`,
+    `${way.name}: in an accepted session only the next program runs`,
     needs,
     async () => {
       clean();

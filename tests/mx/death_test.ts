@@ -22,7 +22,7 @@ import { Client } from "../harness/smtp.ts";
 // What clients meet while the file system of MX hosts hangs or dies, and what is
 // left of the entries afterwards.
 
-/** Whoever is not asked about waits no longer, in seconds. */
+/** How long a client that needs no look-up may wait, in seconds. */
 const AT_ONCE = 0.5;
 
 /** The default of storeTimeout, in seconds. */
@@ -31,7 +31,7 @@ const STORE_TIMEOUT = 2;
 /** A pause between clients of one kind, in seconds. */
 const PAUSE = 0.4;
 
-/** Host 1 lets everybody in whom it cannot look up, host 2 defers them. */
+/** Host 1 lets in the clients that it cannot look up, host 2 defers them. */
 const ON_ERROR = ["accept", "defer"] as const;
 
 /**
@@ -68,7 +68,7 @@ async function talker(host: number, way: Way): Promise<Client> {
   return client;
 }
 
-/** A client that a failure of the server fails: it was never greeted. */
+/** A client that was never greeted, because the server failed. */
 async function visit(host: number, way: Way, from: string): Promise<Talk> {
   try {
     return await attempt(host, way, from);
@@ -78,7 +78,7 @@ async function visit(host: number, way: Way, from: string): Promise<Talk> {
 }
 
 /**
- * Has clients come to one way in until `over`.
+ * Lets clients connect to one way in until `over`.
  *
  * @returns waits for the last of them
  */
@@ -128,7 +128,7 @@ async function crowd(
 }
 
 /**
- * Has clients come to hosts, both ways, from a fault on until it is repaired.
+ * Lets clients connect to hosts, both ways, from a fault on until it is repaired.
  *
  * @returns the reports by `HOST WAY`
  */
@@ -167,7 +167,7 @@ const passed = ({ transcript }: Talk) => transcript[0] === NEXT;
 const deferred = ({ transcript }: Talk) =>
   /^451 4\.[37]\./.test(transcript[3] ?? "");
 
-/** Compares with the limits; says everything that is wrong at once. */
+/** Compares with the limits, and reports all differences at once. */
 function faultsOf(reports: Map<string, Report>): string[] {
   return [...reports].flatMap(([place, { dialogue, whitelisted, fresh }]) => {
     const slowest = (talks: readonly Talk[]) =>
@@ -191,7 +191,7 @@ function faultsOf(reports: Map<string, Report>): string[] {
   });
 }
 
-/** What `onError` says has to become of those that came to a host last. */
+/** The outcome that `onError` demands for the last clients of a host. */
 function lastFaults(reports: Map<string, Report>): string[] {
   return [...reports].flatMap(([place, { fresh }]) => {
     const onError = ON_ERROR[Number(place.split(" ")[0]) - 1];

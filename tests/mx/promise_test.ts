@@ -14,11 +14,11 @@ import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
 import { waitFor } from "../harness/process.ts";
 
-// What one MX host learns of a client holds at the other one.
+// What one MX host learns about a client counts at the other one.
 
 const DEFERRED = /^451 4\.7\.1 /;
 
-/** So many clients come to both hosts in the same instant. */
+/** How many clients come to both hosts in the same instant. */
 const CROWD = 200;
 
 e2e("mx: several hosts are one greylist", MX_NEEDS, async (t) => {

@@ -76,7 +76,7 @@ Deno.test("a whitelist line: a network that waited for an hour", () => {
   );
 });
 
-Deno.test("who is covered already is left out", () => {
+Deno.test("a sender that is covered already is left out", () => {
   const log = new Log();
   move(log, "cloud.example", 4);
   log.write(

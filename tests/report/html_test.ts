@@ -136,12 +136,12 @@ Deno.test("an axis ends with its highest bar", () => {
   assert(chart([8100, 3]).includes('y="0.00" width="40.000%" height="180.00"'));
 });
 
-Deno.test("no number went missing", () => {
+Deno.test("no cell is NaN or undefined", () => {
   const text = page(40).replace(/<style>.*<\/style>/s, "");
   assert(!/NaN|undefined|Infinity|>null</.test(text));
 });
 
-/** What somebody who reads the page would complain about. */
+/** Faults of layout that a reader would complain about. */
 const COMPLAINTS = Deno.readTextFileSync(
   new URL("../harness/complaints.js", import.meta.url),
 );

@@ -74,7 +74,7 @@ Deno.test("levels in either case, with or without a verb", () => {
   }
 });
 
-Deno.test("an explanation cannot pass for a field", () => {
+Deno.test("text in quotation marks is not read as fields", () => {
   const line = read('error defer what="x net=192.0.2.0/24 reason=new"');
   assertEquals([line.kind, line.level, line.verb], ["entry", "ERROR", "defer"]);
   assertEquals(line.fields, "");
@@ -125,7 +125,7 @@ Deno.test("lines of other programs", () => {
   for (const line of foreign) assertEquals(read(line).kind, "foreign", line);
 });
 
-Deno.test("lines that nobody can read", () => {
+Deno.test("lines that cannot be parsed", () => {
   const damaged = [
     "",
     " ",

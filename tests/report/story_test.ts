@@ -68,7 +68,7 @@ Deno.test("a log that is too short says so", () => {
   assert(open.startsWith("The log is short: 20 of the 28"), open);
 });
 
-Deno.test("mode observe: nobody waited, and nothing is claimed", () => {
+Deno.test("mode observe: no client waited, and the text claims nothing", () => {
   const log = new Log();
   for (let i = 0; i < 8; i++) log.observe("new", `n${i}`);
   log.after(30).observe("early", "n0");

@@ -339,7 +339,7 @@ Deno.test("a HELO without a domain: the sender's domain counts", () => {
   assertEquals(log.tally.report().pools[0].domain, "tenant.example");
 });
 
-Deno.test("what does not fit is counted and said", () => {
+Deno.test("what exceeds the limits is counted, and the report says so", () => {
   const log = new Log({ networks: 3, pools: 2 });
   for (let i = 0; i < 5; i++) log.defer("new", `n${i}`);
   log.defer("early", "n1");
@@ -382,7 +382,7 @@ Deno.test("only the rules that exempt most are shown, none is lost", () => {
   assertEquals(rules.reduce((sum, { count }) => sum + count, 0), 30 * 31 / 2);
 });
 
-Deno.test("nothing that a terminal obeys gets through", () => {
+Deno.test("no control character gets through", () => {
   const log = new Log();
   log.defer("new", "a\x1b[2J", "helo=\x1b]0;x\x07 from=<\x9b2J@x.example>");
   log.pass("whitelisted", "b", " rule=\x1b[31m").pass("\x1b[1m", "c");

@@ -6,7 +6,7 @@ function make() {
   return { notices, breaker: new Breaker((notice) => notices.push(notice)) };
 }
 
-Deno.test("Breaker: three late answers in a row, and the store is left alone", () => {
+Deno.test("Breaker: after three late answers in a row the store is not asked", () => {
   const { breaker, notices } = make();
   breaker.missed(0);
   breaker.missed(1);
@@ -28,7 +28,7 @@ Deno.test("Breaker: one client tries the store every five seconds", () => {
   assertEquals(breaker.mayAsk(10_000), true);
 });
 
-Deno.test("Breaker: an answer in time ends it, and that is said", () => {
+Deno.test("Breaker: an answer in time ends the pause, and the log says so", () => {
   const { breaker, notices } = make();
   for (let i = 0; i < 4; i++) breaker.missed(0);
   breaker.answered(6000);

@@ -97,7 +97,7 @@ function test(name: string, run: (beside: boolean) => Promise<void>): void {
   }
 }
 
-test("as many as may run, then in the order in which they came", async (beside) => {
+test("children up to the limit, then clients in the order in which they came", async (beside) => {
   const fixture = new Fixture(2, beside);
   using one = await pair();
   using two = await pair();
@@ -109,7 +109,7 @@ test("as many as may run, then in the order in which they came", async (beside) 
   await fixture.run(four, "four");
   assertEquals(fixture.events, ["one starts", "two starts"]);
   assertEquals(fixture.children.waiting, 2);
-  // The program has the connection, this process has not.
+  // The child has the connection, and this process has closed it.
   assert(!isConnection(one.fd) && !isConnection(two.fd));
   assert(isOpen(three.fd) && isOpen(four.fd));
 
@@ -124,7 +124,7 @@ test("as many as may run, then in the order in which they came", async (beside) 
   await fixture.finish([three, "three"], [four, "four"]);
 });
 
-test("who has waited too long gets the connection back", async (beside) => {
+test("the caller gets back a client that has waited too long", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -139,7 +139,7 @@ test("who has waited too long gets the connection back", async (beside) => {
   assertEquals(fixture.events, ["one starts", "two timed out"]);
   assert(isOpen(two.fd));
   assertEquals(fixture.children.waiting, 1);
-  // It is somebody else's now: its end is nothing here.
+  // The caller has this connection now, so its end is no event here.
   two.client.close();
   await fixture.finish([one, "one"]);
   await fixture.until("three starts");
@@ -220,7 +220,7 @@ async function turn({ children, epoll }: Fixture): Promise<void> {
   }
 }
 
-test("who hangs up while waiting is not started", async (beside) => {
+test("a client that hangs up while it waits gets no child", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -244,14 +244,14 @@ test("who hangs up while waiting is not started", async (beside) => {
   await fixture.finish([three, "three"]);
 });
 
-test("words of who waits are the program's", async (beside) => {
+test("the program reads what a client has sent while it waited", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
   await fixture.run(one, "one");
   await fixture.run(two, "two");
   await two.client.write(new TextEncoder().encode("a line\n"));
-  // They have arrived here, and do not keep this process busy.
+  // The bytes have arrived, and cause no event.
   await waitFor("the line", () => poll(two.fd, POLLIN, 0));
   assertEquals(fixture.epoll.look(), 0);
   assertEquals(fixture.events, ["one starts"]);
@@ -260,7 +260,7 @@ test("words of who waits are the program's", async (beside) => {
   await fixture.until("two ended 3");
 });
 
-test("one that cannot be started takes no place", async (beside) => {
+test("a child that cannot be started takes no place", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -271,7 +271,7 @@ test("one that cannot be started takes no place", async (beside) => {
   assert(isOpen(one.fd));
   await fixture.run(two, "two");
   assertEquals(fixture.events[2], "two starts");
-  // Nor in the queue, where nobody would start the next one.
+  // Nor is it in the queue, where it would keep the next one from its start.
   fixture.broken.add(three.fd);
   using four = await pair();
   await fixture.run(three, "three");
@@ -290,7 +290,7 @@ test("one that cannot be started takes no place", async (beside) => {
   await fixture.finish([four, "four"]);
 });
 
-test("stopping gives back who waits, and nothing else", async (beside) => {
+test("a stop gives back the clients that wait, and no others", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
@@ -311,7 +311,7 @@ test("stopping gives back who waits, and nothing else", async (beside) => {
   await fixture.finish([one, "one"]);
 });
 
-test("one that cannot be watched does not wait", async (beside) => {
+test("a client that cannot be watched does not wait", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   await fixture.run(one, "one");
@@ -321,7 +321,7 @@ test("one that cannot be watched does not wait", async (beside) => {
   await fixture.finish([one, "one"]);
 });
 
-test("a program that nobody started is nobody's", async (beside) => {
+test("an orphan's exit status is taken, and is no client's", async (beside) => {
   const fixture = new Fixture(1, beside);
   using stray = await pair();
   const pid = new ChildProgram(ABI, ["true"]).spawn(stray.fd, {});
@@ -338,11 +338,11 @@ test("a program that nobody started is nobody's", async (beside) => {
   assertEquals(fixture.events, ["one starts", "one ended 3"]);
 });
 
-test("one whose end nobody tells of is found", async (beside) => {
+test("the end of a child that is not watched is found", async (beside) => {
   const fixture = new Fixture(1, beside);
   using one = await pair();
   using two = await pair();
-  // Nothing can be watched by this, as if descriptors had run out.
+  // Watching fails, as if descriptors had run out.
   const { add } = fixture.epoll;
   fixture.epoll.add = () => {
     throw new LibcError("epoll_ctl", E.EAGAIN);

@@ -153,7 +153,7 @@ const FAULTS: readonly (readonly [unknown, string, string])[] = [
   [withEnv({ "1A": "" }), "serve.rules[1].env: ", VARIABLES],
 ];
 
-Deno.test("serve config: whatever is wrong is one clear line", () => {
+Deno.test("serve config: each mistake is one clear line", () => {
   for (const [serve, where, expected] of FAULTS) {
     const { message } = assertThrows(
       () => resolveServe({ serve }),

@@ -16,7 +16,7 @@ Deno.test("serve deadlines: due in the order in which they were started", () => 
   assertEquals(deadlines.next(), Infinity);
 });
 
-Deno.test("serve deadlines: started again is the whole time again", () => {
+Deno.test("serve deadlines: a second start gives the whole time again", () => {
   const deadlines = new Deadlines(100);
   deadlines.start(1, 0);
   deadlines.start(2, 10);
@@ -26,7 +26,7 @@ Deno.test("serve deadlines: started again is the whole time again", () => {
   assertEquals([...deadlines.expired(150)], [1]);
 });
 
-Deno.test("serve deadlines: who is taken off is never due", () => {
+Deno.test("serve deadlines: a client that is removed is never due", () => {
   const deadlines = new Deadlines(100);
   deadlines.start(1, 0);
   deadlines.start(2, 0);
@@ -35,7 +35,7 @@ Deno.test("serve deadlines: who is taken off is never due", () => {
   assertEquals([...deadlines.expired(100)], [2]);
 });
 
-Deno.test("serve deadlines: taking others off while looking", () => {
+Deno.test("serve deadlines: others may be removed during the loop", () => {
   const deadlines = new Deadlines(100);
   for (const client of [1, 2, 3]) deadlines.start(client, 0);
   const seen: number[] = [];
@@ -48,7 +48,7 @@ Deno.test("serve deadlines: taking others off while looking", () => {
   assertEquals(deadlines.next(), Infinity);
 });
 
-Deno.test("serve deadlines: one given is taken off, even where nobody goes on", () => {
+Deno.test("serve deadlines: a client that was given is removed, even if the loop ends there", () => {
   const deadlines = new Deadlines(100);
   deadlines.start(1, 0);
   deadlines.start(2, 0);

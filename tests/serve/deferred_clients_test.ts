@@ -49,7 +49,7 @@ class Desk {
   readonly poll = new Epoll(ABI);
   readonly deferrals: DeferredClients;
   now = 1000;
-  /** What was called, by whom. */
+  /** The callbacks so far, with the client's name. */
   readonly events: string[] = [];
 
   constructor({ idleTimeout = 60, sessionTimeout = 300 } = {}) {
@@ -66,7 +66,7 @@ class Desk {
     });
   }
 
-  /** Sees to what is ready. @returns how much that was */
+  /** Handles the events that are there. @returns how many there were */
   turn(count = this.poll.look()): number {
     for (let i = 0; i < count; i++) {
       const event = this.poll.event(i);
@@ -75,7 +75,7 @@ class Desk {
     return count;
   }
 
-  /** Sees to what is ready until a condition holds. */
+  /** Handles events until a condition holds. */
   async until(what: string, condition: () => boolean): Promise<void> {
     const end = Date.now() + DEADLINE * 1000;
     while (!condition()) {
@@ -107,7 +107,7 @@ Deno.test("deferred clients: a conversation to its end", async () => {
   assertEquals(desk.events, []);
   await client.client.write(encoder.encode("QUIT"));
   assertEquals(await desk.read(client, Infinity), "<QUIT>");
-  // Nothing more will be finished, but the client has not hung up yet.
+  // The dialogue is over, but the client has not hung up yet.
   assertEquals(desk.events, ["finished"]);
   assertEquals(desk.deferrals.size, 1);
   client.client.close();
@@ -133,7 +133,7 @@ Deno.test("deferred clients: a client that hangs up", async () => {
   }
 });
 
-Deno.test("deferred clients: silence ends it, and each word puts that off", async () => {
+Deno.test("deferred clients: silence ends the dialogue, and each command puts that off", async () => {
   const desk = new Desk({ idleTimeout: 10, sessionTimeout: 100 });
   using client = await pair();
   const speaker = new Parrot("");
@@ -150,7 +150,7 @@ Deno.test("deferred clients: silence ends it, and each word puts that off", asyn
   assertEquals(await client.rest(), "too late\n");
 });
 
-Deno.test("deferred clients: no number of words puts off the end of the session", async () => {
+Deno.test("deferred clients: no number of commands puts off the end of the session", async () => {
   const desk = new Desk({ idleTimeout: 10, sessionTimeout: 25 });
   using client = await pair();
   desk.add(client, new Parrot(""));
@@ -164,7 +164,7 @@ Deno.test("deferred clients: no number of words puts off the end of the session"
   assertEquals(desk.events, ["finished"]);
 });
 
-Deno.test("deferred clients: who does not hang up is hung up on", async () => {
+Deno.test("deferred clients: a client that does not hang up is disconnected", async () => {
   const desk = new Desk();
   using client = await pair();
   desk.add(client, new Parrot(""));
@@ -180,7 +180,7 @@ Deno.test("deferred clients: who does not hang up is hung up on", async () => {
   assert(!isOpen(client.fd));
 });
 
-Deno.test("deferred clients: after the last reply nothing is listened to, and it still arrives", async () => {
+Deno.test("deferred clients: the last reply arrives though the client goes on sending", async () => {
   const desk = new Desk();
   using client = await pair();
   const speaker = new Parrot("");
@@ -205,7 +205,7 @@ Deno.test("deferred clients: a client that does not read is not listened to", as
   const speaker = new Parrot(much);
   desk.add(client, speaker);
   await client.client.write(encoder.encode("QUIT"));
-  // Not ready for more, so nothing to see to: that would be a busy loop.
+  // No event may be reported while nothing can be sent: that would be a busy loop.
   await desk.until("a full connection", () => desk.turn() === 0);
   assertEquals(speaker.heard, []);
   assertEquals(desk.events, []);
@@ -236,7 +236,7 @@ Deno.test("deferred clients: a client that leaves in the middle of a reply", asy
   assertEquals(desk.events, ["finished", "closed"]);
 });
 
-Deno.test("deferred clients: stopping tells everybody once", async () => {
+Deno.test("deferred clients: a stop tells each client once", async () => {
   const desk = new Desk();
   using one = await pair();
   using two = await pair();
@@ -260,7 +260,7 @@ Deno.test("deferred clients: stopping tells everybody once", async () => {
   );
 });
 
-Deno.test("deferred clients: one thing to say", async () => {
+Deno.test("deferred clients: a dialogue of one reply", async () => {
   const desk = new Desk();
   using client = await pair();
   desk.add(client, new SingleReply("421 4.3.2 busy\r\n"));
@@ -272,7 +272,7 @@ Deno.test("deferred clients: one thing to say", async () => {
   assertEquals(desk.events, ["finished", "closed"]);
 });
 
-Deno.test("deferred clients: one that cannot be watched is not taken", () => {
+Deno.test("deferred clients: a connection that cannot be watched is not taken", () => {
   const desk = new Desk();
   const nothing = { fd: 1_000_000 };
   assertThrows(() => desk.add(nothing, new Parrot()), LibcError);
@@ -281,7 +281,7 @@ Deno.test("deferred clients: one that cannot be watched is not taken", () => {
   assertEquals(desk.events, []);
 });
 
-Deno.test("deferred clients: a descriptor that comes again is somebody else", async () => {
+Deno.test("deferred clients: a descriptor that is used again is another client", async () => {
   const desk = new Desk({ idleTimeout: 10 });
   using first = await pair();
   desk.add(first, new Parrot(""), "first ");

@@ -17,7 +17,7 @@ import { writeFile } from "../harness/root.ts";
 import { lines, logged, serving, withUser } from "../harness/serving.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
 
-Deno.test("serve descriptors: as many as are wanted, if that is allowed", () => {
+Deno.test("serve descriptors: the limit is raised as far as wanted and as allowed", () => {
   const wanted = descriptorsFor({ limit: 40, deferredLimit: 1000 });
   assert(wanted > 1040n);
   for (
@@ -45,10 +45,10 @@ function cpu(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** How long it is looked at whether a process is busy, in seconds. */
+/** For how long CPU time is measured, in seconds. */
 const LOOK = 3;
 
-/** Throws where a process is busy, or has more than one thing to say. */
+/** Throws if a process is busy, or logs more than one line. */
 async function assertWaits(pid: number): Promise<void> {
   await logged(/ error serve .*no descriptors left/);
   const before = cpu(pid);
@@ -68,7 +68,7 @@ async function arrive(port: number, count: number): Promise<Client[]> {
   return clients;
 }
 
-/** Lets every client take its turn, in the order in which they came. */
+/** Serves every client, in the order in which they came. */
 async function leave(clients: readonly Client[]): Promise<void> {
   for (const client of clients) {
     assertMatch((await client.reply())!, /^220 mx\.example /);
@@ -176,7 +176,7 @@ e2e(
       assertMatch(text, /^421 4\.3\.0 [^\r]+\r\n$/);
       await hungUp(port);
     };
-    // All that it begins with is open, or closed again, after the first.
+    // What serve opens only once is open after the first client.
     await come();
     const before = descriptorsOf(pid).length;
     for (let i = 0; i < 10; i++) await come();
@@ -242,7 +242,7 @@ e2e(
       return links.filter(isWatch).length === 1 &&
         links.filter((link) => !isWatch(link)).join("\n") === before;
     });
-    // And the program's client, which is the program's matter.
+    // The connection of the program's client is the program's alone.
     accepted.reset();
     await logged(/ end /);
     assertEquals(descriptorsOf(pid).sort().join("\n"), before);
@@ -276,7 +276,7 @@ e2e(
   },
 );
 
-e2e("serve descriptors: everywhere is both protocols", {}, async () => {
+e2e("serve descriptors: every address means IPv4 and IPv6", {}, async () => {
   const port = freePort();
   await using _server = await serving(CONFIG, { options: [`${port}`] });
   for (

@@ -5,7 +5,7 @@ import { growth } from "../harness/growth.ts";
 import { e2e } from "../harness/need.ts";
 
 /**
- * More than the moods of two garbage collectors, that of the event loop and that of
+ * More than two garbage collectors vary by, that of the event loop and that of
  * the worker, in bytes: 100,000 sessions added 14 to 32 MB, and 300,000 added 21.
  */
 const MOODS = 40e6;

@@ -15,7 +15,7 @@ import { writeFile } from "../harness/root.ts";
 import { lines, logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 
-/** What a DNS has: names and types, and what they lead to. */
+/** The records of a DNS, by name and type. */
 type Zone = Readonly<Record<string, readonly string[]>>;
 
 /** The name of an address, and what was asked for it. */
@@ -67,12 +67,12 @@ Deno.test("host name: no name, or none that leads back", async () => {
     // The name does not exist.
     { [PTR4]: ["a.example"] },
     { [PTR4]: ["a.example"], "A a.example.": [] },
-    // Somebody else's.
+    // The name has another address.
     { [PTR4]: ["mx.google.example"], "A mx.google.example.": ["192.0.2.8"] },
     { [PTR4]: ["a.example"], "A a.example.": ["nonsense", "192.0.2.7.1"] },
     // It leads back over the other protocol only.
     { [PTR4]: ["a.example"], "AAAA a.example.": ["::ffff:192.0.2.7"] },
-    // It would, were resolv.conf's domain tried behind it.
+    // The name would match with resolv.conf's domain behind it.
     { [PTR4]: ["localhost"], "A localhost": ["192.0.2.7"] },
   ];
   for (const zone of cases) {
@@ -97,14 +97,14 @@ Deno.test("host name: the first of several that leads back", async () => {
   ]);
 });
 
-Deno.test("host name: an address with very many names is no work", async () => {
+Deno.test("host name: of an address with very many names, few are checked", async () => {
   const names = Array.from({ length: 1000 }, (_, i) => `n${i}.example`);
   const { host, asked } = await look("192.0.2.7", { [PTR4]: names });
   assertEquals(host, undefined);
   assert(asked.length <= 6, `${asked.length} questions`);
 });
 
-Deno.test("host name: what is no host name is not even asked for", async () => {
+Deno.test("host name: a PTR record that is no host name is not looked up", async () => {
   for (
     const name of [
       "",
@@ -130,12 +130,12 @@ Deno.test("host name: what is no host name is not even asked for", async () => {
   }
 });
 
-Deno.test("host name: an underscore is in use, and is taken", async () => {
+Deno.test("host name: an underscore is accepted, since some hosts have one", async () => {
   const zone = { [PTR4]: ["a_b.example"], "A a_b.example.": ["192.0.2.7"] };
   assertEquals((await look("192.0.2.7", zone)).host, "a_b.example");
 });
 
-Deno.test("host name: where an address's names are", () => {
+Deno.test("host name: the name of the PTR record", () => {
   for (
     const [address, expected] of [
       ["192.0.2.7", "7.2.0.192.in-addr.arpa."],
@@ -146,7 +146,7 @@ Deno.test("host name: where an address's names are", () => {
   ) {
     assertEquals(reverseName(parseAddress(address)!), expected);
   }
-  // Each digit of the address is there again, backwards.
+  // The name has each digit of the address, in reverse order.
   const all = parseAddress("0123:4567:89ab:cdef:fedc:ba98:7654:3210")!;
   const digits = reverseName(all).replace(".ip6.arpa.", "").split(".");
   assertEquals(
@@ -202,11 +202,11 @@ e2e(
     };
     const deferred = /^220 mx\.example ESMTP$/;
     assertMatch(await banner(), deferred);
-    // A name that anybody could claim does not exempt.
+    // A name that any client could claim does not exempt.
     ptr[OWN] = "forged.example";
     a["forged.example"] = "192.0.2.1";
     assertMatch(await banner(), deferred);
-    // Nor does one that no rule is for; but PROGRAM gets it.
+    // A name that no rule has does not exempt either, but PROGRAM gets it.
     ptr[OWN] = "client.test";
     a["client.test"] = OWN;
     assertMatch(await banner(), deferred);
@@ -224,7 +224,7 @@ e2e(
 );
 
 e2e(
-  "host name: a look-up without an answer holds nobody else up",
+  "host name: a look-up without an answer holds up no other client",
   needs,
   async () => {
     const asked: string[] = [];
@@ -245,14 +245,14 @@ e2e(
     }
     assertEquals(lines().some((line) => line.includes(OWN)), false);
 
-    // In the end it is served without a name.
+    // After the time limit the client is served without a name.
     assertMatch((await one.reply())!, /^220 mx\.example /);
     await waitFor("the other's end", () => connectionsTo(port) === 1);
     const before = asked.length;
     using two = await Client.connectFrom(port, slow);
     await waitFor("another question", () => asked.length > before);
 
-    // Stopping does not wait for an answer.
+    // A stop does not wait for an answer.
     Deno.kill(pid, "SIGTERM");
     assertMatch((await one.reply())!, /^421 4\.3\.2 /);
     assertEquals(

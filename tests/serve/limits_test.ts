@@ -15,7 +15,7 @@ import { denying } from "../harness/strace.ts";
 
 const BUSY = "421 4.3.2 Too many connections, please try again later";
 
-/** A client whose connection the server has got. */
+/** A client whose connection the server has accepted. */
 async function arrive(port: number, from?: string): Promise<Client> {
   const before = connectionsTo(port);
   const client = from === undefined
@@ -32,41 +32,48 @@ async function quit(client: Client): Promise<void> {
   client[Symbol.dispose]();
 }
 
-e2e("serve limits: who comes above limit waits for a place", {}, async () => {
-  await using server = await serving({
-    whitelist: { networks: ["127.0.0.0/8"] },
-    serve: { limit: 2 },
-  });
-  const { port, pid } = server;
-  const [a, b] = [await arrive(port), await arrive(port)];
-  assertEquals(await a.reply(), NEXT);
-  assertEquals(await b.reply(), NEXT);
-  const [c, d, e] = [
-    await arrive(port, "127.0.0.3"),
-    await arrive(port, "127.0.0.4"),
-    await arrive(port, "127.0.0.5"),
-  ];
-  // What it says meanwhile is for the program.
-  await c.send("early\r\n");
-  d.reset();
-  await logged(/ busy ip=127\.0\.0\.4 net=127\.0\.0\.0\/24 reason=left$/);
-  assertEquals(childrenOf(pid).length, 2);
-  assertEquals(lines().filter((line) => /^pass /.test(line)).length, 2);
+e2e(
+  "serve limits: a client above the limit waits for a place",
+  {},
+  async () => {
+    await using server = await serving({
+      whitelist: { networks: ["127.0.0.0/8"] },
+      serve: { limit: 2 },
+    });
+    const { port, pid } = server;
+    const [a, b] = [await arrive(port), await arrive(port)];
+    assertEquals(await a.reply(), NEXT);
+    assertEquals(await b.reply(), NEXT);
+    const [c, d, e] = [
+      await arrive(port, "127.0.0.3"),
+      await arrive(port, "127.0.0.4"),
+      await arrive(port, "127.0.0.5"),
+    ];
+    // The program gets what the client sends meanwhile.
+    await c.send("early\r\n");
+    d.reset();
+    await logged(/ busy ip=127\.0\.0\.4 net=127\.0\.0\.0\/24 reason=left$/);
+    assertEquals(childrenOf(pid).length, 2);
+    assertEquals(lines().filter((line) => /^pass /.test(line)).length, 2);
 
-  await quit(a);
-  assertEquals(await c.reply(), NEXT);
-  assertEquals(await c.reply(), "250 early");
-  assertEquals(childrenOf(pid).length, 2);
-  await quit(b);
-  assertEquals(await e.reply(), NEXT);
-  await quit(c);
-  await quit(e);
-  await waitFor("the end of all programs", () => childrenOf(pid).length === 0);
-  await hungUp(port);
-  const order = lines().filter((line) => /^pass /.test(line))
-    .map((line) => /ip=(\S+)/.exec(line)![1]);
-  assertEquals(order, ["127.0.0.1", "127.0.0.1", "127.0.0.3", "127.0.0.5"]);
-});
+    await quit(a);
+    assertEquals(await c.reply(), NEXT);
+    assertEquals(await c.reply(), "250 early");
+    assertEquals(childrenOf(pid).length, 2);
+    await quit(b);
+    assertEquals(await e.reply(), NEXT);
+    await quit(c);
+    await quit(e);
+    await waitFor(
+      "the end of all programs",
+      () => childrenOf(pid).length === 0,
+    );
+    await hungUp(port);
+    const order = lines().filter((line) => /^pass /.test(line))
+      .map((line) => /ip=(\S+)/.exec(line)![1]);
+    assertEquals(order, ["127.0.0.1", "127.0.0.1", "127.0.0.3", "127.0.0.5"]);
+  },
+);
 
 e2e("serve limits: the same on a kernel that has no pidfd_open", {
   programs: ["strace"],
@@ -89,25 +96,29 @@ e2e("serve limits: the same on a kernel that has no pidfd_open", {
   }
 });
 
-e2e("serve limits: who waits too long is told so", {}, async () => {
-  await using server = await serving({
-    whitelist: { networks: ["127.0.0.1"] },
-    deferral: { idleTimeout: "1s", sessionTimeout: "1s" },
-    serve: { limit: 1 },
-  });
-  using a = await Client.connect(server.port);
-  assertEquals(await a.reply(), NEXT);
-  using b = await arrive(server.port);
-  assertEquals(await b.reply(), BUSY);
-  assertEquals(await b.rest(), "");
-  assertMatch(
-    await logged(/ busy /),
-    / busy ip=127\.0\.0\.1 net=127\.0\.0\.0\/24 reason=limit$/,
-  );
-  // No time runs out for the one that has its program.
-  await a.send("still here\r\n");
-  assertEquals(await a.reply(), "250 still here");
-});
+e2e(
+  "serve limits: a client that waits too long is answered 421",
+  {},
+  async () => {
+    await using server = await serving({
+      whitelist: { networks: ["127.0.0.1"] },
+      deferral: { idleTimeout: "1s", sessionTimeout: "1s" },
+      serve: { limit: 1 },
+    });
+    using a = await Client.connect(server.port);
+    assertEquals(await a.reply(), NEXT);
+    using b = await arrive(server.port);
+    assertEquals(await b.reply(), BUSY);
+    assertEquals(await b.rest(), "");
+    assertMatch(
+      await logged(/ busy /),
+      / busy ip=127\.0\.0\.1 net=127\.0\.0\.0\/24 reason=limit$/,
+    );
+    // A client that has its program has no time limit.
+    await a.send("still here\r\n");
+    assertEquals(await a.reply(), "250 still here");
+  },
+);
 
 e2e(
   "serve limits: deferred clients above deferredLimit get a 421, known ones do not",
@@ -165,14 +176,14 @@ e2e(
       / busy ip=127\.0\.1\.3 net=127\.0\.1\.0\/24 reason=limitPerNetwork$/,
     );
 
-    // Others are served, and so is whoever is exempt.
+    // Other networks are served, and so are exempt clients.
     using other = await Client.connectFrom(port, { from: "127.0.2.1" });
     assertMatch((await other.reply())!, /^220 mx\.example /);
     const spared = await Client.connectFrom(exempt, { from: "127.0.1.4" });
     assertEquals(await spared.reply(), NEXT);
     await quit(spared);
 
-    // Being known does not help, but one that has gone does.
+    // A known client gets no place either, until another client has gone.
     makeEntry("127.0.1.0_24", 3, 60);
     using known = await Client.connectFrom(port, { from: "127.0.1.5" });
     assertEquals(await known.reply(), BUSY);

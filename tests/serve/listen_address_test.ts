@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { formatSocketName } from "../../lib/system/socket.ts";
 import { parseListenAddress } from "../../lib/serve/listen_address.ts";
 
-/** A place as the log has it; `*` is everywhere. */
+/** An address and port as the log has them; `*` is every address. */
 function read(text: string): string | undefined {
   const place = parseListenAddress(text);
   if (place === undefined) return undefined;

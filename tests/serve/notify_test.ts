@@ -58,7 +58,7 @@ for (const kind of ["path", "abstract"] as const) {
       Deno.kill(pid, "SIGTERM");
       assertMatch(await manager.told(/^STOPPING=1/), /^STOPPING=1 \| STATUS=/);
       assertEquals(await server.code, 0);
-      // No watchdog was asked for, and nothing else is said.
+      // Without a watchdog serve sends nothing else.
       const firsts = manager.messages().map((text) => text.split(" ")[0]);
       assertEquals(firsts, ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]);
       assertEquals(server.stderr(), "");

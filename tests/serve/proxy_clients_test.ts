@@ -146,13 +146,13 @@ e2e(
       await client.send(garbage);
       assertEquals(await client.rest(), "");
     }
-    // Nor is one that never ends, or has begun and stops.
+    // Nor is a header that never ends, or that breaks off.
     for (const begun of ["", "PROXY TCP4 192.0.2.7 "]) {
       using client = await balancer(port);
       await client.send(begun);
       assertEquals(await client.rest(), "");
     }
-    // One that only connects looks whether somebody is there.
+    // A balancer that only connects checks that serve runs.
     {
       using client = await balancer(port);
       await client.half();
@@ -167,13 +167,13 @@ e2e(
     ];
     await waitFor("the lines", () => lines().length >= expected.length);
     assertEquals(lines(), expected);
-    // Nobody was held up, and nothing is left.
+    // No client was held up, and no connection is left.
     assertEquals(connectionsTo(port), 0);
   },
 );
 
 e2e(
-  "serve proxy: who is no balancer and sends a header talks nonsense",
+  "serve proxy: the header of a client that is no balancer is a bad command",
   {},
   async () => {
     await using server = await serving(CONFIG, { next: teller() });

@@ -84,7 +84,7 @@ Deno.test("parseProxyHeader: IPv4 within IPv6 is IPv4", () => {
   });
 });
 
-Deno.test("parseProxyHeader: a health check and another family name nobody", () => {
+Deno.test("parseProxyHeader: a health check and another family name no client", () => {
   assertEquals(parseProxyHeader(version2(0x20, 0, [])), { length: 16 });
   assertEquals(parseProxyHeader(version2(0x20, 0x11, IPV4)), { length: 28 });
   assertEquals(parseProxyHeader(version2(0x21, 0, [])), { length: 16 });
@@ -107,7 +107,7 @@ Deno.test("parseProxyHeader: every beginning of a header is incomplete", () => {
   }
 });
 
-Deno.test("parseProxyHeader: what is none is invalid, as soon as that is clear", () => {
+Deno.test("parseProxyHeader: other bytes are invalid as soon as that is clear", () => {
   const invalid = [
     bytesOf("E"),
     bytesOf("EHLO a\r\n"),

@@ -25,7 +25,7 @@ const RULES = [
   rule(["0.0.0.0/0"], { env: { A: "last" } }),
 ];
 
-Deno.test("serve rules: the first that fits counts", () => {
+Deno.test("serve rules: the first that matches counts", () => {
   for (
     const [address, index] of [
       ["192.0.2.7", 0],
@@ -45,7 +45,7 @@ Deno.test("serve rules: the first that fits counts", () => {
   }
 });
 
-Deno.test("serve rules: without any, anybody may connect", () => {
+Deno.test("serve rules: without rules, any client may connect", () => {
   const address = parseAddress("192.0.2.1")!;
   assertEquals(admit([], address), { deny: false, env: {} });
 });
@@ -64,7 +64,7 @@ function printer(): string[] {
 }
 
 e2e(
-  "serve rules: who is denied, who is exempt, and what PROGRAM finds",
+  "serve rules: denied clients, exempt clients, and the variables of PROGRAM",
   {},
   async () => {
     const config: Partial<Config> = {
@@ -87,7 +87,7 @@ e2e(
       return await client.reply();
     };
 
-    // Nothing of whitelist.env comes from anywhere but the rule.
+    // The variables of whitelist.env come from the rule alone.
     assertEquals(
       await banner("127.0.1.1"),
       "220 RELAYCLIENT= GREETING=inherited WHO=first",
@@ -123,7 +123,7 @@ e2e(
         "pass ip=127.0.4.1 net=127.0.4.0/24 reason=known",
       ].sort(),
     );
-    // Who is denied leaves no entry.
+    // A client that is denied leaves no entry.
     assertEquals(entries(), { "127.0.2.0_24": 2, "127.0.4.0_24": 2 });
   },
 );

@@ -24,7 +24,7 @@ const FILE = `${ROOT}/served-whitelist` as Path;
 const CONFIG: Partial<Config> = {
   whitelist: { networks: ["127.0.0.0/24"], files: [FILE] },
   serve: { limit: 1 },
-  // Nothing but what a test does is ever due.
+  // So long that no timeout is due during the tests.
   prune: { every: 0 },
 };
 
@@ -36,7 +36,7 @@ function begin(next?: string[], before?: readonly string[]) {
 }
 
 e2e(
-  "serve signals: TERM ends who is deferred and who waits, nobody else",
+  "serve signals: TERM ends deferred and waiting clients, and no others",
   {},
   async () => {
     await using server = await begin();
@@ -68,7 +68,7 @@ e2e(
     assertEquals(await server.code, 0);
     assert(!isListening(port));
 
-    // The place is free for the next one, and the program goes on by itself.
+    // The port is free again, and the program runs on.
     await using _again = await serve.start({
       binary: server.binary,
       next: greeter(),
@@ -133,11 +133,11 @@ e2e(
     using client = await Client.connectFrom(server.port, { from: "127.0.1.1" });
     assertMatch((await client.reply())!, /^220 /);
     Deno.kill(server.pid, "SIGTERM");
-    // It has been told, and has not hung up: so the server is still there.
+    // The client has its reply and has not hung up, so the server still runs.
     assertMatch((await client.reply())!, /^421 4\.3\.2 /);
     assert(!isListening(server.port));
     assert(!isListening(second));
-    // Nobody is waited for who does not hang up.
+    // The server does not wait for a client that does not hang up.
     assertEquals(await server.code, 0);
   },
 );
@@ -226,7 +226,7 @@ e2e(
     assertEquals(await settled(pid), before);
     const old = Deno.readTextFileSync(`${LOG}.old`);
 
-    // What happens now is logged there; and nobody was disturbed.
+    // Later lines go to the new file, and no connection was disturbed.
     assertEquals(await isExempt(port), false);
     await logged(/ defer /);
     assertEquals(Deno.readTextFileSync(`${LOG}.old`), old);
@@ -237,7 +237,7 @@ e2e(
   },
 );
 
-/** The descriptors of a server that is done with what it was told. */
+/** The descriptors of a server that has carried out a signal. */
 function settled(pid: number): Promise<string[]> {
   return waitFor("the old log file to be closed", () => {
     const all = descriptorsOf(pid).sort();
@@ -279,7 +279,7 @@ esac
       assertEquals(childrenOf(pid), []);
     }
     await hungUp(port);
-    // Many at once are many still: one signal may stand for several.
+    // The kernel may deliver several pending signals as one.
     const clients = await Promise.all(
       Array.from({ length: 20 }, () => Client.connect(port)),
     );

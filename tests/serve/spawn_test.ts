@@ -6,10 +6,10 @@ import { logged, serving } from "../harness/serving.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
 import { slowing } from "../harness/strace.ts";
 
-/** Who comes from 127.0.0.1 is let in. */
+/** Clients of 127.0.0.1 are let in. */
 const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
 
-// How long it takes until PROGRAM is there, in seconds; as on a disk that hangs.
+// How long the start of PROGRAM takes, in seconds, as on a disk that hangs.
 const LONG = 3;
 const SHORT = 1;
 
@@ -42,7 +42,7 @@ e2e(
 );
 
 e2e(
-  "serve spawn: TERM loses nobody whose PROGRAM is being started",
+  "serve spawn: TERM loses no client whose PROGRAM is being started",
   { programs: ["strace"] },
   async () => {
     await using server = await serving(CONFIG, {
@@ -53,7 +53,7 @@ e2e(
     const line = await logged(/ serve on=/);
     Deno.kill(Number(/ pid=(\d+)/.exec(line)![1]), "SIGTERM");
     await logged(/ serve end=stopped /);
-    // It is there, and goes on by itself.
+    // PROGRAM has started, and runs on.
     assertEquals(await client.reply(), NEXT);
     await client.send("QUIT\r\n");
     assertEquals(await client.rest(), "250 QUIT\r\n");

@@ -42,7 +42,7 @@ function make() {
   return { queue, workers, notices, told, ask, take, answer };
 }
 
-Deno.test("StoreQueue: a fast disk has one worker, and all at once", () => {
+Deno.test("StoreQueue: on a fast disk one worker gets all questions at once", () => {
   const { queue, workers, told, ask, answer } = make();
   for (let i = 0; i < 2 * SLOTS; i++) ask(`c${i}`, 0);
   assertEquals(answer(workers[0]), SLOTS);
@@ -59,7 +59,7 @@ Deno.test("StoreQueue: a fast disk has one worker, and all at once", () => {
   assertEquals(queue.next(), Infinity);
 });
 
-Deno.test("StoreQueue: a verdict that is late is none, and the next are in time", () => {
+Deno.test("StoreQueue: a late verdict does not count, and the next are in time", () => {
   const { queue, workers, told, ask, take } = make();
   ask("slow", 0);
   const [{ slot }] = take(workers[0]);
@@ -103,7 +103,7 @@ Deno.test("StoreQueue: calls that hang are bounded in number", () => {
   assertEquals(queue.size, 0);
 });
 
-Deno.test("StoreQueue: a store that hangs is left alone, and tried by one", () => {
+Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a time", () => {
   const { queue, workers, notices, told, ask, take } = make();
   for (let i = 0; i < 3; i++) ask(`c${i}`, 0);
   workers[0].takeQuestion(SLOTS - 1);
@@ -155,7 +155,7 @@ Deno.test("StoreQueue: a worker without work ends after a minute, the first stay
   assertEquals(queue.next(), Infinity);
 });
 
-Deno.test("StoreQueue: who was not asked about before is new most likely", () => {
+Deno.test("StoreQueue: a client that was not asked about before is most likely new", () => {
   const { queue, workers: [worker], ask } = make();
   const isNew = (entry: string) => {
     ask(entry, 0);
@@ -169,12 +169,12 @@ Deno.test("StoreQueue: who was not asked about before is new most likely", () =>
     return found[1]!.isNew;
   };
   assertEquals([isNew("a"), isNew("b"), isNew("a")], [true, true, false]);
-  // They are too many to be remembered for ever.
+  // The queue remembers a limited number of entries.
   for (let i = 0; i < 10_000; i++) isNew(`c${i}`);
   assertEquals([isNew("a"), isNew("a")], [true, false]);
 });
 
-Deno.test("StoreQueue: the same error is news once a minute, for all clients", () => {
+Deno.test("StoreQueue: the same error is logged once a minute, for all clients together", () => {
   const { queue, workers: [worker], told, ask, take } = make();
   const fails = (entry: string, now: number, what: string) => {
     ask(entry, now);
@@ -190,7 +190,7 @@ Deno.test("StoreQueue: the same error is news once a minute, for all clients", (
   assertEquals(fails("d", 60_000, "statx: Input/output error"), false);
 });
 
-Deno.test("StoreQueue: errors are no sign that a store is well that hung", () => {
+Deno.test("StoreQueue: an error does not end the pause of a store that hung", () => {
   const { queue, workers: [worker], notices, told, ask, take } = make();
   for (let i = 0; i < 3; i++) ask(`c${i}`, 0);
   const taken = take(worker);

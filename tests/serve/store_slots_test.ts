@@ -79,7 +79,7 @@ Deno.test("StoreSlots: what the worker has not begun with can be taken back", ()
   assertEquals(worker.takeQuestion(1), undefined);
 });
 
-Deno.test("StoreSlots: a call before the wait is not lost, and end ends it", () => {
+Deno.test("StoreSlots: a call before the wait is not lost, and end() ends the wait", () => {
   const { loop, worker } = pair();
   loop.call();
   assertEquals(worker.wait(0), 1);

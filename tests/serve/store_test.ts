@@ -42,7 +42,7 @@ e2e(
   },
 );
 
-/** So many entries that nobody needs any more, and one that is needed. */
+/** Makes a number of forgotten entries, and one that is still valid. */
 function forgotten(count: number): void {
   for (let i = 0; i < count; i++) {
     makeEntry(`10.${i >> 8}.${i & 255}.0_24`, 1, 99 * DAY);
@@ -56,18 +56,18 @@ function names(): string[] {
 }
 
 e2e(
-  "serve store: it prunes by itself, and only while nobody else does",
+  "serve store: it prunes by itself, and only if no other process does",
   {},
   async () => {
     clean();
     const count = 3000;
     forgotten(count);
-    // Pruning has begun, and is somebody else's.
+    // Another process has begun to prune.
     Bookmark.take(BASE)!.leave(1n);
     const bookmark = Bookmark.take(BASE)!;
     const binary = await compile(withUser({}));
     await using server = await serve.start({ binary, next: greeter() });
-    // It serves, and leaves the entries to who has the bookmark.
+    // serve leaves the entries to the process that has the bookmark.
     for (let i = 0; i < 3; i++) {
       assertMatch((await talk(server.port))[3], /^451 4\.7\.1 /);
     }
@@ -78,7 +78,7 @@ e2e(
       () => names().length === 2,
     );
     assertEquals(entries(), { "127.0.0.0_24": 0, "192.0.2.0_24": 1 });
-    // All of it was looked at: what is due next is a whole interval away.
+    // All entries were looked at, so the next run is a whole interval away.
     await waitFor(
       "the bookmark",
       () => Deno.statSync(`${BASE}/.prune`).size === 0,
@@ -86,7 +86,7 @@ e2e(
   },
 );
 
-e2e("serve store: with prune.every 0 it never does", {}, async () => {
+e2e("serve store: with prune.every 0 it never prunes", {}, async () => {
   clean();
   forgotten(10);
   const binary = await compile(withUser({ prune: { every: 0 } }));

@@ -66,7 +66,7 @@ Deno.test("tcp environment: a client over IPv6", () => {
   }
 });
 
-Deno.test("tcp environment: what is not known must not be inherited", () => {
+Deno.test("tcp environment: a variable whose value is not known is removed", () => {
   const variables = tcpEnvironment({
     peer: end("192.0.2.7", 1),
     local: end("192.0.2.1", 25),
@@ -114,7 +114,7 @@ for (const hostname of ["127.0.0.1", "::1"] as const) {
       await using server = await serving({
         whitelist: { networks: ["127.0.0.1", "::1"] },
       }, start);
-      // tcpserver as everybody runs it: with its own name, without the client's.
+      // tcpserver with its own name and without the client's, the usual options.
       await using model = await tcpserver.start({
         ...start,
         binary: "/usr/bin/env",

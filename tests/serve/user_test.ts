@@ -19,13 +19,13 @@ const GROUP = "daemon";
 /** The lines of /proc/PID/status about users and groups. */
 const IDS = /^(Uid|Gid|Groups):.*$/gm;
 
-/** The one line of them, for a user and its groups. */
+/** These lines as they have to be for a user and its groups. */
 function ids(uid: number, gid: number, groups: string): string {
   const four = (id: number) => Array(4).fill(id).join("\t");
   return `Uid:\t${four(uid)} Gid:\t${four(gid)} Groups:\t${groups}`;
 }
 
-/** A program that says who it runs as, and may make a file. */
+/** A program that prints its user and groups, and may make a file. */
 function teller(): string[] {
   const path = writeFile(
     "teller",
@@ -44,7 +44,7 @@ async function cleanFor(user: string): Promise<void> {
   assertEquals(code, 0, stderr);
 }
 
-/** Gives the tests' directories back to who runs the tests. */
+/** Gives the tests' directories back to the user of the tests. */
 async function giveBack(): Promise<void> {
   await run(["chown", "root", BASE, `${ROOT}/log`]);
 }
@@ -98,20 +98,20 @@ for (const group of [undefined, GROUP]) {
   );
 }
 
-/** A port below 1024 that nobody listens on. */
+/** A port below 1024 on which no process listens. */
 function lowPort(): number {
   for (let port = 1023; port > 600; port--) {
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
       return port;
     } catch {
-      // Somebody does.
+      // A process listens there.
     }
   }
   throw new Error("no port below 1024");
 }
 
-/** Runs `serve` where it has to fail at once. */
+/** Runs `serve` in a situation in which it has to fail at once. */
 async function refusal(config: Partial<Config>, before: string[] = []) {
   const binary = await compile(config);
   const place = `127.0.0.1:${freePort()}`;
@@ -122,7 +122,7 @@ async function refusal(config: Partial<Config>, before: string[] = []) {
   return { code, stderr };
 }
 
-e2e("serve user: root has to name a user, and one that there is", {
+e2e("serve user: root has to name a user, and the user has to exist", {
   root: true,
 }, async () => {
   for (
@@ -142,7 +142,7 @@ e2e("serve user: root has to name a user, and one that there is", {
 });
 
 e2e(
-  "serve user: somebody else stays who it is, and cannot be told otherwise",
+  "serve user: a process that is not root stays its user, whatever is configured",
   { root: true, programs: ["setpriv"] },
   async () => {
     const { uid, gid } = findUser(USER)!;
@@ -217,7 +217,7 @@ e2e("serve user: an upgrade cannot become another user", {
 });
 
 e2e(
-  "serve user: without a user somebody else may be nobody in particular",
+  "serve user: a process that is not root needs no user",
   { root: true, programs: ["setpriv"] },
   async () => {
     const { uid, gid } = findUser(USER)!;

@@ -4,7 +4,7 @@ import { Whitelists } from "../../lib/serve/whitelists.ts";
 
 const CLIENT = parseAddress("192.0.2.7")!;
 
-/** Files that a test changes, and what was said about them. */
+/** Files that a test changes, and the warnings about them. */
 function site(files: Record<string, string>) {
   const paths = Object.keys(files);
   const whitelists = new Whitelists(paths);
@@ -28,7 +28,7 @@ function site(files: Record<string, string>) {
   };
 }
 
-Deno.test("serve whitelists: the first line that fits, file by file", async () => {
+Deno.test("serve whitelists: the first line that matches, file by file", async () => {
   const { load, find } = site({
     "/a": "# comment\n\n198.51.100.1\n.example.org # names below\n",
     "/b": "192.0.2.0/24\n192.0.2.7\n",
@@ -39,7 +39,7 @@ Deno.test("serve whitelists: the first line that fits, file by file", async () =
   assertEquals(find("mx.example.org"), "/a:4");
 });
 
-Deno.test("serve whitelists: reading again is what counts", async () => {
+Deno.test("serve whitelists: a change counts when the file is read again", async () => {
   const files: Record<string, string> = { "/a": "192.0.2.7\n" };
   const { load, find } = site(files);
   await load();
@@ -52,7 +52,7 @@ Deno.test("serve whitelists: reading again is what counts", async () => {
   assertEquals(find(), undefined);
 });
 
-Deno.test("serve whitelists: what cannot be read stays as it was", async () => {
+Deno.test("serve whitelists: the rules of a file that cannot be read stay in force", async () => {
   const files: Record<string, string> = {
     "/a": "192.0.2.7\n",
     "/b": "client.example\n",

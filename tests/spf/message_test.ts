@@ -38,7 +38,7 @@ Deno.test("spf message: a query", () => {
   );
 });
 
-Deno.test("spf message: names that can be asked for", () => {
+Deno.test("spf message: names that a query can have", () => {
   const label = "a".repeat(63);
   const longest = `${label}.${label}.${label}.${"a".repeat(61)}`;
   for (const name of ["a.example", "_spf.x", "a/b.example", label, longest]) {
@@ -105,7 +105,7 @@ Deno.test("spf message: the header's bits", () => {
   ]);
 });
 
-Deno.test("spf message: what is no reply is an error, never a hang", () => {
+Deno.test("spf message: bytes that are no reply are an error", () => {
   const head = [0, 16, 0, 1, 0, 0, 0, 60];
   const cases: [Uint8Array, string][] = [
     [bytes(), "cut short"],

@@ -37,14 +37,14 @@ Deno.test("spf networks: sorted, IPv4 first, as numbers", () => {
   assertEquals(names(), []);
 });
 
-Deno.test("spf networks: one inside another goes, its origin stays", () => {
+Deno.test("spf networks: a network inside another is left out, its origin stays", () => {
   assertEquals(
     merge(["192.0.2.7", "host"], ["192.0.2.0/24", "net"], ["192.0.2.9", "net"]),
     [["192.0.2.0/24", "net", "host"]],
   );
 });
 
-Deno.test("spf networks: two halves become one, as often as it goes", () => {
+Deno.test("spf networks: two halves become one network, repeatedly", () => {
   assertEquals(
     merge("192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/25"),
     [["192.0.2.0/24", "192.0.2.0/26", "192.0.2.64/26", "192.0.2.128/25"]],
@@ -102,7 +102,7 @@ Deno.test("spf networks: more than an IPv4 /8 or an IPv6 /16 is too much", () =>
   }
 });
 
-Deno.test("spf networks: the same addresses, in as few networks as can be", () => {
+Deno.test("spf networks: the same addresses in the fewest networks", () => {
   // Every set of networks inside a /28 is checked address by address against
   // what a search for the largest aligned blocks finds.
   let seed = 20_060_301;

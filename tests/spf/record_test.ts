@@ -101,7 +101,7 @@ Deno.test("spf record: modifiers", () => {
   assertEquals(record, { directives: [], redirect: "_spf.example" });
 });
 
-Deno.test("spf record: whatever breaks the grammar is named", () => {
+Deno.test("spf record: an error names the term that breaks the grammar", () => {
   const cases: [string, string][] = [
     ["foo", "foo: unknown mechanism"],
     ["-redirect=a.example", "-redirect=a.example: unknown mechanism"],
@@ -144,7 +144,7 @@ Deno.test("spf record: whatever breaks the grammar is named", () => {
     ["\xff\xfe", "\\255\\254: unknown mechanism"],
   ];
   for (const [term, message] of cases) {
-    // The fault counts wherever it stands, even where it is never reached.
+    // The fault counts wherever it stands, even behind a term that always matches.
     assertThrows(
       () => parseRecord(`v=spf1 -all ${term}`),
       RecordError,
@@ -165,6 +165,6 @@ Deno.test("spf record: a term of any length ends soon and in a short line", () =
   }
 });
 
-Deno.test("spf record: printable leaves nothing that a terminal obeys", () => {
+Deno.test("spf record: printable leaves no control character", () => {
   assertEquals(printable("a b\x1b[2J\n\x7f\xe9"), "a b\\027[2J\\010\\127\\233");
 });

@@ -31,7 +31,7 @@ async function fails(
   assertEquals(error.message, message);
 }
 
-Deno.test("spf resolve: literals in their order, with where they stand", async () => {
+Deno.test("spf resolve: literals in their order, with the record of each", async () => {
   const { lines, lookups, warnings } = await spf(
     "v=spf1 ip6:2001:db8::/32 ip4:192.0.2.9/24 ip4:198.51.100.1 -all",
   );
@@ -81,7 +81,7 @@ Deno.test("spf resolve: include and redirect, with the way there", async () => {
   assertEquals(lookups, 3);
 });
 
-Deno.test("spf resolve: nothing after all counts, redirect neither", async () => {
+Deno.test("spf resolve: terms after all do not count, nor does redirect", async () => {
   const { lines, asked } = await spf(
     "v=spf1 ip4:192.0.2.1 ?all ip4:192.0.2.2 include:i.example " +
       "redirect=r.example",
@@ -126,7 +126,7 @@ Deno.test("spf resolve: what does not pass gives no networks", async () => {
   assertEquals(asked, ["d.example TXT"]);
 });
 
-Deno.test("spf resolve: a refusal that is not looked up is warned of if a network follows", async () => {
+Deno.test("spf resolve: a refusal that is not looked up gives a warning if a network follows", async () => {
   const refusing = [
     "-include:%{d}.x.example",
     "-exists:%{i}.x.example",
@@ -174,7 +174,7 @@ Deno.test("spf resolve: a refusal within an include is about that record alone",
   ]);
 });
 
-Deno.test("spf resolve: an earlier refusal takes away or is mentioned", async () => {
+Deno.test("spf resolve: an earlier refusal removes networks or gives a warning", async () => {
   const { lines } = await spf(
     "v=spf1 -ip4:192.0.2.0/28 ip4:192.0.2.3 ip4:192.0.2.0/24 " +
       "include:i.example ip4:198.51.100.0/24 -ip4:198.51.100.1 -all",
@@ -189,7 +189,7 @@ Deno.test("spf resolve: an earlier refusal takes away or is mentioned", async ()
   ]);
 });
 
-Deno.test("spf resolve: what cannot be written as networks is told", async () => {
+Deno.test("spf resolve: a term that cannot be written as networks gives a warning", async () => {
   const { lines, lookups, warnings, asked } = await spf(
     "v=spf1 ptr exists:%{i}.x.example a:%{o}.x.example mx:%{d} " +
       "include:%{d}.x.example include:i.example ip6:::ffff:192.0.2.1 " +
@@ -254,7 +254,7 @@ Deno.test("spf resolve: loops", async () => {
     "v=spf1 include:i.example -all",
     { "i.example": "v=spf1 redirect=d.example" },
   );
-  // Twice the same domain side by side is none.
+  // The same domain twice, one after the other, is no loop.
   const { lookups } = await spf(
     "v=spf1 include:i.example include:i.example -all",
     { "i.example": "v=spf1 -all" },
@@ -262,7 +262,7 @@ Deno.test("spf resolve: loops", async () => {
   assertEquals(lookups, 2);
 });
 
-/** `v=spf1 include:n1.example`, and so on to the last of some. */
+/** A chain of records, each of which includes the next. */
 function chain(length: number, last: string): Zone {
   const zone: Zone = { [`n${length}.example`]: last };
   for (let i = 1; i < length; i++) {
@@ -281,7 +281,7 @@ Deno.test("spf resolve: 10 look-ups, not 11", async () => {
     first,
     chain(10, "v=spf1 redirect=n11.example"),
   );
-  // All kinds together, those that do not pass too.
+  // Terms of all kinds count together, also those that do not pass.
   await fails(
     PermError,
     "d.example: more than 10 terms that need DNS look-ups",
@@ -301,7 +301,7 @@ Deno.test("spf resolve: 2 look-ups that find nothing, not 3", async () => {
     "h2.example: more than 2 look-ups that found nothing",
     `${hosts(3)} -all`,
   );
-  // Of a mail exchanger's addresses too, not of a host without IPv6.
+  // A mail exchanger without an address counts too, a host without IPv6 does not.
   await fails(
     PermError,
     "m.example: more than 2 look-ups that found nothing",
@@ -332,7 +332,7 @@ Deno.test("spf resolve: 10 mail exchangers, not 11", async () => {
   );
 });
 
-Deno.test("spf resolve: trouble at any look-up is temporary", async () => {
+Deno.test("spf resolve: a failure of any look-up is temporary", async () => {
   const message = "x.example: SERVFAIL";
   const zone: Zone = { "x.example": "SERVFAIL" };
   for (
@@ -349,7 +349,7 @@ Deno.test("spf resolve: trouble at any look-up is temporary", async () => {
   }, zone);
 });
 
-Deno.test("spf resolve: nothing of a stranger's reaches a terminal raw", async () => {
+Deno.test("spf resolve: text of a foreign record is escaped", async () => {
   const { lines } = await spf(
     { txt: ["v=spf1 mx -all"], mx: ["\x1b[2J\n.example"] },
     { "\x1b[2J\n.example": { hosts: ["192.0.2.1"] } },

@@ -263,7 +263,7 @@ e2e("another user can do nothing in the base directory", {
   );
 });
 
-e2e("whatever the umask, nobody else may read what is made", {
+e2e("whatever the umask, no other user may read a file that is made", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async (t) => {
@@ -319,7 +319,7 @@ bothWays(
   },
 );
 
-e2e("an entry that is somebody else's", {
+e2e("an entry that belongs to another user", {
   programs: ["tcpserver", "setpriv"],
   root: true,
 }, async (t) => {

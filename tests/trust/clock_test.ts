@@ -17,7 +17,7 @@ import { greeter } from "../harness/next_program.ts";
 import { writeFile } from "../harness/root.ts";
 import { Client } from "../harness/smtp.ts";
 
-// A clock that is wrong, or jumps.
+// A clock that is wrong, and one that jumps.
 
 /**
  * Under faketime only the program's clock is wrong, while the kernel dates files
@@ -105,7 +105,7 @@ bothWays("under a clock that is wrong all the time (faketime)", {
       clearFaketime();
       assertDeferred(await connect(binary, before, way), "4.7.1");
       assertEquals(entries(), { [NAME]: 0 });
-      // An entry as it would be, had the kernel this clock too.
+      // The entry as it would be if the kernel had this clock too.
       STATES.grey();
       age(NAME, -jump);
       assertNext(await connect(binary, before, way));
@@ -160,5 +160,3 @@ bothWays("the clock jumps while a client is being deferred (faketime)", {
     });
   }
 });
-
-// Limits.

@@ -239,7 +239,7 @@ for (const onError of ["accept", "defer"] as const) {
   });
 }
 
-e2e("what fails behind the verdict does not change it", {
+e2e("a failure after the verdict does not change it", {
   programs: ["tcpserver", "strace"],
 }, async (t) => {
   const binary = await compile();
@@ -268,5 +268,3 @@ e2e("what fails behind the verdict does not change it", {
     });
   }
 });
-
-// The log.

@@ -11,7 +11,7 @@ import { waitFor } from "../harness/process.ts";
 import { lines, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 
-// One address that takes all it can get, and clients of other networks.
+// One address that connects without end, and clients of other networks.
 
 /** How many connections a second one address makes. */
 const PER_SECOND = 800;
@@ -19,16 +19,16 @@ const PER_SECOND = 800;
 /** How many names of one address are looked up without an answer. */
 const LOOKUPS = 400;
 
-/** How many other clients come, each from a network of its own. */
+/** How many other clients connect, each from a network of its own. */
 const OTHERS = 60;
 
-/** How long they are apart, in milliseconds. */
+/** The time between two of these clients, in milliseconds. */
 const APART = 50;
 
 /** How long they may wait for their banner, in milliseconds. */
 const LIMITS = { median: 100, most: 500 };
 
-/** As many as the defaults want: see `greylist help serve`. */
+/** The descriptors that the defaults want: see `greylist help serve`. */
 const DESCRIPTORS = 1208;
 const limited = ["sh", "-c", `ulimit -n ${DESCRIPTORS}; exec "$@"`, "sh"];
 
@@ -60,7 +60,7 @@ async function others(port: number): Promise<Waits> {
 }
 
 /**
- * What they wait without an attack is added to the limits: the machine may be
+ * The wait without an attack is added to the limits, since the machine may be
  * busy with something else.
  */
 function assertWithin(quiet: Waits, attacked: Waits): void {
@@ -104,7 +104,7 @@ e2e(
     } finally {
       flooder.terminate();
     }
-    // Nothing of it stays, and descriptors did not run out.
+    // No connection is left, and descriptors did not run out.
     const what = lines().filter((line) => /^error /.test(line));
     assert(what.length === 0, what.join("\n"));
   },
@@ -113,10 +113,10 @@ e2e(
 const OWN = ownAddress() ?? "";
 const OWN_PTR = reverseName(parseAddress(OWN || "192.0.2.1")!).slice(0, -1);
 
-/** With the default one address cannot even have so many; without, it can. */
+/** limitPerNetwork keeps one address from so many look-ups; 0 does not. */
 for (const limitPerNetwork of [undefined, 0]) {
   e2e(
-    `serve: ${LOOKUPS} silent look-ups of one address hold nobody else up` +
+    `serve: ${LOOKUPS} silent look-ups of one address hold up no other client` +
       (limitPerNetwork === 0 ? ", limitPerNetwork 0" : ""),
     {
       programs: ["unshare", "mount"],

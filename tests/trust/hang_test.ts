@@ -1,5 +1,5 @@
-// serve on disks, logs and files that hang: nobody waits but the clients that need
-// them, and these no longer than storeTimeout.
+// serve on disks, logs and files that hang: only the clients that need these wait,
+// and no longer than storeTimeout.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BASE, logLines } from "../harness/binary.ts";
@@ -76,7 +76,7 @@ async function greeted(port: number, from: string) {
   return { result: result ?? "hung up", seconds };
 }
 
-/** Looks again and again at how long clients wait that do not need the store. */
+/** Measures again and again how long a client without a look-up waits. */
 async function patrol(port: number, talking: Client, until: Promise<unknown>) {
   const waits: number[] = [];
   let isOver = false;
@@ -99,7 +99,7 @@ async function patrol(port: number, talking: Client, until: Promise<unknown>) {
   assert(waits.at(-1)! <= PROMPT + ROOM, `one waited ${waits.at(-1)} s`);
 }
 
-/** All clients at once that need a store that hangs. */
+/** Connects all clients that need the hanging store, at once. */
 async function newcomers(port: number, onError: "accept" | "defer") {
   const all = await Promise.all(
     Array.from({ length: NEW }, (_, n) => greeted(port, slowClient(n))),
@@ -110,7 +110,7 @@ async function newcomers(port: number, onError: "accept" | "defer") {
     const late = STORE_TIMEOUT + 0.2 + ROOM;
     assert(seconds <= late, `a new client waited ${seconds} s`);
   }
-  // The first of them came when nobody knew yet.
+  // The first of them came before serve had noticed.
   assert(all.some(({ seconds }) => seconds >= STORE_TIMEOUT - 0.1));
 }
 
@@ -148,7 +148,7 @@ for (const onError of ["accept", "defer"] as const) {
     const coming = newcomers(port, onError);
     await Promise.all([coming, patrol(port, talking, coming)]);
     await logged(/ error store hang=begins clients=\d+ /);
-    // The store is left alone: nobody waits for it now.
+    // The store is not asked now, so no client waits for it.
     const { seconds } = await greeted(port, slowClient(0));
     assert(seconds <= PROMPT + ROOM, `${seconds} s`);
     assertEquals(hangs(), ["begins"]);
@@ -198,7 +198,7 @@ for (const onError of ["accept", "defer"] as const) {
   });
 }
 
-/** What the kernel says about a process; one that is gone is a dead one. */
+/** The state of a process in /proc; a process that is gone counts as dead. */
 function statusOf(pid: number): string {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/status`);
@@ -266,7 +266,7 @@ for (const what of ["log", "whitelist"] as const) {
   });
 }
 
-e2e("serve: a reader of standard error that stalls holds nobody up", {
+e2e("serve: a reader of standard error that stalls holds up no client", {
   programs: ["mkfifo"],
 }, async () => {
   const fifo = `${ROOT}/stalled-${Deno.pid}`;

@@ -13,7 +13,7 @@ import { Client } from "../harness/smtp.ts";
 /** How many SIGHUPs there are; elsewhere than in CI it is a tenth. */
 const SIGNALS = Deno.env.get("CI") === "true" ? 5000 : 500;
 
-/** How far they are apart, in milliseconds. */
+/** The time between two of them, in milliseconds. */
 const APART = 5;
 
 /** How many programs run at once: fewer than there are clients for them. */

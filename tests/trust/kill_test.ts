@@ -159,7 +159,7 @@ function mayBe(
 
 /** How often a connection is killed. */
 const KILLS = 500;
-/** How many are at it at once. */
+/** How many connections there are at once. */
 const LANES = 2;
 
 e2e(`kill -9 at random points of ${KILLS} connections`, {
@@ -191,7 +191,7 @@ e2e(`kill -9 at random points of ${KILLS} connections`, {
   }
 
   let killed = 0;
-  /** So many connections, one after the other. */
+  /** Makes a number of connections, one after the other. */
   async function turn(
     id: number,
     runs: number,
@@ -230,7 +230,7 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
         `${state}: ${JSON.stringify(found)} became ${JSON.stringify(left)}`,
       );
     }
-    // And they go on as if nothing had been.
+    // The next connections work as usual.
     for (let host = 0; host < 8; host++) {
       const name = `10.${id}.${host}.0_24`;
       const verdict = judge(readEntry(name), Date.now() / 1000, TIMEOUTS);

@@ -107,5 +107,3 @@ e2e("under memory pressure: served, or hung up on without a word", {
     });
   }
 });
-
-// SIGKILL.

@@ -106,5 +106,3 @@ for (const [what, open] of Object.entries(SYSLOGS)) {
     assertNext(await connect(accepting, syslog.before, way));
   });
 }
-
-// The clock.

@@ -21,7 +21,7 @@ import { ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
 import { inetd, tcpserver } from "../harness/way_in.ts";
 
-// What the compiled program may do, asked of the compiled program.
+// What the compiled program may do, tried in the compiled program itself.
 
 const NAME = "127.0.0.0_24";
 const SESSION = ATTEMPT.join("\r\n") + "\r\n";
@@ -84,13 +84,13 @@ e2e(
   },
 );
 
-/** What is not refused by that name. */
+/** The attempts that fail with another error than NotCapable. */
 const OTHERWISE: Record<string, string> = {
-  // "Module not found": what is not in the binary is none.
+  // "Module not found", since the module is not in the binary.
   "import http": "TypeError",
   "import https": "TypeError",
   "import file": "TypeError",
-  // Says ECONNREFUSED, with somebody listening there.
+  // Gives ECONNREFUSED although a process listens there.
   "node:net": "Error",
 };
 
@@ -148,14 +148,14 @@ e2e("the program can open no file, socket or program through Deno", {
     }
     assert(Object.keys(outcomes).length > 40);
   });
-  await t.step("what has to be waited for as well", () => {
+  await t.step("asynchronous attempts as well", () => {
     const outcomes: Record<string, string> = JSON.parse(read(".probed-later"));
     for (const [name, outcome] of Object.entries(outcomes)) {
       assertEquals(outcome, OTHERWISE[name] ?? "NotCapable", name);
     }
     assert(Object.keys(outcomes).length > 10);
   });
-  await t.step("nothing has come of it outside", () => {
+  await t.step("nothing outside has changed", () => {
     assertEquals(Deno.readTextFileSync(outside), "precious\n");
     assertEquals(Deno.statSync(outside).mode! & 0o7777, 0o666);
     assertEquals(
@@ -164,7 +164,7 @@ e2e("the program can open no file, socket or program through Deno", {
     );
     assertEquals(visitors, []);
   });
-  await t.step("and the client is deferred as ever", async () => {
+  await t.step("the client is deferred as usual", async () => {
     assertOnlySmtp(text);
     assertMatch(text, /\r\n451 4\.7\.1 in 60\r\n221 /);
     assertEquals(entries(), { [NAME]: 0 });
@@ -179,29 +179,33 @@ e2e("the program can open no file, socket or program through Deno", {
   await listening;
 });
 
-e2e("what no list confines: the C library, and links in the base directory", {
-  programs: ["tcpserver"],
-}, async () => {
-  clean();
-  const binary = await compile(
-    {
-      deferral: {
-        message: ({ seconds }) => {
-          // @ts-ignore: it stands in front of the module's export.
-          start();
-          return `in ${seconds}`;
+e2e(
+  "not confined by permissions: the C library, and links in the base directory",
+  {
+    programs: ["tcpserver"],
+  },
+  async () => {
+    clean();
+    const binary = await compile(
+      {
+        deferral: {
+          message: ({ seconds }) => {
+            // @ts-ignore: it stands in front of the module's export.
+            start();
+            return `in ${seconds}`;
+          },
         },
       },
-    },
-    atStart(0, "probeOpen(targets);"),
-  );
-  // Deno follows it; the program itself opens nothing through one.
-  Deno.symlinkSync(writeFile("outside/victim", "linked\n"), `${BASE}/.link`);
-  await using server = await tcpserver.start({ binary, next: greeter() });
-  assertMatch(await burst(server.port, SESSION), /\r\n451 4\.7\.1 in 60\r\n/);
-  assertEquals(read(".linked"), "linked\n");
-  assertEquals(read(".library"), "root:");
-});
+      atStart(0, "probeOpen(targets);"),
+    );
+    // Deno follows it; the program itself opens nothing through one.
+    Deno.symlinkSync(writeFile("outside/victim", "linked\n"), `${BASE}/.link`);
+    await using server = await tcpserver.start({ binary, next: greeter() });
+    assertMatch(await burst(server.port, SESSION), /\r\n451 4\.7\.1 in 60\r\n/);
+    assertEquals(read(".linked"), "linked\n");
+    assertEquals(read(".library"), "root:");
+  },
+);
 
 e2e("a message that needs what is not allowed is left out", {
   programs: ["tcpserver"],
@@ -209,7 +213,7 @@ e2e("a message that needs what is not allowed is left out", {
   clean();
   const binary = await compile({
     deferral: {
-      // At compile time it is tried with another address.
+      // `deno task compile` tries it with another address.
       message: ({ ip }) =>
         ip === "127.0.0.1" ? Deno.readTextFileSync("/etc/passwd") : "fine",
     },
@@ -242,23 +246,27 @@ e2e(
   },
 );
 
-e2e("what such a message starts and leaves is for nobody", inetd, async () => {
-  clean();
-  const binary = await compile({
-    deferral: {
-      message: ({ seconds }) => {
-        if (Deno.build.standalone) fetch("http://127.0.0.1:9/");
-        return `in ${seconds}`;
+e2e(
+  "what such a message starts and leaves does not reach the client",
+  inetd,
+  async () => {
+    clean();
+    const binary = await compile({
+      deferral: {
+        message: ({ seconds }) => {
+          if (Deno.build.standalone) fetch("http://127.0.0.1:9/");
+          return `in ${seconds}`;
+        },
       },
-    },
-  });
-  await using server = await inetd.start({ binary, next: greeter() });
-  const text = await burst(server.port, SESSION);
-  assertOnlySmtp(text);
-  assertMatch(text, /\r\n451 4\.7\.1 in 60\r\n221 /);
-  await gone(binary);
-  assertEquals(entries(), { [NAME]: 0 });
-  age(NAME, 100);
-  const passed = await burst(server.port, SESSION);
-  assertEquals(passed.split("\r\n")[0], NEXT);
-});
+    });
+    await using server = await inetd.start({ binary, next: greeter() });
+    const text = await burst(server.port, SESSION);
+    assertOnlySmtp(text);
+    assertMatch(text, /\r\n451 4\.7\.1 in 60\r\n221 /);
+    await gone(binary);
+    assertEquals(entries(), { [NAME]: 0 });
+    age(NAME, 100);
+    const passed = await burst(server.port, SESSION);
+    assertEquals(passed.split("\r\n")[0], NEXT);
+  },
+);

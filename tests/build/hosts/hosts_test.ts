@@ -25,7 +25,7 @@ const isGone = (pid: number) => {
   }
 };
 
-/** Tries to reach a TCP port that nobody listens on: refused is reached. */
+/** Tries to reach a TCP port without a listener: a refusal counts as reached. */
 const REACH = (address: string) => [
   "timeout",
   "2",
