@@ -82,6 +82,9 @@ async function checkOwnDenort(scratch: string): Promise<void> {
   const own = Deno.env.get("DENORT_BIN");
   if (own === undefined) return;
   const expected = `expected the denort of Deno ${HERE.version}`;
+  if (!(await isFile(own))) {
+    throw new UsageError(`DENORT_BIN: ${own} is no file: ${expected}`);
+  }
   const module = join(scratch, "version.js");
   await Deno.writeTextFile(module, "console.log(Deno.version.deno);\n");
   const program = join(scratch, "version");
@@ -99,6 +102,14 @@ async function checkOwnDenort(scratch: string): Promise<void> {
   if (text === HERE.version) return;
   const found = /^\d+\.\d+\.\d+$/.test(text) ? `of Deno ${text}` : "no denort";
   throw new UsageError(`DENORT_BIN: ${own} is ${found}: ${expected}`);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch {
+    return false;
+  }
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -264,6 +264,27 @@ e2e("compile prints the permissions that are compiled in", {}, async () => {
   assertEquals(Deno.statSync(output).mode! & 0o111, 0o111);
 });
 
+e2e("DENORT_BIN has to name the denort of this Deno", {}, async () => {
+  emptyDir("denort");
+  const config = writeFile("denort/config.ts", configModule({}));
+  const output = `${ROOT}/denort/greylist`;
+  for (
+    const [file, what] of [
+      ["/nonexistent/denort", "no file"],
+      ["/bin/true", "no denort"],
+    ]
+  ) {
+    const before = ["/usr/bin/env", `DENORT_BIN=${file}`];
+    const { code, stderr } = await compileTask(config, output, before);
+    assertEquals(code, 100, stderr);
+    const line = `greylist compile: DENORT_BIN: ${file} is ${what}: ` +
+      `expected the denort of Deno ${Deno.version.deno}\n`;
+    assert(stderr.endsWith(`\n${line}`), stderr);
+  }
+  const left = [...Deno.readDirSync(`${ROOT}/denort`)];
+  assertEquals(left.map(({ name }) => name), ["config.ts"]);
+});
+
 e2e("the running binary can be replaced", {}, async () => {
   clean();
   const config = writeFile("good.ts", configModule({}));

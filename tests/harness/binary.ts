@@ -63,13 +63,16 @@ const PATIENCE = 300;
 /**
  * Runs `deno task compile` with a configuration module and an output file, for
  * tests that are about compiling.
+ *
+ * @param before programs in front, such as `env A=b`
  */
 export function compileTask(
   config: string,
   output: string,
+  before: readonly string[] = [],
 ): Promise<Outcome> {
   const args = [`--config=${config}`, `--output=${output}`];
-  return run([Deno.execPath(), "task", "compile", ...args], {
+  return run([...before, Deno.execPath(), "task", "compile", ...args], {
     cwd: PROJECT,
     patience: PATIENCE,
   });
