@@ -8,7 +8,7 @@ import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst, talk } from "../harness/smtp.ts";
 import { openStalledSyslog, openSyslog } from "../harness/syslog.ts";
-import { serve } from "../harness/way_in.ts";
+import { serve, type WayIn } from "../harness/way_in.ts";
 
 const SESSION = ATTEMPT.join("\r\n") + "\r\n";
 const WHO = "ip=127.0.0.1 net=127.0.0.0/24";
@@ -87,38 +87,27 @@ bothWays("a syslog daemon that does not read stops no client", {
   await server.idle();
 });
 
-bothWays("a closed stderr stops no client", {}, async (way) => {
+/** Checks that a client is deferred behind the command `before`. */
+async function assertDefers(way: WayIn, before: string[]): Promise<void> {
   clean();
   const binary = await compile(AUTO);
-  const before = ["/bin/sh", writeFile("closed.sh", 'exec "$@" 2>&-\n')];
-  await using server = await way.start({
-    binary,
-    before,
-    next: greeter(),
-  });
+  await using server = await way.start({ binary, before, next: greeter() });
   const text = await burst(server.port, SESSION);
   assertOnlySmtp(text);
   assertMatch(text, /\r\n451 4\.7\.1 /);
+}
+
+bothWays("a closed stderr stops no client", {}, async (way) => {
+  const script = writeFile("closed.sh", 'exec "$@" 2>&-\n');
+  await assertDefers(way, ["/bin/sh", script]);
 });
 
 bothWays("a log reader that has gone stops no client", {}, async (way) => {
-  clean();
-  const binary = await compile(AUTO);
-  const before = [
-    "/bin/sh",
-    writeFile(
-      "broken.sh",
-      'mkfifo "$0.$$"; sleep 0.1 <"$0.$$" & exec 2>"$0.$$"; wait; exec "$@"\n',
-    ),
-  ];
-  await using server = await way.start({
-    binary,
-    before,
-    next: greeter(),
-  });
-  const text = await burst(server.port, SESSION);
-  assertOnlySmtp(text);
-  assertMatch(text, /\r\n451 4\.7\.1 /);
+  const script = writeFile(
+    "broken.sh",
+    'mkfifo "$0.$$"; sleep 0.1 <"$0.$$" & exec 2>"$0.$$"; wait; exec "$@"\n',
+  );
+  await assertDefers(way, ["/bin/sh", script]);
 });
 
 bothWays("a log file is made, added to, and stamped", {}, async (way) => {

@@ -12,7 +12,7 @@ import {
   hungUp,
   waitFor,
 } from "./process.ts";
-import { serving } from "./serving.ts";
+import { HELPER_LIFE, serving } from "./serving.ts";
 import { ATTEMPT, burst } from "./smtp.ts";
 import type { Listener } from "./way_in.ts";
 
@@ -24,12 +24,6 @@ interface Size {
   readonly children: number;
 }
 
-/**
- * How long a server may hold more than before, in seconds: a thread that helped
- * with a slow disk ends after a minute.
- */
-const IDLE = 90;
-
 /** What a server holds once all its clients have gone. */
 async function sizeOf(
   { port, pid }: Listener,
@@ -40,7 +34,7 @@ async function sizeOf(
   await waitFor(
     "the descriptors of before",
     () => descriptorsOf(pid).length <= before,
-    IDLE,
+    HELPER_LIFE,
   );
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(status)!;

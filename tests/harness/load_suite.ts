@@ -27,6 +27,7 @@ import {
   waitFor,
 } from "./process.ts";
 import { emptyDir, writeFile } from "./root.ts";
+import { HELPER_LIFE } from "./serving.ts";
 import { assertOnlySmtp, ATTEMPT, Client } from "./smtp.ts";
 import type { Listener, WayIn } from "./way_in.ts";
 
@@ -213,12 +214,6 @@ async function steady(server: Listener, binary: string): Promise<Holdings> {
   return now;
 }
 
-/**
- * How long a server may hold more than before, in seconds: a thread that helped
- * with a slow disk ends after a minute.
- */
-const IDLE = 90;
-
 async function unchanged(server: Listener, binary: string, before: Holdings) {
   let now = before;
   try {
@@ -227,7 +222,7 @@ async function unchanged(server: Listener, binary: string, before: Holdings) {
       return Object.entries(before).every(([what, count]) =>
         now[what as keyof Holdings] <= count
       );
-    }, IDLE);
+    }, HELPER_LIFE);
   } catch {
     assertEquals(now, before);
   }

@@ -89,6 +89,32 @@ function isConnection(fd: number): boolean {
   return localOf(fd) !== undefined;
 }
 
+/** Three clients: the first one has a child, the others wait for it to end. */
+interface Queue extends Disposable {
+  readonly fixture: Fixture;
+  readonly one: Pair;
+  readonly two: Pair;
+  readonly three: Pair;
+}
+
+/** @param times when the second and the third client came */
+async function oneAndTwoWaiting(
+  beside: boolean,
+  ...times: number[]
+): Promise<Queue> {
+  const fixture = new Fixture(1, beside);
+  const [one, two, three] = [await pair(), await pair(), await pair()];
+  await fixture.run(one, "one");
+  await fixture.run(two, "two", times[0]);
+  await fixture.run(three, "three", times[1]);
+  return {
+    ...{ fixture, one, two, three },
+    [Symbol.dispose]() {
+      for (const each of [three, two, one]) each[Symbol.dispose]();
+    },
+  };
+}
+
 /** Runs a test with children that are started here, and in another thread. */
 function test(name: string, run: (beside: boolean) => Promise<void>): void {
   for (const beside of [false, true]) {
@@ -125,13 +151,8 @@ test("children up to the limit, then clients in the order in which they came", a
 });
 
 test("the caller gets back a client that has waited too long", async (beside) => {
-  const fixture = new Fixture(1, beside);
-  using one = await pair();
-  using two = await pair();
-  using three = await pair();
-  await fixture.run(one, "one");
-  await fixture.run(two, "two", 100);
-  await fixture.run(three, "three", 200);
+  using queue = await oneAndTwoWaiting(beside, 100, 200);
+  const { fixture, one, two, three } = queue;
   assertEquals(fixture.children.next(), 100 + PATIENCE);
   fixture.children.expire(99 + PATIENCE);
   assertEquals(fixture.events, ["one starts"]);
@@ -221,13 +242,8 @@ async function turn({ children, epoll }: Fixture): Promise<void> {
 }
 
 test("a client that hangs up while it waits gets no child", async (beside) => {
-  const fixture = new Fixture(1, beside);
-  using one = await pair();
-  using two = await pair();
-  using three = await pair();
-  await fixture.run(one, "one");
-  await fixture.run(two, "two");
-  await fixture.run(three, "three");
+  using queue = await oneAndTwoWaiting(beside);
+  const { fixture, one, two, three } = queue;
   two.client.close();
   await fixture.until("two hung up");
   assert(!isOpen(two.fd));
@@ -291,13 +307,8 @@ test("a child that cannot be started takes no place", async (beside) => {
 });
 
 test("a stop gives back the clients that wait, and no others", async (beside) => {
-  const fixture = new Fixture(1, beside);
-  using one = await pair();
-  using two = await pair();
-  using three = await pair();
-  await fixture.run(one, "one");
-  await fixture.run(two, "two");
-  await fixture.run(three, "three");
+  using queue = await oneAndTwoWaiting(beside);
+  const { fixture, one, two, three } = queue;
   fixture.children.shutDown();
   assertEquals(fixture.events, [
     "one starts",

@@ -6,18 +6,15 @@
  * SMTP clients come from. Clients are in the namespace of the switch between the
  * hosts, and may have any address of 10.128.0.0/9: 32,768 networks of 256.
  *
- * The kernel ends all processes of a PID namespace when its first one ends. That
- * one waits for the end of its standard input, a pipe from this process, so
- * nothing stays behind however this process ends: no process, mount or link.
+ * A host lives as long as its first process: see init.ts.
  *
  * @module
  */
 
+import { childOf, Init } from "./init.ts";
+
 /** How long a command in a host may take by default, in seconds. */
 const PATIENCE = 30;
-
-/** A host that does not come up in this time fails, in seconds. */
-const BOOT = 10;
 
 /** How a command in a host ended. */
 export interface Outcome {
@@ -40,51 +37,6 @@ export function storageAddress(number: number): string {
 /** The address of host `number` that SMTP clients connect to. */
 export function publicAddress(number: number): string {
   return `10.78.0.${number}`;
-}
-
-/** The first process of a set of namespaces. */
-class Init {
-  readonly #child: Deno.ChildProcess;
-  pid = 0;
-
-  /** @param argv ends with a shell that reads its standard input to the end */
-  constructor(argv: readonly string[]) {
-    this.#child = new Deno.Command(argv[0], {
-      args: argv.slice(1),
-      cwd: "/",
-      stdin: "piped",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-  }
-
-  /**
-   * Waits until its script has made a file.
-   *
-   * @throws {Error} with what the script wrote to the file `errors`
-   */
-  async ready(file: string, errors: string): Promise<void> {
-    const end = Date.now() + BOOT * 1000;
-    while (!exists(file)) {
-      if (Date.now() > end) {
-        const said = exists(errors) ? Deno.readTextFileSync(errors) : "";
-        throw new Error(`${file}: waited in vain: ${said.trim()}`);
-      }
-      await pause(10);
-    }
-    this.pid = initBelow(this.#child.pid);
-  }
-
-  /** Ends the process, and with it all processes in its namespaces. */
-  async end(): Promise<void> {
-    await this.#child.stdin.close().catch(() => {});
-    try {
-      Deno.kill(this.pid || this.#child.pid, "SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-    await this.#child.status;
-  }
 }
 
 /** One host that runs. */
@@ -342,33 +294,4 @@ async function output(argv: readonly string[]): Promise<Outcome> {
   }).output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, milliseconds));
-}
-
-function childOf(pid: number): number {
-  const path = `/proc/${pid}/task/${pid}/children`;
-  const [child] = Deno.readTextFileSync(path).split(" ");
-  if (child === "") throw new Error(`process ${pid} has no child`);
-  return Number(child);
-}
-
-/** The first process of the PID namespace that a process, or one below, made. */
-function initBelow(pid: number): number {
-  for (let at = childOf(pid);; at = childOf(at)) {
-    // Its id in each namespace that it is in, the innermost last: proc(5).
-    const status = Deno.readTextFileSync(`/proc/${at}/status`);
-    if (/^NSpid:.*\t1$/m.test(status)) return at;
-  }
 }
