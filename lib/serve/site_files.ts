@@ -1,8 +1,8 @@
 /**
- * What `serve` has of files that an administrator changes: control files,
- * whitelist files, and the log file that a rotation moves. They are read and
- * opened at the start and again on SIGHUP, without holding anything up: what is
- * there stays in force until the new is complete.
+ * The files of `serve` that an administrator changes: control files, whitelist
+ * files, and the log file that a rotation moves. They are read and opened at the
+ * start and at each SIGHUP. The event loop does not wait for that: the old rules
+ * and the old log stay in use until the new ones are complete.
  *
  * @module
  */
@@ -83,7 +83,7 @@ export class SiteFiles {
       this.#isMoved = false;
       const before = this.#log;
       this.#log = await openBackgroundLog(this.#config.log);
-      // It writes what is left by itself.
+      // The old log writes its last lines before it closes.
       this.#closing++;
       void before.close().finally(() => this.#closing--);
     }

@@ -3,8 +3,8 @@
  * make the calls on files, so that a slow disk holds up only the clients that have
  * to be looked up on it, and these no longer than storeTimeout.
  *
- * One worker does for a local disk. On a shared one, where a decision takes some
- * 20 ms, up to {@linkcode WORKERS} of them ask at once; each takes 11 MB.
+ * One worker is enough for a local disk. On a shared one a decision takes some
+ * 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes 11 MB.
  *
  * @module
  */
@@ -33,13 +33,13 @@ const HANGING = 1000;
 /** How long a worker besides the first one stays without work, likewise. */
 const IDLE = 60_000;
 
-/** How many entries are remembered that are there; some 100 bytes each. */
+/** How many names of entries are remembered, at some 100 bytes each. */
 const REMEMBERED = 10_000;
 
 /** How often the log says the same about the store, in milliseconds. */
 const REMINDER = 60_000;
 
-/** So many different errors are told apart. */
+/** How many different errors are told apart. */
 const ERRORS = 16;
 
 /** Why a client could not be checked. */
@@ -49,7 +49,7 @@ export interface Unchecked {
   readonly known: boolean;
 }
 
-/** Is told the verdict, or why there is none; called once. */
+/** Called once, with the verdict or with the reason why there is none. */
 export type Done = (result: Verdict | Unchecked) => void;
 
 /** What a queue works with. */
@@ -60,7 +60,7 @@ export interface Setup {
   canStart(): boolean;
   /** Starts a worker on the memory that is shared with it. */
   start(memory: SharedArrayBuffer): void;
-  /** Is told what the log is to say about a store that hangs. */
+  /** Called with what the log is to say about a store that hangs. */
   say(notice: Notice): void;
 }
 
@@ -69,7 +69,7 @@ interface Job {
   readonly entry: string;
   /** Seconds since 1970. */
   readonly time: number;
-  /** Undefined when the client has been told something else. */
+  /** Undefined if the client no longer waits for the store. */
   done: Done | undefined;
 }
 
@@ -82,7 +82,7 @@ interface Worker {
   average: number;
   /** When it last answered, or got work after it had none. */
   heard: number;
-  /** Whether it has not been called since it was asked something. */
+  /** Whether it was asked something and has not been called since. */
   isToBeCalled: boolean;
 }
 
@@ -106,11 +106,6 @@ export class StoreQueue {
     this.#breaker = new Breaker(setup.say);
     this.#deadlines = new Deadlines(setup.limit);
     this.#start(0);
-  }
-
-  /** How many clients wait for a verdict. */
-  get size(): number {
-    return this.#jobs.size;
   }
 
   /** Whether no worker has anything to do. */
@@ -175,7 +170,10 @@ export class StoreQueue {
     return next;
   }
 
-  /** Gives up what has taken too long. */
+  /**
+   * Gives up questions that have taken too long, takes them away from workers that
+   * are silent, and ends workers that are idle.
+   */
   expire(now: number): void {
     this.settle(now);
     for (const id of this.#deadlines.expired(now)) {
@@ -203,8 +201,8 @@ export class StoreQueue {
       asked.delete(slot);
       free.push(slot);
       worker.heard = now;
-      // Of the last 16 or so: one answer that had to wait for a processor is no
-      // slow disk.
+      // An average over some 16 answers: a single one that had to wait for a
+      // processor does not mean that the disk is slow.
       worker.average += (answer.took - worker.average) / 16;
       const { result, took } = answer;
       if (typeof result === "string") {
@@ -218,7 +216,7 @@ export class StoreQueue {
     }
   }
 
-  /** Says an error once a minute, and not once a client. */
+  /** An error is known if the log has had it within the last minute. */
   #unchecked(message: string, entry: string, now: number): Unchecked {
     const text = message.replace(`/${entry}:`, "");
     const said = this.#errors.get(text);
@@ -243,7 +241,7 @@ export class StoreQueue {
   /** Hands questions to workers that can take some. */
   #hand(now: number): void {
     while (this.#waiting.length > 0) {
-      // Given up, or the worker that had it first has answered after all.
+      // The client was given up, or the worker that had it first has answered.
       if (this.#waiting[0].done === undefined) {
         this.#waiting.shift();
         continue;
@@ -263,7 +261,7 @@ export class StoreQueue {
     }
   }
 
-  /** Another worker helps only if those that are there wait for the disk. */
+  /** Starts another worker, but only if all others wait for the disk. */
   #grow(now: number): void {
     const all = this.#workers;
     const isWanted = all.length < WORKERS &&
@@ -279,7 +277,7 @@ export class StoreQueue {
       slots,
       free: Array.from({ length: SLOTS }, (_, slot) => slot),
       asked: new Map(),
-      // One that helps out begins on a disk that is slow.
+      // Another worker is started only if the disk is slow.
       average: this.#workers.length === 0 ? 0 : SLOW,
       heard: now,
       isToBeCalled: false,

@@ -223,8 +223,8 @@ async function unchanged(server: Listener, binary: string, before: Holdings) {
         now[what as keyof Holdings] <= count
       );
     }, HELPER_LIFE);
-  } catch {
-    assertEquals(now, before);
+  } catch (error) {
+    assertEquals(now, before, (error as Error).message);
   }
 }
 

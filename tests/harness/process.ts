@@ -202,11 +202,27 @@ export function freePort(): number {
   }
 }
 
+/** ESRCH: the process or thread ended while its file in /proc was open. */
+function isNoProcess(error: unknown): boolean {
+  return (error as Error).message.includes("os error 3)");
+}
+
 /** The ids of a process's children, zombies included. */
 export function childrenOf(pid: number): number[] {
   return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) => {
     const children = `/proc/${pid}/task/${name}/children`;
-    return Deno.readTextFileSync(children).split(" ").slice(0, -1).map(Number);
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(children);
+    } catch (error) {
+      // The thread has ended since the folder was read; another one of its process
+      // has its children now (wait(2)).
+      if (error instanceof Deno.errors.NotFound || isNoProcess(error)) {
+        return [];
+      }
+      throw error;
+    }
+    return text.split(" ").slice(0, -1).map(Number);
   });
 }
 
