@@ -2,11 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { E } from "../../lib/system/constants.ts";
 import { sendDatagram } from "../../lib/system/datagram.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { encode } from "../../lib/system/utf8.ts";
 import "../harness/libc.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
-import { e2e } from "../harness/need.ts";
-import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { temporary } from "../harness/temporary.ts";
 
 function errno(work: () => unknown): number {
@@ -55,16 +52,4 @@ Deno.test("datagram: a datagram arrives as it was sent", async () => {
   const file = `${dir.path}/file`;
   Deno.writeTextFileSync(file, "");
   assertEquals(errno(() => sendDatagram(file, bytes)), E.ECONNREFUSED);
-});
-
-e2e("datagram: one for a name of the abstract namespace arrives", {
-  programs: [...MANAGER_PROGRAMS],
-}, async () => {
-  await using manager = await startManager("abstract");
-  sendDatagram(manager.socket, encode("one"));
-  assertEquals(await manager.told(/./), "one");
-  // A longer name is another socket.
-  const bytes = new Uint8Array(1);
-  const other = `${manager.socket}0`;
-  assertEquals(errno(() => sendDatagram(other, bytes)), E.ECONNREFUSED);
 });
