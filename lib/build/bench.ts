@@ -14,6 +14,7 @@ import { type Bench, FULL, type Plan } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
 import { runMeasurement } from "./bench/run.ts";
 import { measureHang, measureRivals } from "./bench/rivals.ts";
+import { measureRuntimes } from "./bench/runtimes.ts";
 import { measureServe } from "./bench/serve.ts";
 import { measureShared } from "./bench/shared.ts";
 import { measureSessions } from "./bench/sessions.ts";
@@ -28,6 +29,7 @@ export const HELP = `NAME
 SYNOPSIS
   deno task bench [--json | --write]
   deno task bench --shared [--json]
+  deno task bench --deno=FILE [--json]
 
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
@@ -78,6 +80,10 @@ OPTIONS
           creates files there (the first ratio is to it) and serve of commit
           893633d (the second ratio). It needs root, gcc and Debian's
           glusterfs-server, and takes some two minutes.
+  --deno=FILE
+          measure a start on another Deno instead, FILE, beside one on this
+          Deno and one of Perl. Both run from source, with the permissions and
+          V8 flags of a binary. It needs gcc.
   --json  one JSON object in place of the table: "machine" has cpu, cores,
           memory (bytes), kernel, deno; "seconds" is how long it took; "rows"
           has an object for each row, named SECTION.ROW, in which "absent" says
@@ -103,6 +109,8 @@ OPTIONS
             shared.{create,serve,earlier} (with --shared)
               fresh, early (a second), freshRatio, earlyRatio, p99
               (milliseconds until a new client is answered to its QUIT)
+            runtime.{own,other,perl} (with --deno)
+              as start, the ratios to own
             listing.{findPrintf,info,findDelete,prune}
               cpu, wall (seconds), cpuRatio, wallRatio (to find), memory
               (megabytes, at the most)
@@ -125,8 +133,16 @@ export function withTable(page: string, table: string): string {
   return page.replace(block, () => `\`\`\`bench\n${table}\n\`\`\``);
 }
 
+/** What is measured in place of the usual. */
+export interface Instead {
+  /** A base directory that several hosts share. */
+  readonly shared?: boolean;
+  /** The executable of another Deno. */
+  readonly deno?: string;
+}
+
 /**
- * Measures everything, or what a shared base directory allows.
+ * Measures everything, or something else in its place.
  *
  * @param say called with a line that says what is being done
  * @throws {Error} if a program does not do what it has to
@@ -135,7 +151,7 @@ export async function bench(
   plan: Plan,
   say: (what: string) => void,
   signal: AbortSignal,
-  shared = false,
+  { shared = false, deno }: Instead = {},
 ): Promise<Section[]> {
   const scratch = await Deno.makeTempDir({ prefix: "greylist-bench-" });
   try {
@@ -146,6 +162,7 @@ export async function bench(
     }
     const bench: Bench = { plan, scratch, say, signal };
     if (shared) return [await measureShared(bench)];
+    if (deno !== undefined) return [await measureRuntimes(bench, deno)];
     const binaries = await makeBinaries(bench);
     return [
       await measureStarts(bench, binaries),
@@ -213,6 +230,7 @@ function write(text: string): void {
 async function main(args: string[], signal: AbortSignal): Promise<number> {
   const { options, operands } = parseOptions(args, {
     boolean: ["json", "write", "shared", "help"],
+    string: ["deno"],
   });
   if (operands.length > 0) {
     throw new UsageError(`${operands[0]}: expected an option, if anything`);
@@ -220,8 +238,14 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
   if (options.json && options.write) {
     throw new UsageError("--write: the manual has the table, not --json");
   }
-  if (options.shared && options.write) {
-    throw new UsageError("--write: the manual has no table of --shared");
+  const { shared = false, deno } = options as Instead;
+  if (shared && deno !== undefined) {
+    throw new UsageError("--shared and --deno: expected one of the two");
+  }
+  if (options.write && (shared || deno !== undefined)) {
+    throw new UsageError(
+      "--write: the manual has no table of --shared, and none of --deno",
+    );
   }
   if (options.help) {
     console.log(HELP.trimEnd());
@@ -235,7 +259,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
       FULL,
       (what) => narrator.say(what),
       signal,
-      options.shared === true,
+      { shared, deno },
     );
   } finally {
     seconds = narrator.done();

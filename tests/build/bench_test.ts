@@ -250,6 +250,23 @@ e2e("a short run has every row", {
   assert(said.length > 20, said.join("\n"));
 }, { sanitizeResources: false });
 
+e2e("a start on another Deno is compared with one on this Deno", {
+  programs: ["perl", "gcc"],
+}, async () => {
+  const { signal } = new AbortController();
+  const deno = Deno.execPath();
+  const [section] = await bench(SHORT, () => {}, signal, { deno });
+  const rows = Object.entries(tableObject([section]));
+  assertEquals(rows.map(([name]) => name), [
+    "runtime.own",
+    "runtime.other",
+    "runtime.perl",
+  ]);
+  for (const [name, row] of rows) {
+    assert("cpuRatio" in row && row.cpuRatio > 0, name);
+  }
+}, { sanitizeResources: false });
+
 Deno.test("the help has every row and every number of the JSON", () => {
   const names = Object.entries({
     start: ROWS.start,
@@ -257,6 +274,7 @@ Deno.test("the help has every row and every number of the JSON", () => {
     sessions: ROWS.sessions,
     serve: ROWS.serve,
     session: ROWS.session,
+    runtime: ["own", "other", "perl"],
     crowd: ROWS.crowd,
     hang: ROWS.hang,
     entries: FULL.entries,
@@ -277,7 +295,7 @@ function command(...args: string[]) {
 }
 
 e2e("a wrong command line is one line, and exit 100", {}, async () => {
-  for (const arg of ["--jsn", "fast", "--json=x", "--shared=x"]) {
+  for (const arg of ["--jsn", "fast", "--json=x", "--shared=x", "--deno=no"]) {
     const { argv, env } = command(arg);
     const { code, stdout, stderr } = await run(argv, { cwd: PROJECT, env });
     assertEquals(code, 100, stderr);

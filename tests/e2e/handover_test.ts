@@ -7,7 +7,8 @@ import { greeter, NEXT } from "../harness/next_program.ts";
 import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst, Client, talk } from "../harness/smtp.ts";
-import { raisesLimit, usesStandIns } from "../harness/stand_in.ts";
+import { usesStandIns } from "../../lib/build/stand_in.ts";
+import { raisesLimit } from "../harness/stand_in.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const PASSES = { whitelist: { networks: ["127.0.0.0/8", "::1"] } };

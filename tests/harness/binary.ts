@@ -102,7 +102,7 @@ async function make(source: string): Promise<string> {
   const config = writeFile(`bin/${key}/greylist.config.ts`, source);
   const kept = await openKept();
   if (restore(kept, key, path)) return path;
-  const maker = new URL("maker.ts", import.meta.url).pathname;
+  const maker = new URL("lib/build/maker.ts", `file://${PROJECT}`).pathname;
   const { code, stdout, stderr } = await run(
     program(maker, config, path, kept.shared),
     { cwd: PROJECT, patience: PATIENCE },

@@ -10,7 +10,7 @@
 
 import { walkSync } from "@std/fs/walk";
 import { STD_VARIABLE } from "../../lib/build/std.ts";
-import { STAND_IN_VARIABLE, usesStandIns } from "./stand_in.ts";
+import { STAND_IN_VARIABLE, usesStandIns } from "../../lib/build/stand_in.ts";
 
 /** Where the project is. */
 const PROJECT = new URL("../../", import.meta.url);

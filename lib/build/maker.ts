@@ -1,6 +1,7 @@
 /**
- * Makes a binary for a test, in a process of its own, since a configuration
- * module is run for that: `maker.ts CONFIG OUTPUT SHARED`.
+ * Makes a binary, or its stand-in (stand_in.ts), for a test or a measurement, in a
+ * process of its own, since a configuration module is run for that: `maker.ts
+ * CONFIG OUTPUT SHARED`.
  *
  * It leaves out the two steps of `deno task compile` that only find faults in a
  * configuration: the type check and the rehearsal. The binary is the same.
@@ -9,9 +10,9 @@
  */
 
 import { toFileUrl } from "@std/path";
-import { loadConfig } from "../../lib/build/configuration.ts";
-import { makeProgram } from "../../lib/build/program.ts";
-import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
+import { loadConfig } from "./configuration.ts";
+import { makeProgram } from "./program.ts";
+import { type Std, STD_VARIABLE, stdFlags } from "./std.ts";
 import { makeStandIn, usesStandIns } from "./stand_in.ts";
 
 const [config, output, shared] = Deno.args;
