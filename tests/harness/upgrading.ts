@@ -4,13 +4,14 @@
  * @module
  */
 
+import { usesStandIns } from "../../lib/build/stand_in.ts";
 import type { Config } from "../../lib/config.ts";
 import { clean, compile, logLines } from "./binary.ts";
 import { greeter } from "./next_program.ts";
 import { waitFor } from "./process.ts";
 import { emptyDir } from "./root.ts";
 import { withUser } from "./serving.ts";
-import { usesStandIns } from "./stand_in.ts";
+
 import { type Listener, serve, type Start } from "./way_in.ts";
 
 /** Why a stand-in cannot be upgraded. */
