@@ -9,7 +9,7 @@ import { clean, compile } from "./binary.ts";
 import { greeter } from "./next_program.ts";
 import type { Listener, WayIn } from "./way_in.ts";
 
-/** A listener that says which binary it runs. */
+/** A listener, and the binary that it runs. */
 export interface Site extends Listener {
   readonly binary: string;
 }

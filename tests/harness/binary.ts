@@ -19,7 +19,7 @@ export const CONTROL: Path = `${ROOT}/control` as Path;
 /** Where most binaries log to. */
 export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
-/** Root has to name the user of PROGRAM; the tests come from one network. */
+/** Root has to name the user of PROGRAM; all clients come from 127.0.0.0/8. */
 export const SERVE: NonNullable<Config["serve"]> = {
   ...Deno.uid() === 0 ? { user: "root" } : {},
   limitPerNetwork: 0,
@@ -182,7 +182,7 @@ export function clientLines(lines: readonly string[] = logLines()): string[] {
   return lines.filter((line) => !OTHER.test(line));
 }
 
-/** Such a line, behind the time and level of a file, multilog or syslog. */
+/** A line of the other kind, behind the stamp of a file, multilog or syslog. */
 const OTHER =
   /^(?:\S+Z |@[0-9a-f]{24} |<\d+>.{15} \S+: )?(?:(?:(?:warn|error) )?serve [a-z]+=.*|end ip=\S+ net=\S+ pid=\d+ (?:code|signal)=\d+)$/;
 

@@ -1,6 +1,6 @@
 /**
- * Tests of what has to hold whether a super-server starts the program for each
- * connection, or the program listens by itself.
+ * Tests that have to pass both if a super-server starts the program for each
+ * connection and if the program listens by itself.
  *
  * @module
  */

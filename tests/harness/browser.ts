@@ -12,7 +12,7 @@ export function findChromium(): string | undefined {
   return findProgram("chromium") ?? findProgram("chromium-browser");
 }
 
-/** How a page is shown. */
+/** How the browser shows a page. */
 export interface Look {
   /** Pixels. */
   readonly width: number;

@@ -37,7 +37,7 @@ const PTR = 12;
 const A = 1;
 
 /**
- * Answers PTR and A questions; every other name does not exist. Needs root.
+ * Answers PTR and A queries; all other names do not exist. Needs root.
  *
  * @param ptr names of IPv4 addresses
  * @param a addresses of names

@@ -39,7 +39,7 @@ export const TIMEOUTS = {
   expireAfter: 36 * 86400,
 };
 
-/** What an entry can be before a connection. */
+/** The states of an entry before a connection. */
 export const STATES = {
   none: () => {},
   early: (name = NAME) => makeEntry(name, 0, 10),
@@ -57,7 +57,7 @@ export function empty(): void {
   Deno.chmodSync(`${ROOT}/log`, 0o777);
 }
 
-/** The replies to one client that says everything at once. */
+/** The replies to one client that sends all commands at once. */
 export async function connect(
   binary: string,
   before: readonly string[],

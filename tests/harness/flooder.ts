@@ -1,7 +1,7 @@
 /**
- * Connects from one address without an end, in a thread of its own: so that it
- * does not disturb the clock of the test. It is told `{ port, perSecond }`, and
- * answers with the number of connections when it is told `stop`.
+ * Connects from one address without end. It is a thread of its own, so that it
+ * does not disturb the clock of the test. It gets `{ port, perSecond }`, and
+ * answers with the number of connections when it gets `stop`.
  *
  * @module
  */

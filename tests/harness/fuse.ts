@@ -21,7 +21,7 @@ export function fuseObstacle(): string | undefined {
 
 const OPTIONS = "rootmode=40000,user_id=0,group_id=0";
 
-/** The daemon of the file system has ended: every call is ENOTCONN. */
+/** A file system whose daemon has ended: every call fails with ENOTCONN. */
 export function deadFuse(): string[] {
   const script = writeFile(
     "dead_fuse.sh",

@@ -1,6 +1,6 @@
 /**
- * Random and mutated command streams through the compiled program, many at a
- * time. Each calls from an address of its own, so its line in the log is known.
+ * Sends random and mutated command streams to the compiled program, many at a
+ * time. Each comes from an address of its own, so its line in the log is known.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import {
 } from "./streams.ts";
 import type { WayIn } from "./way_in.ts";
 
-/** The inputs that once failed, which are tried first. Add those of a failure. */
+/** The inputs that once failed; they are tried first. Add each that fails. */
 const FOUND: [kind: Kind, seed: number][] = [];
 
 const STREAMS: Record<Kind, number> = {
@@ -33,7 +33,7 @@ const STREAMS: Record<Kind, number> = {
   long: 150,
 };
 
-/** The seeds of the fuzzer of the dialogue alone end before. */
+/** The fuzzer of the dialogue alone uses the seeds below this one. */
 const FIRST_SEED = 1_000_000;
 
 const AT_ONCE = 20;
@@ -122,8 +122,8 @@ async function side<T>(
 }
 
 /**
- * One client: it waits for the banner or not, sends its stream at once or in
- * pieces, and then says that this is all, hangs up or resets.
+ * One client. It waits for the banner or not, sends its stream at once or in
+ * pieces, and then half-closes the connection, hangs up or resets it.
  */
 async function attack(
   port: number,
@@ -136,8 +136,8 @@ async function attack(
   const dialogue = new Dialogue({ hostname: HOST, deferral: DEFERRAL });
   const replies = new TextDecoder().decode(dialogue.receive(bytesOf(input)));
   const waits = random(2) === 0;
-  // A session that has ended is not waited for long, so its client must not
-  // dawdle.
+  // The server closes soon after the end of a session, so a client must not send
+  // in pieces then.
   const inPieces = !dialogue.done && random(3) === 0;
   const end = random(10);
 

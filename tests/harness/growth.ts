@@ -24,7 +24,7 @@ interface Size {
   readonly children: number;
 }
 
-/** What a server holds once all its clients have gone. */
+/** The resources that a server still has when all its clients have gone. */
 async function sizeOf(
   { port, pid }: Listener,
   before = Infinity,
@@ -48,7 +48,7 @@ async function sizeOf(
 /** How many clients there are at once. */
 const AT_ONCE = 20;
 
-/** One client in so many is let in. */
+/** One client in this many is let in. */
 const LET_IN = 10;
 
 /**
@@ -89,7 +89,7 @@ export async function growth(
   count: number,
 ): Promise<{ before: Size; after: Size }> {
   const six = freePort();
-  // No deferred client may have waited long enough meanwhile.
+  // No deferred client may be let in meanwhile.
   // Pruning has a thread of its own, with descriptors of its own.
   const config = { timeouts: { delay: "1h" }, prune: { every: 0 } } as const;
   await using server = await serving(config, {

@@ -1,5 +1,5 @@
 /**
- * A next program that reports everything that it was given, for a comparison with
+ * A next program that reports everything that it gets, for a comparison with
  * the same program started directly by the super-server.
  *
  * @module
@@ -29,7 +29,7 @@ export interface Report {
 
 const FILES = "limits cmdline environ stat";
 
-/** The probe as a command; it says one line to the client and ends. */
+/** The probe as a command; it sends the client one line and ends. */
 export function probe(...args: string[]): string[] {
   const script = `d=$1; mkdir -p "$d"; p=/proc/$$
 # Read by sh itself: while it starts a program it blocks all signals.

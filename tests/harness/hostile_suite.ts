@@ -1,6 +1,6 @@
 /**
- * Clients that are silent, slow, gone, forge log lines, never read or never stop,
- * in any way in.
+ * Clients that are silent or slow, hang up, forge log lines, never read or never
+ * stop, through each way in.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const SAID = {
 
 const NOTHING_SAID = { helo: undefined, from: undefined, to: undefined };
 
-/** The fields of the log line if the client sent only so many commands of it. */
+/** The fields of the log line after the first commands of ATTEMPT. */
 function saidAfter(commands: number) {
   const { helo, from, to } = SAID;
   return {
@@ -79,8 +79,8 @@ const TIMED_OUT = /^421 4\.4\.2 mx\.example [ -~]*\r\n$/;
 export function hostileSuite(way: WayIn): void {
   const test = (name: string, run: () => Promise<void>) =>
     e2e(`${way.name}: ${name}`, way, run);
-  // Elsewhere the address of a client that resets the connection before anybody
-  // has looked is lost, and there is nothing to log.
+  // In the other ways in, the address of a client that resets the connection at
+  // once is lost before greylist can ask for it, so there is no log line.
   const keepsAddress = !way.stderrIsClient;
 
   test("a client that falls silent gets a 421", async () => {
@@ -356,7 +356,7 @@ export function hostileSuite(way: WayIn): void {
 
   test("no value adds a line, a field or a terminal escape", async () => {
     await using server = await site(way);
-    // Each is shown byte by byte, or as it stands.
+    // The log has each byte by byte, or as it is.
     const values: [value: string, escaped: boolean][] = [
       ["\x1b[2J", true], // clears a terminal
       ["\x1b]0;title\x07", true],
@@ -450,7 +450,7 @@ export function hostileSuite(way: WayIn): void {
   });
 }
 
-/** Runs clients that let the kernel hold little of what they do not read. */
+/** Runs clients with small receive buffers, so that unread data soon blocks. */
 async function together(
   { port }: { port: number },
   clients: readonly ((client: Client) => Promise<void>)[],
@@ -462,7 +462,7 @@ async function together(
   }));
 }
 
-/** Sends until the server is gone. */
+/** Sends until the server hangs up. */
 async function flood(client: Client, line = "NOOP\r\n"): Promise<void> {
   const burst = line.repeat(10_000);
   try {

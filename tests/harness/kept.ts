@@ -12,13 +12,13 @@ import { walkSync } from "@std/fs/walk";
 import { STD_VARIABLE } from "../../lib/build/std.ts";
 import { STAND_IN_VARIABLE, usesStandIns } from "../../lib/build/stand_in.ts";
 
-/** Where the project is. */
+/** The folder of the project. */
 const PROJECT = new URL("../../", import.meta.url);
 
 /** How many versions of the sources have their binaries kept. */
 const VERSIONS = 3;
 
-/** For how long a version counts as in use after its last binary, in milliseconds. */
+/** How long after its last use a version is kept in any case, in milliseconds. */
 const IN_USE = 20 * 60_000;
 
 /** The first half of the SHA-256 of a text, in hexadecimal. */
@@ -52,7 +52,7 @@ async function hashOfSources(): Promise<string> {
   );
 }
 
-/** The user's own directory for such things. */
+/** The directory for kept binaries, below the user's cache. */
 function cacheDirectory(): string {
   const home = Deno.env.get("HOME");
   const cache = Deno.env.get("XDG_CACHE_HOME") ??
@@ -118,7 +118,7 @@ function commonLength(a: Uint8Array, b: Uint8Array): number {
   return i;
 }
 
-/** Any binary of this version: the trainer that was made first, or only. */
+/** The binary that others are compared with: a trainer of this version. */
 function reference(shared: string): string | undefined {
   const names = Array.from(Deno.readDirSync(shared), ({ name }) => name)
     .filter((name) => /^trainer-[\w-]+$/.test(name)).sort();
@@ -128,7 +128,7 @@ function reference(shared: string): string | undefined {
 /** Keeps a binary. */
 export function keep({ shared, tails }: Kept, key: string, binary: string) {
   const name = reference(shared);
-  // A stand-in is a few files, and is made anew.
+  // A stand-in is a few small files, and is made anew each time.
   if (name === undefined || usesStandIns()) return;
   const bytes = Deno.readFileSync(binary);
   const other = Deno.readFileSync(`${shared}/${name}/trainer`);

@@ -1,6 +1,6 @@
 /**
- * Opens the C library before any test does: it stays open for good, which would
- * count as a leak of the test that happens to be the first to use it.
+ * Opens the C library before any test does. The library stays open, which would
+ * count as a leak of the first test that uses it.
  *
  * @module
  */

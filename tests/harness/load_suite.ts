@@ -127,7 +127,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   assertEquals(tally(lines), { known: CLIENTS });
   const second = counts();
   assertEquals([first.length, second.length], [networks, networks]);
-  // Of two at once one count may be lost, but neither entry nor pass.
+  // Of two connections at once one count may be lost, but no entry and no pass.
   const each = CLIENTS / networks;
   for (const accepted of first) assert(accepted >= 1 && accepted <= each);
   second.forEach((accepted, i) => {
@@ -170,7 +170,7 @@ function tally(lines: readonly (Deferred | Passed)[]): Record<string, number> {
   return counts;
 }
 
-/** So many of one reason, and the other for the rest. */
+/** The expected tally: `count` clients with one reason, the rest with another. */
 function reasons(some: string, count: number, other: string) {
   const rest = CLIENTS - count;
   return rest === 0 ? { [some]: count } : { [some]: count, [other]: rest };
@@ -202,7 +202,7 @@ function holdings(server: Listener, binary: string): Holdings {
   };
 }
 
-/** What a server holds when its threads have begun: half a second the same. */
+/** The holdings of a server once they have not changed for half a second. */
 async function steady(server: Listener, binary: string): Promise<Holdings> {
   let before: Holdings;
   let now = holdings(server, binary);
@@ -234,7 +234,7 @@ interface Row {
   readonly memory: [before: number, after: number];
 }
 
-/** From how many networks the clients call; the first half of these is let in. */
+/** How many networks the clients come from; the first half of them is let in. */
 const HOMES = 50;
 
 /** Enough to keep two cores busy, and too few for two of one network. */
@@ -254,7 +254,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   const scratch = emptyDir("scratch");
   await using server = await way.start({
     binary,
-    // It complains of clients that have gone.
+    // The shell writes an error for each client that has gone.
     next: ["/bin/sh", "-c", 'exec "$0" 2>/dev/null', ...greeter()],
     env: { TMPDIR: scratch },
     life: 120 + count,
@@ -262,7 +262,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   for (let n = 0; n < HOMES / 2; n++) {
     writeFile(`base/127.30.${n}.0_24`, "x", 0o600);
   }
-  // After these clients everything that is loaded once has been loaded.
+  // These clients make the server load everything that it loads once.
   for (let n = 0; n < HOMES; n++) await one(server, n);
   await hungUp(server.port);
   const before = holdings(server, binary);
@@ -314,7 +314,7 @@ async function one(server: Listener, n: number): Promise<void> {
   assertMatch(text, known ? /^250 .*\r\n250 / : /\r\n451 4\.7\.1 .*\r\n/);
 }
 
-/** What a process has for itself alone, in bytes. */
+/** The private memory of a process, in bytes. */
 function memoryOf(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const [, kilobytes] = /^RssAnon:\s*(\d+) kB$/m.exec(status)!;

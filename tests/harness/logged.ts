@@ -1,5 +1,5 @@
 /**
- * The log lines of sessions, read by a strict grammar: a forged field or line does
+ * Reads the log lines of sessions by a strict grammar: a forged field or line does
  * not match it.
  *
  * @module

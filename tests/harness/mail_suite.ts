@@ -1,6 +1,6 @@
 /**
- * What has to hold in each way in, with a real mail server behind greylist and
- * a real client before it.
+ * Tests of each way in, with a real mail server behind greylist and
+ * a real client in front of it.
  *
  * @module
  */

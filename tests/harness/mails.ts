@@ -1,6 +1,6 @@
 /**
- * The mail that a careless deferral loses: each kind has a sender address of its
- * own, so that it can be told apart wherever it turns up.
+ * Kinds of mail that a careless deferral loses. Each kind has a sender address of
+ * its own, so that a test can recognize it.
  *
  * @module
  */
@@ -142,7 +142,7 @@ export function asData({ from, to, subject, body }: Mail): Uint8Array {
   ]);
 }
 
-/** Gives messages to a server that takes all of them, over one connection. */
+/** Sends messages over one connection to a server that has to take all of them. */
 export async function submit(
   port: number,
   mails: readonly Mail[],

@@ -39,7 +39,7 @@ export type Way = keyof typeof PORTS;
 /** Both of them. */
 export const WAYS: readonly Way[] = ["wrapper", "serve"];
 
-/** How many programs at once are enough for any test. */
+/** As many programs at once as any test needs. */
 const MOST_WRAPPERS = 300;
 
 /** The replies to a client and their times, in seconds from its first packet on. */
@@ -121,7 +121,7 @@ export class Mx implements AsyncDisposable {
     }
   }
 
-  /** The path of an entry, as host 1 sees it. Use it only while that answers. */
+  /** The path of an entry on host 1. Use it only while host 1 answers. */
   path(entry: string): string {
     return `/proc/${this.host(1).pid}/root${BASE}/${entry}`;
   }
@@ -146,7 +146,7 @@ export class Mx implements AsyncDisposable {
       .map((line) => line.replace(/^\S+Z /, ""));
   }
 
-  /** The lines of all logs that tell of trouble. */
+  /** The warnings and errors in all logs. */
   troubles(): string[] {
     return this.cluster.members.flatMap(({ number }) =>
       this.log(number).filter((line) => /^(warn|error) /.test(line))

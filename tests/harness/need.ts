@@ -1,5 +1,5 @@
 /**
- * Tests that need something of the machine: a program, root, or mounts.
+ * Tests with needs that not every machine meets: a program, root, or mounts.
  *
  * @module
  */

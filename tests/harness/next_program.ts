@@ -8,11 +8,11 @@ import { programPath } from "./need.ts";
 import { run, waitFor } from "./process.ts";
 import { emptyDir, ROOT, writeFile } from "./root.ts";
 
-/** What {@linkcode greeter} says. */
+/** The banner of {@linkcode greeter}. */
 export const NEXT = "220 next program ESMTP";
 
 /**
- * A program that says {@linkcode NEXT}, then repeats what it reads as replies
+ * A program that sends {@linkcode NEXT}, then repeats what it reads as replies
  * until its input ends.
  */
 export function greeter(): string[] {
@@ -43,7 +43,7 @@ export interface Mta {
 export const EXIM_PROGRAMS = ["exim4"] as const;
 
 /**
- * Exim with a configuration, a queue and one mailbox of its own. The one of the
+ * Exim with a configuration, a queue and one mailbox of its own. The Exim of the
  * system is not touched.
  */
 export async function exim(): Promise<Mta> {

@@ -71,7 +71,7 @@ const UNPACKED: Readonly<Record<string, readonly string[]>> = {
   "xinetd": ["xinetd"],
 };
 
-/** Where a program can be had. */
+/** The package that has a program. */
 export interface Origin {
   readonly package: string;
   /** Whether the package is unpacked instead of being installed. */

@@ -32,7 +32,7 @@ export function listening(address = "127.0.0.1", backlog = 16): Listening {
   };
 }
 
-/** Accepts the connection that is on its way. */
+/** Waits for a connection and accepts it. */
 export function accepted({ fd }: Listening): Promise<Accepted> {
   return waitFor("a connection", () => {
     const got = accept(fd);
@@ -41,13 +41,13 @@ export function accepted({ fd }: Listening): Promise<Accepted> {
   });
 }
 
-/** Both ends of one connection; the test that gets {@linkcode fd} closes it. */
+/** Both ends of one connection; the test has to close {@linkcode fd}. */
 export interface Pair extends Disposable {
   readonly fd: number;
   readonly client: Deno.TcpConn;
-  /** Reads until the other side says that this is all. */
+  /** Reads until the other side closes the connection or its half of it. */
   rest(): Promise<string>;
-  /** Reads as many bytes, which are characters here. */
+  /** Reads that many bytes, each as one character. */
   read(length: number): Promise<string>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Attempts to leave the sandbox, for a configuration module to be compiled with:
- * code of its own that runs in the finished program.
+ * Attempts to leave the sandbox. A configuration module is compiled with them:
+ * they run in the finished program.
  *
  * @module
  */
@@ -10,8 +10,8 @@ export interface Targets {
   /** The base directory; the outcomes are written there. */
   readonly base: string;
   /**
-   * A file named `victim` that everybody could read and write, were it not for the
-   * sandbox. Its directory is open as descriptor 7.
+   * A file named `victim` that any user may read and write; only the sandbox
+   * protects it. Its directory is open as descriptor 7.
    */
   readonly outside: string;
   /** A port of this machine at which a process listens. */
@@ -84,7 +84,7 @@ export function probe({ base, outside, port }: Targets): void {
       outcomes[name] = nameOf(error);
     }
   }
-  // A prompt would go to the client, so there must be none.
+  // A prompt would go to the client, so a request must fail without one.
   for (const name of ["read", "write", "net", "run", "env", "sys"] as const) {
     const { state } = Deno.permissions.requestSync({ name });
     outcomes[`request ${name}`] = state === "granted" ? "done" : "NotCapable";

@@ -7,13 +7,13 @@
 /** How long anything may take before a test gives up, in seconds. */
 export const DEADLINE = 30;
 
-/** No server of a test lives longer than this, in seconds, unless it says so. */
+/** How long a server of a test runs at most by default, in seconds. */
 const LIFE = 240;
 
 /**
  * Waits until a condition holds.
  *
- * @param what what is waited for, for the error
+ * @param what the name of the condition, for the error
  * @param patience how long, in seconds
  * @returns what the condition gave, which is not undefined and not false
  * @throws {Error} if it does not hold in time
@@ -278,7 +278,7 @@ export function areAtRest(executable: string): boolean {
 /**
  * Waits until no process runs an executable any more.
  *
- * @param but how many are to stay: those that listen
+ * @param but how many may stay, because they listen
  */
 export async function gone(executable: string, but = 0): Promise<void> {
   await waitFor(

@@ -28,7 +28,7 @@ export interface Receiver {
   readonly command: string[];
   /** How many messages have arrived. */
   count(): number;
-  /** For whom. */
+  /** The recipient of each of them. */
   recipients(): string[];
   deliveries(): Delivery[];
 }

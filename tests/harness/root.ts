@@ -1,6 +1,6 @@
 /**
- * The directory of one test file. Everything that its tests write is below it, and
- * it is gone when they are over, however that ends.
+ * The directory of one test file. Everything that its tests write is below it. It
+ * is removed when the process of the tests ends, however that happens.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 const TESTS = new URL("../", import.meta.url).href;
 
 /**
- * What the directory is called: the same in each run, since the binaries, in which
+ * The name of the directory: the same in each run, since the binaries, in which
  * its path is compiled, are kept from one run to the next.
  */
 const NAME = Deno.mainModule.startsWith(TESTS)
@@ -51,7 +51,7 @@ function take(path: string): boolean {
     new Deno.Command("rm", { args: ["-rf", old] }).outputSync();
   }
   Deno.writeTextFileSync(`${path}/.owner`, `${Deno.pid}`);
-  // A test cannot know that it is the last one, so somebody else waits for the
+  // A test cannot know that it is the last one, so another process waits for the
   // end of this process; its own children end with it.
   new Deno.Command("setsid", {
     args: [
@@ -78,7 +78,7 @@ function isAbandoned(path: string): boolean {
   try {
     pid = Deno.readTextFileSync(`${path}/.owner`);
   } catch {
-    return false; // It is just about to say who it is, or being removed.
+    return false; // The owner is about to write its id, or to remove the directory.
   }
   try {
     return !Deno.statSync(`/proc/${pid}`).isDirectory;
@@ -88,8 +88,8 @@ function isAbandoned(path: string): boolean {
 }
 
 /**
- * Makes a directory below {@linkcode ROOT}, this user's and without what it held
- * before.
+ * Makes an empty directory of this user below {@linkcode ROOT}, and removes what
+ * it held before.
  *
  * @returns its path
  */
@@ -105,8 +105,8 @@ export function emptyDir(name: string, mode = 0o755): string {
 }
 
 /**
- * Writes a file below {@linkcode ROOT}. Another may run or read it meanwhile: it
- * meets all of it as it was or all of it as it is, and no "Text file busy".
+ * Writes a file below {@linkcode ROOT} in one step. A process that runs or reads it
+ * meanwhile finds the whole old or the whole new file, and no "Text file busy".
  *
  * @returns its path
  */

@@ -1,5 +1,5 @@
 /**
- * What the tests ask of a mail server that sends; senders.ts has them.
+ * A mail server that sends, as the tests see it; senders.ts has the programs.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import { writeFile } from "./root.ts";
 
 /** A mail server that runs. */
 export interface Sender extends AsyncDisposable {
-  /** Where it takes mail. */
+  /** The port on which it takes mail. */
   readonly port: number;
   /** Whether its log says that a recipient has to be tried again. */
   isDeferred(recipient: string): boolean;
-  /** How many messages it has not got rid of. */
+  /** How many messages are in its queue. */
   queued(): number;
   /** Runs its queue now, if it cannot be configured to do so often. */
   retry(): Promise<void>;
   /** The end of its log, for the report of a failure. */
   lastWords(): string;
-  /** What its log says about mail that it gave up. */
+  /** The lines of its log about mail that it gave up. */
   failures(): string[];
 }
 
-/** What to start. */
+/** How a sender is to be started. */
 export interface SenderOptions {
   /** The port that everything is sent to. */
   readonly to: number;
@@ -37,9 +37,9 @@ export interface SenderOptions {
 /** One mail server. */
 export interface SenderKind extends Needs {
   readonly name: string;
-  /** Whether it knows RFC 6531. */
+  /** Whether it supports SMTPUTF8 (RFC 6531). */
   readonly takesUtf8: boolean;
-  /** Whether it has more than one message for a connection. */
+  /** Whether it sends several messages over one connection. */
   readonly reuses: boolean;
   start(options: SenderOptions): Promise<Sender>;
 }
@@ -61,7 +61,7 @@ function countFiles(dir: string, name: RegExp): number {
   try {
     entries = [...Deno.readDirSync(dir)];
   } catch {
-    return 0; // It went away, as directories in a queue do.
+    return 0; // A directory of a queue may be removed at any time.
   }
   for (const entry of entries) {
     if (entry.isDirectory) count += countFiles(`${dir}/${entry.name}`, name);
@@ -76,7 +76,7 @@ export async function own(user: string, ...paths: string[]): Promise<void> {
   if (code !== 0) throw new Error(stderr);
 }
 
-/** How one of them runs, and how its files are to be read. */
+/** How a mail server runs, and how its files are to be read. */
 export interface Started {
   readonly command: string[];
   readonly port: number;
@@ -88,7 +88,7 @@ export interface Started {
   readonly retry?: (pid: number) => Promise<unknown>;
 }
 
-/** Starts it and waits until it takes mail. */
+/** Starts a mail server and waits until it takes mail. */
 export async function start(name: string, what: Started): Promise<Sender> {
   const errors = writeFile(`${name}/stderr`, "");
   const server = startServer(what.command, errors, what.env);
@@ -114,7 +114,7 @@ export async function start(name: string, what: Started): Promise<Sender> {
   return sender;
 }
 
-/** The directory that a package was unpacked below: "" where it is installed. */
+/** The directory below which a package was unpacked; "" if it is installed. */
 export function prefixOf(program: string): string {
   return Deno.realPathSync(programPath(program)).replace(/\/usr\/.*/, "");
 }

@@ -1,7 +1,7 @@
 /**
- * Mail servers as clients: each with a configuration, a queue and a log of its
- * own, taking mail on one port of the loopback and sending all of it to another.
- * The system's own are not touched.
+ * Mail servers as clients. Each has a configuration, a queue and a log of its
+ * own, takes mail on one port of the loopback and sends all of it to another.
+ * The mail servers of the system are not touched.
  *
  * @module
  */
@@ -99,7 +99,7 @@ postlog unix-dgram n - n - 1 postlogd
       deferred: (to) => (line) =>
         line.includes(` to=<${to}>`) && line.includes("status=deferred"),
       failed: /status=bounced|status=expired|fatal:|panic:/,
-      // The way of a message, so that none is missed while it moves on.
+      // In the order in which a message moves, so that none is missed.
       queue: {
         dirs: ["maildrop", "incoming", "deferred", "active", "deferred"]
           .map((name) => `${dir}/queue/${name}`),
@@ -158,7 +158,7 @@ begin retry
       command: [programPath("exim4"), "-C", config, "-bdf", "-q1s"],
       port,
       log: `${dir}/log/mainlog`,
-      // An address beyond ASCII may be shown behind what it was turned into.
+      // Exim may log another form of a non-ASCII address in front of the original.
       deferred: (to) => (line) =>
         / == /.test(line) &&
         (line.includes(` ${to} `) || line.includes(`<${to}>`)),
@@ -169,8 +169,8 @@ begin retry
 };
 
 /**
- * OpenSMTPD. Its paths and users are fixed, so it sees its own in their place, in
- * a mount namespace. It waits 400 seconds before it tries again: it is told to.
+ * OpenSMTPD. Its paths and users are fixed, so a mount namespace has files of the
+ * test in their place. It would wait 400 seconds, so it is told to try again.
  */
 export const opensmtpd: SenderKind = {
   name: "OpenSMTPD",

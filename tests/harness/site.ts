@@ -14,7 +14,7 @@ import { emptyDir, ROOT, writeFile } from "./root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 
-/** The directory of all that. */
+/** The directory that has all of it. */
 export const SITE = `${ROOT}/site`;
 
 /** The copy of the project. */
@@ -23,14 +23,14 @@ export const COPY = `${SITE}/project`;
 /** Takes the place of every port that a page names. */
 export const PORT: number = freePort();
 
-/** Finds the binary first, and this Deno. */
+/** An environment whose PATH has the binary first, and this Deno. */
 export const ENV: Record<string, string> = {
   ...Deno.env.toObject(),
   NO_COLOR: "1",
   PATH: `${SITE}/bin:${Deno.env.get("PATH")}`,
 };
 
-/** Paths in a page, and those that stand for them here. */
+/** Paths in a page, and the paths that replace them in the tests. */
 const PATHS: readonly (readonly [string, string])[] = [
   ["/var/qmail/greylist", BASE],
   ["/var/qmail/control", CONTROL],
@@ -46,7 +46,7 @@ const PATHS: readonly (readonly [string, string])[] = [
   ["/etc/tcp.smtp.cdb", `${SITE}/tcp.smtp.cdb`],
 ];
 
-/** Everything in a page that something else stands for here. */
+/** All texts in a page that are replaced in the tests. */
 const REPLACED: typeof PATHS = [
   ...PATHS,
   [" 0 25 ", ` 127.0.0.1 ${PORT} `],
@@ -121,7 +121,7 @@ export function configure(field = ""): void {
   );
 }
 
-/** Lets so much time pass for all entries that a retry is let in. */
+/** Makes all entries so old that a retry is let in. */
 export function growOlder(): void {
   for (const name of Object.keys(entries())) makeEntry(name, 0, 61);
 }

@@ -1,5 +1,5 @@
 /**
- * A client that says what a test wants it to say.
+ * A client that sends what a test tells it to send.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class Client implements Disposable {
   }
 
   /**
-   * Connects a client that can do more.
+   * Connects a client with the abilities of {@linkcode Socket}.
    *
    * @param options `patience`: how long it waits for the server, in seconds
    */
@@ -76,7 +76,7 @@ export class Client implements Disposable {
     }
   }
 
-  /** Says that nothing more will be sent. */
+  /** Closes the client's half of the connection. */
   async half(): Promise<void> {
     await this.#conn.closeWrite();
   }
@@ -186,7 +186,7 @@ export const ATTEMPT = [
 ] as const;
 
 /**
- * Says one line after the other, each after the reply to the one before.
+ * Sends one line after the other, each after the reply to the one before.
  *
  * @returns the banner and the replies, as far as there were any
  */
@@ -212,7 +212,7 @@ export async function talk(
   return transcript;
 }
 
-/** Sends everything at once, says that this is all, and reads to the end. */
+/** Sends everything at once, half-closes the connection, and reads to the end. */
 export async function burst(
   port: number,
   data: string | Uint8Array,
@@ -240,7 +240,7 @@ export async function burstFrom(
   return await client.rest();
 }
 
-/** Throws where bytes that a client got are anything but SMTP replies. */
+/** Throws if bytes that a client got are anything but SMTP replies. */
 export function assertOnlySmtp(received: string): void {
   const lines = received.split("\r\n");
   if (lines.pop() !== "") throw new Error(`no line end: ${show(received)}`);

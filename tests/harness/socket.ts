@@ -38,7 +38,7 @@ const libc = fromLibc({
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
 })();
 
-/** One end of a connection; Deno's own are such ends as well. */
+/** One end of a connection; a connection of Deno's is one too. */
 export type Connection = Pick<
   Deno.TcpConn,
   "read" | "write" | "close" | "closeWrite"
@@ -107,7 +107,7 @@ export class Socket implements Connection {
     }
   }
 
-  /** The descriptor, which another one may have the number of once it is closed. */
+  /** The descriptor. After `close` its number may be that of another file. */
   #own(): number {
     if (this.#fd === -1) throw new Deno.errors.Interrupted("closed");
     return this.#fd;

@@ -14,7 +14,7 @@ export function inBinary(): string {
     : "Deno.build.standalone";
 }
 
-/** Why a test about the limit of descriptors cannot use a stand-in. */
+/** Why a test of the descriptor limit cannot run here, undefined if it can. */
 export function raisesLimit(): string | undefined {
   return usesStandIns()
     ? "deno run raises the limit of descriptors, a binary does not"

@@ -20,14 +20,14 @@ export interface Call {
   readonly result: string;
 }
 
-/** The command in front of a program that keeps its file calls. */
+/** A command in front of a program that records the program's file calls. */
 export interface Trace {
   readonly before: readonly string[];
   /** The calls of the program itself, not of what it became in the end. */
   calls(): Call[];
 }
 
-/** Keeps all calls that take a file name. */
+/** Records all calls that take a file name. */
 export function traceFiles(name: string): Trace {
   const dir = emptyDir(`strace/${name}`, 0o777);
   return {
@@ -50,7 +50,7 @@ function ownCalls(text: string): Call[] {
     const match = /^(\w+)\((.*)\) += (.*)$/.exec(line);
     if (match === null) continue;
     const [, name, args, result] = match;
-    // The first is how strace starts the program, the next what it becomes.
+    // The first execve starts the program, the next one is what it becomes.
     if (name === "execve" && result === "0" && calls.length > 0) break;
     calls.push({ name, args, paths: pathsOf(args), result });
   }
@@ -80,7 +80,7 @@ export function failing(path: string, call: string, error: string): string[] {
 }
 
 /**
- * The same, but the call is made late, and a test that waits for
+ * The command in front of a program whose call is made late. A test that waits for
  * {@linkcode Late.reached} has until then to change things.
  *
  * @param call its name; the calls of statx(2) are made at once
@@ -112,7 +112,7 @@ export interface Late {
   reached(): Promise<void>;
 }
 
-/** The same, but the kernel ends the program by SIGKILL when it makes the call. */
+/** Like {@linkcode failing}, but SIGKILL ends the program at the call. */
 export function killedAt(path: string, call: string): string[] {
   return tampering(path, call, "signal=KILL");
 }
@@ -130,20 +130,20 @@ export function denying(call: string, error: string): string[] {
   return always(call, `error=${error}`);
 }
 
-/** The same, but the call takes its time, in seconds. */
+/** Like {@linkcode denying}, but each call is delayed, in seconds. */
 export function slowing(call: string, seconds: number): string[] {
   return always(call, `delay_enter=${seconds * 1e6}`);
 }
 
 /**
- * The same, but the program waits behind the call, in seconds, and its process
- * is the one that was started, not strace's.
+ * Like {@linkcode slowing}, but the delay comes after the call, and the process
+ * that was started is the program's, not strace's.
  */
 export function lingering(call: string, seconds: number): string[] {
   return always(call, `delay_exit=${seconds * 1e6}`, ["-D"]);
 }
 
-/** The same for calls on some paths: `calls` are names, by commas. */
+/** Like {@linkcode slowing}, for `calls` (names with commas) on some paths. */
 export function slowingAt(
   paths: readonly string[],
   calls: string,

@@ -139,7 +139,7 @@ function split(output: string): string[][] {
   return replies;
 }
 
-/** Like `assertEquals`, and cheaper if the values are equal. */
+/** Like `assertEquals`, but cheaper if the values are equal. */
 export function assertSame(
   actual: unknown,
   expected: unknown,

@@ -6,7 +6,7 @@
 
 import { emptyDir, ROOT, writeFile } from "./root.ts";
 
-/** What greylist sent to /dev/log; the super-servers' own is left out. */
+/** The messages of greylist to /dev/log, without those of the super-servers. */
 export interface Syslog extends AsyncDisposable {
   /** Each datagram as text. */
   readonly messages: readonly string[];

@@ -32,7 +32,7 @@ export interface Start {
   readonly port?: number;
   /** The super-server's own environment besides the tests'. */
   readonly env?: Record<string, string>;
-  /** How many clients it has to serve at once; only some ways can. */
+  /** How many clients it has to serve at once; inetd and others have no option. */
   readonly clients?: number;
   /** How long it runs at most, in seconds. */
   readonly life?: number;
@@ -58,7 +58,7 @@ export interface WayIn {
   /** Programs that it needs. */
   readonly programs: readonly string[];
   readonly root: boolean;
-  /** Anything else that it cannot run beside. */
+  /** Why it cannot run on this machine, undefined if it can. */
   readonly obstacle?: () => string | undefined;
   /** Whether standard error is the client's socket. */
   readonly stderrIsClient: boolean;
@@ -142,10 +142,10 @@ function tcpserverWay(name: string, program: string): WayIn {
   };
 }
 
-/** Debian's tcpserver, which knows IPv6. */
+/** Debian's tcpserver, the build with IPv6. */
 export const tcpserver: WayIn = tcpserverWay("tcpserver", "tcpserver");
 
-/** The other build of tcpserver does not know IPv6. */
+/** A tcpserver with IPv6; another build has none. */
 export const TCPSERVER_IPV6: Ability = {
   program: "tcpserver",
   what: "IPv6",
@@ -167,7 +167,7 @@ export const TCPSERVER_IPV6: Ability = {
 /** The other build, IPv4 only; it has to be on PATH as `tcpserver4`. */
 export const tcpserver4: WayIn = tcpserverWay("tcpserver (IPv4)", "tcpserver4");
 
-/** A line of words, as inetd's and xinetd's files have it. */
+/** Words as one line of inetd's or xinetd's file, which have no quoting. */
 function words(parts: readonly string[]): string {
   const bad = parts.find((part) => part === "" || /[\s#"]/.test(part));
   if (bad !== undefined) throw new Error(`cannot be quoted here: ${bad}`);
@@ -267,7 +267,7 @@ export const systemd: WayIn = {
     listen(what, (port, hostname) => {
       const address = hostname.includes(":") ? `[${hostname}]` : hostname;
       return [
-        // Without what it says about each connection.
+        // Without its own message about each connection.
         ...[programPath("env"), "SYSTEMD_LOG_LEVEL=err"],
         programPath("systemd-socket-activate"),
         `--listen=${address}:${port}`,

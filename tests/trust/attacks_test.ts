@@ -42,7 +42,7 @@ function as(uid: number): string[] {
   ];
 }
 
-/** The replies to one client that says everything at once. */
+/** The replies to one client that sends all commands at once. */
 async function connect(...what: Parameters<typeof attempt>): Promise<string> {
   const text = await attempt(...what);
   assertOnlySmtp(text);
