@@ -168,8 +168,9 @@ export class Children {
   /**
    * Runs another program as a child, which counts for no limit.
    *
-   * @param fd what its descriptors become; the caller's again in the end
+   * @param fd what its descriptors become
    * @param limit milliseconds after which the child is ended
+   * @param over is called when `fd` is needed no more: no thread starts the child
    * @returns how it has ended; undefined if that has taken too long
    * @throws {LibcError} if it cannot be started
    */
@@ -178,26 +179,39 @@ export class Children {
     fd: number,
     variables: Variables,
     limit: number,
+    over: () => void,
   ): Promise<ExitStatus | undefined> {
-    let running: number | undefined;
+    let state: "starts" | number | "ended" = "starts";
+    let isLate = false;
     const end = new Promise<ExitStatus>((resolve, reject) => {
       this.#starting++;
       spawn.start(fd, variables, (result) => {
         this.#starting--;
+        if (isLate) over();
+        if (typeof result !== "number") {
+          state = "ended";
+          reject(result);
+        } else {
+          state = result;
+          if (isLate) killChild(result);
+          this.#helpers++;
+          this.#follow(result, undefined, (status) => {
+            state = "ended";
+            this.#helpers--;
+            resolve(status);
+          });
+        }
         this.#startWaiting();
-        if (typeof result !== "number") return reject(result);
-        running = result;
-        this.#helpers++;
-        this.#follow(result, undefined, (status) => {
-          running = undefined;
-          this.#helpers--;
-          resolve(status);
-        });
       });
     });
-    const found = await within(end, limit);
-    if (found === undefined && running !== undefined) killChild(running);
-    return found?.value;
+    try {
+      const found = await within(end, limit);
+      return found?.value;
+    } finally {
+      isLate = true;
+      if (typeof state === "number") killChild(state);
+      if (state !== "starts") over();
+    }
   }
 
   #follow(

@@ -78,13 +78,25 @@ const SIGNAL_TURN = 10;
 /** Upgrades; one at a time. */
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  readonly #path = ownPath();
+  /** The path of the binary, or why it is not known. */
+  readonly #path: string | Error;
   #isUnderWay = false;
   /** Whether another one was asked for meanwhile. */
   #again = false;
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
+    try {
+      this.#path = ownPath();
+    } catch (error) {
+      // Without /proc all else works.
+      this.#path = error as Error;
+    }
+  }
+
+  get #knownPath(): string {
+    if (typeof this.#path === "string") return this.#path;
+    throw this.#path;
   }
 
   /** Begins an upgrade. If one is under way, one more follows. Never throws. */
@@ -123,36 +135,34 @@ export class Upgrade {
    */
   async #check(): Promise<void> {
     const { abi, children, limits: { before, now } } = this.#options;
+    const path = this.#knownPath;
     const output = memoryFileOf("greylist-check", CHECK_OUTPUT);
-    try {
-      const command = [this.#path, "check"];
-      const program = new ChildProgram(abi, command, [0, 1, 2]);
-      const spawn = spawnOf(program, before, now);
-      const variables = { [HANDOVER_VARIABLE]: CHECK_VALUE };
-      const status = await children.help(
-        spawn,
-        output,
-        variables,
-        CHECK_TIMEOUT,
-      );
-      const what = `${this.#path} check`;
-      if (status === undefined) {
-        throw new Error(`${what}: no end within ${CHECK_TIMEOUT / 1000} s`);
-      }
-      const text = new TextDecoder().decode(readStart(output, CHECK_OUTPUT));
-      const lines = text.replaceAll("\0", "").trimEnd().split("\n");
-      const bad = lines.find((line) => line.startsWith("FIX "));
-      if (bad !== undefined) throw new Error(`${what}: ${bad}`);
-      if (status.code !== 0) {
-        const { code, signal } = status;
-        const how = code === undefined ? `signal ${signal}` : `exit ${code}`;
-        throw new Error(`${what}: ${how}: ${lines.at(-1) || "no output"}`);
-      }
-      if (!lines.some((line) => line.endsWith(TAKES_OVER))) {
-        throw new Error(`${what}: expected a greylist that ${TAKES_OVER}`);
-      }
-    } finally {
-      close(output);
+    let text = "";
+    const program = new ChildProgram(abi, [path, "check"], [0, 1, 2]);
+    const status = await children.help(
+      spawnOf(program, before, now),
+      output,
+      { [HANDOVER_VARIABLE]: CHECK_VALUE },
+      CHECK_TIMEOUT,
+      () => {
+        text = new TextDecoder().decode(readStart(output, CHECK_OUTPUT));
+        close(output);
+      },
+    );
+    const what = `${path} check`;
+    if (status === undefined) {
+      throw new Error(`${what}: no end within ${CHECK_TIMEOUT / 1000} s`);
+    }
+    const lines = text.replaceAll("\0", "").trimEnd().split("\n");
+    const bad = lines.find((line) => line.startsWith("FIX "));
+    if (bad !== undefined) throw new Error(`${what}: ${bad}`);
+    if (status.code !== 0) {
+      const { code, signal } = status;
+      const how = code === undefined ? `signal ${signal}` : `exit ${code}`;
+      throw new Error(`${what}: ${how}: ${lines.at(-1) || "no output"}`);
+    }
+    if (!lines.some((line) => line.endsWith(TAKES_OVER))) {
+      throw new Error(`${what}: expected a greylist that ${TAKES_OVER}`);
     }
   }
 
@@ -186,7 +196,9 @@ export class Upgrade {
     // All clients that were to be told something know it. From here on TERM ends
     // this process without its handler: a handler in another thread could run in
     // vain just before execve(2) ends that thread.
-    const restore = endOn(ENDING);
+    // Process 1 of a container keeps its handlers: the kernel drops signals that
+    // it has none for.
+    const restore = Deno.pid === 1 ? () => {} : endOn(ENDING);
     try {
       await files.flush(LAST_LINES);
       // For a handler that has run already.
@@ -215,20 +227,21 @@ export class Upgrade {
    */
   #exec(): Error {
     const { children, listeners, limits, variables } = this.#options;
+    const path = this.#knownPath;
     const programs = [...children.served()];
     const handover = writeHandover(
       { programs, again: this.#again },
       listeners,
     );
     const error = replaceProgram({
-      path: this.#path,
+      path,
       descriptors: [...listeners, handover.file],
       variables: { ...variables, ...handover.variables },
       limit: limits.before,
       blocked: HANDLED,
     });
     close(handover.file);
-    return new Error(`${this.#path}: ${error.message}`);
+    return new Error(`${path}: ${error.message}`);
   }
 
   #fail(error: unknown): void {

@@ -43,16 +43,12 @@ function realPath(path: string): string | undefined {
  * @throws {LibcError} if /proc cannot be read
  */
 export function ownPath(): string {
-  const [first] = ownStrings();
   const own = realPath("/proc/self/exe");
-  const path = findProgram(first);
   if (own === undefined) throw new LibcError("/proc/self/exe", errno());
-  return path !== undefined && realPath(path) === own ? path : own;
-}
-
-function ownStrings(): string[] {
   const { block } = ownArguments();
-  return new TextDecoder().decode(block).split("\0");
+  const first = new TextDecoder().decode(block.subarray(0, block.indexOf(0)));
+  const path = findProgram(first);
+  return path !== undefined && realPath(path) === own ? path : own;
 }
 
 /** What the next image of this program finds. */
@@ -83,7 +79,7 @@ export function replaceProgram(
   const undo: (() => void)[] = [];
   try {
     const { block, addresses } = ownArguments();
-    const name = cString(path);
+    const file = cString(path);
     for (const [name, value] of Object.entries(variables)) {
       Deno.env.set(name, value);
       undo.push(() => Deno.env.delete(name));
@@ -95,10 +91,11 @@ export function replaceProgram(
     undo.push(restoreSignals());
     const { execv } = libc();
     undo.push(blockSignals(blocked));
-    execv(name, pointerTable(addresses));
-    const code = errno();
-    // Referred to until here: V8 might free the strings otherwise.
-    return new LibcError(block.length > 0 ? "exec" : "", code);
+    execv(file, pointerTable(addresses));
+    const error = new LibcError("exec", errno());
+    // The strings are referred to until here, so that V8 does not free them.
+    block.fill(0);
+    return error;
   } catch (error) {
     if (error instanceof LibcError) return error;
     throw error;

@@ -203,7 +203,12 @@ test("a helper takes no place, and not too long", async (beside) => {
   const help = (limit: number) => {
     let end: unknown = "runs";
     const { fd } = helped;
-    children.help(spawn, fd, {}, limit).then((status) => end = status?.code);
+    let isOver = false;
+    children.help(spawn, fd, {}, limit, () => isOver = true)
+      .then((status) => {
+        assert(isOver);
+        end = status?.code;
+      });
     return () => end;
   };
   const ended = help(1e6);

@@ -13,6 +13,7 @@ import { logged, serving } from "../harness/serving.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";
 import { slowingAt } from "../harness/strace.ts";
+import { notUpgradable, upgradable, upgrades } from "../harness/upgrading.ts";
 
 const LIST = `${ROOT}/list` as Path;
 
@@ -65,6 +66,36 @@ for (const kind of ["path", "abstract"] as const) {
     },
   );
 }
+
+e2e("serve: an upgrade is a reload, whether it is done or refused", {
+  ...NEEDS,
+  kernel: notUpgradable,
+}, async () => {
+  await using manager = await startManager("path");
+  writeFile("list", "# nobody\n");
+  await using server = await upgradable(CONFIG, {
+    env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC },
+  });
+  const { pid, binary } = server;
+  const told = () =>
+    manager.messages().filter((text) => !text.startsWith("WATCHDOG"));
+  const ready = await manager.told(/^READY=1/);
+  for (let i = 1; i <= 2; i++) {
+    const before = told().length;
+    Deno.kill(pid, "SIGUSR2");
+    await waitFor("READY again", () => told().length === before + 2);
+    assertMatch(told().at(-2)!, /^RELOADING=1 .* STATUS=upgrade$/);
+    // The second time it is the old one that goes on.
+    assertEquals(told().at(-1), ready);
+    const ticks = manager.messages().length;
+    await waitFor("the watchdog", () => manager.messages().length > ticks);
+    assertEquals(upgrades().length, 2 * i);
+    if (i === 1) Deno.removeSync(binary);
+  }
+  Deno.kill(pid, "SIGTERM");
+  await manager.told(/^STOPPING=1/);
+  assertEquals(await server.code, 0);
+});
 
 e2e("serve is ready when its whitelist files are read", {
   programs: [...MANAGER_PROGRAMS],

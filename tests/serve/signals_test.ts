@@ -30,6 +30,15 @@ const CONFIG: Partial<Config> = {
 
 const STOPPING = "421 4.3.2 Shutting down, please try again later";
 
+/** How many clients stay when it ends. */
+const STAYING = 20;
+
+/** What the project promises about the end, in seconds. */
+const END = 0.3;
+
+/** What a machine with other things to do may add to that, likewise. */
+const ROOM = 0.9;
+
 function begin(next?: string[], before?: readonly string[]) {
   writeFile("served-whitelist", "# nobody\n");
   return serving(CONFIG, { ...next && { next }, ...before && { before } });
@@ -141,6 +150,32 @@ e2e(
     assertEquals(await server.code, 0);
   },
 );
+
+e2e("serve signals: TERM waits for no client that stays", {}, async () => {
+  await using server = await begin();
+  const { port, pid } = server;
+  const clients = await Promise.all(
+    Array.from({ length: STAYING }, async (_, n) => {
+      const client = await Client.connectFrom(port, {
+        from: `127.0.1.${n + 1}`,
+      });
+      assertMatch((await client.reply())!, /^220 /);
+      return client;
+    }),
+  );
+  const begun = performance.now();
+  Deno.kill(pid, "SIGTERM");
+  assertEquals(await server.code, 0);
+  const seconds = (performance.now() - begun) / 1000;
+  assert(!isListening(port));
+  // Not one of them has hung up, and each was told.
+  for (const client of clients) {
+    assertMatch((await client.reply())!, /^421 4\.3\.2 /);
+    assertEquals(await client.rest(), "");
+    client[Symbol.dispose]();
+  }
+  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+});
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   e2e(`serve signals: ${signal} with nobody connected`, {}, async () => {
