@@ -11,7 +11,7 @@ import {
   width,
 } from "../lib/address.ts";
 
-/** The canonical text of what was parsed, undefined where it is none. */
+/** The canonical text of what was parsed, undefined if it is no address. */
 function canonical(text: string): string | undefined {
   const address = parseAddress(text);
   return address && formatAddress(address);

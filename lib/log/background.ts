@@ -60,7 +60,7 @@ export async function openBackgroundLog(
     if (await isFifo(target)) {
       throw new Error("a FIFO: expected a regular file");
     }
-    // Not readable by everybody, because the log names senders and recipients.
+    // Not readable by every user, because the log names senders and recipients.
     const options = { append: true, create: true, mode: 0o640 };
     const file = await Deno.open(target, options);
     const stamped = (record: Pick<LogRecord, "level" | "msg">) =>

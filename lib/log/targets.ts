@@ -150,7 +150,7 @@ export function openLog(
 
 /**
  * Creates a missing log file with mode 0640, because the log names senders and
- * recipients. `FileHandler` would create a file that everybody may read.
+ * recipients. `FileHandler` would create a file that any user may read.
  *
  * @throws {Error} if it cannot be created, or if opening it would wait for a
  * reader

@@ -185,7 +185,7 @@ function isTopLabel(label: string): boolean {
 }
 
 function broken(term: string, why: string): RecordError {
-  // Anybody can publish a record. Its bytes may be terminal sequences, and a term
+  // Any domain can publish a record. Its bytes may be terminal sequences, and a term
   // can be as long as a TXT record.
   const shown = term.length > 60 ? `${term.slice(0, 60)}...` : term;
   return new RecordError(`${printable(shown)}: ${why}`);

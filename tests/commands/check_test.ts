@@ -491,7 +491,7 @@ e2e("check: the command line of a run script", {}, async (t) => {
     );
   });
   await t.step(
-    "without the super-server nothing is known of names",
+    "without the super-server, whether clients have names is not known",
     async () => {
       const outcome = await look(smtpd);
       assertFindings(outcome);

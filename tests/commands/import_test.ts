@@ -300,7 +300,7 @@ e2e("import: of another user, not as root", {
 });
 
 e2e(
-  "import: an entry that cannot be written keeps none behind it",
+  "import: an entry that cannot be written does not stop the next ones",
   {},
   async () => {
     clean();

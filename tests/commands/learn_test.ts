@@ -76,7 +76,7 @@ e2e("learn: networks of hosts that accepted mail", {}, async () => {
 });
 
 e2e(
-  "learn: the answer of a host that took our mail is let in",
+  "learn: the answer of a host that accepted our mail is let in",
   {},
   async () => {
     clean();

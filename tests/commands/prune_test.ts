@@ -120,7 +120,7 @@ e2e("prune: a base directory that is not there", {}, async () => {
   }
 });
 
-e2e("prune: one entry that stays keeps none behind it", {
+e2e("prune: an entry that cannot be removed does not stop the next ones", {
   programs: ["mount", "umount"],
   mounts: true,
 }, async () => {

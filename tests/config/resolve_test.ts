@@ -168,7 +168,7 @@ Deno.test("config: every field", () => {
 Deno.test("config: good values", () => {
   const good: Record<string, unknown>[] = [
     { match: { ipv4: 1, ipv6: 1 } },
-    // Nobody needs a window, but it is one.
+    // A window that no sender needs is still valid.
     { timeouts: { delay: 60, retryWindow: 60 } },
     { timeouts: { delay: 1, retryWindow: "1s", expireAfter: 1 } },
     { whitelist: { env: [] } },

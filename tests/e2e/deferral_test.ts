@@ -121,7 +121,7 @@ bothWays("a text of many lines becomes one", {}, async (way) => {
 });
 
 bothWays(
-  "a message function that fails at run time costs nothing",
+  "if the message function fails at run time, the default text is sent",
   {},
   async (way) => {
     // `deno task compile` tries it with another address.
@@ -138,7 +138,7 @@ bothWays(
 );
 
 bothWays(
-  "a message function that returns no text costs nothing",
+  "if the message function returns no text, the default text is sent",
   {},
   async (way) => {
     const reply = await said(way, {

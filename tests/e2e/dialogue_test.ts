@@ -50,7 +50,7 @@ bothWays("every command of RFC 5321 has its answer", {}, async (way) => {
 });
 
 bothWays(
-  "no 5xx to HELO, EHLO and MAIL, whatever they look like",
+  "no 5xx to HELO, EHLO and MAIL, whatever their parameters",
   {},
   async (way) => {
     await using server = await begin(way);

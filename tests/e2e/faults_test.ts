@@ -149,7 +149,7 @@ const FAULTS: Fault[] = [
   },
 ];
 
-/** Under tcpserver a program before greylist becomes nobody. */
+/** Under tcpserver, a program before greylist becomes the user nobody. */
 const AS_NOBODY =
   'set -- setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
 

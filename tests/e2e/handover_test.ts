@@ -93,7 +93,7 @@ function assertSameStatus(way: WayIn, behind: string, alone: string) {
 }
 
 bothWays(
-  "the next program is given what tcpserver alone gives it",
+  "the next program gets what tcpserver alone gives it",
   needs,
   async (way) => {
     const { alone, behind } = await both(way, []);
@@ -142,7 +142,7 @@ exec "$@"\n`,
 );
 
 bothWays(
-  "SIGPIPE, where the super-server leaves it ignored",
+  "SIGPIPE, if the super-server leaves it ignored",
   needs,
   async (way) => {
     // qmail-smtpd expects the default, and so does every program.
@@ -205,7 +205,7 @@ e2e("TCPREMOTEIP is set for the next program under inetd", {
 });
 
 bothWays(
-  "what a client says early reaches the next program",
+  "data that a client sends early reaches the next program",
   {},
   async (way) => {
     clean();

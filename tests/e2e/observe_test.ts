@@ -53,7 +53,7 @@ bothWays(
 );
 
 bothWays(
-  "observe: turned on later, the regulars are known",
+  "observe: if greylisting is turned on later, regular senders are known",
   {},
   async (way) => {
     {
@@ -70,7 +70,7 @@ bothWays(
 );
 
 bothWays(
-  "observe: a check that fails lets in, whatever onError says",
+  "observe: if the check fails, the client is let in, whatever onError says",
   {},
   async (way) => {
     await using server = await begin(way, {

@@ -60,7 +60,7 @@ bothWays(
       await contact("127.0.1.9"),
       "pass ip=127.0.1.9 net=@big reason=known accepted=2",
     );
-    // The second pool has what the first leaves, and a client of its own is none.
+    // The second pool gets only clients that are not in the first.
     assertEquals(
       await contact("127.0.9.1"),
       "defer ip=127.0.9.1 net=@other reason=new",

@@ -128,7 +128,7 @@ southwest.example
 );
 
 e2e(
-  "serve: each kind of rule exempts, and only whom it names",
+  "serve: each kind of rule exempts the clients that it names, and no others",
   {},
   async (t) => {
     clean();
@@ -186,7 +186,7 @@ e2e(
 );
 
 bothWays(
-  "bad lines are logged with file and line, the rest counts",
+  "bad lines are logged with file and line, the other lines count",
   {},
   async (way) => {
     clean();
@@ -242,7 +242,7 @@ e2e(
 );
 
 bothWays(
-  "a whitelist file that is missing is logged, the rest counts",
+  "a whitelist file that is missing is logged, the other files count",
   {},
   async (way) => {
     clean();

@@ -79,7 +79,7 @@ async function leave(clients: readonly Client[]): Promise<void> {
 }
 
 e2e(
-  "serve descriptors: above the limit, clients wait and are served then",
+  "serve descriptors: above the limit, clients wait and are served later",
   {},
   async () => {
     const before = ["sh", "-c", 'ulimit -n 80; exec "$@"', "sh"];
@@ -97,7 +97,7 @@ e2e(
 );
 
 e2e(
-  "serve descriptors: when the system has no more, clients wait and are served then",
+  "serve descriptors: if the system has no more, clients wait and are served later",
   { programs: ["prlimit"] },
   async () => {
     await using server = await serving();
@@ -253,7 +253,7 @@ e2e(
 );
 
 e2e(
-  "serve descriptors: several places at once, each with its own rule",
+  "serve descriptors: several addresses at once, each with its own rule",
   {},
   async () => {
     const submission = freePort();
@@ -291,7 +291,7 @@ e2e("serve descriptors: every address means IPv4 and IPv6", {}, async () => {
 });
 
 e2e(
-  "serve descriptors: what cannot be listened on is one line",
+  "serve descriptors: an address that cannot be listened on is one line",
   {},
   async () => {
     await using server = await serving(CONFIG);

@@ -164,7 +164,7 @@ e2e("serve: a watchdog of another process gets no ticks", NEEDS, async () => {
 });
 
 e2e(
-  "serve: a manager that is not there, or does not read, is one line",
+  "serve: a manager that is missing or does not read is one line",
   {},
   async () => {
     const none = `${emptyDir("nobody")}/socket`;

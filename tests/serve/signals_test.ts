@@ -188,7 +188,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 }
 
 e2e(
-  "serve signals: TERM as soon as it listens",
+  "serve signals: TERM as soon as serve listens",
   { programs: ["strace"] },
   async () => {
     const before = lingering("listen", 1);
@@ -233,7 +233,7 @@ e2e("serve signals: HUP reads whitelist files again", {}, async () => {
 });
 
 e2e(
-  "serve signals: HUP goes on in a new log file, and nothing stays open",
+  "serve signals: HUP begins a new log file, and no old one stays open",
   {},
   async () => {
     await using server = await begin();
@@ -281,7 +281,7 @@ function settled(pid: number): Promise<string[]> {
 }
 
 e2e(
-  "serve signals: how each program ended is logged, and none is left behind",
+  "serve signals: the end of each program is logged, and no zombie is left",
   {},
   async () => {
     const next = writeFile(

@@ -14,7 +14,7 @@ const LONG = 3;
 const SHORT = 1;
 
 e2e(
-  "serve spawn: while PROGRAM is being started, others are seen to",
+  "serve spawn: while PROGRAM is being started, other clients are served",
   { programs: ["strace"] },
   async () => {
     await using server = await serving(CONFIG, {
@@ -63,7 +63,7 @@ e2e(
 );
 
 e2e(
-  "serve spawn: where the limit is raised, a PROGRAM that is not there is a 421",
+  "serve spawn: if the limit is raised, a PROGRAM that is missing is a 421",
   {},
   async () => {
     await using server = await serving(CONFIG, {

@@ -116,7 +116,7 @@ Deno.test({
       const { uid, gid, size } = Deno.lstatSync(`${dir.path}/${name}`);
       assertEquals([uid, gid, size], [65_500, 65_501, 1]);
     }
-    // A second name of somebody else's file, planted by the owner.
+    // A hard link to another user's file, made by the owner of the directory.
     const secret = `${dir.path}/.secret`;
     Deno.writeTextFileSync(secret, "root's", { mode: 0o600 });
     Deno.linkSync(secret, `${dir.path}/192.0.2.3`);

@@ -149,7 +149,7 @@ Deno.test("store: names that are no entries", () => {
     "192.0.2.0_-1",
     "192.0.2.256",
     "192.0.2.017",
-    // Not the canonical name, under which nobody would look for it.
+    // Not the canonical name, so no connection would look for the file.
     "192.0.2.17_32",
     "192.0.2.17_24",
     "192.0.2.17/32",
@@ -350,7 +350,7 @@ Deno.test("store: an entry that vanishes after a lost race", () => {
   let looks = 0;
   place.store.meddle = (look) => {
     // The first look comes before the winner's create, the second after
-    // somebody removed it.
+    // another process removed it.
     looks++;
     if (looks === 2) Deno.removeSync(place.path);
     const entry = look();
@@ -502,7 +502,7 @@ Deno.test("store: a dangling link makes no file outside", () => {
     if (++looks === 1) Deno.symlinkSync(outside.path, place.path);
     return entry;
   };
-  // Somebody made the link between look and create.
+  // Another process made the link between the look and the creation.
   assertThrows(() => place.decide(), StoreError, "a symbolic link");
   assertEquals(outside.names(), []);
 });

@@ -29,7 +29,7 @@ Deno.test("datagram: a datagram arrives as it was sent", async () => {
       const [bytes] = await socket.receive();
       console.log(bytes.length, JSON.stringify(new TextDecoder().decode(bytes.subarray(0, 4))));
     }
-    // Nobody reads: it is dropped, and nothing waits.
+    // No process reads the socket: the datagram is dropped without a wait.
     let sent = 0;
     try {
       for (; sent < 100_000; sent++) {

@@ -72,7 +72,7 @@ e2e(
   },
 );
 
-// Root is refused the same above, once it is somebody else.
+// Above, the same is refused to a process that was root and became another user.
 if (Deno.uid() !== 0) {
   Deno.test("user: only root becomes another", () => {
     const root = { name: "root", uid: 0, gid: 0 };

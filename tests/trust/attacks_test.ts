@@ -49,12 +49,12 @@ async function connect(...what: Parameters<typeof attempt>): Promise<string> {
   return text;
 }
 
-// Which files are touched at all.
+// The files that the program touches.
 
 const STATS = ["statx", "newfstatat", "stat", "lstat", "access", "faccessat2"];
 const LOOKS = [...STATS, "readlink", "readlinkat", "getcwd", "statfs"];
 
-/** What the C library and the runtime look at on their own, for reading. */
+/** Files that the C library and the runtime read by themselves. */
 const SYSTEM = [
   ...["/proc/", "/sys/", "/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/"],
   ...["/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom", "/dev/null"],
@@ -65,10 +65,10 @@ function inBase(path: string): boolean {
   return path === BASE || path.startsWith(`${BASE}/`);
 }
 
-/** Throws if a call is about a file that is none of the program's. */
+/** Throws if a call is about a file that does not belong to the program. */
 function assertOwn({ name, args, paths, result }: Call, binary: string): void {
   if (name === "execve") return;
-  // A descriptor that the program was started with, looked at itself.
+  // A stat of a descriptor with which the program was started.
   if (/^statx\([0-2]<.*>, "", .*AT_EMPTY_PATH/.test(`${name}(${args}`)) return;
   const shown = `${name}(${args}) = ${result}`;
   const opens = name === "openat" || name === "open";
@@ -76,7 +76,7 @@ function assertOwn({ name, args, paths, result }: Call, binary: string): void {
     ? /O_WRONLY|O_RDWR|O_CREAT|O_TRUNC/.test(args)
     : !LOOKS.includes(name);
   const opened = opens ? /^\d+<(.*)>$/.exec(result)?.[1] : undefined;
-  // What the kernel really opened has to be own as well.
+  // The file that the kernel has opened has to belong to the program as well.
   for (const path of opened === undefined ? paths : [...paths, opened]) {
     if (writes) {
       assert(inBase(path) || path === LOG || path === "/dev/null", shown);
@@ -95,7 +95,7 @@ function assertOwn({ name, args, paths, result }: Call, binary: string): void {
   }
 }
 
-/** A directory in which everything lies that a program might fall for. */
+/** A directory with files that a careless program would open. */
 function trap(): string {
   const dir = emptyDir("trap", 0o777);
   for (
@@ -114,7 +114,7 @@ function trap(): string {
   return dir;
 }
 
-/** What is run, and which names of the base directory it has to reach. */
+/** A command, and the names in the base directory that it has to reach. */
 const RUNS: Record<string, { state?: number; command?: string[] }> = {
   "a new client": {},
   "a client that has waited": { state: 0 },
@@ -158,7 +158,7 @@ for (const at of ["rcpt", "banner"] as const) {
           assertEquals(code, 0);
         }
         const calls = trace.calls();
-        // The trace would show it: what has to be touched is there.
+        // The trace has to have every file that is touched for certain.
         const own = calls.filter(({ paths }) => paths.some(inBase));
         assert(own.length > 0, `${calls.length} calls`);
         assert(calls.some(({ paths }) => paths.includes(binary)));
@@ -173,14 +173,14 @@ for (const at of ["rcpt", "banner"] as const) {
   });
 }
 
-// What is changed between two calls.
+// Entries that are changed between two calls.
 
 e2e("an entry that is exchanged between look and write", {
   programs: ["tcpserver", "strace"],
   root: true,
 }, async (t) => {
   empty();
-  // The call is late, and not to be given up.
+  // The call comes late, so storeTimeout has to be longer.
   const binary = await compile({ storeTimeout: "1m" });
   const victim = writeFile("victim", "precious");
   Deno.utimeSync(victim, 1000, 1000);
@@ -190,7 +190,7 @@ e2e("an entry that is exchanged between look and write", {
     ["a FIFO", (path) => run(["mkfifo", path])],
     ["a device", (path) => run(["mknod", path, "c", "1", "3"])],
   ];
-  // All at once, since each has to wait.
+  // All cases at once, since each has to wait.
   await Promise.all(exchanges.map(async ([, make], i) => {
     const path = `${BASE}/192.0.${i}.0_24`;
     makeEntry(`192.0.${i}.0_24`, 3, 100);
@@ -275,7 +275,7 @@ e2e("whatever the umask, no other user may read a file that is made", {
       const script = writeFile("umask.sh", `umask ${umask}; exec "$@"\n`);
       const before = [...as(SERVICE), "/bin/sh", script];
       assertMatch(await connect(binary, before), /\r\n451 4\.7\.1 /);
-      // An entry that is made anew has the same mode.
+      // An entry that is created again has the same mode.
       makeEntry(NAME, 0, 100);
       Deno.chownSync(ENTRY, 0, 0);
       assertEquals((await connect(binary, before)).split("\r\n")[0], NEXT);
@@ -289,7 +289,7 @@ e2e("whatever the umask, no other user may read a file that is made", {
 });
 
 bothWays(
-  "a base directory that anybody may write to is an ERROR in the log",
+  "a base directory that any user may write to is an ERROR in the log",
   {},
   async (way, t) => {
     const binary = await compile();

@@ -37,7 +37,7 @@ function clearFaketime(): void {
     try {
       Deno.removeSync(`/dev/shm/${name}`);
     } catch {
-      // It is another user's.
+      // The file belongs to another user.
     }
   }
 }
@@ -113,7 +113,7 @@ bothWays("under a clock that is wrong all the time (faketime)", {
       const lines = clientLines();
       assertEquals(lines.length, 2);
       for (const line of lines) {
-        // Shows that the preload took hold.
+        // This shows that faketime was loaded.
         const off = (Date.parse(line.split(" ")[0]) - Date.now()) / 1000 - jump;
         assert(Math.abs(off) < 600, line);
         assert(!line.includes(" error "), line);

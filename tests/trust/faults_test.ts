@@ -25,8 +25,8 @@ import { failing } from "../harness/strace.ts";
 import { openSyslog } from "../harness/syslog.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
-// A fault of the machine must not cost mail. Bad addresses, entries that are no
-// files and more of the base directory: e2e/faults_test.ts.
+// A fault of the machine must lose no mail. For bad addresses, entries that are no
+// files and more of the base directory see e2e/faults_test.ts.
 
 /** Something that is wrong with the base directory. */
 interface Fault {
@@ -95,7 +95,7 @@ while touch ${disk}/.aaaaaaaa$n 2>/dev/null; do n=$((n + 1)); done
 const FAULTS: Fault[] = [
   {
     name: "a base directory of mode 0000",
-    // serve becomes nobody by itself: e2e/faults_test.ts.
+    // serve becomes the user nobody by itself: see e2e/faults_test.ts.
     ways: [tcpserver],
     needs: { root: true, programs: ["setpriv"] },
     prepare: () => {
@@ -188,7 +188,7 @@ for (const onError of ["accept", "defer"] as const) {
     empty();
     await using syslog = openSyslog();
     const binary = await compile({ onError, log: {} });
-    // The /dev of the syslog has no /dev/fuse.
+    // The private /dev of the syslog tests has no /dev/fuse.
     const before = [...brokenFuse(), ...syslog.before];
     await using server = await inetd.start({ binary, before, next: greeter() });
     const text = await burst(server.port, SESSION);
@@ -205,7 +205,7 @@ for (const onError of ["accept", "defer"] as const) {
 // Each call that a connection makes on its entry, failed by strace(1) in the
 // real program.
 
-// A look at an entry that is not there may fail: the entry is created.
+// If the look at a missing entry fails, the entry is created all the same.
 const CALLS: readonly [StateName, string, readonly string[]][] = [
   ["none", "openat", ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]],
   ["grey", "openat", ["EIO", "ESTALE", "EPERM"]],
@@ -221,7 +221,7 @@ for (const onError of ["accept", "defer"] as const) {
   bothWays(`onError ${onError}: any call on the entry fails`, {
     programs: ["strace"],
   }, async (way, t) => {
-    // serve would prune what is old as soon as it runs.
+    // serve would prune old entries at its start.
     const prune = way === serve ? { every: 0 } : undefined;
     const binary = await compile({ onError, prune });
     for (const [state, call, errors] of CALLS) {
@@ -245,7 +245,7 @@ e2e("a failure after the verdict does not change it", {
   const binary = await compile();
   const behind: [string, string, RegExp | undefined][] = [
     [ENTRY, "close", undefined],
-    // A second one of it is made for pruning.
+    // Pruning makes a second one of these calls.
     [BASE, "statx", /warn prune .*Input\/output error/],
     [`${BASE}/.prune`, "openat", /warn prune .*\.prune: .*Input\/output error/],
     [`${BASE}/.prune`, "flock", /warn prune .*\.prune: .*Input\/output error/],

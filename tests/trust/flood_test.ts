@@ -74,7 +74,7 @@ function assertWithin(quiet: Waits, attacked: Waits): void {
 }
 
 e2e(
-  `serve: ${PER_SECOND} connections a second of one address hold nobody else up`,
+  `serve: ${PER_SECOND} connections a second of one address hold up no other client`,
   {},
   async () => {
     await using server = await serving(

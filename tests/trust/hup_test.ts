@@ -31,7 +31,7 @@ const ANSWERS = {
 };
 
 e2e(
-  `serve: ${SIGNALS} SIGHUPs under load end nothing, and lose nobody`,
+  `serve: ${SIGNALS} SIGHUPs under load end no session and lose no client`,
   {},
   async () => {
     writeFile("hup-whitelist", FILES[0]);
@@ -44,7 +44,7 @@ e2e(
     server.code.then((code) => ended = code);
     emptyLog();
 
-    // Two that stay from the first signal to the last.
+    // Two clients that stay from the first signal to the last.
     using accepted = await Client.connectFrom(port, { from: "127.0.5.1" });
     assertEquals(await accepted.reply(), NEXT);
     using deferred = await Client.connectFrom(port, { from: "127.0.7.1" });

@@ -25,7 +25,7 @@ import { assertOnlySmtp, burst } from "../harness/smtp.ts";
 import { killedAt } from "../harness/strace.ts";
 import { type Listener, tcpserver } from "../harness/way_in.ts";
 
-// A process that is killed leaves nothing that makes the next connection fail.
+// A killed process leaves nothing that would make the next connection fail.
 
 e2e("killed at any call on the entry, the next connection goes on", {
   programs: ["tcpserver", "strace", "setpriv"],
@@ -98,7 +98,7 @@ e2e("killed while it prunes, a later connection goes on with it", {
       const killed = killedAt(path, call);
       assertDeferred(await connect(binary, killed), "4.7.1");
       assertEquals(NAME in entries(), true);
-      // Done already when the bookmark is left.
+      // Pruning is complete by then.
       const done = call === "ftruncate" || call === "utimensat";
       assertEquals(forgotten in entries(), !done);
       if (call !== "openat") {
@@ -134,7 +134,7 @@ function readEntry(name: string): Entry | undefined {
   }
 }
 
-/** What a connection that began then may have made of an entry. */
+/** Whether a connection that began at that time may have changed an entry so. */
 function mayBe(
   before: Entry | undefined,
   after: Entry | undefined,
@@ -172,7 +172,7 @@ e2e(`kill -9 at random points of ${KILLS} connections`, {
   const forgotten = Array.from({ length: 50 }, (_, i) => `203.0.${i}.0_24`);
   for (const name of forgotten) makeEntry(name, 0, 50 * HOUR);
 
-  /** One connection; a script reads whose it is and how long it may last. */
+  /** One connection; a script reads its name and its time limit. */
   async function session(
     server: Listener,
     lane: number,
@@ -210,7 +210,7 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
     for (let i = 0; i < runs; i++) {
       const host = Math.floor(number() * 8);
       const name = `10.${id}.${host}.0_24`;
-      // One time in three with what the last one left.
+      // One time in three, with the entry that the last connection left.
       const state = states[Math.floor(number() * states.length * 1.5)];
       if (state !== undefined) {
         await run(["rm", "-f", `${BASE}/${name}`]);

@@ -18,7 +18,7 @@ const AT_ONCE = 400;
 /** How long the last of them may wait, in seconds. */
 const PATIENCE = 240;
 
-/** What a client reads until the end of the stream. */
+/** The text that a client reads until the end of the stream. */
 async function rest(conn: Deno.TcpConn): Promise<string> {
   let text = "";
   for await (const chunk of conn.readable) {
@@ -37,16 +37,16 @@ e2e(
       serve: { limit: LIMIT, deferredLimit: CLIENTS },
     }, { life: 2 * PATIENCE });
     const { port } = server;
-    // They come while programs end, so that descriptors change hands.
+    // They connect while programs end, so that descriptors are used again.
     let begun = 0;
     const answers: string[] = [];
     const oneByOne = async () => {
       while (begun < CLIENTS) {
         begun++;
         const conn = await Deno.connect({ port });
-        // It is for the program, which reads it when it has been started.
+        // The program reads the line when it has been started.
         await conn.write(new TextEncoder().encode("QUIT\r\n"));
-        // An error of one client would hide how many others got nothing.
+        // An error thrown here would hide how many other clients got nothing.
         answers.push(await rest(conn).catch(String));
       }
     };

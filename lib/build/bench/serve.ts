@@ -135,7 +135,7 @@ async function fight(bench: Bench, binary: string, duel: Duel) {
   const turns: Turn[][] = [[], []];
   try {
     // Both log each client. tcpserver has as many programs at once as `serve`
-    // where that starts one, and no limit where it does not.
+    // if that starts one, and no limit if it does not.
     const options = passes ? ["-v"] : ["-v", "-c", "120", "-b", "200"];
     const name = `serve.${key}`;
     servers.push(await startTcpserver(bench, name, options, program));

@@ -23,7 +23,7 @@ const ROUNDS = 2;
 /** What a deferred client says, and what it must have been told. */
 export const DEFERRED = { script: SCRIPT, reply: "^451 " };
 
-/** What a client says and is told where the program is `true`. */
+/** What a client sends and gets if the program is `true`. */
 export const SILENT = { script: "", reply: "^$" };
 
 /** Measures sessions a second under tcpserver. */

@@ -22,7 +22,7 @@ interface Candidate extends Contender {
   readonly text: string;
   /** A program that it cannot do without. */
   readonly needs?: string;
-  /** Not ours, and left out where it fails. */
+  /** Another program than greylist; it is left out if it fails. */
   readonly foreign?: true;
 }
 

@@ -31,7 +31,7 @@ export function exchange(
   return [...sent, last.padEnd(COLUMN) + answer];
 }
 
-/** A line behind a label, broken at spaces where it is too wide. */
+/** A line behind a label, broken at spaces if it is too wide. */
 export function labelled(label: string, line: string): string[] {
   const lines: string[] = [];
   let current = label;
