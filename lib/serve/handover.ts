@@ -69,7 +69,7 @@ export function writeHandover(
  * Takes what was handed over to this process. No program that it starts finds the
  * variable.
  *
- * @returns undefined if nothing was, or to another process
+ * @returns undefined if nothing was handed over, or only to another process
  * @throws {Error} if a descriptor is no listening socket
  */
 export function takeHandover(): Taken | undefined {

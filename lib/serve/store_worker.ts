@@ -62,7 +62,7 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
     }
     if (answers > 0) wake(event);
   }
-  // The end of a thread does not close what the C library has opened.
+  // The end of a thread does not close descriptors that the C library has opened.
   spare.close();
   self.close();
 };

@@ -2,9 +2,9 @@
  * The upgrade of a `serve` that runs: the binary that is now at its path takes its
  * place, in the same process and with the same listening sockets.
  *
- * Everything that can be wrong is looked at first, while clients are served as
+ * Everything that can go wrong is checked first, while clients are served as
  * usual. Then new connections wait in the kernel, clients that are deferred or
- * wait are told 421, and execve(2) follows. Programs go on with their clients.
+ * wait get a 421, and execve(2) follows. Programs go on with their clients.
  *
  * @module
  */

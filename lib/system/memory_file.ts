@@ -1,5 +1,5 @@
 /**
- * Files that are in memory alone: memfd_create(2). To write one never waits.
+ * Files that are in memory alone: memfd_create(2). Writing one never waits.
  *
  * @module
  */
@@ -28,8 +28,8 @@ export function memoryFile(name: string): number {
 }
 
 /**
- * Makes a file of null bytes that nobody can make larger or smaller: a program
- * that writes more gets an error (fcntl(2), F_SEAL_GROW).
+ * Makes a file of null bytes whose size no process can change: a program that
+ * writes more gets an error (fcntl(2), F_SEAL_GROW).
  *
  * @throws {LibcError}
  */

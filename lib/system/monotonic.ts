@@ -1,5 +1,5 @@
 /**
- * The clock that other programs of this machine see too, and that nobody sets.
+ * A clock that is the same for all programs of this machine, and is never set.
  *
  * @module
  */
