@@ -5,8 +5,8 @@
  * A test may do anything, unless an option such as `--allow-read` says what it may.
  *
  * A file that measures memory, or that fills the machine, says so in a comment,
- * `Runs alone: REASON`, and runs when all others are over. The longest file says
- * `Runs first: REASON`.
+ * `Runs alone: REASON`, and runs when all others are over. A file that takes long
+ * says `Runs first: REASON`.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-// Runs alone: it measures memory.
+// Runs first: it takes long.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BASE, clean, compile, LOG } from "../harness/binary.ts";
