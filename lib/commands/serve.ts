@@ -69,7 +69,8 @@ DESCRIPTION
 
 SIGNALS
   TERM, INT  accept no connection, tell deferred clients to come back, exit 0;
-             programs go on with their clients
+             programs go on with their clients, and process 1 of a container
+             waits for them
   HUP        read whitelist files again, and open the log file again
   USR2       upgrade: become the binary that is now at the path of this one, in
              the same process and with the same sockets, if "check" of it finds
