@@ -5,6 +5,7 @@ import {
   passLine,
   VARIABLE,
   variableFor,
+  warnOfOpenDirectory,
 } from "../lib/decision.ts";
 import { Logger } from "../lib/log/targets.ts";
 
@@ -100,4 +101,18 @@ Deno.test("decision: where the check fails, observing lets in as well", () => {
       `${verb} ip=192.0.2.7 net=192.0.2.0/24 reason=error what="no luck"`,
     ]);
   }
+});
+
+Deno.test("decision: a base directory that others can write to is an ERROR", () => {
+  const lines: string[] = [];
+  const log = new Logger("test", "ERROR", { handlers: [new Lines(lines)] });
+  for (const mode of [undefined, 0o700, 0o755, 0o770, 0o707, 0o1777]) {
+    warnOfOpenDirectory("/base", mode, log);
+  }
+  const about = (who: string) =>
+    `baseDir what="baseDir /base: ${who} can write there: expected mode 0700"`;
+  assertEquals(
+    lines,
+    [about("its group"), about("anybody"), about("anybody")],
+  );
 });

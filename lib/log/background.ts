@@ -8,6 +8,7 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LogRecord } from "@std/log/logger";
 import { reasonOf } from "../reason.ts";
+import { within } from "../system/within.ts";
 import { formatLine, quote } from "./line.ts";
 import { LineQueue } from "./line_queue.ts";
 import type { Level, LogSettings } from "./settings.ts";
@@ -47,9 +48,13 @@ const WARN = Number(
 /**
  * Opens the log. Stderr must not be a client's socket. If a file cannot be opened,
  * lines go to syslog, and the first line says why.
+ *
+ * @param patience milliseconds after which a file that is still being opened is
+ * the log nevertheless: its lines wait, as those of a file that takes none
  */
 export async function openBackgroundLog(
   settings: LogSettings,
+  patience: number = Infinity,
 ): Promise<BackgroundLog> {
   const { level, target } = settings;
   if (target === "syslog") return syslogLog(settings);
@@ -57,26 +62,60 @@ export async function openBackgroundLog(
     return queued(level, (bytes) => Deno.stderr.write(bytes), format);
   }
   try {
-    if (await isFifo(target)) {
-      throw new Error("a FIFO: expected a regular file");
-    }
-    // Not readable by every user, because the log names senders and recipients.
-    const options = { append: true, create: true, mode: 0o640 };
-    const file = await Deno.open(target, options);
-    const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
-      `${new Date().toISOString()} ${format(record)}`;
-    return queued(
-      level,
-      (bytes) => file.write(bytes),
-      stamped,
-      () => file.close(),
-    );
+    const opening = openFile(target);
+    const opened = patience === Infinity
+      ? { value: await opening }
+      : await within(opening, patience);
+    return fileLog(level, target, opened?.value ?? opening);
   } catch (error) {
     const fallback = syslogLog(settings);
     const what = `log file ${target}: ${reasonOf(error)}`;
     fallback.logger.error(`what=${quote(what)}`);
     return fallback;
   }
+}
+
+/** A log file that is open, or that is being opened. */
+function fileLog(
+  level: Level,
+  path: string,
+  file: Deno.FsFile | Promise<Deno.FsFile>,
+): BackgroundLog {
+  let current: Promise<Deno.FsFile> | undefined = Promise.resolve(file);
+  let isOpening = true;
+  const settled = () => {
+    isOpening = false;
+  };
+  current.then(settled, settled);
+  const write = async (bytes: Uint8Array) => {
+    current ??= openFile(path);
+    let opened: Deno.FsFile;
+    try {
+      opened = await current;
+    } catch (error) {
+      // The next line makes the next try.
+      current = undefined;
+      throw error;
+    }
+    return await opened.write(bytes);
+  };
+  const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
+    `${new Date().toISOString()} ${format(record)}`;
+  const end = () => void current?.then((opened) => opened.close(), () => {});
+  const log = queued(level, write, stamped, end);
+  return {
+    ...log,
+    get isIdle() {
+      return !isOpening && log.isIdle;
+    },
+  };
+}
+
+/** @throws {Error} if the file cannot be opened, or would wait for a reader */
+async function openFile(path: string): Promise<Deno.FsFile> {
+  if (await isFifo(path)) throw new Error("a FIFO: expected a regular file");
+  // Not readable by every user, because the log names senders and recipients.
+  return await Deno.open(path, { append: true, create: true, mode: 0o640 });
 }
 
 async function isFifo(path: string): Promise<boolean> {

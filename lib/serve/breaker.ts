@@ -3,6 +3,9 @@
  * late, the store is asked about no client for five seconds, and then about one.
  * Without it, each client would wait for the whole storeTimeout while a disk hangs.
  *
+ * All that the log says about late decisions comes from here, so that a hang is one
+ * line at its beginning, one a minute, and one at its end.
+ *
  * @module
  */
 
@@ -29,7 +32,9 @@ export class Breaker {
   /** When one client may try the store; undefined while the store answers. */
   #probeAt: number | undefined;
   #clients = 0;
-  #saidAt = 0;
+  /** Whether the log has a beginning without an end. */
+  #hasBegun = false;
+  #saidAt = -Infinity;
 
   /** @param say called with what the log is to say */
   constructor(say: (notice: Notice) => void) {
@@ -52,30 +57,29 @@ export class Breaker {
   /** Counts a verdict that came in time. */
   answered(now: number): void {
     this.#late = 0;
-    if (this.#probeAt === undefined) return;
     this.#probeAt = undefined;
-    this.#tell("ended", now);
+    if (this.#hasBegun) this.#tell("ended", now);
   }
 
   /**
    * Counts a client that could not be checked: the answer came too late, or the
-   * store was not asked.
+   * store was not asked. The first one is told at once; on a disk that is late now
+   * and then, such a client is told once a minute.
    */
   missed(now: number): void {
     this.#clients++;
     this.#late++;
-    if (this.#probeAt === undefined) {
-      if (this.#late < IN_A_ROW) return;
-      this.#probeAt = now + PAUSE;
-      this.#tell("begins", now);
-    } else if (now - this.#saidAt >= REMINDER) {
-      this.#tell("lasts", now);
-    }
+    if (this.#late >= IN_A_ROW) this.#probeAt ??= now + PAUSE;
+    const isTimely = now - this.#saidAt >= REMINDER;
+    const isNews = this.isOpen && !this.#hasBegun;
+    if (!isTimely && !isNews) return;
+    this.#tell(this.#hasBegun ? "lasts" : "begins", now);
   }
 
   #tell(state: Notice["state"], now: number): void {
     const clients = this.#clients;
     this.#clients = 0;
+    this.#hasBegun = state !== "ended";
     this.#saidAt = now;
     this.#say({ state, clients });
   }

@@ -41,9 +41,14 @@ export class SiteFiles {
     this.lists = new Lists(config, (name) => variable(name) !== undefined);
   }
 
-  /** Opens the log. {@linkcode load} has to follow. */
+  /**
+   * Opens the log, which takes storeTimeout at most: a log file that hangs gets its
+   * lines later. {@linkcode load} has to follow.
+   */
   static async open(config: ResolvedConfig): Promise<SiteFiles> {
-    return new SiteFiles(config, await openBackgroundLog(config.log));
+    const patience = config.storeTimeout * 1000;
+    const log = await openBackgroundLog(config.log, patience);
+    return new SiteFiles(config, log);
   }
 
   /** The log. */

@@ -3,8 +3,9 @@
  * make the calls on files, so that a slow disk holds up only the clients that have
  * to be looked up on it, and these no longer than storeTimeout.
  *
- * One worker is enough for a local disk. On a shared one a decision takes some
- * 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes 11 MB.
+ * One worker is enough for a local disk. On one of other machines a decision
+ * takes some 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes
+ * 11 MB.
  *
  * @module
  */
@@ -18,11 +19,17 @@ import { SLOTS, StoreSlots } from "./store_slots.ts";
 const WORKERS = 8;
 
 /**
- * From which average on a worker gets one question at a time, in milliseconds. A
- * new client takes 0.3 on a local disk, and 20 on GlusterFS; an early one takes 1
- * to 2 there. On a local disk a second worker would only take 11 MB.
+ * From which average on a worker gets one question at a time, in milliseconds. On a
+ * local disk a new client takes 0.3, or 1 on a busy machine, and a second worker
+ * would only take 11 MB.
  */
 const SLOW = 1.5;
+
+/**
+ * The same if the file system may ask another machine. On GlusterFS a new client
+ * takes 20, and an early one 1 to 2.
+ */
+const SLOW_REMOTE = 0.5;
 
 /** How long a worker may be silent until others get its questions, likewise. */
 const SILENT = 100;
@@ -180,10 +187,8 @@ export class StoreQueue {
       this.#breaker.missed(now);
       const limit = this.#setup.limit / 1000;
       const message = `no answer from the base directory within ${limit} s`;
-      const { entry } = this.#jobs.get(id)!;
-      const unchecked = this.#unchecked(message, entry, now);
-      const known = unchecked.known || this.#breaker.isOpen;
-      this.#finish(id, { message, known });
+      // The breaker has it said, for all clients that are too late together.
+      this.#finish(id, { message, known: true });
     }
     for (const worker of this.#workers) {
       if (worker.asked.size > 1 && isSilent(worker, now)) this.#relieve(worker);
@@ -318,7 +323,8 @@ function isSilent({ asked, heard }: Worker, now: number): boolean {
 }
 
 function isSlow(worker: Worker, now: number): boolean {
-  return worker.average >= SLOW || isSilent(worker, now);
+  const slow = worker.slots.isRemote ? SLOW_REMOTE : SLOW;
+  return worker.average >= slow || isSilent(worker, now);
 }
 
 function canTake(worker: Worker, now: number): boolean {

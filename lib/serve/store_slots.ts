@@ -36,9 +36,10 @@ export interface Answer {
 
 const FREE = 0, ASKED = 1, TAKEN = 2, ANSWERED = 3;
 
-// The header is two words: how often the worker was called, and whether it is to
-// end.
-const CALLS = 0, END = 1, HEADER = 2;
+// The header is four words: how often the worker was called, whether it is to end,
+// whether the file system is a remote one, and one that is not used, so that the
+// slots begin at a multiple of 8 bytes.
+const CALLS = 0, END = 1, REMOTE = 2, HEADER = 4;
 
 /** A slot's own part: three numbers, then text. */
 const SLOT = 1024;
@@ -127,6 +128,16 @@ export class StoreSlots {
       : verdictOf(kind, value, this.#read(slot));
     Atomics.store(this.#words, HEADER + slot, FREE);
     return { result, took };
+  }
+
+  /** Whether calls on the base directory go to another machine, as far as known. */
+  get isRemote(): boolean {
+    return Atomics.load(this.#words, REMOTE) === 1;
+  }
+
+  /** Tells that they do; the worker's side. */
+  tellRemote(): void {
+    Atomics.store(this.#words, REMOTE, 1);
   }
 
   /**

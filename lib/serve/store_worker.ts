@@ -13,6 +13,7 @@ import { Store } from "../store/store.ts";
 import type { Timeouts, Verdict } from "../store/policy.ts";
 import { SpareDescriptor } from "../system/descriptor.ts";
 import { wake } from "../system/epoll.ts";
+import { fileSystemOf, isRemote } from "../system/statfs.ts";
 import { SLOTS, StoreSlots } from "./store_slots.ts";
 
 /** What the worker is told when it begins. */
@@ -37,6 +38,7 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
   const slots = new StoreSlots(memory);
   const store = new Store(baseDir, ownerMasked);
   const spare = new SpareDescriptor();
+  if (isOnRemote(baseDir)) slots.tellRemote();
   let calls: number | undefined = 0;
   while ((calls = slots.wait(calls)) !== undefined) {
     let told = performance.now();
@@ -66,6 +68,16 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
   spare.close();
   self.close();
 };
+
+/** Whether calls on the base directory go to another machine. May hang as they may. */
+function isOnRemote(baseDir: string): boolean {
+  try {
+    return isRemote(fileSystemOf(baseDir));
+  } catch {
+    // The decision about a client fails for the same reason, and says so.
+    return false;
+  }
+}
 
 /** @returns the verdict, or the message of the error */
 function attempt(

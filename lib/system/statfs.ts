@@ -4,7 +4,7 @@
  * @module
  */
 
-import { C } from "./constants.ts";
+import { C, FS } from "./constants.ts";
 import { check, cString, fromLibc } from "./libc.ts";
 
 const libc = fromLibc({
@@ -43,6 +43,21 @@ export function fileSystemOf(path: string): FileSystem {
     freeInodes: Number(field(6)),
     readOnly: (field(10) & BigInt(C.ST_RDONLY)) !== 0n,
   };
+}
+
+/** Kinds whose calls may go to another machine, or to a daemon that asks one. */
+const REMOTE: readonly number[] = [
+  FS.FUSE,
+  FS.NFS,
+  FS.CEPH,
+  FS.SMB,
+  FS.CIFS,
+  FS.SMB2,
+];
+
+/** Whether calls on a file system may go to another machine. */
+export function isRemote({ magic }: Pick<FileSystem, "magic">): boolean {
+  return REMOTE.includes(magic);
 }
 
 /** A line of the table of mounts. */

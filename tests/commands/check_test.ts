@@ -117,7 +117,12 @@ e2e("check: the base directory", {}, async (t) => {
   });
   await t.step("writable for its group", async () => {
     Deno.chmodSync(elsewhere, 0o770);
-    assertFindings(await look());
+    const result = await look();
+    assertFindings(result);
+    assertMatch(
+      result.stdout,
+      /^warn baseDir .*mode 0770, .*its group, gid \d+, can write .*chmod 0700$/m,
+    );
   });
 });
 

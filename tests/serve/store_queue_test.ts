@@ -60,7 +60,7 @@ Deno.test("StoreQueue: on a fast disk one worker gets all questions at once", ()
 });
 
 Deno.test("StoreQueue: a late verdict does not count, and the next are in time", () => {
-  const { queue, workers, told, ask, take } = make();
+  const { queue, workers, notices, told, ask, take } = make();
   ask("slow", 0);
   const [{ slot }] = take(workers[0]);
   queue.expire(LIMIT - 1);
@@ -68,8 +68,9 @@ Deno.test("StoreQueue: a late verdict does not count, and the next are in time",
   queue.expire(LIMIT);
   assertEquals(told, [["slow", {
     message: "no answer from the base directory within 2 s",
-    known: false,
+    known: true,
   }]]);
+  assertEquals(notices, [{ state: "begins", clients: 1 }]);
   workers[0].answer(slot, { result: NEW, took: LIMIT + 1 });
   queue.settle(LIMIT + 1);
   assertEquals(told.length, 1);
@@ -88,6 +89,25 @@ Deno.test("StoreQueue: what a silent worker has not begun with goes to others", 
   queue.settle(110);
   assertEquals(told.map(([entry]) => entry).sort(), ["b", "c"]);
   assertEquals(take(workers[0]), []);
+});
+
+/** How many workers there are if each decision takes so long, in milliseconds. */
+function workersAt(took: number, isRemote: boolean): number {
+  const { queue, workers, ask, answer } = make();
+  for (let now = 0; now < 100; now++) {
+    ask(`before ${now}`, now);
+    if (isRemote) workers[0].tellRemote();
+    answer(workers[0], took);
+    queue.settle(now);
+  }
+  for (let i = 0; i < 2 * SLOTS; i++) ask(`c${i}`, 100);
+  return workers.length;
+}
+
+Deno.test("StoreQueue: several workers ask other machines", () => {
+  assertEquals([workersAt(1, false), workersAt(2, false)], [1, 8]);
+  // A FUSE daemon of this machine may be as fast as a disk.
+  assertEquals([workersAt(1, true), workersAt(0.2, true)], [8, 1]);
 });
 
 Deno.test("StoreQueue: calls that hang are bounded in number", () => {
@@ -109,7 +129,7 @@ Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a 
   for (let i = 0; i < 3; i++) ask(`c${i}`, 0);
   workers[0].takeQuestion(SLOTS - 1);
   queue.expire(LIMIT);
-  assertEquals(notices, [{ state: "begins", clients: 3 }]);
+  assertEquals(notices, [{ state: "begins", clients: 1 }]);
   ask("alone", LIMIT + 1);
   assertEquals(told.at(-1), ["alone", {
     message: "the base directory does not answer",
@@ -128,7 +148,7 @@ Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a 
   assertEquals(probed === undefined, false);
   queue.settle(LIMIT + 5002);
   assertEquals(told.at(-1), ["probe", NEW]);
-  assertEquals(notices.at(-1), { state: "ended", clients: 2 });
+  assertEquals(notices.at(-1), { state: "ended", clients: 4 });
 });
 
 Deno.test("StoreQueue: an error of the store is told, and is an answer", () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { FS } from "../../lib/system/constants.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { fileSystemOf, mountOf } from "../../lib/system/statfs.ts";
+import { fileSystemOf, isRemote, mountOf } from "../../lib/system/statfs.ts";
 import "../harness/libc.ts";
 
 Deno.test("statfs: the same as stat(1) for each kind that is mounted here", () => {
@@ -49,4 +49,12 @@ Deno.test("statfs: the mount that a path is in", () => {
     assertEquals(mount.options.includes(option), true, path);
   }
   assertEquals(mountOf("/", ""), undefined);
+});
+
+Deno.test("statfs: which kinds may ask another machine", () => {
+  for (const magic of [FS.FUSE, FS.NFS, FS.CEPH, FS.SMB, FS.CIFS, FS.SMB2]) {
+    assertEquals(isRemote({ magic }), true);
+  }
+  assertEquals(isRemote(fileSystemOf("/dev/shm")), false);
+  assertEquals(isRemote({ magic: FS.OVERLAYFS }), false);
 });

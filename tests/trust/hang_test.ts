@@ -114,10 +114,10 @@ async function newcomers(port: number, onError: "accept" | "defer") {
   assert(all.some(({ seconds }) => seconds >= STORE_TIMEOUT - 0.1));
 }
 
-/** The lines about a store that hangs, by their state. */
-function hangs(): (string | undefined)[] {
-  return logLines().map((line) => / error store hang=(\w+) /.exec(line)?.[1])
-    .filter((state) => state !== undefined);
+/** What the ERROR lines say: the state of the hang, or the line if it is another. */
+function hangs(): string[] {
+  return logLines().filter((line) => / error /.test(line))
+    .map((line) => / error store hang=(\w+) /.exec(line)?.[1] ?? line);
 }
 
 /** Ends the service while clients are there, and while the store hangs. */
@@ -265,6 +265,52 @@ for (const what of ["log", "whitelist"] as const) {
     assertEquals(server.stderr(), "");
   });
 }
+
+// Each call takes longer than storeTimeout, and so does the start without a limit.
+for (const calls of ["statx,openat", "write"]) {
+  e2e(`serve: at its start ${calls} of the log file take ${HANG} s`, {
+    programs: ["strace"],
+  }, async () => {
+    const target = `${emptyDir("slow")}/greylist.log` as `/${string}`;
+    await using server = await serving(
+      { whitelist: WHITELIST, log: { target } },
+      { before: slowingAt([target], calls, HANG) },
+    );
+    assertEquals((await greeted(server.port, "127.8.0.2")).result, NEXT);
+    assertEquals(logLines(target), []);
+    await waitFor(
+      "the lines",
+      () => logLines(target).some((line) => line.includes(" ip=127.8.0.2 ")),
+    );
+    const [first, ...others] = logLines(target);
+    assertMatch(first, / serve on=/);
+    assertEquals(others.filter((line) => / lost=/.test(line)), []);
+    assertEquals(server.stderr(), "");
+  });
+}
+
+e2e("serve: at its start the daemon of the log file has stopped", {
+  ...FUSE,
+}, async () => {
+  const stopped = emptyDir("stopped");
+  const target = `${stopped}/greylist.log` as `/${string}`;
+  await using server = await serving(
+    { whitelist: WHITELIST, log: { target } },
+    { before: stoppedFuse(stopped) },
+  );
+  const { port } = server;
+  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+  assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+  await patrol(port, talking, sleep(1));
+  const [pid] = processesOf(server.binary);
+  const { seconds } = await timed(async () => {
+    Deno.kill(pid, "SIGTERM");
+    assertMatch(await talking.rest(), /^421 4\.3\.2 /);
+    await waitFor("the end of the listener", () => !isListening(port));
+  });
+  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+  assertEquals(server.stderr(), "");
+});
 
 e2e("serve: a reader of standard error that stalls holds up no client", {
   programs: ["mkfifo"],

@@ -10,7 +10,7 @@ import { Listing } from "../../store/listing.ts";
 import { mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
 import { count } from "../format.ts";
-import { type Finding, fix, ok } from "./finding.ts";
+import { type Finding, fix, ok, warn } from "./finding.ts";
 
 /** Whether this user can make entries in the directory, and no other user can. */
 export function baseDirectory(dir: string): Finding {
@@ -36,6 +36,15 @@ export function baseDirectory(dir: string): Finding {
     return fix(
       `${what}: not writable for uid ${userId()}: chown it to the user that ` +
         "greylist runs as",
+    );
+  }
+  // The group may have no other member, but that is not for a file's mode to tell.
+  if (mode & 0o020) {
+    const remedy = info.uid === userId()
+      ? "chmod 0700"
+      : "chown it to the user that greylist runs as, chmod 0700";
+    return warn(
+      `${what}: its group, gid ${info.gid}, can write there: ${remedy}`,
     );
   }
   return ok(what);
