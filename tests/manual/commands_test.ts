@@ -56,6 +56,12 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "systemctl enable --now greylist.socket": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
   "systemctl start greylist.service": "needs systemd as process 1",
+  "systemctl kill --kill-whom=main -s USR2 greylist.service":
+    "needs systemd as process 1",
+  "kill -USR2 $(svstat /service/qmail-smtpd | grep -o 'pid [0-9]*' | tr -dc 0-9)":
+    "supervise_test.ts runs it",
+  "sv 2 /service/qmail-smtpd": "supervise_test.ts runs it",
+  "s6-svc -2 /service/qmail-smtpd": "supervise_test.ts runs it",
   "ssh out cat /var/log/qmail/send/current | greylist learn":
     "needs another host; the log is read as a file and from standard input",
   "spamdb | ssh mx greylist import --from=spamdb -":

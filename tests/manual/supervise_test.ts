@@ -36,6 +36,11 @@ const SCRIPTS = Array.from(
   ([, script]) => script,
 );
 
+/** The commands of another page for an upgrade, in the same order. */
+const UPGRADES = Deno.readTextFileSync(
+  new URL("../../lib/manual/upgrading.md", import.meta.url),
+).match(/^(kill -USR2|sv 2|s6-svc -2) .*$/gm)!;
+
 /** The command of a row, for one of the supervisors. */
 function commandOf(row: string, column: number): string {
   const line = PAGE.split("\n").find((line) => line.startsWith(`| ${row} `));
@@ -152,6 +157,12 @@ SUPERVISORS.forEach((supervisor, column) => {
     await waitFor("the new whitelist", async () => await ask(port) === NEXT);
 
     const [before] = processesOf(binary);
+    const upgrade = await run(["sh", "-c", here(UPGRADES[column])]);
+    assertEquals(upgrade.code, 0, upgrade.stderr);
+    await logged(/ serve on=\S+ pid=\d+ upgrade=done /);
+    assertEquals(processesOf(binary), [before]);
+    assertEquals(await ask(port), NEXT);
+
     await does("restart");
     await waitFor("another process", () => {
       const [now] = processesOf(binary);

@@ -175,7 +175,22 @@ async function probe(unit: string): Promise<Record<string, string>> {
     await manager.told(/^READY=1/);
     await manager.told(/^WATCHDOG=1/);
     Deno.kill(server.pid, "SIGHUP");
+    const ready = (count: number) =>
+      waitFor(
+        `READY ${count} times: ${said()}`,
+        () =>
+          manager.messages().filter((text) => text.startsWith("READY=1"))
+            .length === count,
+      );
     await manager.told(/^RELOADING=1/);
+    await ready(2);
+    Deno.kill(server.pid, "SIGUSR2");
+    await ready(3);
+    assertMatch(said(), / upgrade=done /);
+    using after = await Client.connectFrom(port, { from: "127.0.1.1" });
+    assertMatch(await after.reply() ?? "", /^220 mx\.example /);
+    await after.send("QUIT\r\n");
+    await after.rest();
     Deno.kill(server.pid, "SIGTERM");
     assertEquals(await server.code, 0);
     await manager.told(/^STOPPING=1/);
