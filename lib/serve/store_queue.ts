@@ -19,9 +19,8 @@ import { SLOTS, StoreSlots } from "./store_slots.ts";
 const WORKERS = 8;
 
 /**
- * From which average on a worker gets one question at a time, in milliseconds. On a
- * local disk a new client takes 0.3, or 1 on a busy machine, and a second worker
- * would only take 11 MB.
+ * From when on an answer is slow, in milliseconds. On a local disk a new client takes
+ * 0.3, or 1 on a busy machine, and a second worker would only take 11 MB.
  */
 const SLOW = 1.5;
 
@@ -30,6 +29,12 @@ const SLOW = 1.5;
  * takes 20, and an early one 1 to 2.
  */
 const SLOW_REMOTE = 0.5;
+
+/**
+ * How many more slow answers than others a worker gives until it gets one question
+ * at a time. Its first few are slow on any disk: the thread has only begun.
+ */
+const TOO_SLOW = 8;
 
 /** How long a worker may be silent until others get its questions, likewise. */
 const SILENT = 100;
@@ -85,8 +90,8 @@ interface Worker {
   readonly free: number[];
   /** What was asked, by slot. */
   readonly asked: Map<number, Job>;
-  /** How long a decision takes, in milliseconds. */
-  average: number;
+  /** How many more answers were slow than not, from 0 to twice TOO_SLOW. */
+  slowness: number;
   /** When it last answered, or got work after it had none. */
   heard: number;
   /** Whether it was asked something and has not been called since. */
@@ -107,6 +112,8 @@ export class StoreQueue {
   /** When the log last had an error, by its text without the entry's name. */
   readonly #errors = new Map<string, number>();
   #count = 0;
+  /** When answers were last looked for. */
+  #looked = 0;
 
   constructor(setup: Setup) {
     this.#setup = setup;
@@ -161,6 +168,7 @@ export class StoreQueue {
 
   /** Takes the answers that are there. */
   settle(now: number): void {
+    this.#looked = now;
     for (const worker of this.#workers) {
       if (worker.asked.size > 0) this.#listen(worker, now);
     }
@@ -191,7 +199,9 @@ export class StoreQueue {
       this.#finish(id, { message, known: true });
     }
     for (const worker of this.#workers) {
-      if (worker.asked.size > 1 && isSilent(worker, now)) this.#relieve(worker);
+      if (worker.asked.size > 1 && this.#isSilent(worker)) {
+        this.#relieve(worker);
+      }
     }
     this.#hand(now);
     if (this.#workers.length > 1 && now >= this.#idleAt()) this.#dismiss(now);
@@ -206,10 +216,10 @@ export class StoreQueue {
       asked.delete(slot);
       free.push(slot);
       worker.heard = now;
-      // An average over some 16 answers: a single one that had to wait for a
-      // processor does not mean that the disk is slow.
-      worker.average += (answer.took - worker.average) / 16;
       const { result, took } = answer;
+      worker.slowness = took >= slowFrom(worker)
+        ? Math.min(worker.slowness + 1, 2 * TOO_SLOW)
+        : Math.max(worker.slowness - 1, 0);
       if (typeof result === "string") {
         this.#finish(id, this.#unchecked(result, entry, now));
         continue;
@@ -251,7 +261,7 @@ export class StoreQueue {
         this.#waiting.shift();
         continue;
       }
-      const worker = this.#workers.find((each) => canTake(each, now));
+      const worker = this.#workers.find((each) => this.#canTake(each));
       if (worker === undefined) return this.#grow(now);
       const slot = worker.free.pop()!;
       const job = this.#waiting.shift()!;
@@ -270,7 +280,7 @@ export class StoreQueue {
   #grow(now: number): void {
     const all = this.#workers;
     const isWanted = all.length < WORKERS &&
-      all.every((each) => isSlow(each, now));
+      all.every((each) => this.#isSlow(each));
     if (!isWanted || !this.#setup.canStart()) return;
     this.#start(now);
     this.#hand(now);
@@ -283,7 +293,7 @@ export class StoreQueue {
       free: Array.from({ length: SLOTS }, (_, slot) => slot),
       asked: new Map(),
       // Another worker is started only if the disk is slow.
-      average: this.#workers.length === 0 ? 0 : SLOW,
+      slowness: this.#workers.length === 0 ? 0 : TOO_SLOW,
       heard: now,
       isToBeCalled: false,
     });
@@ -316,18 +326,26 @@ export class StoreQueue {
       slots.end();
     }
   }
+
+  /**
+   * An answer may be there that this thread was too busy to look at: a thousand
+   * clients at once keep it busy for 100 ms.
+   */
+  #isSilent({ asked, heard }: Worker): boolean {
+    return asked.size > 0 && this.#looked - heard >= SILENT;
+  }
+
+  #isSlow(worker: Worker): boolean {
+    return worker.slowness >= TOO_SLOW || this.#isSilent(worker);
+  }
+
+  #canTake(worker: Worker): boolean {
+    const most = this.#isSlow(worker) ? 1 : SLOTS;
+    return worker.asked.size < most;
+  }
 }
 
-function isSilent({ asked, heard }: Worker, now: number): boolean {
-  return asked.size > 0 && now - heard >= SILENT;
-}
-
-function isSlow(worker: Worker, now: number): boolean {
-  const slow = worker.slots.isRemote ? SLOW_REMOTE : SLOW;
-  return worker.average >= slow || isSilent(worker, now);
-}
-
-function canTake(worker: Worker, now: number): boolean {
-  const most = isSlow(worker, now) ? 1 : SLOTS;
-  return worker.asked.size < most;
+/** From when on an answer of a worker is slow, in milliseconds. */
+function slowFrom({ slots }: Worker): number {
+  return slots.isRemote ? SLOW_REMOTE : SLOW;
 }
