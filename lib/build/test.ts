@@ -258,6 +258,10 @@ async function main(argv: string[], scratch: string): Promise<number> {
     console.error(check.output.trimEnd());
     return 1;
   }
+  // The first `deno bundle` downloads esbuild. Two at the same time are in each
+  // other's way ("Text file busy").
+  const module = fromFileUrl(new URL("lib/exit.ts", ROOT));
+  await deno(["bundle", ...flags, `--output=${scratch}/exit.js`, module]);
   const turns = await Promise.all(order.files.map(async (file) => ({
     file,
     turn: turnOf(await Deno.readTextFile(file)),

@@ -6,6 +6,7 @@ import { compile, logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
 import {
+  areAtRest,
   connectionsTo,
   descriptorsOf,
   freePort,
@@ -101,7 +102,9 @@ e2e(
   { programs: ["prlimit"] },
   async () => {
     await using server = await serving();
-    const { port, pid } = server;
+    const { port, pid, binary } = server;
+    // Its threads open some at their start, and close them again.
+    await waitFor("serve at rest", () => areAtRest(binary));
     const open = new Set(
       Array.from(Deno.readDirSync(`/proc/${pid}/fd`), ({ name }) => name),
     );

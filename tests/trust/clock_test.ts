@@ -59,7 +59,7 @@ for (const [what, distance] of Object.entries(JUMPS)) {
       `the clock is ${what} ${where}: one wait more at most`,
       {},
       async (way, t) => {
-        const binary = await compile();
+        const binary = await compile(UNPRUNED);
         for (const accepted of [0, 3]) {
           await t.step(`${accepted} times accepted before`, async () => {
             empty();

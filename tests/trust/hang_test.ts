@@ -1,3 +1,5 @@
+// Runs alone: it measures how long clients wait, and strace stops serve often.
+
 // serve on disks, logs and files that hang: only the clients that need these wait,
 // and no longer than storeTimeout.
 
