@@ -65,8 +65,9 @@ DESCRIPTION
   ended     clients that were answered to their QUIT
 
   session   processor time of "greylist serve", and of a program in C with one
-            event loop that makes the same system calls: each client was never
-            seen, and waits for each reply
+            event loop that makes the same system calls, or of postscreen,
+            which answers 450: each client was never seen, and waits for each
+            reply
   silence   how long a client hears nothing at most while each call on the base
             directory is delayed by four seconds (strace)
 
@@ -97,7 +98,7 @@ OPTIONS
             serve.{at20,at100,strangers,accepted,dialogue,upload}
               tcpserver, serve (a second), ratio, cpuRatio, p99
               (milliseconds), client (percent)
-            session.{epoll}
+            session.{epoll,postscreen}
               theirs, serve (microseconds), ratio (of serve to theirs)
             crowd.{serve}
               answered, resent, ended, slowest (milliseconds until it is

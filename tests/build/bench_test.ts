@@ -216,7 +216,7 @@ const ROWS = {
   memory: ["rcpt", "rblsmtpd"],
   sessions: ["rcpt", "rblsmtpd", "rblsmtpdAlone", "true"],
   serve: ["at20", "at100", "strangers", "accepted", "dialogue", "upload"],
-  session: ["epoll"],
+  session: ["epoll", "postscreen"],
   crowd: ["serve"],
   hang: ["serve"],
   listing: ["findPrintf", "info", "findDelete", "prune"],
@@ -230,7 +230,8 @@ function expectedRows({ entries, lines }: Plan): string[] {
 }
 
 e2e("a short run has every row", {
-  programs: ["tcpserver", "rblsmtpd", "perl", "gcc", "strace"],
+  programs: ["tcpserver", "rblsmtpd", "perl", "gcc", "strace", "postfix"],
+  root: true,
 }, async () => {
   const said: string[] = [];
   const { signal } = new AbortController();

@@ -1,6 +1,7 @@
 /**
  * What one deferred session takes of the processor under `greylist serve`, beside a
- * program in C with one event loop that makes the same system calls; and the longest
+ * program in C with one event loop that makes the same system calls, and beside
+ * Postfix's postscreen, which defers without a process for it too; and the longest
  * silence that any client meets while the base directory hangs.
  *
  * @module
@@ -10,6 +11,7 @@ import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { baseOf, type Binaries } from "./binaries.ts";
 import { type Bench, expectQuietLog, logOf } from "./plan.ts";
+import { lacksPostscreen, startPostscreen } from "./postscreen.ts";
 import { findProgram, Process } from "./process.ts";
 import { processorTime } from "./processor_time.ts";
 import {
@@ -26,6 +28,12 @@ import type { Row, Section } from "./table.ts";
 /** How many clients there are at a time. */
 const CLIENTS = 20;
 
+/**
+ * The same beside postscreen, where each client waits for a second: the processor
+ * time of fewer could not be measured.
+ */
+const TESTED = 200;
+
 /** How many networks (/24) the loopback has for the load client. */
 const NETWORKS = 0xffff;
 
@@ -41,15 +49,27 @@ const HANGING = 1000;
 /** How long strace may take until it delays calls, in milliseconds. */
 const ATTACH = 1000;
 
-/** Measures `serve` beside the program in C. */
+/** Measures `serve` beside the others. */
 export async function measureRivals(
   bench: Bench,
   binaries: Binaries,
 ): Promise<Section> {
-  const text = "epoll: a program in C";
-  const row: Row = findProgram("gcc") === undefined
-    ? { key: "epoll", text, absent: "gcc is not installed" }
-    : { key: "epoll", text, values: await besideC(bench, binaries.serve) };
+  const row = async (
+    key: string,
+    text: string,
+    absent: string | undefined,
+    measure: typeof besideC,
+  ): Promise<Row> => ({
+    key,
+    text,
+    absent,
+    values: absent === undefined
+      ? await measure(bench, binaries.serve)
+      : undefined,
+  });
+  const compiler = findProgram("gcc") === undefined
+    ? "gcc is not installed"
+    : undefined;
   return {
     key: "session",
     title: "PROCESSOR TIME OF A DEFERRED SESSION, microseconds",
@@ -58,8 +78,66 @@ export async function measureRivals(
       { key: "serve", heading: "serve", digits: 0 },
       { key: "ratio", heading: "ratio", digits: 2 },
     ],
-    rows: [row],
+    rows: [
+      await row("epoll", "epoll: a program in C", compiler, besideC),
+      await row(
+        "postscreen",
+        "postscreen of Postfix, with its deep protocol tests",
+        lacksPostscreen(),
+        besidePostscreen,
+      ),
+    ],
   };
+}
+
+/** The processor time of each is that of all rounds, for the same reason as above. */
+async function besidePostscreen(bench: Bench, binary: string) {
+  const { plan } = bench;
+  const servers: Server[] = [];
+  const [theirs, ours] = [{ spent: 0, sessions: 0 }, { spent: 0, sessions: 0 }];
+  let strangers = 0;
+  try {
+    const postscreen = await startPostscreen(bench);
+    servers.push(postscreen);
+    const serve = await startServe(bench, binary, {}, ["true"]);
+    servers.push(serve);
+    const contenders = [
+      { sum: theirs, server: postscreen, reply: "^450 " },
+      { sum: ours, server: serve, reply: DEFERRED.reply },
+    ];
+    // The first round does not count: V8 compiles the code of serve.
+    for (let round = 0; round <= plan.duels; round++) {
+      bench.say(`serve and postscreen: round ${round} of ${plan.duels}`);
+      await renew(baseOf(bench), `${baseOf(bench)}.postscreen${round}`);
+      let most = 0;
+      for (const { sum, server, reply } of contenders) {
+        const { process, port } = server;
+        const pid = server === postscreen ? postscreen.pid() : process.pid;
+        const before = processorTime(pid);
+        const { sessions } = await runFlood(bench, {
+          ...DEFERRED,
+          reply,
+          port,
+          clients: TESTED,
+          seconds: plan.duelSeconds,
+          oneByOne: true,
+          strangers,
+        });
+        most = Math.max(most, sessions);
+        if (round === 0) continue;
+        sum.spent += processorTime(pid) - before;
+        sum.sessions += sessions;
+      }
+      strangers = (strangers + most) % NETWORKS;
+    }
+  } finally {
+    await stopServers(servers);
+  }
+  await expectQuietLog(bench);
+  const [their, our] = [theirs, ours].map(({ spent, sessions }) =>
+    Math.max(0.01, spent) / sessions * 1e6
+  );
+  return { theirs: their, serve: our, ratio: our / their };
 }
 
 async function besideC(bench: Bench, binary: string) {
