@@ -94,8 +94,12 @@ export async function measureRivals(
 async function besidePostscreen(bench: Bench, binary: string) {
   const { plan } = bench;
   const servers: Server[] = [];
-  const [theirs, ours] = [{ spent: 0, sessions: 0 }, { spent: 0, sessions: 0 }];
-  let strangers = 0;
+  // Each client is new to both: postscreen hands one that it has tested to smtpd.
+  const [theirs, ours] = [0, 1].map(() => ({
+    spent: 0,
+    sessions: 0,
+    strangers: 0,
+  }));
   try {
     const postscreen = await startPostscreen(bench);
     servers.push(postscreen);
@@ -109,7 +113,6 @@ async function besidePostscreen(bench: Bench, binary: string) {
     for (let round = 0; round <= plan.duels; round++) {
       bench.say(`serve and postscreen: round ${round} of ${plan.duels}`);
       await renew(baseOf(bench), `${baseOf(bench)}.postscreen${round}`);
-      let most = 0;
       for (const { sum, server, reply } of contenders) {
         const { process, port } = server;
         const pid = server === postscreen ? postscreen.pid() : process.pid;
@@ -121,14 +124,13 @@ async function besidePostscreen(bench: Bench, binary: string) {
           clients: TESTED,
           seconds: plan.duelSeconds,
           oneByOne: true,
-          strangers,
+          strangers: sum.strangers,
         });
-        most = Math.max(most, sessions);
+        sum.strangers = (sum.strangers + sessions) % NETWORKS;
         if (round === 0) continue;
         sum.spent += processorTime(pid) - before;
         sum.sessions += sessions;
       }
-      strangers = (strangers + most) % NETWORKS;
     }
   } finally {
     await stopServers(servers);
