@@ -122,6 +122,16 @@ function hangs(): string[] {
     .map((line) => / error store hang=(\w+) /.exec(line)?.[1] ?? line);
 }
 
+/** Ends the service while one client is there. */
+async function assertStops(port: number, pid: number, talking: Client) {
+  const { seconds } = await timed(async () => {
+    Deno.kill(pid, "SIGTERM");
+    assertMatch(await talking.rest(), /^421 4\.3\.2 /);
+    await waitFor("the end of the listener", () => !isListening(port));
+  });
+  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+}
+
 /** Ends the service while clients are there, and while the store hangs. */
 async function assertEnds(port: number, binary: string, talking: Client) {
   using asked = await Client.connectFrom(port, { from: slowClient(0) });
@@ -258,12 +268,7 @@ for (const what of ["log", "whitelist"] as const) {
         /^220 mx\.example /,
       );
     }
-    const { seconds } = await timed(async () => {
-      Deno.kill(pid, "SIGTERM");
-      assertMatch(await talking.rest(), /^421 4\.3\.2 /);
-      await waitFor("the end of the listener", () => !isListening(port));
-    });
-    assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+    await assertStops(port, pid, talking);
     assertEquals(server.stderr(), "");
   });
 }
@@ -305,12 +310,7 @@ e2e("serve: at its start the daemon of the log file has stopped", {
   assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
   await patrol(port, talking, sleep(1));
   const [pid] = processesOf(server.binary);
-  const { seconds } = await timed(async () => {
-    Deno.kill(pid, "SIGTERM");
-    assertMatch(await talking.rest(), /^421 4\.3\.2 /);
-    await waitFor("the end of the listener", () => !isListening(port));
-  });
-  assert(seconds <= END + ROOM, `ended after ${seconds} s`);
+  await assertStops(port, pid, talking);
   assertEquals(server.stderr(), "");
 });
 

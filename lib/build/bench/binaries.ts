@@ -125,14 +125,8 @@ export async function compileConfig(
   root: URL = ROOT,
 ): Promise<string> {
   bench.signal.throwIfAborted();
-  const file = join(bench.scratch, `${name}.config.ts`);
+  const file = await writeConfig(bench, name, config, root);
   const output = join(bench.scratch, name);
-  const library = new URL("lib/config.ts", root).href;
-  await Deno.writeTextFile(
-    file,
-    `import { defineConfig } from ${JSON.stringify(library)};\n` +
-      `export default defineConfig(${JSON.stringify(config)});\n`,
-  );
   const task = fromFileUrl(new URL("lib/build/task.ts", root));
   const child = new Process({
     argv: [
@@ -150,6 +144,28 @@ export async function compileConfig(
   if (code === 0) return output;
   const said = (await Deno.readTextFile(logOf(bench))).trimEnd();
   throw new TemporaryError(`compile: exit ${code}: ${said}`);
+}
+
+/**
+ * Writes a configuration module.
+ *
+ * @param root the directory of the sources
+ * @returns its path, in the scratch directory
+ */
+export async function writeConfig(
+  { scratch }: Pick<Bench, "scratch">,
+  name: string,
+  config: Config,
+  root: URL = ROOT,
+): Promise<string> {
+  const file = join(scratch, `${name}.config.ts`);
+  const library = new URL("lib/config.ts", root).href;
+  await Deno.writeTextFile(
+    file,
+    `import { defineConfig } from ${JSON.stringify(library)};\n` +
+      `export default defineConfig(${JSON.stringify(config)});\n`,
+  );
+  return file;
 }
 
 /** Makes a program that does nothing, with the options of the others. */

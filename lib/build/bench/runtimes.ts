@@ -11,10 +11,10 @@ import type { Config } from "../../config.ts";
 import { V8_LINEAR } from "../../whitelist/expression.ts";
 import { STAND_IN_VARIABLE } from "../stand_in.ts";
 import { ROOT, type Std, STD_VARIABLE, stdFlags } from "../std.ts";
-import { baseOf } from "./binaries.ts";
+import { baseOf, writeConfig } from "./binaries.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { findProgram, Process } from "./process.ts";
-import { COSTS } from "./starts.ts";
+import { COSTS, PERL } from "./starts.ts";
 import type { Row, Section } from "./table.ts";
 import { type Contender, takeTurns } from "./turns.ts";
 
@@ -38,32 +38,21 @@ export async function measureRuntimes(
     throw new TemporaryError("--deno: gcc is not installed");
   }
   await Deno.mkdir(baseOf(bench), { mode: 0o700 });
-  const config = join(bench.scratch, "runtimes.config.ts");
-  const settings: Config = {
+  const config = await writeConfig(bench, "runtimes", {
     baseDir: baseOf(bench) as Config["baseDir"],
     timeouts: { delay: "1h" },
     deferral: { at: "banner" },
-  };
-  const library = new URL("lib/config.ts", ROOT).href;
-  await Deno.writeTextFile(
-    config,
-    `import { defineConfig } from ${JSON.stringify(library)};\n` +
-      `export default defineConfig(${JSON.stringify(settings)});\n`,
-  );
+  });
   const contender = async (key: string, deno: string): Promise<Contender> => {
     bench.say(`a stand-in of ${deno}`);
     const program = await makeStandIn(bench, key, deno, config);
     return { key, argv: [program, "true"], reply: /^421 4\.7\.1 / };
   };
-  const contenders = [
+  const contenders: Contender[] = [
     await contender("own", Deno.execPath()),
     await contender("other", other),
   ];
-  const hasPerl = findProgram("perl") !== undefined;
-  if (hasPerl) {
-    const argv = ["perl", "-MSys::Syslog", "-e", "exec @ARGV", "true"];
-    contenders.push({ key: "perl", argv, reply: /^$/ });
-  }
+  if (findProgram("perl") !== undefined) contenders.push(PERL);
   const { rounds, results } = await takeTurns(bench, "starts", contenders);
   const row = (key: string, text: string): Row => ({
     key,
@@ -78,7 +67,7 @@ export async function measureRuntimes(
     rows: [
       row("own", `at "banner", on Deno ${Deno.version.deno}`),
       row("other", `at "banner", on Deno ${version}`),
-      row("perl", "perl -MSys::Syslog -e 'exec @ARGV' true"),
+      row(PERL.key, PERL.text),
     ],
   };
 }

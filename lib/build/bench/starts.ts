@@ -18,13 +18,23 @@ export const RBLSMTPD = "Greylisted, please try again in 60 seconds";
 const KNOWN = "192.0.2.1";
 
 /** One row, and what it takes. */
-interface Candidate extends Contender {
+export interface Candidate extends Contender {
   readonly text: string;
   /** A program that it cannot do without. */
   readonly needs?: string;
   /** Another program than greylist; it is left out if it fails. */
   readonly foreign?: true;
 }
+
+/** Another language's start, with what a wrapper needs to log. */
+export const PERL: Candidate = {
+  key: "perl",
+  text: "perl -MSys::Syslog -e 'exec @ARGV' true",
+  argv: ["perl", "-MSys::Syslog", "-e", "exec @ARGV", "true"],
+  reply: /^$/,
+  needs: "perl",
+  foreign: true,
+};
 
 /** Compares all ways that a connection can take with an empty program. */
 export async function measureStarts(
@@ -77,14 +87,7 @@ export async function measureStarts(
       reply: /^220 [^]*\n451 /,
       needs: "rblsmtpd",
     },
-    {
-      key: "perl",
-      text: "perl -MSys::Syslog -e 'exec @ARGV' true",
-      argv: ["perl", "-MSys::Syslog", "-e", "exec @ARGV", "true"],
-      reply: /^$/,
-      needs: "perl",
-      foreign: true,
-    },
+    PERL,
     {
       key: "rblsmtpdAlone",
       text: "rblsmtpd true: RBLSMTPD is set",
