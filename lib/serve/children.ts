@@ -6,19 +6,16 @@
  */
 
 import type { ClientFields } from "../log/line.ts";
-import {
-  type ExitStatus,
-  killChild,
-  takeExitStatus,
-  watchChild,
-} from "../system/child.ts";
+import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
-import { type Epoll, PEER_CLOSED, READABLE } from "../system/epoll.ts";
-import { LibcError } from "../system/libc.ts";
+import { type Epoll, PEER_CLOSED } from "../system/epoll.ts";
+import type { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
-import { Deadlines } from "./deadlines.ts";
-import type { Spawn } from "./spawn.ts";
 import { within } from "../system/within.ts";
+import { ChildProcesses } from "./child_processes.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Helper } from "./helper.ts";
+import type { Spawn } from "./spawn.ts";
 
 /** The client of a child process, as it is logged and counted. */
 export interface Served {
@@ -46,16 +43,6 @@ export interface ChildClient {
   hungUp(): void;
 }
 
-/** A child process that runs. */
-interface Running {
-  /** Undefined for a helper, which does not count for the limit. */
-  readonly served: Served | undefined;
-  /** Called when it has ended. */
-  ended(status: ExitStatus): void;
-  /** The descriptor that reports its end, undefined if there is none. */
-  readonly watch: number | undefined;
-}
-
 /**
  * The most children that are being started at once. Each start takes a thread,
  * of which the runtime has 512, and one of those waits for events.
@@ -70,12 +57,12 @@ export class Children {
   readonly #epoll: Epoll;
   readonly #spawn: Spawn;
   readonly #limit: number;
+  readonly #processes: ChildProcesses;
+  /** The number of clients whose child is being started. */
   #starting = 0;
-  #helpers = 0;
-  /** By process id. */
-  readonly #running = new Map<number, Running>();
-  /** Process ids by the descriptor that reports the end. */
-  readonly #watches = new Map<number, number>();
+  /** The clients whose child runs, by process id. */
+  readonly #served = new Map<number, Served>();
+  readonly #helpers = new Set<Helper>();
   /** By descriptor, in the order in which they came. */
   readonly #waiting = new Map<number, ChildClient>();
   readonly #deadlines: Deadlines;
@@ -88,6 +75,7 @@ export class Children {
     this.#epoll = epoll;
     this.#spawn = spawn;
     this.#limit = limit;
+    this.#processes = new ChildProcesses(epoll);
     this.#deadlines = new Deadlines(patience);
   }
 
@@ -98,22 +86,21 @@ export class Children {
 
   /** The number of descriptors in use. */
   get descriptors(): number {
-    return this.#waiting.size + this.#starting + this.#watches.size;
+    return this.#waiting.size + this.#processes.descriptors;
   }
 
   /** The number of children that are being started. */
   get starting(): number {
-    return this.#starting;
+    return this.#processes.starting;
   }
 
   /** The number of children that run. */
   get running(): number {
-    return this.#running.size;
+    return this.#processes.running;
   }
 
   get #isFree(): boolean {
-    const running = this.#running.size - this.#helpers;
-    return running + this.#starting < this.#limit &&
+    return this.#served.size + this.#starting < this.#limit &&
       this.#starting < MAX_STARTS;
   }
 
@@ -134,26 +121,30 @@ export class Children {
   }
 
   #start(client: ChildClient): void {
+    const { fd, variables, served } = client;
     client.starting();
     this.#starting++;
-    this.#spawn.start(client.fd, client.variables, (result) => {
+    this.#processes.start(this.#spawn, fd, variables, (result) => {
       this.#starting--;
       if (typeof result === "number") {
-        close(client.fd);
-        const ended = (status: ExitStatus) => client.ended(status);
-        this.#follow(result, client.served, ended);
+        close(fd);
+        this.#served.set(result, served);
       } else {
         client.failed(result);
         this.#startWaiting();
       }
-    });
+    }, (status) => this.#ended(client, status));
   }
 
-  /** The children that clients have, by process id. */
-  *served(): Generator<[pid: number, served: Served]> {
-    for (const [pid, { served }] of this.#running) {
-      if (served !== undefined) yield [pid, served];
-    }
+  #ended(client: Pick<ChildClient, "ended">, status: ExitStatus): void {
+    this.#served.delete(status.pid);
+    client.ended(status);
+    this.#startWaiting();
+  }
+
+  /** The clients whose child runs, by process id. */
+  get served(): ReadonlyMap<number, Served> {
+    return this.#served;
   }
 
   /** Takes over a child that this process has started before it was replaced. */
@@ -162,7 +153,8 @@ export class Children {
     served: Served,
     ended: (status: ExitStatus) => void,
   ): void {
-    this.#follow(pid, served, ended);
+    this.#served.set(pid, served);
+    this.#processes.follow(pid, (status) => this.#ended({ ended }, status));
   }
 
   /**
@@ -170,7 +162,8 @@ export class Children {
    *
    * @param fd what its descriptors become
    * @param limit milliseconds after which the child is ended
-   * @param over is called when `fd` is needed no more: no thread starts the child
+   * @param over is called when the child has ended or could not be started, so that
+   * it needs `fd` no more
    * @returns how it has ended; undefined if that has taken too long
    * @throws {LibcError} if it cannot be started
    */
@@ -181,97 +174,28 @@ export class Children {
     limit: number,
     over: () => void,
   ): Promise<ExitStatus | undefined> {
-    let state: "starts" | number | "ended" = "starts";
-    let isLate = false;
-    const end = new Promise<ExitStatus>((resolve, reject) => {
-      this.#starting++;
-      spawn.start(fd, variables, (result) => {
-        this.#starting--;
-        if (isLate) over();
-        if (typeof result !== "number") {
-          state = "ended";
-          reject(result);
-        } else {
-          state = result;
-          if (isLate) killChild(result);
-          this.#helpers++;
-          this.#follow(result, undefined, (status) => {
-            state = "ended";
-            this.#helpers--;
-            resolve(status);
-          });
-        }
-        this.#startWaiting();
-      });
-    });
+    const helper = new Helper(this.#processes, spawn, fd, variables, over);
+    this.#helpers.add(helper);
     try {
-      const found = await within(end, limit);
-      return found?.value;
+      return (await within(helper.ended, limit))?.value;
     } finally {
-      isLate = true;
-      if (typeof state === "number") killChild(state);
-      if (state !== "starts") over();
+      helper.end();
+      this.#helpers.delete(helper);
     }
-  }
-
-  #follow(
-    pid: number,
-    served: Served | undefined,
-    ended: (status: ExitStatus) => void,
-  ): void {
-    this.#running.set(pid, { served, ended, watch: this.#watch(pid) });
-    if (this.#running.size > this.#watches.size) this.#takeExitStatuses();
   }
 
   /** Finishes starts that other threads have done. */
   settle(): void {
-    if (this.#starting > 0) this.#spawn.settle();
-  }
-
-  /**
-   * Watches for the end of a child.
-   *
-   * @returns undefined if the child cannot be watched; {@linkcode expire} finds its
-   * end then
-   */
-  #watch(pid: number): number | undefined {
-    let fd: number | undefined;
-    try {
-      fd = watchChild(pid);
-      this.#epoll.add(fd, READABLE);
-      this.#watches.set(fd, pid);
-      return fd;
-    } catch {
-      // Descriptors have run out, most likely in the whole system.
-      if (fd !== undefined) close(fd);
-      return undefined;
-    }
+    if (this.starting > 0) this.#spawn.settle();
   }
 
   /** Handles an event: a child has ended, or a client that waits has hung up. */
   ready(fd: number): void {
-    const pid = this.#watches.get(fd);
-    if (pid !== undefined) {
-      this.#ended(takeExitStatus(pid));
-      return;
-    }
+    if (this.#processes.ready(fd)) return;
     const client = this.#takeWaiting(fd);
     if (client === undefined) return;
     close(fd);
     client.hungUp();
-  }
-
-  #ended(status: ExitStatus | undefined): void {
-    const running = status && this.#running.get(status.pid);
-    if (running === undefined) return;
-    const { watch } = running;
-    this.#running.delete(status!.pid);
-    if (watch !== undefined) {
-      this.#watches.delete(watch);
-      this.#epoll.close(watch);
-    }
-    running.ended(status!);
-    this.#startWaiting();
   }
 
   /** Takes a client out of the queue. */
@@ -301,31 +225,15 @@ export class Children {
 
   /** Gives up clients that have waited too long, and finds unnoticed ends. */
   expire(now: number): void {
-    this.#takeExitStatuses();
+    this.#processes.takeExitStatuses();
     for (const fd of this.#deadlines.expired(now)) {
       this.#takeWaiting(fd)?.timedOut();
     }
   }
 
-  /**
-   * Takes the exit status of children that could not be watched, and of orphans
-   * that this process inherited as the first of a container. Not while a child is
-   * being started: the C library itself has to take the status of a failed start.
-   */
-  #takeExitStatuses(): void {
-    let status: ExitStatus | undefined;
-    while (
-      this.#starting === 0 && (status = takeExitStatus(-1)) !== undefined
-    ) {
-      this.#ended(status);
-    }
-  }
-
   /** Gives up all clients that wait. Their children run on, helpers do not. */
   shutDown(): void {
-    for (const [pid, { served }] of this.#running) {
-      if (served === undefined) killChild(pid);
-    }
+    for (const helper of this.#helpers) helper.end();
     for (const fd of this.#waiting.keys()) this.#takeWaiting(fd)?.timedOut();
   }
 }

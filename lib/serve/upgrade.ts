@@ -228,7 +228,7 @@ export class Upgrade {
   #exec(): Error {
     const { children, listeners, limits, variables } = this.#options;
     const path = this.#knownPath;
-    const programs = [...children.served()];
+    const programs = [...children.served];
     const handover = writeHandover(
       { programs, again: this.#again },
       listeners,

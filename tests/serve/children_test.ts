@@ -174,7 +174,7 @@ test("one that was taken over has a place, and is handed on", async (beside) => 
   using one = await pair();
   using two = await pair();
   await before.run(one, "one");
-  const handed = [...before.children.served()];
+  const handed = [...before.children.served];
   assertEquals(handed.map(([, served]) => served), [
     { client: { ip: "one" }, network: "one" },
   ]);
@@ -184,14 +184,14 @@ test("one that was taken over has a place, and is handed on", async (beside) => 
   fixture.children.adopt(pid, served, (status) => {
     fixture.events.push(`${status.pid} ended ${status.code}`);
   });
-  assertEquals([...fixture.children.served()], handed);
+  assertEquals([...fixture.children.served], handed);
   await fixture.run(two, "two");
   assertEquals(fixture.events, []);
   one.client.close();
   await fixture.until("two starts");
   assertEquals(fixture.events, [`${pid} ended 3`, "two starts"]);
   await fixture.finish([two, "two"]);
-  assertEquals([...fixture.children.served()], []);
+  assertEquals([...fixture.children.served], []);
 });
 
 test("a helper takes no place, and not too long", async (beside) => {
@@ -206,7 +206,7 @@ test("a helper takes no place, and not too long", async (beside) => {
     let isOver = false;
     children.help(spawn, fd, {}, limit, () => isOver = true)
       .then((status) => {
-        assert(isOver);
+        assertEquals(isOver, status !== undefined);
         end = status?.code;
       });
     return () => end;
@@ -214,7 +214,7 @@ test("a helper takes no place, and not too long", async (beside) => {
   const ended = help(1e6);
   await fixture.run(one, "one");
   assertEquals(fixture.events, ["one starts"]);
-  assertEquals([...children.served()].length, 1);
+  assertEquals([...children.served].length, 1);
   await helped.client.write(new TextEncoder().encode("a line\n"));
   await waitFor("the helper", async () => {
     await turn(fixture);
@@ -233,6 +233,32 @@ test("a helper takes no place, and not too long", async (beside) => {
   await fixture.finish([one, "one"]);
   await fixture.until("two starts");
   await fixture.finish([two, "two"]);
+  close(helped.fd);
+});
+
+test("a helper that is only being started ends with the rest", async (beside) => {
+  const fixture = new Fixture(1, beside);
+  using helped = await pair();
+  const { children, spawn } = fixture;
+  const overs: number[] = [];
+  const status = children.help(
+    spawn,
+    helped.fd,
+    {},
+    1e6,
+    () => overs.push(children.running),
+  );
+  assertEquals(children.starting, beside ? 1 : 0);
+  children.shutDown();
+  await waitFor("its end", async () => {
+    await turn(fixture);
+    return overs.length > 0;
+  });
+  assertEquals((await status)?.signal, 9);
+  // The thread that keeps the time ends within 50 ms.
+  await new Promise((done) => setTimeout(done, 100));
+  assertEquals(overs, [0]);
+  assertEquals(childrenOf(Deno.pid), []);
   close(helped.fd);
 });
 

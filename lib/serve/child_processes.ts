@@ -1,0 +1,139 @@
+/**
+ * The child processes of `serve`: their starts in other threads, and their ends.
+ *
+ * @module
+ */
+
+import {
+  type ExitStatus,
+  takeExitStatus,
+  watchChild,
+} from "../system/child.ts";
+import { close } from "../system/descriptor.ts";
+import { type Epoll, READABLE } from "../system/epoll.ts";
+import type { Done, Variables } from "../system/spawn.ts";
+import type { Spawn } from "./spawn.ts";
+
+/** A child process that runs. */
+interface Running {
+  /** Called when it has ended. */
+  ended(status: ExitStatus): void;
+  /** The descriptor that reports its end, undefined if there is none. */
+  readonly watch: number | undefined;
+}
+
+/** All child processes. */
+export class ChildProcesses {
+  readonly #epoll: Epoll;
+  #starting = 0;
+  /** By process id. */
+  readonly #running = new Map<number, Running>();
+  /** Process ids by the descriptor that reports the end. */
+  readonly #watches = new Map<number, number>();
+
+  constructor(epoll: Epoll) {
+    this.#epoll = epoll;
+  }
+
+  /** The number of those that are being started. */
+  get starting(): number {
+    return this.#starting;
+  }
+
+  /** The number of those that run. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** The number of descriptors in use. */
+  get descriptors(): number {
+    return this.#starting + this.#watches.size;
+  }
+
+  /**
+   * Starts a child.
+   *
+   * @param fd what its descriptors become
+   * @param variables its environment besides this process's own
+   * @param started is called with the process id, or with why there is no child
+   * @param ended is called when the child has ended
+   */
+  start(
+    spawn: Spawn,
+    fd: number,
+    variables: Variables,
+    started: Done,
+    ended: (status: ExitStatus) => void,
+  ): void {
+    this.#starting++;
+    spawn.start(fd, variables, (result) => {
+      this.#starting--;
+      started(result);
+      if (typeof result === "number") this.follow(result, ended);
+    });
+  }
+
+  /** Waits for the end of a child that runs. */
+  follow(pid: number, ended: (status: ExitStatus) => void): void {
+    this.#running.set(pid, { ended, watch: this.#watch(pid) });
+    if (this.#running.size > this.#watches.size) this.takeExitStatuses();
+  }
+
+  /**
+   * Watches for the end of a child.
+   *
+   * @returns undefined if the child cannot be watched;
+   * {@linkcode takeExitStatuses} finds its end then
+   */
+  #watch(pid: number): number | undefined {
+    let fd: number | undefined;
+    try {
+      fd = watchChild(pid);
+      this.#epoll.add(fd, READABLE);
+      this.#watches.set(fd, pid);
+      return fd;
+    } catch {
+      // Descriptors have run out, most likely in the whole system.
+      if (fd !== undefined) close(fd);
+      return undefined;
+    }
+  }
+
+  /**
+   * Handles a descriptor that is ready.
+   *
+   * @returns false if it does not report the end of a child
+   */
+  ready(fd: number): boolean {
+    const pid = this.#watches.get(fd);
+    if (pid === undefined) return false;
+    this.#ended(takeExitStatus(pid));
+    return true;
+  }
+
+  #ended(status: ExitStatus | undefined): void {
+    const running = status && this.#running.get(status.pid);
+    if (running === undefined) return;
+    const { watch } = running;
+    this.#running.delete(status!.pid);
+    if (watch !== undefined) {
+      this.#watches.delete(watch);
+      this.#epoll.close(watch);
+    }
+    running.ended(status!);
+  }
+
+  /**
+   * Takes the exit status of children that could not be watched, and of orphans
+   * that this process inherited as the first of a container. Not while a child is
+   * being started: the C library itself has to take the status of a failed start.
+   */
+  takeExitStatuses(): void {
+    let status: ExitStatus | undefined;
+    while (
+      this.#starting === 0 && (status = takeExitStatus(-1)) !== undefined
+    ) {
+      this.#ended(status);
+    }
+  }
+}
