@@ -1,0 +1,234 @@
+/**
+ * The workers that are asked about clients: which one gets a question, when another
+ * one starts, and when it ends. Workers make the calls on files, so that a slow disk
+ * holds up only the clients that have to be looked up on it.
+ *
+ * One worker is enough for a local disk. On one of other machines a decision
+ * takes some 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes
+ * 11 MB.
+ *
+ * @module
+ */
+
+import {
+  type Answer,
+  type Question,
+  SLOTS,
+  StoreSlots,
+} from "./store_slots.ts";
+
+/** How many workers there are at most, and so how many calls can hang. */
+const WORKERS = 8;
+
+/**
+ * From when on an answer is slow, in milliseconds. On a local disk a new client takes
+ * 0.3, or 1 on a busy machine, and a second worker would only take 11 MB.
+ */
+const SLOW = 1.5;
+
+/**
+ * The same if the file system may ask another machine. On GlusterFS a new client
+ * takes 20, and an early one 1 to 2.
+ */
+const SLOW_REMOTE = 0.5;
+
+/**
+ * How many more slow answers than others a worker gives until it gets one question
+ * at a time. Its first few are slow on any disk: the thread has only begun.
+ */
+const TOO_SLOW = 8;
+
+/** How long a worker may be silent until others get its questions, in milliseconds. */
+const SILENT = 100;
+
+/** From when on a worker counts as one that hangs, likewise. */
+const HANGING = 1000;
+
+/** How long a worker besides the first one stays without work, likewise. */
+const IDLE = 60_000;
+
+/** How workers are started. */
+export interface Starter {
+  /** Whether another worker can be started now. */
+  canStart(): boolean;
+  /** Starts a worker on the memory that is shared with it. */
+  start(memory: SharedArrayBuffer): void;
+}
+
+interface Worker<Job> {
+  readonly slots: StoreSlots;
+  readonly free: number[];
+  /** What was asked, by slot. */
+  readonly asked: Map<number, Job>;
+  /** How many more answers were slow than not, from 0 to twice TOO_SLOW. */
+  slowness: number;
+  /** When it last answered, or got work after it had none. */
+  heard: number;
+  /** Whether it was asked something and has not been called since. */
+  isToBeCalled: boolean;
+}
+
+/** One worker at first, and more while the disk is slow. Times are milliseconds. */
+export class WorkerPool<Job extends Question> {
+  readonly #starter: Starter;
+  readonly #answered: (job: Job, answer: Answer, now: number) => void;
+  readonly #workers: Worker<Job>[] = [];
+  /** When answers were last looked for. */
+  #looked = 0;
+
+  /** @param answered called with each answer, once; it may ask the next question */
+  constructor(
+    starter: Starter,
+    answered: (job: Job, answer: Answer, now: number) => void,
+  ) {
+    this.#starter = starter;
+    this.#answered = answered;
+    this.#start(0);
+  }
+
+  /** Whether no worker has anything to do. */
+  get isIdle(): boolean {
+    return this.#workers.every(({ asked }) => asked.size === 0);
+  }
+
+  /** Whether a worker has been waiting for the base directory for too long. */
+  isHanging(now: number): boolean {
+    return this.#workers.some(({ asked, heard }) =>
+      asked.size > 0 && now - heard >= HANGING
+    );
+  }
+
+  /**
+   * Gives a question to a worker, and starts one for it if all others wait for the
+   * disk. {@linkcode flush} has to follow.
+   *
+   * @returns false if no worker can take it now
+   */
+  ask(job: Job, now: number): boolean {
+    const worker = this.#workers.find((each) => this.#canTake(each)) ??
+      this.#grow(now);
+    if (worker === undefined) return false;
+    const slot = worker.free.pop()!;
+    if (worker.asked.size === 0) worker.heard = now;
+    worker.asked.set(slot, job);
+    worker.isToBeCalled = true;
+    worker.slots.ask(slot, job);
+    return true;
+  }
+
+  /** Calls the workers that were asked something. */
+  flush(): void {
+    for (const worker of this.#workers) {
+      if (!worker.isToBeCalled) continue;
+      worker.isToBeCalled = false;
+      worker.slots.call();
+    }
+  }
+
+  /** Takes the answers that are there. */
+  settle(now: number): void {
+    this.#looked = now;
+    for (const worker of this.#workers) {
+      if (worker.asked.size > 0) this.#listen(worker, now);
+    }
+  }
+
+  /**
+   * When {@linkcode withdrawn} or {@linkcode dismiss} has something to do; Infinity
+   * for never.
+   */
+  next(): number {
+    let next = Infinity;
+    for (const worker of this.#workers) {
+      const { asked, heard } = worker;
+      if (asked.size > 1) {
+        next = Math.min(next, heard + SILENT);
+      } else if (asked.size === 0 && worker !== this.#workers[0]) {
+        next = Math.min(next, heard + IDLE);
+      }
+    }
+    return next;
+  }
+
+  /**
+   * Takes back the questions that silent workers have not begun with.
+   * {@linkcode settle} has to come before.
+   */
+  *withdrawn(): Generator<Job> {
+    for (const worker of this.#workers) {
+      const { slots, asked, free } = worker;
+      if (asked.size < 2 || !this.#isSilent(worker)) continue;
+      for (const [slot, job] of asked) {
+        if (!slots.withdraw(slot)) continue;
+        asked.delete(slot);
+        free.push(slot);
+        yield job;
+      }
+    }
+  }
+
+  /** Ends workers besides the first one that have been idle for a minute. */
+  dismiss(now: number): void {
+    for (let i = this.#workers.length - 1; i > 0; i--) {
+      const { asked, heard, slots } = this.#workers[i];
+      if (asked.size > 0 || now < heard + IDLE) continue;
+      this.#workers.splice(i, 1);
+      slots.end();
+    }
+  }
+
+  #listen(worker: Worker<Job>, now: number): void {
+    const { slots, asked, free } = worker;
+    for (const [slot, job] of asked) {
+      const answer = slots.takeAnswer(slot);
+      if (answer === undefined) continue;
+      asked.delete(slot);
+      free.push(slot);
+      worker.heard = now;
+      worker.slowness = answer.took >= (slots.isRemote ? SLOW_REMOTE : SLOW)
+        ? Math.min(worker.slowness + 1, 2 * TOO_SLOW)
+        : Math.max(worker.slowness - 1, 0);
+      this.#answered(job, answer, now);
+    }
+  }
+
+  /** Starts another worker, but only if all others wait for the disk. */
+  #grow(now: number): Worker<Job> | undefined {
+    const all = this.#workers;
+    const isWanted = all.length < WORKERS &&
+      all.every((each) => this.#isSlow(each));
+    if (isWanted && this.#starter.canStart()) return this.#start(now);
+  }
+
+  #start(now: number): Worker<Job> {
+    const slots = new StoreSlots();
+    const worker = {
+      slots,
+      free: Array.from({ length: SLOTS }, (_, slot) => slot),
+      asked: new Map<number, Job>(),
+      // Another worker is started only if the disk is slow.
+      slowness: this.#workers.length === 0 ? 0 : TOO_SLOW,
+      heard: now,
+      isToBeCalled: false,
+    };
+    this.#workers.push(worker);
+    this.#starter.start(slots.memory);
+    return worker;
+  }
+
+  /**
+   * An answer may be there that this thread was too busy to look at: a thousand
+   * clients at once keep it busy for 100 ms.
+   */
+  #isSilent({ asked, heard }: Worker<Job>): boolean {
+    return asked.size > 0 && this.#looked - heard >= SILENT;
+  }
+
+  #isSlow(worker: Worker<Job>): boolean {
+    return worker.slowness >= TOO_SLOW || this.#isSilent(worker);
+  }
+
+  #canTake(worker: Worker<Job>): boolean {
+    return worker.asked.size < (this.#isSlow(worker) ? 1 : SLOTS);
+  }
+}

@@ -1,0 +1,136 @@
+import { assertEquals } from "@std/assert";
+import type { Verdict } from "../../lib/store/policy.ts";
+import {
+  type Question,
+  SLOTS,
+  StoreSlots,
+} from "../../lib/serve/store_slots.ts";
+import { WorkerPool } from "../../lib/serve/worker_pool.ts";
+
+const NEW: Verdict = {
+  action: "defer",
+  reason: "new",
+  wait: 60,
+  write: "create",
+};
+
+/** A pool whose workers do only what the test has them do. */
+function make({ canStart = true } = {}) {
+  const workers: StoreSlots[] = [];
+  const answered: [string, number][] = [];
+  const pool = new WorkerPool<Question>(
+    {
+      canStart: () => canStart,
+      start: (memory) => workers.push(new StoreSlots(memory)),
+    },
+    ({ entry }, { took }) => answered.push([entry, took]),
+  );
+  const ask = (entry: string, now: number) => {
+    const isTaken = pool.ask({ entry, now, isNew: true }, now);
+    pool.flush();
+    return isTaken;
+  };
+  /** Has a worker begin with all that it was asked. */
+  const take = (worker: StoreSlots) =>
+    Array.from({ length: SLOTS }, (_, slot) => slot)
+      .filter((slot) => worker.takeQuestion(slot) !== undefined);
+  const answer = (worker: StoreSlots, took: number) => {
+    for (const slot of take(worker)) worker.answer(slot, { result: NEW, took });
+  };
+  return { pool, workers, answered, ask, take, answer };
+}
+
+Deno.test("WorkerPool: each answer comes once, with its question", () => {
+  const { pool, workers, answered, ask, answer } = make();
+  assertEquals([ask("a", 0), ask("b", 0), pool.isIdle], [true, true, false]);
+  pool.settle(1);
+  assertEquals(answered, []);
+  answer(workers[0], 0.25);
+  pool.settle(2);
+  pool.settle(3);
+  assertEquals(answered.sort(), [["a", 0.25], ["b", 0.25]]);
+  assertEquals([pool.isIdle, pool.next()], [true, Infinity]);
+});
+
+Deno.test("WorkerPool: a worker that is not slow gets as much as it has slots", () => {
+  const { pool, workers, answered, ask, answer } = make();
+  for (let i = 0; i < SLOTS; i++) assertEquals(ask(`c${i}`, 0), true);
+  assertEquals(ask("late", 0), false);
+  answer(workers[0], 0.25);
+  pool.settle(1);
+  assertEquals([answered.length, ask("late", 1)], [SLOTS, true]);
+  assertEquals(workers.length, 1);
+});
+
+/**
+ * How many workers there are, and how many questions they take, if each decision
+ * takes so long, in milliseconds.
+ */
+function workersAt(took: number, isRemote: boolean, canStart = true) {
+  const { pool, workers, ask, answer } = make({ canStart });
+  for (let now = 0; now < 100; now++) {
+    ask(`before ${now}`, now);
+    if (isRemote) workers[0].tellRemote();
+    answer(workers[0], took);
+    pool.settle(now);
+  }
+  let taken = 0;
+  for (let i = 0; i < 2 * SLOTS; i++) taken += Number(ask(`c${i}`, 100));
+  return [workers.length, taken];
+}
+
+Deno.test("WorkerPool: several workers ask other machines", () => {
+  assertEquals(workersAt(1, false), [1, SLOTS]);
+  assertEquals(workersAt(2, false), [8, 8]);
+  // A FUSE daemon of this machine may be as fast as a disk.
+  assertEquals(workersAt(1, true), [8, 8]);
+  assertEquals(workersAt(0.2, true), [1, SLOTS]);
+  assertEquals(workersAt(2, false, false), [1, 1]);
+});
+
+Deno.test("WorkerPool: a silent worker gives back what it has not begun with", () => {
+  const { pool, workers, ask, take } = make();
+  for (const entry of ["a", "b", "c"]) ask(entry, 0);
+  assertEquals(workers[0].takeQuestion(SLOTS - 1)?.entry, "a");
+  assertEquals(pool.next(), 100);
+  pool.settle(99);
+  assertEquals([...pool.withdrawn()], []);
+  pool.settle(100);
+  const withdrawn = [...pool.withdrawn()].map(({ entry }) => entry);
+  assertEquals(withdrawn.sort(), ["b", "c"]);
+  assertEquals(take(workers[0]), []);
+  // It waits for the disk with one question, and the next goes to another worker.
+  assertEquals([pool.next(), ask("b", 100), workers.length], [
+    Infinity,
+    true,
+    2,
+  ]);
+});
+
+Deno.test("WorkerPool: a worker that is silent for a second hangs", () => {
+  const { pool, workers, ask, answer } = make();
+  assertEquals(pool.isHanging(5000), false);
+  ask("a", 5000);
+  assertEquals([pool.isHanging(5999), pool.isHanging(6000)], [false, true]);
+  answer(workers[0], 1000);
+  pool.settle(6000);
+  assertEquals(pool.isHanging(9000), false);
+});
+
+Deno.test("WorkerPool: a worker without work ends after a minute, the first stays", () => {
+  const { pool, workers, ask, answer } = make();
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  pool.settle(100);
+  ask("b", 100);
+  assertEquals(workers.length, 2);
+  answer(workers[1], 25);
+  workers[0].answer(SLOTS - 1, { result: NEW, took: 25 });
+  pool.settle(130);
+  assertEquals(pool.next(), 60_130);
+  pool.dismiss(60_129);
+  assertEquals(pool.next(), 60_130);
+  pool.dismiss(60_130);
+  assertEquals(workers[1].wait(-1), undefined);
+  assertEquals(pool.next(), Infinity);
+});
