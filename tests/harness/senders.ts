@@ -6,44 +6,27 @@
  * @module
  */
 
+import { makePostfix } from "../../lib/build/postfix.ts";
 import { programPath } from "./need.ts";
 import { freePort, run } from "./process.ts";
-import { emptyDir, ROOT, writeFile } from "./root.ts";
+import { emptyDir, writeFile } from "./root.ts";
 import { own, prefixOf, type SenderKind, start } from "./sender.ts";
 
-/** Postfix; it may be unpacked anywhere. Its user is Exim's, its group mail's. */
+/** Postfix; it may be unpacked anywhere. */
 export const postfix: SenderKind = {
   name: "Postfix",
-  programs: ["postfix", "exim4"],
+  programs: ["postfix"],
   root: true,
   takesUtf8: true,
   reuses: true,
   start: async ({ to, tls = false, reuse = false }) => {
     const dir = emptyDir("postfix");
-    const prefix = prefixOf("postfix");
     const port = freePort();
-    const libraries = `${prefix}/usr/lib/postfix`;
-    writeFile(
-      "postfix/etc/main.cf",
-      `compatibility_level = 3.6
-queue_directory = ${dir}/queue
-data_directory = ${dir}/data
-daemon_directory = ${libraries}/sbin
-command_directory = ${prefix}/usr/sbin
-shlib_directory = ${libraries}
-meta_directory = ${dir}/etc
-import_environment = MAIL_CONFIG POSTLOG_SERVICE POSTLOG_HOSTNAME LD_LIBRARY_PATH
-export_environment = MAIL_CONFIG LD_LIBRARY_PATH
-mail_owner = Debian-exim
-setgid_group = mail
-maillog_file = ${dir}/log
-maillog_file_prefixes = ${ROOT}
-myhostname = postfix.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
+    const { command, env, log } = await makePostfix({
+      program: programPath("postfix"),
+      dir,
+      main: `mydestination =
 mynetworks = 127.0.0.0/8
-alias_maps =
 smtpd_recipient_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:${to}
 smtp_host_lookup = native
@@ -61,16 +44,12 @@ ${
 default_destination_concurrency_limit = 1
 initial_destination_concurrency = 1
 `
-          : "smtp_connection_cache_on_demand = no"
+          : "smtp_connection_cache_on_demand = no\n"
       }`,
-    );
-    writeFile(
-      "postfix/etc/master.cf",
-      `127.0.0.1:${port} inet n - n - - smtpd
+      master: `127.0.0.1:${port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 1 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
@@ -78,24 +57,14 @@ smtp unix - - n - - smtp
 relay unix - - n - - smtp
 error unix - - n - - error
 retry unix - - n - - error
-anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
-proxymap unix - - n - - proxymap
-postlog unix-dgram n - n - 1 postlogd
 `,
-    );
-    const queues =
-      "active bounce corrupt defer deferred flush hold incoming maildrop pid " +
-      "private public saved trace";
-    for (const queue of queues.split(" ")) emptyDir(`postfix/queue/${queue}`);
-    await own("Debian-exim", emptyDir("postfix/data"), `${dir}/queue`);
-    await own("root", `${dir}/queue/pid`);
-    Deno.chownSync(`${dir}/queue`, 0, 0);
+    });
     return start("postfix", {
-      command: [`${libraries}/sbin/master`, "-s", "-c", `${dir}/etc`],
+      command,
       port,
-      log: `${dir}/log`,
-      env: { LD_LIBRARY_PATH: libraries },
+      log,
+      env,
       deferred: (to) => (line) =>
         line.includes(` to=<${to}>`) && line.includes("status=deferred"),
       failed: /status=bounced|status=expired|fatal:|panic:/,

@@ -78,20 +78,42 @@ export function freePort(): number {
 }
 
 /** Waits until a file has a line with the port. */
-export async function numberIn(
+export function numberIn(
   bench: Pick<Bench, "signal">,
   file: string,
   line: RegExp,
   name: string,
 ): Promise<number> {
+  return untilListening(bench, name, async () => {
+    const found = line.exec(await Deno.readTextFile(file));
+    return found === null ? undefined : Number(found[1]);
+  });
+}
+
+/**
+ * Waits until a server listens.
+ *
+ * @param attempt tried again and again until it gives something
+ * @param log the server's log, for the error
+ * @throws {TemporaryError} if it does not listen within {@linkcode PATIENCE}
+ */
+export async function untilListening<T>(
+  bench: Pick<Bench, "signal">,
+  name: string,
+  attempt: () => Promise<T | undefined>,
+  log?: string,
+): Promise<T> {
   const end = performance.now() + PATIENCE;
   while (performance.now() < end) {
     bench.signal.throwIfAborted();
-    const found = line.exec(await Deno.readTextFile(file));
-    if (found !== null) return Number(found[1]);
+    const found = await attempt();
+    if (found !== undefined) return found;
     await new Promise((done) => setTimeout(done, 10));
   }
-  throw new TemporaryError(`${name} does not listen`);
+  const said = log === undefined
+    ? ""
+    : ": " + (await Deno.readTextFile(log).catch(() => "no log")).trimEnd();
+  throw new TemporaryError(`${name} does not listen${said}`);
 }
 
 /** Ends servers. */
