@@ -18,13 +18,11 @@ import {
   trimBlanks,
   word,
 } from "./command_line.ts";
+import { LineBuffer, MAX_LINE } from "./line_buffer.ts";
 import { MAX_REPLY, printable } from "./reply_text.ts";
 import { encode } from "../system/utf8.ts";
 
 export { cutText } from "./reply_text.ts";
-
-/** The longest command line in octets, line end included (RFC 5321: 512). */
-const MAX_LINE = 4096;
 
 /** The bad command of this number ends the session. */
 const MAX_BAD = 20;
@@ -32,7 +30,7 @@ const MAX_BAD = 20;
 /** The longest domain in octets (RFC 5321, 4.5.3.1.2). */
 const MAX_DOMAIN = 255;
 
-const LF = 10, CR = 13;
+const LF = 10;
 
 const NOTHING = new Uint8Array(0);
 
@@ -76,10 +74,7 @@ export class Dialogue {
   readonly #hostname: string;
   readonly #deferral: string;
   readonly #envelope: Envelope = { recipients: 0 };
-  /** The beginning of an unfinished line; allocated when there first is one. */
-  #kept: Uint8Array = NOTHING;
-  /** The unfinished line's length so far: what was kept and what was not. */
-  #length = 0;
+  readonly #unfinished = new LineBuffer();
   #bad = 0;
   #done = false;
   #quit = false;
@@ -133,10 +128,11 @@ export class Dialogue {
     for (let start = 0; start < chunk.length && !this.#done;) {
       const end = chunk.indexOf(LF, start) + 1;
       if (end === 0) {
-        this.#keep(chunk.subarray(start));
+        this.#unfinished.keep(chunk.subarray(start));
         break;
       }
-      replies += this.#complete(chunk.subarray(start, end)) + "\r\n";
+      const line = this.#unfinished.complete(chunk.subarray(start, end));
+      replies += this.#answer(line) + "\r\n";
       start = end;
       if (start < chunk.length) this.#quit = false;
     }
@@ -153,48 +149,14 @@ export class Dialogue {
     return `${code} ${this.#hostname} ${text}`;
   }
 
-  /** Adds to the unfinished line. Octets past the limit are only counted. */
-  #keep(part: Uint8Array): void {
-    const kept = Math.min(this.#length, MAX_LINE);
-    const more = part.subarray(0, MAX_LINE - kept);
-    const size = kept + more.length;
-    if (size > this.#kept.length) {
-      // Doubled, so that a client that sends single bytes causes few copies.
-      const larger = new Uint8Array(
-        Math.min(MAX_LINE, Math.max(128, 2 * size)),
-      );
-      larger.set(this.#kept.subarray(0, kept));
-      this.#kept = larger;
-    }
-    this.#kept.set(more, kept);
-    this.#length += part.length;
-  }
-
-  /** Answers a line. `part` is the end of the line, or all of it, with its LF. */
-  #complete(part: Uint8Array): string {
-    let line = part;
-    let length = part.length;
-    if (this.#length > 0) {
-      this.#keep(part);
-      line = this.#kept;
-      length = this.#length;
-      this.#length = 0;
-    }
-    if (length > MAX_LINE) {
-      return this.#answer(line.subarray(0, MAX_LINE), true);
-    }
-    const end = line[length - 2] === CR ? length - 2 : length - 1;
-    return this.#answer(line.subarray(0, end), false);
-  }
-
   /**
-   * The reply to one command, without its line end. If the line is too long,
-   * `line` is only its beginning, which is enough to see the command.
+   * The reply to one command, without its line end. Of a line that is too long the
+   * beginning is enough to see the command.
    *
    * Enhanced status codes stand in every reply but those to HELO and EHLO and
    * the banner (RFC 2034, 4).
    */
-  #answer(line: Uint8Array, tooLong: boolean): string {
+  #answer(line: Uint8Array): string {
     const start = skipBlanks(line, 0);
     const end = endOfWord(line, start);
     const verb = word(line, start, end);
@@ -222,7 +184,7 @@ export class Dialogue {
         }
         return "250 2.1.0 Sender ok";
     }
-    if (tooLong) {
+    if (line.length === MAX_LINE) {
       // A 5xx here would bounce the mail. The path is incomplete, so the
       // envelope does not get it.
       const deferred = verb === "RCPT" || verb === "DATA";

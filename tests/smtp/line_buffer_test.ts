@@ -1,0 +1,59 @@
+import { assert, assertEquals } from "@std/assert";
+import { LineBuffer, MAX_LINE } from "../../lib/smtp/line_buffer.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+Deno.test("LineBuffer: a line comes without its line end, in any number of parts", () => {
+  const cases: [parts: string[], line: string][] = [
+    [["NOOP\r\n"], "NOOP"],
+    [["NOOP\n"], "NOOP"],
+    [["NOOP\r", "\n"], "NOOP"],
+    [["NO", "", "OP", "\r\n"], "NOOP"],
+    [["\n"], ""],
+    [["\r\n"], ""],
+    [["\r", "\n"], ""],
+    [["a\rb\r\r\n"], "a\rb\r"],
+  ];
+  const buffer = new LineBuffer();
+  for (const [parts, line] of cases) {
+    for (const part of parts.slice(0, -1)) buffer.keep(bytes(part));
+    const name = JSON.stringify(parts);
+    assertEquals(text(buffer.complete(bytes(parts.at(-1)!))), line, name);
+  }
+});
+
+Deno.test("LineBuffer: a line that is too long is cut, and only such a line", () => {
+  const lengthOf = (size: number, end: string, step: number) => {
+    const line = bytes("x".repeat(size - end.length) + end);
+    const buffer = new LineBuffer();
+    let at = 0;
+    for (; at + step < size; at += step) {
+      buffer.keep(line.subarray(at, at + step));
+    }
+    const { length } = buffer.complete(line.subarray(at));
+    assertEquals(text(buffer.complete(bytes("next\r\n"))), "next");
+    return length;
+  };
+  for (const step of [1, 127, 128, 129, 4095, 4096, 4097, 99_999]) {
+    for (const end of ["\n", "\r\n"]) {
+      const name = `${JSON.stringify(end)} by ${step}`;
+      const fits = lengthOf(MAX_LINE, end, step);
+      assertEquals(fits, MAX_LINE - end.length, name);
+      for (const more of [1, 2, MAX_LINE, 50_000]) {
+        assertEquals(lengthOf(MAX_LINE + more, end, step), MAX_LINE, name);
+      }
+    }
+  }
+});
+
+Deno.test("LineBuffer: unfinished lines are not kept beyond the limit", () => {
+  const before = Deno.memoryUsage().external;
+  const chunk = new Uint8Array(4096).fill(0x78);
+  const many = Array.from({ length: 500 }, () => new LineBuffer());
+  for (const one of many) for (let i = 0; i < 50; i++) one.keep(chunk);
+  const grown = Deno.memoryUsage().external - before;
+  // 500 times 4 KB is 2 MB; all that was sent is 100 MB.
+  assert(grown < 20_000_000, `${grown} bytes`);
+  assertEquals(many[499].complete(bytes("\n")).length, MAX_LINE);
+});
