@@ -4,15 +4,10 @@
  *
  * A test may do anything, unless an option such as `--allow-read` says what it may.
  *
- * A file that measures memory, or that fills the machine, says so in a comment,
- * `Runs alone: REASON`, and runs when all others are over. A file that takes long
- * says `Runs first: REASON`.
- *
  * @module
  */
 
-import { walk } from "@std/fs/walk";
-import { fromFileUrl, relative, resolve } from "@std/path";
+import { fromFileUrl, relative } from "@std/path";
 import { EXIT, UsageError } from "../commands/command.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
@@ -38,67 +33,10 @@ import {
   readCounts,
   withoutCounts,
 } from "./test_counts.ts";
-
-/** The command line of a test run. */
-interface Order {
-  /** Absolute paths of test files. */
-  readonly files: readonly string[];
-  /** Options of `deno test`. */
-  readonly options: readonly string[];
-  /** What the tests find in `Deno.args`. */
-  readonly args: readonly string[];
-  readonly filter: string | undefined;
-}
-
-const TEST_FILE = /_test\.ts$/;
+import { type Order, parseOrder, Turn, turnOf } from "./test_order.ts";
 
 /** How many files run at a time: tests spend some of their time waiting. */
 const WORKERS = navigator.hardwareConcurrency + 1;
-
-/** The test files below a directory. */
-async function filesBelow(directory: string): Promise<string[]> {
-  const files: string[] = [];
-  for await (
-    const { path } of walk(directory, {
-      includeDirs: false,
-      match: [TEST_FILE],
-    })
-  ) files.push(path);
-  return files.sort();
-}
-
-/** Reads the command line: `[OPTION...] [FILE or DIRECTORY...] [-- ARG...]`. */
-async function parse(argv: readonly string[]): Promise<Order> {
-  const end = argv.indexOf("--");
-  const [own, args] = end < 0
-    ? [argv, []]
-    : [argv.slice(0, end), argv.slice(end + 1)];
-  const options: string[] = [];
-  const files: string[] = [];
-  let filter: string | undefined;
-  for (let i = 0; i < own.length; i++) {
-    let arg = own[i];
-    if (arg === "--filter") arg = `--filter=${own[++i] ?? ""}`;
-    if (arg.startsWith("--filter=")) filter = arg.slice("--filter=".length);
-    if (arg.startsWith("-")) {
-      options.push(arg);
-      continue;
-    }
-    const path = resolve(arg);
-    let info: Deno.FileInfo;
-    try {
-      info = await Deno.stat(path);
-    } catch {
-      throw new UsageError(`${arg}: expected a test file or a directory`);
-    }
-    if (info.isDirectory) files.push(...await filesBelow(path));
-    else files.push(path);
-  }
-  if (files.length === 0) {
-    files.push(...await filesBelow(fromFileUrl(new URL("tests", ROOT))));
-  }
-  return { files: [...new Set(files)], options, args, filter };
-}
 
 /** The outcome of one test file. */
 interface Result {
@@ -214,26 +152,6 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** When a file's turn comes: a smaller number is earlier. */
-export enum Turn {
-  First,
-  /** The file starts compiled programs. The last files should be short ones. */
-  Early,
-  Late,
-  /** When all others are over. */
-  Alone,
-}
-
-/** Finds out when a file's turn comes. */
-export function turnOf(text: string): Turn {
-  const word = /^(?:\/\/| \*) Runs (first|alone): ./m.exec(text)?.[1];
-  if (word === "first") return Turn.First;
-  if (word === "alone") return Turn.Alone;
-  return /harness\/(\w+_suite|binary|serving|both_ways)\.ts"/.test(text)
-    ? Turn.Early
-    : Turn.Late;
-}
-
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
@@ -243,7 +161,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
  */
 async function main(argv: string[], scratch: string): Promise<number> {
   const begin = Date.now();
-  const order = await parse(argv);
+  const order = await parseOrder(argv);
   const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
   const flags = await stdFlags(std, scratch);
   const skipped = `${scratch}/skipped`;

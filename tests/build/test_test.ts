@@ -3,7 +3,6 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Turn, turnOf } from "../../lib/build/test.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
@@ -28,18 +27,6 @@ e2e("flies", { programs: [able] }, () => {});
 e2e("walks", {}, () => {});
 e2e("swims", { obstacle: () => "no water" }, () => {});
 `;
-
-Deno.test("deno task test: a file says when its turn is", () => {
-  const cases: [string, Turn][] = [
-    ["// Runs alone: it is shy.\n", Turn.Alone],
-    ["/**\n * Runs alone: reason\n */\n", Turn.Alone],
-    ["// Runs first: it is slow.\n", Turn.First],
-    ['const text = "Runs alone: no";\n', Turn.Late],
-    ["// Runs alone\n", Turn.Late],
-    ['import { compile } from "../harness/binary.ts";\n', Turn.Early],
-  ];
-  for (const [text, turn] of cases) assertEquals(turnOf(text), turn, text);
-});
 
 e2e(
   "deno task test: files are added up, and a failure is named",
