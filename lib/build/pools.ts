@@ -9,7 +9,8 @@
 import { join } from "@std/path";
 import { EXIT, Output, parseOptions, UsageError } from "../commands/command.ts";
 import { printable } from "../spf/record.ts";
-import { PermError, type Resolver } from "../spf/resolve.ts";
+import { PermError } from "../spf/expand.ts";
+import type { Resolver } from "../spf/resolver.ts";
 import {
   countNetworks,
   formatList,

@@ -21,7 +21,7 @@ import {
   TYPE,
   type TypeName,
 } from "./message.ts";
-import { type Found, type Resolver, TempError } from "./resolve.ts";
+import { type Found, type Resolver, TempError } from "./resolver.ts";
 
 /** The address at which a DNS server listens. */
 export interface Server {

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import { DnsResolver, parseServer, systemServers } from "../../lib/spf/dns.ts";
-import { TempError } from "../../lib/spf/resolve.ts";
+import { TempError } from "../../lib/spf/resolver.ts";
 import { parseRule, searchFile } from "../../lib/whitelist/file.ts";
 import { e2e } from "../harness/need.ts";
 import { freePort, type Outcome, run } from "../harness/process.ts";

@@ -5,7 +5,11 @@
  */
 
 import { type Address, parseAddress } from "../../lib/address.ts";
-import { type Found, type Resolver, TempError } from "../../lib/spf/resolve.ts";
+import {
+  type Found,
+  type Resolver,
+  TempError,
+} from "../../lib/spf/resolver.ts";
 
 /** The records of one name. */
 export interface Records {

@@ -7,7 +7,8 @@
 import { assertEquals } from "@std/assert";
 import { formatNetwork } from "../../lib/address.ts";
 import { minimal } from "../../lib/spf/networks.ts";
-import { expand, PermError, TempError } from "../../lib/spf/resolve.ts";
+import { expand, PermError } from "../../lib/spf/expand.ts";
+import { TempError } from "../../lib/spf/resolver.ts";
 import { type Records, type Zone, Zones } from "../harness/zones.ts";
 
 /** What is checked, the record of d.example, the networks or the error. */

@@ -7,14 +7,10 @@
 import { formatNetwork } from "../../address.ts";
 import { EXIT, UsageError } from "../../commands/command.ts";
 import { DnsResolver, parseServer, systemServers } from "../../spf/dns.ts";
+import { expand, PermError } from "../../spf/expand.ts";
 import { excess, minimal, type Sourced } from "../../spf/networks.ts";
 import { printable } from "../../spf/record.ts";
-import {
-  expand,
-  PermError,
-  type Resolver,
-  TempError,
-} from "../../spf/resolve.ts";
+import { type Resolver, TempError } from "../../spf/resolver.ts";
 
 /** How long a DNS server may take, in milliseconds; resolvers give up earlier. */
 const TIMEOUT = 10_000;

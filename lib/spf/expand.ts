@@ -6,8 +6,8 @@
  * @module
  */
 
-import { type Address, type Network, networkOf } from "../address.ts";
-import { covers, type Sourced } from "./networks.ts";
+import { type Network, networkOf } from "../address.ts";
+import type { Sourced } from "./networks.ts";
 import {
   type Directive,
   hasMacro,
@@ -17,26 +17,8 @@ import {
   RecordError,
   type SpfRecord,
 } from "./record.ts";
-
-/** The records of one type that the DNS holds under a name. */
-export interface Found<T> {
-  /** Whether the name exists, with records of this type or without. */
-  readonly exists: boolean;
-  readonly records: readonly T[];
-}
-
-/**
- * A source of DNS answers. A name that cannot exist (a label of 64 characters)
- * counts as one that does not exist. Each method throws `TempError` if the
- * server does not answer the question.
- */
-export interface Resolver {
-  /** The TXT records, the strings of each joined. */
-  txt(name: string): Promise<Found<string>>;
-  addresses(name: string, family: 4 | 6): Promise<Found<Address>>;
-  /** The names of the mail exchangers; empty for the root (RFC 7505). */
-  mx(name: string): Promise<Found<string>>;
-}
+import { exceptionsTo, type Refusal, type Step } from "./refusals.ts";
+import type { Resolver } from "./resolver.ts";
 
 /** The result of expanding a domain's record. */
 export interface Expansion {
@@ -51,11 +33,6 @@ export interface Expansion {
 /** The record is wrong or missing. Another try does not help. */
 export class PermError extends Error {
   override name = "PermError";
-}
-
-/** The DNS did not answer. Another try may help. */
-export class TempError extends Error {
-  override name = "TempError";
 }
 
 // RFC 7208 section 4.6.4.
@@ -82,22 +59,6 @@ export async function expand(
   const walk = new Walk(resolver);
   await walk.domain([{ domain, term: domain }], []);
   return walk;
-}
-
-/** A record on the way from the domain that was asked for. */
-interface Step {
-  readonly domain: string;
-  /** The term that led to it, as origins show it. */
-  readonly term: string;
-}
-
-/** A term that refuses, and comes before the term at hand. */
-interface Refusal {
-  /** The network of an `ip4` or `ip6` term. Other terms are not looked up. */
-  readonly network?: Network;
-  readonly text: string;
-  /** The steps to the record that holds the term. */
-  readonly path: readonly Step[];
 }
 
 class Walk implements Expansion {
@@ -278,14 +239,8 @@ class Walk implements Expansion {
     refusals: readonly Refusal[],
   ): void {
     const origin = [...path.map((step) => step.term), term].join(" > ");
-    // Every client of this network meets that earlier term first.
-    const refused = refusals.some((refusal) =>
-      refusal.network !== undefined && covers(refusal.network, network)
-    );
-    if (refused) return;
-    const exceptions = refusals.filter((refusal) =>
-      refusal.network === undefined || covers(network, refusal.network)
-    );
+    const exceptions = exceptionsTo(network, refusals);
+    if (exceptions === undefined) return;
     for (const refusal of exceptions) this.#warnOfUnknown(refusal);
     const texts = exceptions.map(({ text }) => text);
     const but = texts.length > 0 ? ` (although ${texts.join(" ")})` : "";

@@ -1,11 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { formatNetwork } from "../../lib/address.ts";
-import {
-  expand,
-  type Expansion,
-  PermError,
-  TempError,
-} from "../../lib/spf/resolve.ts";
+import { expand, type Expansion, PermError } from "../../lib/spf/expand.ts";
+import { TempError } from "../../lib/spf/resolver.ts";
 import { type Records, type Zone, Zones } from "../harness/zones.ts";
 
 function lines({ networks }: Expansion): string[] {
@@ -31,7 +27,7 @@ async function fails(
   assertEquals(error.message, message);
 }
 
-Deno.test("spf resolve: literals in their order, with the record of each", async () => {
+Deno.test("spf expand: literals in their order, with the record of each", async () => {
   const { lines, lookups, warnings } = await spf(
     "v=spf1 ip6:2001:db8::/32 ip4:192.0.2.9/24 ip4:198.51.100.1 -all",
   );
@@ -43,7 +39,7 @@ Deno.test("spf resolve: literals in their order, with the record of each", async
   assertEquals([lookups, warnings], [0, []]);
 });
 
-Deno.test("spf resolve: a and mx, both families, prefix lengths", async () => {
+Deno.test("spf expand: a and mx, both families, prefix lengths", async () => {
   const { lines, lookups } = await spf({
     txt: ["unrelated", "v=spf1 a mx/24//64 A:H.example/30 ?all"],
     mx: ["m1.example", "m2.example", ""],
@@ -64,7 +60,7 @@ Deno.test("spf resolve: a and mx, both families, prefix lengths", async () => {
   assertEquals(lookups, 3);
 });
 
-Deno.test("spf resolve: include and redirect, with the way there", async () => {
+Deno.test("spf expand: include and redirect, with the way there", async () => {
   const { lines, lookups } = await spf(
     "v=spf1 include:I.example. redirect=R.example",
     {
@@ -81,7 +77,7 @@ Deno.test("spf resolve: include and redirect, with the way there", async () => {
   assertEquals(lookups, 3);
 });
 
-Deno.test("spf resolve: terms after all do not count, nor does redirect", async () => {
+Deno.test("spf expand: terms after all do not count, nor does redirect", async () => {
   const { lines, asked } = await spf(
     "v=spf1 ip4:192.0.2.1 ?all ip4:192.0.2.2 include:i.example " +
       "redirect=r.example",
@@ -90,7 +86,7 @@ Deno.test("spf resolve: terms after all do not count, nor does redirect", async 
   assertEquals(asked, ["d.example TXT"]);
 });
 
-Deno.test("spf resolve: +all is everything, also by way of an include", async () => {
+Deno.test("spf expand: +all is everything, also by way of an include", async () => {
   const everything = (how: string) => [`0.0.0.0/0 ${how}`, `::/0 ${how}`];
   const { lines } = await spf("v=spf1 all");
   assertEquals(lines, everything("d.example > all"));
@@ -107,7 +103,7 @@ Deno.test("spf resolve: +all is everything, also by way of an include", async ()
 const NOT_LOOKED_UP =
   "not looked up: what it refuses may be listed all the same";
 
-Deno.test("spf resolve: what does not pass gives no networks", async () => {
+Deno.test("spf expand: what does not pass gives no networks", async () => {
   const terms = [
     "~a",
     "?mx",
@@ -126,7 +122,7 @@ Deno.test("spf resolve: what does not pass gives no networks", async () => {
   assertEquals(asked, ["d.example TXT"]);
 });
 
-Deno.test("spf resolve: a refusal that is not looked up gives a warning if a network follows", async () => {
+Deno.test("spf expand: a refusal that is not looked up gives a warning if a network follows", async () => {
   const refusing = [
     "-include:%{d}.x.example",
     "-exists:%{i}.x.example",
@@ -154,7 +150,7 @@ Deno.test("spf resolve: a refusal that is not looked up gives a warning if a net
   }
 });
 
-Deno.test("spf resolve: a refusal within an include is about that record alone", async () => {
+Deno.test("spf expand: a refusal within an include is about that record alone", async () => {
   const { lines, warnings } = await spf(
     "v=spf1 include:i.example ip4:192.0.2.2 redirect=r.example",
     {
@@ -174,7 +170,7 @@ Deno.test("spf resolve: a refusal within an include is about that record alone",
   ]);
 });
 
-Deno.test("spf resolve: an earlier refusal removes networks or gives a warning", async () => {
+Deno.test("spf expand: an earlier refusal removes networks or gives a warning", async () => {
   const { lines } = await spf(
     "v=spf1 -ip4:192.0.2.0/28 ip4:192.0.2.3 ip4:192.0.2.0/24 " +
       "include:i.example ip4:198.51.100.0/24 -ip4:198.51.100.1 -all",
@@ -189,7 +185,7 @@ Deno.test("spf resolve: an earlier refusal removes networks or gives a warning",
   ]);
 });
 
-Deno.test("spf resolve: a term that cannot be written as networks gives a warning", async () => {
+Deno.test("spf expand: a term that cannot be written as networks gives a warning", async () => {
   const { lines, lookups, warnings, asked } = await spf(
     "v=spf1 ptr exists:%{i}.x.example a:%{o}.x.example mx:%{d} " +
       "include:%{d}.x.example include:i.example ip6:::ffff:192.0.2.1 " +
@@ -212,7 +208,7 @@ Deno.test("spf resolve: a term that cannot be written as networks gives a warnin
   assertEquals(asked, ["d.example TXT", "i.example TXT"]);
 });
 
-Deno.test("spf resolve: no record, two, a broken one", async () => {
+Deno.test("spf expand: no record, two, a broken one", async () => {
   await fails(PermError, "no SPF record", { txt: ["v=spf10", "x"] });
   await fails(PermError, "no SPF record", { hosts: ["192.0.2.1"] });
   await fails(PermError, "2 SPF records, expected one", {
@@ -242,7 +238,7 @@ Deno.test("spf resolve: no record, two, a broken one", async () => {
   assertEquals(gone.message, "no such domain");
 });
 
-Deno.test("spf resolve: loops", async () => {
+Deno.test("spf expand: loops", async () => {
   await fails(
     PermError,
     "d.example > d.example: a loop",
@@ -271,7 +267,7 @@ function chain(length: number, last: string): Zone {
   return zone;
 }
 
-Deno.test("spf resolve: 10 look-ups, not 11", async () => {
+Deno.test("spf expand: 10 look-ups, not 11", async () => {
   const first = "v=spf1 include:n1.example -all";
   const ten = await spf(first, chain(10, "v=spf1 ip4:192.0.2.1 -all"));
   assertEquals([ten.lookups, ten.lines.length], [10, 1]);
@@ -290,7 +286,7 @@ Deno.test("spf resolve: 10 look-ups, not 11", async () => {
   );
 });
 
-Deno.test("spf resolve: 2 look-ups that find nothing, not 3", async () => {
+Deno.test("spf expand: 2 look-ups that find nothing, not 3", async () => {
   const hosts = (count: number) =>
     "v=spf1 " +
     Array.from({ length: count }, (_, i) => `a:h${i}.example`).join(" ");
@@ -317,7 +313,7 @@ Deno.test("spf resolve: 2 look-ups that find nothing, not 3", async () => {
   assertEquals(lines.length, 4);
 });
 
-Deno.test("spf resolve: 10 mail exchangers, not 11", async () => {
+Deno.test("spf expand: 10 mail exchangers, not 11", async () => {
   const zone: Zone = {};
   const names = Array.from({ length: 11 }, (_, i) => `m${i}.example`);
   names.forEach((name, i) => zone[name] = { hosts: [`192.0.2.${i}`] });
@@ -332,7 +328,7 @@ Deno.test("spf resolve: 10 mail exchangers, not 11", async () => {
   );
 });
 
-Deno.test("spf resolve: a failure of any look-up is temporary", async () => {
+Deno.test("spf expand: a failure of any look-up is temporary", async () => {
   const message = "x.example: SERVFAIL";
   const zone: Zone = { "x.example": "SERVFAIL" };
   for (
@@ -349,7 +345,7 @@ Deno.test("spf resolve: a failure of any look-up is temporary", async () => {
   }, zone);
 });
 
-Deno.test("spf resolve: text of a foreign record is escaped", async () => {
+Deno.test("spf expand: text of a foreign record is escaped", async () => {
   const { lines } = await spf(
     { txt: ["v=spf1 mx -all"], mx: ["\x1b[2J\n.example"] },
     { "\x1b[2J\n.example": { hosts: ["192.0.2.1"] } },
