@@ -55,7 +55,7 @@ DESCRIPTION
   is read.
 
   No entry is removed or made worse. The last use of a known network becomes
-  the time of the delivery, if that is later; the count of accepted connections
+  the time of the delivery, if the delivery is later; the count of accepted connections
   stays. A network is written once an hour at most. Deliveries longer ago than
   timeouts.expireAfter are left out.
 

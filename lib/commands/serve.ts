@@ -51,7 +51,7 @@ SYNOPSIS
 
 DESCRIPTION
   Takes the place of "tcpserver ... greylist PROGRAM". Each client is checked as
-  by the wrapper. For a client that passes, PROGRAM is started with the
+  the wrapper checks it. For a client that passes, PROGRAM is started with the
   connection as its standard input and output, and with the environment of
   tcp-environ(5). A client that is deferred needs no process of its own.
 
@@ -65,13 +65,14 @@ DESCRIPTION
 
   The section serve of greylist.config.ts has the limits, the user that this
   program becomes once it listens, and the rules for clients. Root has to name
-  a user there; "root" is one. deferral.at "rblsmtpd" is "rcpt" here.
+  a user there; "root" is allowed. deferral.at "rblsmtpd" is "rcpt" here.
 
 SIGNALS
   TERM, INT  accept no connection, tell deferred clients to come back, exit 0;
              programs go on with their clients, and process 1 of a container
              waits for them
-  HUP        read whitelist files again, and open the log file again
+  HUP        read the whitelist files and the name in the banner again, and open
+             the log file again
   USR2       upgrade: become the binary that is now at the path of this one, in
              the same process and with the same sockets, if "check" of it finds
              nothing wrong; deferred clients are told to come back
@@ -79,7 +80,7 @@ SIGNALS
 LOG
   What the wrapper logs, and
   end ip=... net=... pid=... code=N     PROGRAM has ended (or signal=N)
-  deny ip=... rule=rules[N]             a rule of serve.rules turned it away
+  deny ip=... rule=rules[N]             a rule of serve.rules refused the client
   busy ip=... net=... reason=...        a limit was met (limit,
                                         limitPerNetwork), or the client left
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
@@ -153,7 +154,7 @@ async function serve(
   }
   Deno.addSignalListener("SIGUSR2", () => upgrade());
   if (taken !== undefined) unblockSignals(HANDLED);
-  // Those of the addresses are handed over as well.
+  // The listeners of the addresses are handed over as well.
   const opened = taken?.listeners ?? [
     ...inherited,
     ...addresses.map((address) => listenAt(address, serve.backlog)),

@@ -59,10 +59,11 @@ export function userOf(serve: ServeConfig): () => void {
 }
 
 /**
- * The same for an image that takes over from another one, which has become its
- * user already. It must not end: if that is the wrong user, it stays so.
+ * Finds the user after an upgrade. The image before this one has become its user
+ * already, so a wrong user is reported and does not end the program: the clients
+ * of the old image would be lost with it.
  *
- * @returns a function that becomes the user, and what is wrong, if anything is
+ * @returns a function that becomes the user, and the problem, if there is one
  */
 export function userAfterUpgrade(
   serve: ServeConfig,

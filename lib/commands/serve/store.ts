@@ -1,5 +1,5 @@
 /**
- * `greylist serve`: the store, as its configuration and its log have it.
+ * `greylist serve`: the store with the configuration and the log of the site.
  *
  * @module
  */
@@ -12,13 +12,14 @@ import { canStartWorker, startStoreWorker } from "../../serve/workers.ts";
 import type { Epoll } from "../../system/epoll.ts";
 import { isOwnerMasked } from "../../system/file.ts";
 
-/** The store, whose calls are made in other threads. */
+/** Makes the store, which does its file calls in other threads. */
 export function storeOf(
   { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
   epoll: Epoll,
   files: SiteFiles,
 ): StoreQueue {
-  // isOwnerMasked sets the umask for a moment, so it runs before other threads.
+  // isOwnerMasked sets the umask of the whole process for a moment, so it has to
+  // run before there are other threads.
   const ownerMasked = isOwnerMasked();
   return new StoreQueue({
     limit: storeTimeout * 1000,
