@@ -111,9 +111,9 @@ SYNOPSIS
 
 DESCRIPTION
   Started by a super-server (tcpserver, inetd, xinetd, systemd) for one SMTP
-  connection on standard input and output. For a client that has waited, greylist
-  becomes PROGRAM by execve(2). Any other client is told to come back later. The
-  configuration, greylist.config.ts, is compiled in.
+  connection on standard input and output. For a client that has waited,
+  greylist becomes PROGRAM by execve(2). Any other client is told to come back
+  later. The configuration, greylist.config.ts, is compiled in.
 
   A first argument that is the name of a command below is that command; with --
   before it, it is PROGRAM.

@@ -54,10 +54,10 @@ DESCRIPTION
   file may be compressed with gzip. Without LOGFILE, or with -, standard input
   is read.
 
-  No entry is removed or made worse. The last use of a known network becomes
-  the time of the delivery, if the delivery is later; the count of accepted connections
-  stays. A network is written once an hour at most. Deliveries longer ago than
-  timeouts.expireAfter are left out.
+  No entry is removed or made worse. The last use of a known network becomes the
+  time of the delivery, if the delivery is later; the count of accepted
+  connections stays. A network is written once an hour at most. Deliveries
+  longer ago than timeouts.expireAfter are left out.
 
   Entries belong to the owner of baseDir. Run it as that user or as root.
 
