@@ -15,10 +15,10 @@ import {
 import { E } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/file.ts";
 import {
+  createNew,
   type FileTask,
   lookAt,
   make,
-  openNew,
   openOrCreate,
   resize,
   runLater,
@@ -188,8 +188,7 @@ export class Store {
   /** @returns false if the entry exists already */
   *#create(name: string): FileTask<boolean> {
     try {
-      const path = `${this.#dir}/${name}`;
-      yield* make(shut(yield* openNew(path, this.#isOwnerMasked)));
+      yield* createNew(`${this.#dir}/${name}`, this.#isOwnerMasked);
       return true;
     } catch (error) {
       if (isErrno(error, E.EEXIST)) return false;

@@ -57,20 +57,21 @@ export function abiOf(build: { os: string; arch: string }): Abi | undefined {
 }
 
 /**
- * The two flags of open(2) that differ between architectures: Linux's
- * uapi/asm-generic/fcntl.h and arm64's asm/fcntl.h.
+ * The constants that differ between architectures: Linux's uapi/asm-generic/fcntl.h
+ * and arm64's asm/fcntl.h, uapi/asm/unistd_64.h and uapi/asm-generic/unistd.h.
  */
-export function openFlags(arch: string) {
+export function constantsOf(arch: string) {
   return arch === "aarch64"
-    ? { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 }
-    : { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 };
+    ? { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000, SYS_MKNODAT: 33 }
+    : { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000, SYS_MKNODAT: 259 };
 }
 
 /**
  * Constants that x86_64 and aarch64 share, besides those of
- * {@linkcode openFlags}. The comment in front of each group names its header.
+ * {@linkcode constantsOf}. The comment in front of each group names its header.
  */
 export const C = {
+  ...constantsOf(Deno.build.arch),
   // fcntl.h
   O_RDONLY: 0,
   O_WRONLY: 0o1,
@@ -87,7 +88,6 @@ export const C = {
   FD_CLOEXEC: 1,
   O_NOATIME: 0o1000000,
   O_CLOEXEC: 0o2000000,
-  ...openFlags(Deno.build.arch),
   F_DUPFD_CLOEXEC: 1030,
   F_ADD_SEALS: 1033,
   F_SEAL_SHRINK: 2,
@@ -209,7 +209,9 @@ export const E = {
   EMFILE: 24,
   EFBIG: 27,
   ENOSPC: 28,
+  ENOSYS: 38,
   ELOOP: 40,
+  EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,

@@ -9,7 +9,10 @@
 import { C, E } from "./constants.ts";
 import { close } from "./descriptor.ts";
 import {
+  createFile,
+  creationOf,
   flagsForWriting,
+  MKNODAT,
   openForWriting,
   permitOwner,
   setMtime,
@@ -85,6 +88,7 @@ const libc = fromLibcAtStart({
     result: "i32",
     nonblocking: true,
   },
+  mknodat_later: { ...MKNODAT.mknodat, nonblocking: true },
   ftruncate_later: {
     name: "ftruncate",
     parameters: ["i32", "i64"],
@@ -147,6 +151,18 @@ function openFile(
   };
 }
 
+/** Creates a file; see {@linkcode createFile}. */
+function create(path: string): FileCall<void> {
+  const now = () => createFile(path);
+  return {
+    now,
+    async later() {
+      const result = await libc.mknodat_later(...creationOf(path));
+      if (result === -1n) now();
+    },
+  };
+}
+
 /** Sets a file's size, and with it the mtime if the size changes. */
 export function resize(fd: number, size: number): FileCall<void> {
   return {
@@ -190,12 +206,24 @@ function remove(path: string): FileCall<void> {
 }
 
 /**
- * Creates a file with mode 0600, and opens it; it must not exist yet.
+ * Creates an empty file with mode 0600; it must not exist yet. That is one call,
+ * unless the umask or the file system does not allow it.
  *
  * @param ownerMasked see {@linkcode isOwnerMasked}
- * @returns its descriptor
  */
-export function* openNew(path: string, ownerMasked: boolean): FileTask<number> {
+export function* createNew(path: string, ownerMasked: boolean): FileTask<void> {
+  if (!ownerMasked) {
+    try {
+      return yield* make(create(path));
+    } catch (error) {
+      if (!isErrno(error, E.ENOSYS, E.EOPNOTSUPP, E.EPERM)) throw error;
+    }
+  }
+  yield* make(shut(yield* openNew(path, ownerMasked)));
+}
+
+/** Creates a file as {@linkcode createNew} does, and opens it. */
+function* openNew(path: string, ownerMasked: boolean): FileTask<number> {
   const fd = yield* make(openFile(path, "new"));
   if (ownerMasked) yield* make(permit(fd));
   return fd;

@@ -175,8 +175,8 @@ function describe(code: number): string {
 }
 
 /** Whether an error is a call that failed with this errno. */
-export function isErrno(error: unknown, code: number): boolean {
-  return error instanceof LibcError && error.code === code;
+export function isErrno(error: unknown, ...codes: number[]): boolean {
+  return error instanceof LibcError && codes.includes(error.code);
 }
 
 /** The errno of the last call; it means something only if that call failed. */

@@ -229,7 +229,7 @@ e2e("serve upgrade: not while a call of the store hangs", {
   kernel,
 }, async () => {
   await using server = await upgradable(CONFIG, {
-    before: slowingAt([`${BASE}/127.9.1.0_24`], "statx,openat,ftruncate", 4),
+    before: slowingAt([`${BASE}/127.9.1.0_24`], "statx,mknodat", 4),
   });
   const { port, binary } = server;
   const [pid] = processesOf(binary);

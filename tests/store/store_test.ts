@@ -241,7 +241,7 @@ Deno.test("store: an error in another thread has its reason", async () => {
   );
   assertEquals(
     message,
-    `${place.dir}/none/${NAME}: open: No such file or directory`,
+    `${place.dir}/none/${NAME}: create: No such file or directory`,
   );
 });
 
@@ -522,7 +522,7 @@ Deno.test("store: a FIFO in the entry's place never blocks", async () => {
 
 Deno.test("store: a base directory that is missing, or is no directory", () => {
   const cases: [string, string][] = [
-    ["/nonexistent/greylist", "open: No such file or directory"],
+    ["/nonexistent/greylist", "create: No such file or directory"],
     ["/dev/null", "statx: Not a directory"],
   ];
   for (const [dir, problem] of cases) {
@@ -542,7 +542,7 @@ Deno.test("store: a base directory with a quote and a blank in its name", () => 
     () => missing.decide(NAME, 0, TIMEOUTS),
     StoreError,
   );
-  assertEquals(message, `${dir}/${NAME}: open: No such file or directory`);
+  assertEquals(message, `${dir}/${NAME}: create: No such file or directory`);
   Deno.mkdirSync(dir);
   const { reason } = missing.decide(NAME, 0, TIMEOUTS) as Verdict;
   assertEquals(reason, "new");

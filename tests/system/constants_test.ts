@@ -3,8 +3,8 @@ import {
   type Abi,
   abiOf,
   C,
+  constantsOf,
   E,
-  openFlags,
 } from "../../lib/system/constants.ts";
 import { SOCKADDR_SIZE } from "../../lib/system/socket.ts";
 import {
@@ -51,6 +51,7 @@ const HEADERS = [
 
 /** Constants that the headers write in another way. */
 const SPELLED: Record<string, string> = {
+  SYS_MKNODAT: "SYS_mknodat",
   SYS_PIDFD_OPEN: "SYS_pidfd_open",
   SIG_DFL: "(long) SIG_DFL",
   SIG_IGN: "(long) SIG_IGN",
@@ -114,7 +115,7 @@ const LAYOUT: Record<string, number> = {
 /** A C program that compiles if all the table's values are the headers'. */
 function programFor(arch: string): string {
   const values: [string, number | bigint][] = [
-    ...Object.entries({ ...C, ...openFlags(arch), ...E }).map((
+    ...Object.entries({ ...C, ...constantsOf(arch), ...E }).map((
       [name, value],
     ): [string, number | bigint] => [SPELLED[name] ?? name, value]),
     ...Object.entries(abiOf({ os: "linux", arch })!).map((

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C, E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import {
+  createFile,
   isOwnerMasked,
   openForWriting,
   permitOwner,
@@ -49,6 +50,21 @@ Deno.test("file: opening, size, time, mode", () => {
   assertEquals(value & C.O_CLOEXEC, C.O_CLOEXEC);
   close(fd);
   assertEquals(errno(() => truncate(fd, 0)), E.EBADF);
+});
+
+Deno.test("file: a new file is created empty, and not opened", () => {
+  using dir = temporary();
+  const path = `${dir.path}/é 1`;
+  const before = [...Deno.readDirSync("/proc/self/fd")].length;
+  createFile(path);
+  assertEquals([...Deno.readDirSync("/proc/self/fd")].length, before);
+  const { isFile, size, mode } = Deno.lstatSync(path);
+  assertEquals([isFile, size, mode! & 0o7777], [true, 0, 0o600]);
+  assertEquals(errno(() => createFile(path)), E.EEXIST);
+  Deno.symlinkSync(`${dir.path}/absent`, `${dir.path}/link`);
+  assertEquals(errno(() => createFile(`${dir.path}/link`)), E.EEXIST);
+  assertEquals(errno(() => createFile(`${path}/below`)), E.ENOTDIR);
+  assertEquals(errno(() => createFile(`${dir.path}/no/x`)), E.ENOENT);
 });
 
 Deno.test("file: whether the umask masks the owner", () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BASE, compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
@@ -134,7 +134,7 @@ const FAULTS: Fault[] = [
         `mount -o loop ${ROOT}/full.img ${BASE}\nexec "$@"\n`,
       ),
     ],
-    says: /base.*open: No space left on device/,
+    says: /base.*create: No space left on device/,
   },
   {
     name: "a disk that answers EIO (FUSE)",
@@ -207,7 +207,7 @@ for (const onError of ["accept", "defer"] as const) {
 
 // If the look at a missing entry fails, the entry is created all the same.
 const CALLS: readonly [StateName, string, readonly string[]][] = [
-  ["none", "openat", ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE"]],
+  ["none", "mknodat", ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES"]],
   ["grey", "openat", ["EIO", "ESTALE", "EPERM"]],
   ["grey", "ftruncate", ["EIO", "ENOSPC", "EDQUOT", "EFBIG"]],
   ["stale", "utimensat", ["EIO"]],
@@ -239,6 +239,21 @@ for (const onError of ["accept", "defer"] as const) {
   });
 }
 
+bothWays("where files can be created only by opening them, they are", {
+  programs: ["strace"],
+}, async (way, t) => {
+  const binary = await compile();
+  for (const error of ["ENOSYS", "EOPNOTSUPP", "EPERM"]) {
+    await t.step(error, async () => {
+      empty();
+      const before = failing(ENTRY, "mknodat", error);
+      assertDeferred(await connect(binary, before, way), "4.7.1");
+      assertEquals(entries(), { [NAME]: 0 });
+      for (const line of logLines()) assert(!line.includes(" error "), line);
+    });
+  }
+});
+
 e2e("a failure after the verdict does not change it", {
   programs: ["tcpserver", "strace"],
 }, async (t) => {
@@ -258,7 +273,12 @@ e2e("a failure after the verdict does not change it", {
   for (const [path, call, says] of behind) {
     await t.step(`${path.slice(ROOT.length)}: ${call} gives EIO`, async () => {
       empty();
-      const text = await connect(binary, failing(path, call, "EIO"));
+      // Only with such a umask a new entry is opened and closed.
+      const umask = call === "close"
+        ? script("umask.sh", 'umask 777; exec "$@"\n')
+        : [];
+      const before = [...umask, ...failing(path, call, "EIO")];
+      const text = await connect(binary, before);
       assertDeferred(text, "4.7.1");
       assertEquals(entries(), { [NAME]: 0 });
       const [line, ...more] = logLines();

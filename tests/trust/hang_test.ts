@@ -50,7 +50,7 @@ const SLOW_PATHS = Array.from(
   (_, n) => `${BASE}/127.9.${n}.0_24`,
 );
 
-const CALLS = "statx,openat,ftruncate";
+const CALLS = "statx,mknodat,openat,ftruncate";
 
 const FUSE = {
   programs: ["perl", "unshare", "mount"],

@@ -266,11 +266,16 @@ async function silence(bench: Bench, binary: string) {
         // PROGRAM is let go: a start that is followed takes several times as long,
         // and all of them come at once.
         ...["strace", "-f", "-b", "execve", "-qq", "-o", "/dev/null"],
-        ...["-p", String(server.process.pid), "-e", "trace=openat,statx"],
+        ...[
+          "-p",
+          String(server.process.pid),
+          "-e",
+          "trace=mknodat,openat,statx",
+        ],
         ...entriesFrom(baseOf(bench), HANG_FROM).flatMap((
           path,
         ) => ["-P", path]),
-        ...["-e", `inject=openat,statx:delay_enter=${HANG * 1e6}`],
+        ...["-e", `inject=mknodat,openat,statx:delay_enter=${HANG * 1e6}`],
       ],
       errors: logOf(aside),
     });
