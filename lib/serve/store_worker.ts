@@ -11,9 +11,10 @@
 import { reasonOf } from "../reason.ts";
 import { Store } from "../store/store.ts";
 import type { Timeouts, Verdict } from "../store/policy.ts";
+import { FS } from "../system/constants.ts";
 import { SpareDescriptor } from "../system/descriptor.ts";
 import { wake } from "../system/epoll.ts";
-import { fileSystemOf, isRemote } from "../system/statfs.ts";
+import { type FileSystem, fileSystemOf, isRemote } from "../system/statfs.ts";
 import { SLOTS, StoreSlots } from "./store_slots.ts";
 
 /** What the worker is told when it begins. */
@@ -36,9 +37,11 @@ const TOGETHER = 0.5;
 self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
   const { memory, event, baseDir, ownerMasked, timeouts } = data;
   const slots = new StoreSlots(memory);
-  const store = new Store(baseDir, ownerMasked);
   const spare = new SpareDescriptor();
-  if (isOnRemote(baseDir)) slots.tellRemote();
+  const fileSystem = findFileSystem(baseDir);
+  if (fileSystem !== undefined && isRemote(fileSystem)) slots.tellRemote();
+  const onFuse = fileSystem?.magic === FS.FUSE;
+  const store = new Store(baseDir, ownerMasked, onFuse);
   let calls: number | undefined = 0;
   while ((calls = slots.wait(calls)) !== undefined) {
     let told = performance.now();
@@ -69,13 +72,13 @@ self.onmessage = ({ data }: MessageEvent<StoreWorkerSetup>) => {
   self.close();
 };
 
-/** Whether calls on the base directory go to another machine. May hang as they may. */
-function isOnRemote(baseDir: string): boolean {
+/** The file system of the base directory. May hang as the calls there may. */
+function findFileSystem(baseDir: string): FileSystem | undefined {
   try {
-    return isRemote(fileSystemOf(baseDir));
+    return fileSystemOf(baseDir);
   } catch {
     // The decision about a client fails for the same reason, and says so.
-    return false;
+    return undefined;
   }
 }
 

@@ -109,17 +109,20 @@ const libc = fromLibcAtStart({
  * @param mayFail whether undefined may also mean that the call has failed. A caller
  * that goes on to create the file does not need the reason, and a second call to
  * learn it is saved.
+ * @param sync flags of statx(2) on what a remote file system is asked
  */
 export function lookAt(
   path: string,
   mayFail = false,
+  sync = 0,
 ): FileCall<State | undefined> {
+  const now = () => stateOf(path, "keep", sync);
   return {
-    now: () => stateOf(path, "keep"),
+    now,
     async later() {
       const words = new Uint32Array(STATX_WORDS);
       const bytes = new Uint8Array(words.buffer);
-      const flags = C.AT_SYMLINK_NOFOLLOW;
+      const flags = C.AT_SYMLINK_NOFOLLOW | sync;
       const mask = C.STATX_BASIC_STATS;
       const name = cString(path);
       const result = await libc.statx_later(
@@ -130,7 +133,7 @@ export function lookAt(
         bytes,
       );
       if (result !== -1) return readState(words);
-      return mayFail ? undefined : stateOf(path, "keep");
+      return mayFail ? undefined : now();
     },
   };
 }

@@ -79,15 +79,17 @@ export interface State {
  *
  * @param links `follow`: a symbolic link stands for the file that it names;
  * `keep`: it is looked at itself
+ * @param sync flags of statx(2) on what a remote file system is asked
  * @returns undefined if there is no such file
  * @throws {LibcError}
  */
 export function stateOf(
   path: string,
   links: "follow" | "keep",
+  sync = 0,
 ): State | undefined {
   const name = cString(path);
-  const flags = links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0;
+  const flags = sync | (links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0);
   const mask = C.STATX_BASIC_STATS;
   if (libc.statx(C.AT_FDCWD, name, flags, mask, bytes) === -1) {
     const code = errno();
