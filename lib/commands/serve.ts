@@ -125,7 +125,8 @@ async function serve(
   program: readonly string[],
   { config, serve }: Site,
 ): Promise<number> {
-  // Before the child's environment is taken.
+  // handedOver, inheritedSockets and takeNotifyVariables remove variables that
+  // PROGRAM must not get, so they run before ChildProgram copies the environment.
   const taken = handedOver();
   const { become, problem } = taken === undefined
     ? { become: userOf(serve) }
@@ -137,8 +138,8 @@ async function serve(
   }
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
-  // The handlers come before the first client can connect, and before there is a
-  // server to stop.
+  // The signal handlers are set before the first client can connect. Until there
+  // is a server, SIGTERM, SIGINT and SIGUSR2 are noted, and SIGHUP is ignored.
   let isStopping = false;
   let stop = () => {
     isStopping = true;
@@ -154,7 +155,8 @@ async function serve(
   }
   Deno.addSignalListener("SIGUSR2", () => upgrade());
   if (taken !== undefined) unblockSignals(HANDLED);
-  // The listeners of the addresses are handed over as well.
+  // In an upgrade, the image before this one hands over all its listening sockets,
+  // also those that it opened for the addresses.
   const opened = taken?.listeners ?? [
     ...inherited,
     ...addresses.map((address) => listenAt(address, serve.backlog)),
@@ -233,8 +235,8 @@ async function serve(
   });
   upgrade = () => upgrades.request();
   if (isStopping) stop();
-  // Before Linux 5.3, and in a container that forbids the call, only a signal
-  // reports the end of a child process.
+  // pidfd_open(2) needs Linux 5.3, and a container may forbid it. Without it, only
+  // SIGCHLD reports the end of a child process.
   if (!canWatchChildren()) {
     Deno.addSignalListener("SIGCHLD", () => epoll.wake());
   }
@@ -269,5 +271,5 @@ async function serve(
   return EXIT.done;
 }
 
-/** How long the last lines of the log may take, in milliseconds. */
+/** How long the program waits for its last log lines, in milliseconds. */
 const LAST_LINES = 200;

@@ -59,9 +59,9 @@ export function userOf(serve: ServeConfig): () => void {
 }
 
 /**
- * Finds the user after an upgrade. The image before this one has become its user
- * already, so a wrong user is reported and does not end the program: the clients
- * of the old image would be lost with it.
+ * Finds the user after an upgrade. The process already has the user that the image
+ * before this one became. If the configured user is wrong, the program reports it
+ * and goes on: its end would close the listening sockets that were handed over.
  *
  * @returns a function that becomes the user, and the problem, if there is one
  */

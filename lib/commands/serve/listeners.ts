@@ -32,7 +32,7 @@ export function inheritedSockets(): Listening[] {
  * Takes what the image before this one has handed over in an upgrade.
  *
  * @returns undefined if this is no upgrade
- * @throws {UsageError} if a socket of it is no listening TCP socket
+ * @throws {UsageError} if one of the sockets is no listening TCP socket
  */
 export function handedOver(): Taken | undefined {
   try {
@@ -43,8 +43,8 @@ export function handedOver(): Taken | undefined {
 }
 
 /**
- * Opens one listening socket. Without an address it takes IPv6 and IPv4, or only
- * IPv4 if this machine has no IPv6.
+ * Opens one listening socket. If no address is given, the socket accepts IPv6 and
+ * IPv4, or only IPv4 if this machine has no IPv6.
  *
  * @throws {TemporaryError} if it cannot be opened
  */
