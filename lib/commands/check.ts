@@ -38,11 +38,11 @@ SYNOPSIS
 DESCRIPTION
   Looks at everything that a connection will need, and prints a line for each:
   "ok", or "FIX" and what to do. It looks at the base directory and its file
-  system, clocks, whitelists, the name in the banner, the log, memory limits,
-  rblsmtpd if deferral.at needs it, the user and the descriptors of serve if
-  serve.user is set, PROGRAM and the files that its arguments name. "warn" is
-  something that works and may be a mistake, "note" something that only the
-  administrator can judge.
+  system, clocks, whitelists, the files of "only" and of pools, the name in the
+  banner, the log, memory limits, rblsmtpd if deferral.at needs it, the user and
+  the descriptors of serve if serve.user is set, PROGRAM and the files that its
+  arguments name. "warn" is something that works and may be a mistake, "note"
+  something that only the administrator can judge.
 
   PROGRAM may also be the whole command line of the run script, such as
   "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd". The programs

@@ -28,19 +28,21 @@ SYNOPSIS
   greylist explain ADDRESS [--host=NAME] [--port=N]
 
 DESCRIPTION
-  Says what would happen to a connection from ADDRESS now. It names the
-  whitelist rule that exempts the client, by field of the configuration or by
-  file and line. If the configuration has "only", it names the rule that makes
-  the client suspect. For a client that is greylisted, it shows the entry of the
-  client's network, the verdict, and when the verdict changes. The command
-  changes nothing.
+  Says what would happen to a connection from ADDRESS now. It names the network
+  or pool that the client counts as, and the whitelist rule that exempts the
+  client, by field of the configuration or by file and line. If the
+  configuration has "only", it names the rule that makes the client suspect. For
+  a client that is greylisted, it shows the entry of the network or pool, the
+  verdict, and when the verdict changes. The command changes nothing.
 
   The super-server sets environment variables such as RELAYCLIENT for each
   connection. They are not known here, except those of serve.rules.
 
 OPTIONS
-  --host=NAME  the client's host name, as TCPREMOTEHOST would give it
-  --port=N     the local port of the connection, as in TCPLOCALPORT
+  --host=NAME  the client's host name, as TCPREMOTEHOST would give it; without
+               this option the client has no name
+  --port=N     the local port of the connection, as in TCPLOCALPORT; without
+               this option no rule about ports matches
 `,
   run(args, { config, serve }) {
     const { options, operands } = parseOptions(args, {

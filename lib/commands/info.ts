@@ -29,9 +29,9 @@ SYNOPSIS
                 [--sort=KEY] [--limit=N]
 
 DESCRIPTION
-  Lists the entries of baseDir: the network, its state, how often it was
-  accepted, when it was first and last seen, and what comes next: from when or
-  until when a retry is let in, or when the entry is forgotten. The last line
+  Lists the entries of baseDir: the network or @POOL, its state, how often it
+  was accepted, when it was first and last seen, and what comes next: from when
+  or until when a retry is let in, or when the entry is forgotten. The last line
   counts the entries; other names in baseDir are counted as "not ours".
 
   "First seen" is the time at which the file was created, or "-" if the file
@@ -45,7 +45,7 @@ OPTIONS
   --csv           the same with commas, and a heading
   --state=STATE   only these: grey (waiting), known (accepted), expired (what
                   prune will remove)
-  --network=CIDR  only networks within this one
+  --network=CIDR  only networks within this one, and no pools
   --sort=KEY      last or first (latest at the top), accepted (most at the
                   top), address; without it the order is the directory's
   --limit=N       at most N entries

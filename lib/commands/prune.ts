@@ -30,9 +30,9 @@ DESCRIPTION
   timeouts.expireAfter. Each entry is looked at again just before it is
   removed. A name in baseDir that is no entry is never touched.
 
-  The wrapper does this by itself every prune.every, after a deferred client
-  has gone. With deferral.at "rblsmtpd" it cannot, and a cron job has to run
-  this command.
+  The wrapper and serve do this by themselves every prune.every. The wrapper
+  prunes after a deferred client has gone. With deferral.at "rblsmtpd" or mode
+  "observe" the wrapper does not prune, and a cron job has to run this command.
 
 OPTIONS
   --dry-run  remove nothing, only say how many would go
