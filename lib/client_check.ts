@@ -17,6 +17,7 @@ import type { Decision } from "./decision.ts";
 import { type ClientFields, formatLine, quote } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
+import { HangCount, MOST } from "./store/hang_count.ts";
 import { Store } from "./store/store.ts";
 import { variable } from "./system/environment.ts";
 import { lookAt } from "./system/file_call.ts";
@@ -47,6 +48,8 @@ export interface Findings {
   readonly variables: Record<string, string>;
   /** Whether a call on the base directory hangs in another thread. */
   hangs: boolean;
+  /** Whether the log has an ERROR already about why the check fails. */
+  isKnown: boolean;
 }
 
 /**
@@ -90,7 +93,14 @@ export async function checkClient(
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
   };
-  const indexDir = () => findings.hangs ? undefined : baseDir;
+  const count = new HangCount(baseDir);
+  const ask = async <T>(answer: Promise<T>) => {
+    const found = await within(answer, limit);
+    findings.hangs = found === undefined;
+    if (findings.hangs) findings.isKnown = !count.hangs();
+    return found;
+  };
+  const indexDir = () => findings.hangs || count.isHigh ? undefined : baseDir;
   const filesOf: FilesOf = (section) => {
     const warn = (message: string) =>
       log.warn(formatLine(section, { what: quote(message) }));
@@ -113,22 +123,28 @@ export async function checkClient(
     const rules = { whitelist: { ...whitelist, files: [] } };
     const exempt = findPass(rules, caller, filesOf);
     if (exempt !== undefined) return exempt;
-    const looked = lookAt(baseDir, true).later();
-    findings.hangs = await within(looked, limit) === undefined;
+    if (!count.isHigh) await ask(lookAt(baseDir, true).later());
   }
   const pass = findPass(config, caller, filesOf);
   if (pass !== undefined) return pass;
   if (network === undefined) throw failure;
   const { entry, net } = subjectOf(pools, network, caller, filesOf);
   client.net = net;
-  const store = new Store(baseDir);
-  const decided = findings.hangs ? undefined : await within(
-    store.decideLater(entry, Date.now() / 1000, timeouts),
-    limit,
-  );
-  if (decided !== undefined) return decided.value;
-  findings.hangs = true;
-  throw new Error(
-    `${baseDir}: no answer within ${config.storeTimeout} s`,
-  );
+  if (!findings.hangs) {
+    if (!count.mayAsk()) {
+      findings.isKnown = true;
+      throw new Error(
+        `${baseDir}: left alone, since ${MOST} processes wait for it`,
+      );
+    }
+    const store = new Store(baseDir);
+    try {
+      const now = Date.now() / 1000;
+      const decided = await ask(store.decideLater(entry, now, timeouts));
+      if (decided !== undefined) return decided.value;
+    } finally {
+      if (!findings.hangs) count.answered();
+    }
+  }
+  throw new Error(`${baseDir}: no answer within ${config.storeTimeout} s`);
 }

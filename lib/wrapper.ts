@@ -75,6 +75,7 @@ export async function wrap(
     client: {},
     variables: {},
     hangs: false,
+    isKnown: false,
     restore,
   };
   if (program.length === 0) {
@@ -133,7 +134,7 @@ async function decide(
       log.debug(formatLine("gone", errorFields(error)));
       return EXIT.done;
     }
-    const action = decideOnError(config, error, client, log);
+    const action = decideOnError(config, error, client, log, next.isKnown);
     if (action === "pass") {
       return become(next, log, variableFor(client, undefined));
     }

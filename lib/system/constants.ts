@@ -164,6 +164,13 @@ export const C = {
   POSIX_SPAWN_SETPGROUP: 2,
   POSIX_SPAWN_SETSIGDEF: 4,
   POSIX_SPAWN_SETSIGMASK: 8,
+  // sys/ipc.h, sys/sem.h
+  IPC_CREAT: 0o1000,
+  IPC_NOWAIT: 0o4000,
+  IPC_STAT: 2,
+  GETVAL: 12,
+  SETVAL: 16,
+  SEM_UNDO: 0x1000,
   // sys/mman.h
   MFD_CLOEXEC: 1,
   MFD_ALLOW_SEALING: 2,

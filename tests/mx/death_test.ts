@@ -217,8 +217,7 @@ async function recovered(mx: Mx, host: number, seconds = 30): Promise<void> {
 
 /**
  * What is wrong with the ERROR lines of `serve` at host 1. A hang has one a minute,
- * and so has an error that the file system returned. (A wrapper knows nothing of the
- * others, so each of them has its own.)
+ * and so has an error that the file system returned.
  */
 function errorFaults(
   lines: readonly string[],

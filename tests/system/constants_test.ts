@@ -18,6 +18,7 @@ import {
   SIZE,
   STATX_WORDS,
 } from "../../lib/system/statx.ts";
+import { SEM_CUID, SEM_MODE } from "../../lib/system/semaphore.ts";
 import { type Ability, e2e, programPath } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -38,6 +39,7 @@ const HEADERS = [
   "sys/eventfd.h",
   "sys/file.h",
   "sys/mman.h",
+  "sys/sem.h",
   "sys/resource.h",
   "sys/socket.h",
   "sys/stat.h",
@@ -103,6 +105,12 @@ const LAYOUT: Record<string, number> = {
   // resource_limit.ts
   "sizeof(struct rlimit)": 16,
   "offsetof(struct rlimit, rlim_max)": 8,
+  // semaphore.ts
+  "sizeof(struct sembuf)": 6,
+  "offsetof(struct sembuf, sem_op)": 2,
+  "offsetof(struct sembuf, sem_flg)": 4,
+  "offsetof(struct semid_ds, sem_perm.cuid)": SEM_CUID,
+  "offsetof(struct semid_ds, sem_perm.mode)": SEM_MODE,
   // signals.ts: 19 words of 64 bits.
   "sizeof(struct sigaction)": 8 * 19,
   "offsetof(struct sigaction, sa_handler)": 0,

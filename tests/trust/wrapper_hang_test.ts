@@ -2,12 +2,14 @@
 // client's entry by HANG seconds in the real program.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { MOST } from "../../lib/store/hang_count.ts";
+import { Semaphores } from "../../lib/system/semaphore.ts";
 import { BASE, clean, compile, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { ENTRY } from "../harness/fault.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
-import { run } from "../harness/process.ts";
+import { run, waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
 import { Client } from "../harness/smtp.ts";
 import { tcpserver } from "../harness/way_in.ts";
@@ -39,6 +41,12 @@ async function greeting(port: number) {
   return { reply, seconds };
 }
 
+/** Nobody waits for the base directory, as far as wrappers know. */
+function forget(): void {
+  const set = Semaphores.find(BASE, 2);
+  for (const index of [0, 1]) set?.set(index, 0);
+}
+
 const CASES: readonly [string, string, () => void][] = [
   ["the look at the entry hangs", "statx", () => {}],
   ["the creation of the entry hangs", "mknodat", () => {}],
@@ -55,6 +63,7 @@ for (const onError of ["accept", "defer"] as const) {
       programs: ["tcpserver", "strace"],
     }, async () => {
       clean();
+      forget();
       prepare();
       const binary = await compile({ onError });
       const before = hanging(call, [ENTRY]);
@@ -79,6 +88,51 @@ for (const onError of ["accept", "defer"] as const) {
     });
   }
 }
+
+e2e("wrapper: a few wait for the directory, the others leave it alone", {
+  programs: ["tcpserver", "strace"],
+}, async () => {
+  clean();
+  forget();
+  const binary = await compile();
+  const before = hanging("statx", [ENTRY]);
+  const next = greeter();
+  const others = 6;
+  {
+    await using server = await tcpserver.start({ binary, before, next });
+    // MOST, and one that tries.
+    const waiting = Array.from({ length: MOST }, () => greeting(server.port));
+    for (const { reply } of await Promise.all(waiting)) {
+      assertEquals(reply, NEXT);
+    }
+    const { reply } = await greeting(server.port);
+    assertEquals(reply, NEXT);
+    // All of them still hang.
+    for (let i = 0; i < others; i++) {
+      const { reply } = await greeting(server.port);
+      assertEquals(reply, NEXT);
+    }
+    const lines = logLines();
+    const alone = lines.filter((line) =>
+      /Z pass ip=127\.0\.0\.1 .*: left alone, since 8 processes wait/
+        .test(line)
+    );
+    assertEquals(alone.length, others, lines.join("\n"));
+    const errors = lines.filter((line) => / error /.test(line));
+    assert(errors.length >= 1 && errors.length <= MOST, lines.join("\n"));
+    const late = lines.filter((line) => /no answer within 2 s/.test(line));
+    assertEquals(late.length, MOST + 1, lines.join("\n"));
+    // The kernel takes them out of the count when they have ended.
+    const set = Semaphores.find(BASE, 2)!;
+    await waitFor("none to wait", () => set.value(0) + set.value(1) === 0);
+  }
+  clean();
+  await using server = await tcpserver.start({ binary, next });
+  const { reply } = await greeting(server.port);
+  assertMatch(reply!, /^220 mx\.example /, logLines().join("\n"));
+  await waitFor("its line", () => logLines().length > 0);
+  assertMatch(logLines().join(), / defer ip=127\.0\.0\.1 .*reason=new /);
+});
 
 e2e(
   "wrapper: PROGRAM's exit code and environment are the same if the store hangs",

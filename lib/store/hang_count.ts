@@ -1,0 +1,85 @@
+/**
+ * How many wrappers wait for a base directory that hangs. A wrapper whose call hangs
+ * cannot end before the call does, so it keeps its place of tcpserver's `-c`. With
+ * enough of them the next ones leave the directory alone, except for one at a time
+ * that tries.
+ *
+ * The count is a semaphore: no file may be touched here, and the kernel takes a
+ * process out of the count when its last thread has ended.
+ *
+ * @module
+ */
+
+import { Semaphores } from "../system/semaphore.ts";
+
+/** How many may wait, besides the one that tries. */
+export const MOST = 8;
+
+/** The semaphores: how many wait, and whether one tries. */
+const WAITING = 0, TRYING = 1, COUNT = 2;
+
+/** The count as one wrapper sees it. Without semaphores nothing is known. */
+export class HangCount {
+  readonly #directory: string;
+  #set: Semaphores | undefined;
+  /** How many waited when this wrapper first asked. */
+  #waiting: number | undefined;
+  #isCounted = false;
+
+  /** @param directory the base directory */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Whether enough wait for the directory. */
+  get isHigh(): boolean {
+    this.#waiting ??= attempt(() => {
+      this.#set = Semaphores.find(this.#directory, COUNT);
+      return this.#set?.value(WAITING) ?? 0;
+    }, 0);
+    return this.#waiting >= MOST;
+  }
+
+  /**
+   * Whether this wrapper may ask the directory about a client. If it may,
+   * {@linkcode answered} or {@linkcode hangs} has to follow.
+   */
+  mayAsk(): boolean {
+    return !this.isHigh ||
+      attempt(() => this.#set!.addToZero(TRYING), true);
+  }
+
+  /** The directory has answered: those that have waited count no more. */
+  answered(): void {
+    if (this.#waiting === 0) return;
+    attempt(() => {
+      this.#set?.set(WAITING, 0);
+      this.#set?.set(TRYING, 0);
+    }, undefined);
+  }
+
+  /**
+   * A call hangs: this wrapper counts until it ends.
+   *
+   * @returns whether it is the first one, as far as is known
+   */
+  hangs(): boolean {
+    if (this.#isCounted) return false;
+    this.#isCounted = true;
+    return attempt(() => {
+      const set = Semaphores.findOrMake(this.#directory, COUNT);
+      const isFirst = set === undefined || set.value(WAITING) === 0;
+      set?.add(WAITING);
+      return isFirst;
+    }, true);
+  }
+}
+
+/** Some containers have no semaphores. */
+function attempt<T>(work: () => T, otherwise: T): T {
+  try {
+    return work();
+  } catch {
+    return otherwise;
+  }
+}

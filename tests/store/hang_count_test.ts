@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "@std/assert";
+import { HangCount, MOST } from "../../lib/store/hang_count.ts";
+import { Semaphores } from "../../lib/system/semaphore.ts";
+import "../harness/libc.ts";
+
+/** The set of a directory, which nobody waits for. */
+function fresh(directory: string): Semaphores {
+  const set = Semaphores.findOrMake(directory, 2)!;
+  set.set(0, 0);
+  set.set(1, 0);
+  return set;
+}
+
+/** What a wrapper that comes now may do. */
+function comes(directory: string) {
+  const count = new HangCount(directory);
+  return { count, isHigh: count.isHigh, mayAsk: count.mayAsk() };
+}
+
+Deno.test("hang count: with enough that wait, one at a time tries", () => {
+  const dir = "/test/hang count/high";
+  const set = fresh(dir);
+  for (let i = 0; i < MOST; i++) {
+    const { count, isHigh, mayAsk } = comes(dir);
+    assertEquals([isHigh, mayAsk], [false, true]);
+    assertEquals(count.hangs(), i === 0, "the first one is told of");
+    // A wrapper whose calls hang twice is one that waits.
+    assertEquals(count.hangs(), false);
+    assertEquals(set.value(0), i + 1);
+  }
+  const tries = comes(dir);
+  assertEquals([tries.isHigh, tries.mayAsk], [true, true]);
+  for (let i = 0; i < 2; i++) {
+    const { isHigh, mayAsk } = comes(dir);
+    assertEquals([isHigh, mayAsk], [true, false]);
+  }
+  // It hangs as well: nobody else tries until it has ended.
+  assertEquals(tries.count.hangs(), false);
+  assertEquals(comes(dir).mayAsk, false);
+
+  set.set(1, 0);
+  const answered = comes(dir);
+  assert(answered.mayAsk);
+  answered.count.answered();
+  assertEquals([set.value(0), set.value(1)], [0, 0]);
+  assertEquals(comes(dir).isHigh, false);
+});
+
+Deno.test("hang count: an answer ends what a few have counted", () => {
+  const dir = "/test/hang count/few";
+  const set = fresh(dir);
+  const before = comes(dir);
+  comes(dir).count.hangs();
+  // It was asked before anybody waited, and says nothing about now.
+  before.count.answered();
+  assertEquals(set.value(0), 1);
+  comes(dir).count.answered();
+  assertEquals(set.value(0), 0);
+});
+
+Deno.test("hang count: directories have counts of their own", () => {
+  const set = fresh("/test/hang count/one");
+  const other = fresh("/test/hang count/other");
+  comes("/test/hang count/one").count.hangs();
+  assertEquals([set.value(0), other.value(0)], [1, 0]);
+  set.set(0, 0);
+});
+
+Deno.test("hang count: without a set nobody waits", () => {
+  const { isHigh, mayAsk, count } = comes("/test/hang count/none");
+  assertEquals([isHigh, mayAsk], [false, true]);
+  count.answered();
+  assertEquals(Semaphores.find("/test/hang count/none", 2), undefined);
+});
