@@ -7,7 +7,8 @@
  */
 
 import { close } from "../system/descriptor.ts";
-import { isOwnerMasked, setMtime, truncate } from "../system/file.ts";
+import { isOwnerMasked } from "../system/create.ts";
+import { setMtime, truncate } from "../system/file.ts";
 import { openOrCreate, runNow } from "../system/file_call.ts";
 import { stateOf } from "../system/statx.ts";
 import { withFileRights } from "../system/user.ts";

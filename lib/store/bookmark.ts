@@ -7,8 +7,8 @@
  */
 
 import { close } from "../system/descriptor.ts";
+import { isOwnerMasked } from "../system/create.ts";
 import {
-  isOwnerMasked,
   lock,
   readStart,
   rewrite,

@@ -13,7 +13,7 @@ import {
   width,
 } from "../address.ts";
 import { C, E } from "../system/constants.ts";
-import { isOwnerMasked } from "../system/file.ts";
+import { isOwnerMasked } from "../system/create.ts";
 import {
   createNew,
   type FileTask,

@@ -7,14 +7,11 @@
  */
 
 import { C, E } from "./constants.ts";
+import { createFile, creationOf, MKNODAT, permitOwner } from "./create.ts";
 import { close } from "./descriptor.ts";
 import {
-  createFile,
-  creationOf,
   flagsForWriting,
-  MKNODAT,
   openForWriting,
-  permitOwner,
   setMtime,
   truncate,
   unlink,

@@ -30,7 +30,7 @@ e2e("Postfix takes its configuration, and the queue has the owners it wants", {
   assertStringIncludes(await postconf("-M", "smtp"), "smtp");
   // These are the owners in Debian's postfix-files.
   const ownerOf = (name: string) => Deno.statSync(join(dir, name)).uid;
-  const owner = findUser((await postconf("-h", "mail_owner")).trim())?.uid;
+  const owner = findUser((await postconf("-h", "mail_owner")).trim())!.uid;
   assertEquals(
     ["data", "queue/incoming", "queue", "queue/pid"].map(ownerOf),
     [owner, owner, 0, 0],

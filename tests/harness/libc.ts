@@ -9,6 +9,7 @@ import { enterNetwork } from "../../lib/build/hosts/network.ts";
 import { mayAccess } from "../../lib/system/access.ts";
 import { canWatchChildren } from "../../lib/system/child.ts";
 import { abiOf, C } from "../../lib/system/constants.ts";
+import { permitOwner } from "../../lib/system/create.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
@@ -26,10 +27,12 @@ import { receive } from "../../lib/system/transfer.ts";
 import { userId } from "../../lib/system/user.ts";
 
 close(-1);
-try {
-  setMtime(-1, 0);
-} catch {
-  // The call fails, but the library is open now.
+for (const call of [() => setMtime(-1, 0), () => permitOwner(-1)]) {
+  try {
+    call();
+  } catch {
+    // The call fails, but the library is open now.
+  }
 }
 try {
   enterNetwork(Deno.pid)[Symbol.dispose]();

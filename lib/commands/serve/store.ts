@@ -10,7 +10,7 @@ import type { SiteFiles } from "../../serve/site_files.ts";
 import { StoreQueue } from "../../serve/store_queue.ts";
 import { canStartWorker, startStoreWorker } from "../../serve/workers.ts";
 import type { Epoll } from "../../system/epoll.ts";
-import { isOwnerMasked } from "../../system/file.ts";
+import { isOwnerMasked } from "../../system/create.ts";
 
 /** Makes the store, which does its file calls in other threads. */
 export function storeOf(
