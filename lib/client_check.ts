@@ -97,7 +97,12 @@ export async function checkClient(
   const ask = async <T>(answer: Promise<T>) => {
     const found = await within(answer, limit);
     findings.hangs = found === undefined;
-    if (findings.hangs) findings.isKnown = !count.hangs();
+    if (findings.hangs) {
+      findings.isKnown = !count.hangs();
+      // The call may return while this process waits for PROGRAM.
+      const returned = () => count.answered();
+      answer.then(returned, returned);
+    }
     return found;
   };
   const indexDir = () => findings.hangs || count.isHigh ? undefined : baseDir;

@@ -236,14 +236,18 @@ function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {
 }
 
 /** @param decision what PROGRAM is told in its environment */
-function become(next: Next, log: Logger, decision: string): number {
+async function become(
+  next: Next,
+  log: Logger,
+  decision: string,
+): Promise<number> {
   const { program, restore } = next;
   const variables = { ...next.variables, [VARIABLE]: decision };
   restore();
   let error: Error;
   if (next.hangs) {
     try {
-      const { code, signal } = runChild(program, variables);
+      const { code, signal } = await runChild(program, variables);
       // As shells have it, since a signal cannot be handed on.
       return code ?? 128 + signal!;
     } catch (failure) {

@@ -22,7 +22,7 @@ const WAITING = 0, TRYING = 1, COUNT = 2;
 export class HangCount {
   readonly #directory: string;
   #set: Semaphores | undefined;
-  /** How many waited when this wrapper first asked. */
+  /** How many waited when this wrapper first asked, or with itself. */
   #waiting: number | undefined;
   #isCounted = false;
 
@@ -59,7 +59,8 @@ export class HangCount {
   }
 
   /**
-   * A call hangs: this wrapper counts until it ends.
+   * A call hangs: this wrapper counts until it ends, or {@linkcode answered} is
+   * called for that call.
    *
    * @returns whether it is the first one, as far as is known
    */
@@ -68,8 +69,11 @@ export class HangCount {
     this.#isCounted = true;
     return attempt(() => {
       const set = Semaphores.findOrMake(this.#directory, COUNT);
-      const isFirst = set === undefined || set.value(WAITING) === 0;
-      set?.add(WAITING);
+      if (set === undefined) return true;
+      const isFirst = set.value(WAITING) === 0;
+      set.add(WAITING);
+      this.#set = set;
+      this.#waiting = 1;
       return isFirst;
     }, true);
   }

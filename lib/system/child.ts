@@ -4,15 +4,21 @@
  * @module
  */
 
-import { C, E } from "./constants.ts";
+import { C } from "./constants.ts";
 import { close } from "./descriptor.ts";
-import { check, errno, fromLibc, LibcError } from "./libc.ts";
+import { check, fromLibc } from "./libc.ts";
 
 const libc = fromLibc({
   // int kill(pid_t pid, int sig);
   kill: { parameters: ["i32", "i32"], result: "i32" },
   // pid_t waitpid(pid_t pid, int *wstatus, int options);
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  waitpid_later: {
+    name: "waitpid",
+    parameters: ["i32", "buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // long syscall(long number, ...); glibc has no pidfd_open before 2.36.
   // int pidfd_open(pid_t pid, unsigned int flags);
   pidfd_open: {
@@ -61,21 +67,26 @@ export interface ExitStatus {
  * @returns undefined if the child still runs, or its status was taken before
  */
 export function takeExitStatus(pid: number): ExitStatus | undefined {
-  return exitStatus(pid, C.WNOHANG);
+  const status = new Uint8Array(4);
+  const found = libc().waitpid(pid, status, C.WNOHANG);
+  return found > 0 ? readStatus(found, status) : undefined;
 }
 
 /**
- * Waits for the end of a child.
+ * Waits for the end of a child, in another thread.
  *
  * @throws {LibcError} if there is no such child
  */
-export function waitForExit(pid: number): ExitStatus {
+export async function waitForExit(pid: number): Promise<ExitStatus> {
   while (true) {
-    const status = exitStatus(pid, 0);
-    if (status !== undefined) return status;
-    const code = errno();
-    // A signal has interrupted the wait.
-    if (code !== E.EINTR) throw new LibcError("waitpid", code);
+    const status = new Uint8Array(4);
+    const found = await libc().waitpid_later(pid, status, 0);
+    if (found > 0) return readStatus(found, status);
+    // A signal has interrupted the wait, unless this call fails too: the errno of
+    // another thread cannot be read.
+    const now = libc().waitpid(pid, status, C.WNOHANG);
+    if (now > 0) return readStatus(now, status);
+    check("waitpid", now);
   }
 }
 
@@ -87,13 +98,8 @@ export function killChild(pid: number): void {
   libc().kill(pid, C.SIGKILL);
 }
 
-function exitStatus(pid: number, options: number): ExitStatus | undefined {
-  const status = new Uint8Array(4);
-  const found = libc().waitpid(pid, status, options);
-  if (found <= 0) return undefined;
-  // wait(2): the signal in the low 7 bits, the exit code above 8.
+/** What waitpid(2) says: the signal in the low 7 bits, the exit code above 8. */
+function readStatus(pid: number, status: Uint8Array): ExitStatus {
   const signal = status[0] & 0x7f;
-  return signal === 0
-    ? { pid: found, code: status[1] }
-    : { pid: found, signal };
+  return signal === 0 ? { pid, code: status[1] } : { pid, signal };
 }

@@ -23,10 +23,10 @@ import { keepExitStatuses, restoreSignals } from "./signals.ts";
  * there already
  * @throws {LibcError} if the program could not be started
  */
-export function runChild(
+export async function runChild(
   program: readonly string[],
   variables: Readonly<Record<string, string>> = {},
-): ExitStatus {
+): Promise<ExitStatus> {
   for (const [name, value] of Object.entries(variables)) {
     Deno.env.set(name, value);
   }
@@ -47,5 +47,5 @@ export function runChild(
   undo();
   if (code !== 0) throw new LibcError("start", code);
   leaveConnection();
-  return waitForExit(new DataView(pid.buffer).getInt32(0, true));
+  return await waitForExit(new DataView(pid.buffer).getInt32(0, true));
 }

@@ -58,6 +58,16 @@ Deno.test("hang count: an answer ends what a few have counted", () => {
   assertEquals(set.value(0), 0);
 });
 
+Deno.test("hang count: a call that has hung returns", () => {
+  const dir = "/test/hang count/returns";
+  const set = fresh(dir);
+  const { count } = comes(dir);
+  count.hangs();
+  assertEquals(set.value(0), 1);
+  count.answered();
+  assertEquals(set.value(0), 0);
+});
+
 Deno.test("hang count: directories have counts of their own", () => {
   const set = fresh("/test/hang count/one");
   const other = fresh("/test/hang count/other");

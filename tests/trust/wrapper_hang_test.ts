@@ -134,6 +134,29 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
   assertMatch(logLines().join(), / defer ip=127\.0\.0\.1 .*reason=new /);
 });
 
+e2e("wrapper: it waits no more when the call returns, whatever PROGRAM does", {
+  programs: ["tcpserver", "strace"],
+}, async () => {
+  clean();
+  forget();
+  const binary = await compile();
+  const before = hanging("statx", [ENTRY]);
+  await using server = await tcpserver.start({
+    binary,
+    before,
+    next: greeter(),
+  });
+  using client = await Client.connect(server.port);
+  assertEquals(await client.reply(), NEXT);
+  const set = Semaphores.find(BASE, 2)!;
+  assertEquals(set.value(0), 1);
+  await waitFor("the call to return", () => set.value(0) === 0);
+  await client.send("one\r\n");
+  assertEquals(await client.reply(), "250 one");
+  await client.send("QUIT\r\n");
+  assertEquals(await client.rest(), "250 QUIT\r\n");
+});
+
 e2e(
   "wrapper: PROGRAM's exit code and environment are the same if the store hangs",
   {
