@@ -132,11 +132,14 @@ export async function checkClient(
   }
   const pass = findPass(config, caller, filesOf);
   if (pass !== undefined) return pass;
-  if (network === undefined) throw failure;
+  if (network === undefined) {
+    findings.isKnown = false;
+    throw failure;
+  }
   const { entry, net } = subjectOf(pools, network, caller, filesOf);
   client.net = net;
   if (!findings.hangs) {
-    if (!count.mayAsk()) {
+    if (!count.mayAsk(Date.now() / 1000)) {
       findings.isKnown = true;
       throw new Error(
         `${baseDir}: left alone, since ${MOST} processes wait for it`,
@@ -145,7 +148,10 @@ export async function checkClient(
     const store = new Store(baseDir);
     try {
       const now = Date.now() / 1000;
-      const decided = await ask(store.decideLater(entry, now, timeouts));
+      const isLate = () => findings.hangs;
+      const decided = await ask(
+        store.decideLater(entry, now, timeouts, isLate),
+      );
       if (decided !== undefined) return decided.value;
     } finally {
       if (!findings.hangs) count.answered();

@@ -2,7 +2,9 @@
  * How many wrappers wait for a base directory that hangs. A wrapper whose call hangs
  * cannot end before the call does, so it keeps its place of tcpserver's `-c`. With
  * enough of them the next ones leave the directory alone, except for one at a time
- * that tries.
+ * that tries. If that one hangs as well, another one tries after a minute, and then
+ * in intervals that double: a call may be lost for ever, such as by a daemon that
+ * was started anew, while new calls are answered.
  *
  * The count is a semaphore: no file may be touched here, and the kernel takes a
  * process out of the count when its last thread has ended.
@@ -14,6 +16,9 @@ import { Semaphores } from "../system/semaphore.ts";
 
 /** How many may wait, besides the one that tries. */
 export const MOST = 8;
+
+/** How long the first one that tries is waited for, in seconds. */
+const PATIENCE = 60;
 
 /** The semaphores: how many wait, and whether one tries. */
 const WAITING = 0, TRYING = 1, COUNT = 2;
@@ -43,10 +48,20 @@ export class HangCount {
   /**
    * Whether this wrapper may ask the directory about a client. If it may,
    * {@linkcode answered} or {@linkcode hangs} has to follow.
+   *
+   * @param now seconds since 1970
    */
-  mayAsk(): boolean {
-    return !this.isHigh ||
-      attempt(() => this.#set!.addToZero(TRYING), true);
+  mayAsk(now: number): boolean {
+    if (!this.isHigh) return true;
+    return attempt(() => {
+      const set = this.#set!;
+      if (set.addToZero(TRYING)) return true;
+      const tried = Math.max(0, set.value(WAITING) - MOST - 1);
+      if (now - set.lastAdded < PATIENCE * 2 ** tried) return false;
+      // That sets the time for all others.
+      set.add(TRYING);
+      return true;
+    }, true);
   }
 
   /** The directory has answered: those that have waited count no more. */
@@ -70,8 +85,8 @@ export class HangCount {
     return attempt(() => {
       const set = Semaphores.findOrMake(this.#directory, COUNT);
       if (set === undefined) return true;
-      const isFirst = set.value(WAITING) === 0;
-      set.add(WAITING);
+      const isFirst = set.addToZero(WAITING);
+      if (!isFirst) set.add(WAITING);
       this.#set = set;
       this.#waiting = 1;
       return isFirst;

@@ -89,11 +89,10 @@ export class Store {
    * @param dir the base directory, an absolute path
    * @param ownerMasked what {@linkcode isOwnerMasked} says, for a thread that
    * must not ask
-   * @param onFuse whether the directory is on a FUSE file system. There the way to
-   * a file asks the daemon what it is, and a look that may not be behind that
-   * (AT_STATX_DONT_SYNC) saves a second question: on GlusterFS one client in ten
-   * more in the same time. How old an answer may be is up to the mount's
-   * entry-timeout then.
+   * @param onFuse whether the directory is on a FUSE file system. There the look-up
+   * of a path brings the attributes of the file, and AT_STATX_DONT_SYNC saves a
+   * second request for them. On GlusterFS one tenth more clients are answered in the
+   * same time. The entry-timeout of the mount limits how old the attributes are.
    */
   constructor(
     dir: string,
@@ -131,15 +130,17 @@ export class Store {
    * Does what {@linkcode decide} does, with its calls in another thread. A call
    * that hangs hangs there.
    *
+   * @param isLate see {@linkcode runLater}: `now` would be in the past
    * @throws {StoreError} if the entry cannot be read or written
    */
   async decideLater(
     name: string,
     now: number,
     timeouts: Timeouts,
+    isLate?: () => boolean,
   ): Promise<Verdict> {
     try {
-      return await runLater(this.#decision(name, now, timeouts));
+      return await runLater(this.#decision(name, now, timeouts), isLate);
     } catch (error) {
       throw this.#wrap(name, error);
     }

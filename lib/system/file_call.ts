@@ -55,20 +55,43 @@ export function runNow<T>(task: FileTask<T>): T {
   return step.value;
 }
 
-/** Runs a task with its calls in another thread, one after the other. */
-export async function runLater<T>(task: FileTask<T>): Promise<T> {
+/**
+ * Runs a task with its calls in another thread, one after the other.
+ *
+ * @param isLate whether the result is waited for no more: the task does not go on
+ * when its call has returned
+ * @throws {Error} if that is so
+ */
+export async function runLater<T>(
+  task: FileTask<T>,
+  isLate: () => boolean = () => false,
+): Promise<T> {
   let step = task.next();
   while (!step.done) {
-    let result: unknown;
+    let go: () => typeof step;
     try {
-      result = await step.value.later();
+      const result = await step.value.later();
+      go = () => task.next(result);
     } catch (error) {
-      step = task.throw(error);
-      continue;
+      go = () => task.throw(error);
     }
-    step = task.next(result);
+    if (isLate()) throw new Error("the result is waited for no more");
+    step = go();
   }
   return step.value;
+}
+
+/** Buffers that another thread uses: the garbage collector does not know of it. */
+const inUse = new Set<unknown>();
+
+/** Keeps buffers while a call in another thread is under way. */
+async function keeping<T>(buffers: unknown, call: Promise<T>): Promise<T> {
+  inUse.add(buffers);
+  try {
+    return await call;
+  } finally {
+    inUse.delete(buffers);
+  }
 }
 
 const libc = fromLibcAtStart({
@@ -122,12 +145,9 @@ export function lookAt(
       const flags = C.AT_SYMLINK_NOFOLLOW | sync;
       const mask = C.STATX_BASIC_STATS;
       const name = cString(path);
-      const result = await libc.statx_later(
-        C.AT_FDCWD,
-        name,
-        flags,
-        mask,
-        bytes,
+      const result = await keeping(
+        [name, bytes],
+        libc.statx_later(C.AT_FDCWD, name, flags, mask, bytes),
       );
       if (result !== -1) return readState(words);
       return mayFail ? undefined : now();
@@ -145,7 +165,8 @@ function openFile(
     now,
     async later() {
       const flags = flagsForWriting(how) | C.O_CLOEXEC;
-      const fd = await libc.open_later(cString(path), flags, 0o600);
+      const name = cString(path);
+      const fd = await keeping(name, libc.open_later(name, flags, 0o600));
       return fd === -1 ? now() : fd;
     },
   };
@@ -157,7 +178,11 @@ function create(path: string): FileCall<void> {
   return {
     now,
     async later() {
-      const result = await libc.mknodat_later(...creationOf(path));
+      const parameters = creationOf(path);
+      const result = await keeping(
+        parameters,
+        libc.mknodat_later(...parameters),
+      );
       if (result === -1n) now();
     },
   };

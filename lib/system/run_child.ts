@@ -5,18 +5,19 @@
  * @module
  */
 
+import { argumentStrings } from "./arguments.ts";
 import { type ExitStatus, waitForExit } from "./child.ts";
 import { environmentTable } from "./environment.ts";
 import { leaveConnection } from "./leave.ts";
-import { cStrings, LibcError, pointerTable } from "./libc.ts";
+import { LibcError, pointerTable } from "./libc.ts";
 import { posixSpawn } from "./posix_spawn.ts";
-import { keepExitStatuses, restoreSignals } from "./signals.ts";
+import { endAfter, keepExitStatuses, restoreSignals } from "./signals.ts";
 
 /**
  * Runs a program, found on PATH as execvp(3) does, and waits for its end. Except
  * for the process id, the program finds everything as after {@linkcode exec}.
  *
- * This process leaves the connection to the program, so that the client sees the
+ * This process leaves the connection to the program and ends with no alarm(2), so that the client sees the
  * end of the connection when the program closes it.
  *
  * @param variables what the program finds in its environment besides what is
@@ -30,7 +31,7 @@ export async function runChild(
   for (const [name, value] of Object.entries(variables)) {
     Deno.env.set(name, value);
   }
-  const { block, addresses } = cStrings(program);
+  const { block, addresses } = argumentStrings(program);
   // Of 128 bytes, so that V8 does not move it.
   const pid = new Uint8Array(128);
   keepExitStatuses();
@@ -46,6 +47,12 @@ export async function runChild(
   );
   undo();
   if (code !== 0) throw new LibcError("start", code);
-  leaveConnection();
+  // PROGRAM may run for longer than a check may take.
+  endAfter(0);
+  try {
+    leaveConnection();
+  } catch {
+    // The client then sees the end of the connection when this process ends too.
+  }
   return await waitForExit(new DataView(pid.buffer).getInt32(0, true));
 }

@@ -6,16 +6,14 @@
  */
 
 import { C, E } from "./constants.ts";
-import { check, errno, fromLibc, fromLibcAtStart, LibcError } from "./libc.ts";
+import { check, errno, fromLibcAtStart, LibcError } from "./libc.ts";
 
-const atStart = fromLibcAtStart({
-  // int semget(key_t key, int nsems, int semflg);
-  semget: { parameters: ["i32", "i32", "i32"], result: "i32" },
+// At the start, since each start needs all of them once a set is there.
+const libc = fromLibcAtStart({
   // uid_t geteuid(void);
   geteuid: { parameters: [], result: "u32" },
-});
-
-const libc = fromLibc({
+  // int semget(key_t key, int nsems, int semflg);
+  semget: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int semop(int semid, struct sembuf *sops, size_t nsops);
   semop: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   // int semctl(int semid, int semnum, int cmd, ...);
@@ -36,6 +34,9 @@ export const SEM_CUID = 12;
 
 /** Of its permissions. */
 export const SEM_MODE = 20;
+
+/** Of the time of the last operation. */
+export const SEM_OTIME = 48;
 
 /** The permissions of a set: those of its user alone. */
 const MODE = 0o600;
@@ -58,7 +59,7 @@ export class Semaphores {
    * @throws {LibcError} if the kernel has no semaphores
    */
   static find(name: string, count: number): Semaphores | undefined {
-    const id = atStart.semget(keyOf(name), count, 0);
+    const id = libc.semget(keyOf(name), count, 0);
     if (id === -1) {
       // EACCES: another user's. EINVAL: one with fewer semaphores.
       const code = errno();
@@ -76,15 +77,23 @@ export class Semaphores {
    * @throws {LibcError}
    */
   static findOrMake(name: string, count: number): Semaphores | undefined {
-    const id = atStart.semget(keyOf(name), count, C.IPC_CREAT | MODE);
+    const id = libc.semget(keyOf(name), count, C.IPC_CREAT | MODE);
     check("semget", id);
     return isOwn(id) ? new Semaphores(id) : undefined;
   }
 
   /** @throws {LibcError} */
   value(index: number): number {
-    const { semctl } = libc();
-    return check("semctl", semctl(this.#id, index, C.GETVAL, 0n));
+    return check("semctl", libc.semctl(this.#id, index, C.GETVAL, 0n));
+  }
+
+  /**
+   * When something was last added, in seconds since 1970; 0 for never.
+   *
+   * @throws {LibcError}
+   */
+  get lastAdded(): number {
+    return Number(statusOf(this.#id).getBigInt64(SEM_OTIME, true));
   }
 
   /**
@@ -93,8 +102,7 @@ export class Semaphores {
    * @throws {LibcError}
    */
   set(index: number, value: number): void {
-    const { semctl } = libc();
-    check("semctl", semctl(this.#id, index, C.SETVAL, BigInt(value)));
+    check("semctl", libc.semctl(this.#id, index, C.SETVAL, BigInt(value)));
   }
 
   /**
@@ -125,9 +133,8 @@ export class Semaphores {
    */
   #operate(...operations: [number: number, op: number, flag: number][]) {
     const words = Int16Array.from(operations.flat());
-    const { semop } = libc();
     const bytes = new Uint8Array(words.buffer);
-    const result = semop(this.#id, bytes, BigInt(operations.length));
+    const result = libc.semop(this.#id, bytes, BigInt(operations.length));
     if (result === -1 && errno() === E.EAGAIN) return false;
     check("semop", result);
     return true;
@@ -136,11 +143,16 @@ export class Semaphores {
 
 /** Whether this user made a set, and nobody else may change it. */
 function isOwn(id: number): boolean {
-  const bytes = new Uint8Array(ROOM);
-  check("semctl", libc().semctl_into(id, 0, C.IPC_STAT, bytes));
-  const view = new DataView(bytes.buffer);
-  return view.getUint32(SEM_CUID, true) === atStart.geteuid() &&
+  const view = statusOf(id);
+  return view.getUint32(SEM_CUID, true) === libc.geteuid() &&
     (view.getUint16(SEM_MODE, true) & 0o777) === MODE;
+}
+
+/** A struct semid_ds. */
+function statusOf(id: number): DataView {
+  const bytes = new Uint8Array(ROOM);
+  check("semctl", libc.semctl_into(id, 0, C.IPC_STAT, bytes));
+  return new DataView(bytes.buffer);
 }
 
 /**
@@ -149,7 +161,7 @@ function isOwn(id: number): boolean {
  */
 function keyOf(name: string): number {
   let hash = 0x811c9dc5;
-  const text = `greylist ${atStart.geteuid()} ${name}`;
+  const text = `greylist ${libc.geteuid()} ${name}`;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   }

@@ -245,6 +245,20 @@ Deno.test("store: an error in another thread has its reason", async () => {
   );
 });
 
+Deno.test("store: with nobody who waits, no more calls are made", async () => {
+  using place = new Place();
+  const store = new Store(place.dir);
+  const late = store.decideLater(NAME, place.now, TIMEOUTS, () => true);
+  await assertRejects(() => late, StoreError);
+  assertEquals([...Deno.readDirSync(place.dir)], []);
+  place.put(0, -90);
+  const { size, mtime } = Deno.statSync(`${place.dir}/${NAME}`);
+  const retried = store.decideLater(NAME, place.now, TIMEOUTS, () => true);
+  await assertRejects(() => retried, StoreError);
+  const after = Deno.statSync(`${place.dir}/${NAME}`);
+  assertEquals([after.size, after.mtime], [size, mtime]);
+});
+
 Deno.test("store: an mtime far ahead is set by the clock of this host", () => {
   using place = new Place();
   place.put(0, -90);

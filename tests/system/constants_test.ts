@@ -18,7 +18,7 @@ import {
   SIZE,
   STATX_WORDS,
 } from "../../lib/system/statx.ts";
-import { SEM_CUID, SEM_MODE } from "../../lib/system/semaphore.ts";
+import { SEM_CUID, SEM_MODE, SEM_OTIME } from "../../lib/system/semaphore.ts";
 import { type Ability, e2e, programPath } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -111,6 +111,7 @@ const LAYOUT: Record<string, number> = {
   "offsetof(struct sembuf, sem_flg)": 4,
   "offsetof(struct semid_ds, sem_perm.cuid)": SEM_CUID,
   "offsetof(struct semid_ds, sem_perm.mode)": SEM_MODE,
+  "offsetof(struct semid_ds, sem_otime)": SEM_OTIME,
   // signals.ts: 19 words of 64 bits.
   "sizeof(struct sigaction)": 8 * 19,
   "offsetof(struct sigaction, sa_handler)": 0,

@@ -119,7 +119,7 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
     );
     assertEquals(alone.length, others, lines.join("\n"));
     const errors = lines.filter((line) => / error /.test(line));
-    assert(errors.length >= 1 && errors.length <= MOST, lines.join("\n"));
+    assertEquals(errors.length, 1, lines.join("\n"));
     const late = lines.filter((line) => /no answer within 2 s/.test(line));
     assertEquals(late.length, MOST + 1, lines.join("\n"));
     // The kernel takes them out of the count when they have ended.
