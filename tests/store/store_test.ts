@@ -245,7 +245,7 @@ Deno.test("store: an error in another thread has its reason", async () => {
   );
 });
 
-Deno.test("store: with nobody who waits, no more calls are made", async () => {
+Deno.test("store: if nobody waits for the result, no more calls are made", async () => {
   using place = new Place();
   const store = new Store(place.dir);
   const late = store.decideLater(NAME, place.now, TIMEOUTS, () => true);
