@@ -34,6 +34,14 @@ import { within } from "./system/within.ts";
 /** The client has reset the connection. */
 export class ClientGone extends Error {}
 
+/** The base directory hangs. */
+export class DirectoryHangs extends Error {
+  /** @param isKnown whether the log has an ERROR about that already */
+  constructor(message: string, readonly isKnown: boolean) {
+    super(message);
+  }
+}
+
 function socketPeer(): Address | undefined {
   const peer = peerOf(0);
   if (peer === "gone") throw new ClientGone("the client has gone");
@@ -48,8 +56,6 @@ export interface Findings {
   readonly variables: Record<string, string>;
   /** Whether a call on the base directory hangs in another thread. */
   hangs: boolean;
-  /** Whether the log has an ERROR already about why the check fails. */
-  isKnown: boolean;
 }
 
 /**
@@ -59,8 +65,9 @@ export interface Findings {
  *
  * @param findings is filled in on the way, also if the check fails
  * @throws {ClientGone} if the client has reset the connection
- * @throws {Error} if the check itself fails, or if the base directory takes longer
- * than storeTimeout
+ * @throws {DirectoryHangs} if the base directory takes longer than storeTimeout, or
+ * is left alone since it does for others
+ * @throws {Error} if the check itself fails
  */
 export async function checkClient(
   config: ResolvedConfig,
@@ -94,11 +101,12 @@ export async function checkClient(
     hasVariable: (name) => variable(name) !== undefined,
   };
   const count = new HangCount(baseDir);
+  let isFirst = false;
   const ask = async <T>(answer: Promise<T>) => {
     const found = await within(answer, limit);
     findings.hangs = found === undefined;
     if (findings.hangs) {
-      findings.isKnown = !count.hangs();
+      isFirst = count.hangs();
       // The call may return while this process waits for PROGRAM.
       const returned = () => count.answered();
       answer.then(returned, returned);
@@ -132,23 +140,19 @@ export async function checkClient(
   }
   const pass = findPass(config, caller, filesOf);
   if (pass !== undefined) return pass;
-  if (network === undefined) {
-    findings.isKnown = false;
-    throw failure;
-  }
+  if (network === undefined) throw failure;
   const { entry, net } = subjectOf(pools, network, caller, filesOf);
   client.net = net;
+  const now = Date.now() / 1000;
   if (!findings.hangs) {
-    if (!count.mayAsk(Date.now() / 1000)) {
-      findings.isKnown = true;
-      throw new Error(
-        `${baseDir}: left alone, since ${MOST} processes wait for it`,
-      );
+    if (!count.mayAsk(now)) {
+      const message =
+        `${baseDir}: left alone, since ${MOST} processes wait for it`;
+      throw new DirectoryHangs(message, true);
     }
     const store = new Store(baseDir);
+    const isLate = () => findings.hangs;
     try {
-      const now = Date.now() / 1000;
-      const isLate = () => findings.hangs;
       const decided = await ask(
         store.decideLater(entry, now, timeouts, isLate),
       );
@@ -157,5 +161,6 @@ export async function checkClient(
       if (!findings.hangs) count.answered();
     }
   }
-  throw new Error(`${baseDir}: no answer within ${config.storeTimeout} s`);
+  const message = `${baseDir}: no answer within ${config.storeTimeout} s`;
+  throw new DirectoryHangs(message, !isFirst);
 }

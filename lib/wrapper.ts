@@ -5,7 +5,12 @@
  * @module
  */
 
-import { checkClient, ClientGone, type Findings } from "./client_check.ts";
+import {
+  checkClient,
+  ClientGone,
+  DirectoryHangs,
+  type Findings,
+} from "./client_check.ts";
 import type { ResolvedConfig } from "./config.ts";
 import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
@@ -75,7 +80,6 @@ export async function wrap(
     client: {},
     variables: {},
     hangs: false,
-    isKnown: false,
     restore,
   };
   if (program.length === 0) {
@@ -134,7 +138,8 @@ async function decide(
       log.debug(formatLine("gone", errorFields(error)));
       return EXIT.done;
     }
-    const action = decideOnError(config, error, client, log, next.isKnown);
+    const isKnown = error instanceof DirectoryHangs && error.isKnown;
+    const action = decideOnError(config, error, client, log, isKnown);
     if (action === "pass") {
       return become(next, log, variableFor(client, undefined));
     }

@@ -26,9 +26,9 @@ const WAITING = 0, TRYING = 1, COUNT = 2;
 /** The count as one wrapper sees it. Without semaphores nothing is known. */
 export class HangCount {
   readonly #directory: string;
+  /** Undefined while nobody waits, as far as is known. */
   #set: Semaphores | undefined;
-  /** How many waited when this wrapper first asked, or with itself. */
-  #waiting: number | undefined;
+  #isHigh: boolean | undefined;
   #isCounted = false;
 
   /** @param directory the base directory */
@@ -38,11 +38,12 @@ export class HangCount {
 
   /** Whether enough wait for the directory. */
   get isHigh(): boolean {
-    this.#waiting ??= attempt(() => {
-      this.#set = Semaphores.find(this.#directory, COUNT);
-      return this.#set?.value(WAITING) ?? 0;
-    }, 0);
-    return this.#waiting >= MOST;
+    return this.#isHigh ??= attempt(() => {
+      const set = Semaphores.find(this.#directory, COUNT);
+      const waiting = set?.value(WAITING) ?? 0;
+      if (waiting > 0) this.#set = set;
+      return waiting >= MOST;
+    }, false);
   }
 
   /**
@@ -66,7 +67,6 @@ export class HangCount {
 
   /** The directory has answered: those that have waited count no more. */
   answered(): void {
-    if (this.#waiting === 0) return;
     attempt(() => {
       this.#set?.set(WAITING, 0);
       this.#set?.set(TRYING, 0);
@@ -88,7 +88,6 @@ export class HangCount {
       const isFirst = set.addToZero(WAITING);
       if (!isFirst) set.add(WAITING);
       this.#set = set;
-      this.#waiting = 1;
       return isFirst;
     }, true);
   }

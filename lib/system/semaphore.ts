@@ -7,11 +7,10 @@
 
 import { C, E } from "./constants.ts";
 import { check, errno, fromLibcAtStart, LibcError } from "./libc.ts";
+import { userId } from "./user.ts";
 
 // At the start, since each start needs all of them once a set is there.
 const libc = fromLibcAtStart({
-  // uid_t geteuid(void);
-  geteuid: { parameters: [], result: "u32" },
   // int semget(key_t key, int nsems, int semflg);
   semget: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int semop(int semid, struct sembuf *sops, size_t nsops);
@@ -144,7 +143,7 @@ export class Semaphores {
 /** Whether this user made a set, and nobody else may change it. */
 function isOwn(id: number): boolean {
   const view = statusOf(id);
-  return view.getUint32(SEM_CUID, true) === libc.geteuid() &&
+  return view.getUint32(SEM_CUID, true) === userId() &&
     (view.getUint16(SEM_MODE, true) & 0o777) === MODE;
 }
 
@@ -161,7 +160,7 @@ function statusOf(id: number): DataView {
  */
 function keyOf(name: string): number {
   let hash = 0x811c9dc5;
-  const text = `greylist ${libc.geteuid()} ${name}`;
+  const text = `greylist ${userId()} ${name}`;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   }

@@ -4,15 +4,18 @@
  * @module
  */
 
-import { check, cString, fromLibc } from "./libc.ts";
+import { check, cString, fromLibc, fromLibcAtStart } from "./libc.ts";
+
+const atStart = fromLibcAtStart({
+  // uid_t geteuid(void);
+  geteuid: { parameters: [], result: "u32" },
+});
 
 const libc = fromLibc({
   // struct passwd *getpwnam(const char *name);
   getpwnam: { parameters: ["buffer"], result: "pointer" },
   // struct group *getgrnam(const char *name);
   getgrnam: { parameters: ["buffer"], result: "pointer" },
-  // uid_t geteuid(void);
-  geteuid: { parameters: [], result: "u32" },
   // gid_t getegid(void);
   getegid: { parameters: [], result: "u32" },
   // int initgroups(const char *user, gid_t group);
@@ -54,7 +57,7 @@ export function findGroup(name: string): number | undefined {
 
 /** The effective user id of this process. */
 export function userId(): number {
-  return libc().geteuid();
+  return atStart.geteuid();
 }
 
 /** The effective group id of this process. */

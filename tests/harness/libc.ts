@@ -24,7 +24,7 @@ import { isListening, openSocket, peerOf } from "../../lib/system/socket.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { fileSystemOf } from "../../lib/system/statfs.ts";
 import { receive } from "../../lib/system/transfer.ts";
-import { userId } from "../../lib/system/user.ts";
+import { groupId } from "../../lib/system/user.ts";
 
 close(-1);
 for (const call of [() => setMtime(-1, 0), () => permitOwner(-1)]) {
@@ -53,7 +53,7 @@ mayAccess("/", "exist");
 descriptorLimit();
 canWatchChildren();
 new ChildProgram(abiOf(Deno.build)!, ["true"]);
-userId();
+groupId();
 fileSystemOf("/");
 monotonicMicroseconds();
 Semaphores.findOrMake("test: none", 1);

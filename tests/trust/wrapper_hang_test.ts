@@ -2,6 +2,7 @@
 // client's entry by HANG seconds in the real program.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
 import { MOST } from "../../lib/store/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import { BASE, clean, compile, logLines } from "../harness/binary.ts";
@@ -41,10 +42,26 @@ async function greeting(port: number) {
   return { reply, seconds };
 }
 
-/** Nobody waits for the base directory, as far as wrappers know. */
-function forget(): void {
+/**
+ * Starts wrappers whose call on the entry hangs. As far as they know, no other one
+ * waits for the base directory.
+ *
+ * @param prepare makes the entry
+ */
+async function hangingServer(
+  call: string,
+  config: Partial<Config> = {},
+  prepare = () => {},
+) {
+  clean();
   const set = Semaphores.find(BASE, 2);
   for (const index of [0, 1]) set?.set(index, 0);
+  prepare();
+  return await tcpserver.start({
+    binary: await compile(config),
+    before: hanging(call, [ENTRY]),
+    next: greeter(),
+  });
 }
 
 const CASES: readonly [string, string, () => void][] = [
@@ -62,16 +79,7 @@ for (const onError of ["accept", "defer"] as const) {
     e2e(`wrapper, onError ${onError}: ${name}`, {
       programs: ["tcpserver", "strace"],
     }, async () => {
-      clean();
-      forget();
-      prepare();
-      const binary = await compile({ onError });
-      const before = hanging(call, [ENTRY]);
-      await using server = await tcpserver.start({
-        binary,
-        before,
-        next: greeter(),
-      });
+      await using server = await hangingServer(call, { onError }, prepare);
       const { reply, seconds } = await greeting(server.port);
       if (onError === "accept") assertEquals(reply, NEXT);
       else assertMatch(reply!, /^220 mx\.example /);
@@ -92,14 +100,9 @@ for (const onError of ["accept", "defer"] as const) {
 e2e("wrapper: a few wait for the directory, the others leave it alone", {
   programs: ["tcpserver", "strace"],
 }, async () => {
-  clean();
-  forget();
-  const binary = await compile();
-  const before = hanging("statx", [ENTRY]);
-  const next = greeter();
   const others = 6;
   {
-    await using server = await tcpserver.start({ binary, before, next });
+    await using server = await hangingServer("statx");
     // MOST, and one that tries.
     const waiting = Array.from({ length: MOST }, () => greeting(server.port));
     for (const { reply } of await Promise.all(waiting)) {
@@ -127,7 +130,8 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
     await waitFor("none to wait", () => set.value(0) + set.value(1) === 0);
   }
   clean();
-  await using server = await tcpserver.start({ binary, next });
+  const binary = await compile();
+  await using server = await tcpserver.start({ binary, next: greeter() });
   const { reply } = await greeting(server.port);
   assertMatch(reply!, /^220 mx\.example /, logLines().join("\n"));
   await waitFor("its line", () => logLines().length > 0);
@@ -137,15 +141,7 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
 e2e("wrapper: it waits no more when the call returns, whatever PROGRAM does", {
   programs: ["tcpserver", "strace"],
 }, async () => {
-  clean();
-  forget();
-  const binary = await compile();
-  const before = hanging("statx", [ENTRY]);
-  await using server = await tcpserver.start({
-    binary,
-    before,
-    next: greeter(),
-  });
+  await using server = await hangingServer("statx");
   using client = await Client.connect(server.port);
   assertEquals(await client.reply(), NEXT);
   const set = Semaphores.find(BASE, 2)!;

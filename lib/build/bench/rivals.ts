@@ -40,6 +40,9 @@ const NETWORKS = 0xffff;
 /** How long a call of the base directory takes that hangs, in seconds. */
 const HANG = 4;
 
+/** The calls that hang: those on the entry of a client. */
+const CALLS = "mknodat,openat,statx";
+
 /** The network of the first client that comes while the base directory hangs. */
 const HANG_FROM = 60_000;
 
@@ -266,16 +269,11 @@ async function silence(bench: Bench, binary: string) {
         // PROGRAM is let go: a start that is followed takes several times as long,
         // and all of them come at once.
         ...["strace", "-f", "-b", "execve", "-qq", "-o", "/dev/null"],
-        ...[
-          "-p",
-          String(server.process.pid),
-          "-e",
-          "trace=mknodat,openat,statx",
-        ],
+        ...["-p", String(server.process.pid), "-e", `trace=${CALLS}`],
         ...entriesFrom(baseOf(bench), HANG_FROM).flatMap((
           path,
         ) => ["-P", path]),
-        ...["-e", `inject=mknodat,openat,statx:delay_enter=${HANG * 1e6}`],
+        ...["-e", `inject=${CALLS}:delay_enter=${HANG * 1e6}`],
       ],
       errors: logOf(aside),
     });
