@@ -5,6 +5,7 @@
  */
 
 import { canOpen } from "../system/descriptor.ts";
+import { returnFreeMemory } from "../system/memory.ts";
 import type { Database } from "../store/prune.ts";
 import type { PruneResult } from "./prune_worker.ts";
 import type { StoreWorkerSetup } from "./store_worker.ts";
@@ -22,6 +23,9 @@ export function startStoreWorker(
   worker.postMessage(setup);
 }
 
+/** How long the thread of a worker that was terminated takes to end, in milliseconds. */
+const THREAD_END = 100;
+
 /**
  * Prunes a database in a worker.
  *
@@ -29,22 +33,31 @@ export function startStoreWorker(
  * @returns `busy` if another process is pruning
  * @throws {Error} with why it has failed
  */
-export function pruneInWorker(
+export async function pruneInWorker(
   database: Database,
   signal: AbortSignal,
 ): Promise<"done" | "busy"> {
-  return new Promise((resolve, reject) => {
-    if (!canStartWorker()) throw new Error("no descriptors left for a thread");
-    const fail = (reason: string) => reject(new Error(reason));
-    const worker = start("prune_worker", fail);
-    worker.onmessage = ({ data }: MessageEvent<PruneResult>) => {
-      worker.terminate();
-      if (typeof data === "string") resolve(data);
-      else fail(data.failure);
-    };
-    worker.postMessage(database);
-    signal.addEventListener("abort", () => worker.postMessage("stop"));
-  });
+  if (!canStartWorker()) throw new Error("no descriptors left for a thread");
+  const { promise, resolve, reject } = Promise.withResolvers<
+    "done" | "busy"
+  >();
+  const fail = (reason: string) => reject(new Error(reason));
+  const worker = start("prune_worker", fail);
+  worker.onmessage = ({ data }: MessageEvent<PruneResult>) => {
+    if (typeof data === "string") resolve(data);
+    else fail(data.failure);
+  };
+  const stop = () => worker.postMessage("stop");
+  signal.addEventListener("abort", stop);
+  worker.postMessage(database);
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    worker.terminate();
+    await new Promise((resolve) => setTimeout(resolve, THREAD_END));
+    await returnFreeMemory();
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { StoreSlots } from "../../lib/serve/store_slots.ts";
-import { startStoreWorker } from "../../lib/serve/workers.ts";
+import { pruneInWorker, startStoreWorker } from "../../lib/serve/workers.ts";
 import "../harness/libc.ts";
 import { waitFor } from "../harness/process.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
@@ -33,4 +33,21 @@ Deno.test("store worker: at its end it closes its descriptors", async () => {
   const before = open();
   for (let i = 0; i < 4; i++) await life(dir.path);
   await waitFor("the descriptors of before", () => open() <= before);
+});
+
+Deno.test("pruneInWorker: the signal does not keep a worker that has ended", async () => {
+  using dir = temporary();
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  signal.addEventListener = (_: string, listener: unknown) => {
+    listeners.add(listener);
+  };
+  signal.removeEventListener = (_: string, listener: unknown) => {
+    listeners.delete(listener);
+  };
+  const timeouts = { delay: 60, retryWindow: 86400, expireAfter: 3110400 };
+  const pruned = pruneInWorker({ baseDir: dir.path, timeouts }, signal);
+  assertEquals(listeners.size, 1);
+  assertEquals(await pruned, "done");
+  assertEquals(listeners.size, 0);
 });
