@@ -20,6 +20,30 @@ import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
 import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
 
+const HELP = `NAME
+  deno task compile - build greylist with its configuration
+
+SYNOPSIS
+  deno task compile [--config=FILE] [--output=FILE]
+
+DESCRIPTION
+  Checks the configuration, builds the binary and prints what it may touch.
+
+OPTIONS
+  --config=FILE  the configuration module; otherwise greylist.config.ts
+  --output=FILE  the binary; otherwise dist/greylist
+  --help         this text
+
+ENVIRONMENT
+  DENORT_BIN    the runtime of the binary, in place of a download
+  GREYLIST_STD  jsr: @std comes from JSR, or there is no binary
+
+EXIT STATUS
+  0    done
+  100  the configuration or the command line is wrong
+  111  something else failed, such as a download; the old binary stays
+`;
+
 /** The configuration module of the project. */
 const ORIGINAL = new URL("greylist.config.ts", ROOT);
 
@@ -131,7 +155,12 @@ async function main(args: string[]): Promise<number> {
     scratch = await Deno.makeTempDir({ prefix: "greylist-" });
     const { options, operands } = parseOptions(args, {
       string: ["config", "output"],
+      boolean: ["help"],
     });
+    if (options.help) {
+      console.log(HELP.trimEnd());
+      return EXIT.done;
+    }
     if (operands.length > 0) {
       throw new UsageError(
         `${operands[0]}: expected --config=FILE, if anything`,

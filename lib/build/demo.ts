@@ -184,6 +184,13 @@ async function show(listener: Listener, contact: Contact): Promise<string[]> {
  */
 async function main(args: string[]): Promise<number> {
   const [option, ...more] = args;
+  if (option === "--help") {
+    console.log(
+      "deno task demo: shows a client that is deferred, comes back too early, " +
+        `and is let in.\ndeno task demo ${HOSTS}: shows two MX hosts.`,
+    );
+    return EXIT.done;
+  }
   if (more.length > 0 || (option ?? HOSTS) !== HOSTS) {
     const what = more.length > 0 ? more[0] : option;
     console.error(`greylist demo: ${what}: expected nothing, or ${HOSTS}`);

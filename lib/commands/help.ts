@@ -52,7 +52,9 @@ export function help(
   commands: Readonly<Record<string, Command>>,
 ): string {
   const [name, ...rest] = args;
-  if (name === undefined) return overview(commands);
+  if (name === undefined || args.join(" ") === "version") {
+    return overview(commands);
+  }
   const known = topics();
   if (rest.length === 0) {
     if (known.includes(name)) return page(name);

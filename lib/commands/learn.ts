@@ -62,8 +62,8 @@ DESCRIPTION
   Entries belong to the owner of baseDir. Run it as that user or as root.
 
 OPTIONS
-  --follow   go on with what is written to the files from now on, through their
-             rotation, until SIGINT or SIGTERM; -f is the same
+  --follow   read the files, then go on with what is written to them, through
+             their rotation, until SIGINT or SIGTERM; -f is the same
   --dry-run  write nothing, only say what would be learned
 
 EXIT STATUS

@@ -55,12 +55,15 @@ export async function runCommand(
 ): Promise<number> {
   if (name === undefined) return complain("PROGRAM: expected a command to run");
   try {
+    const hasNoModule = name === "help" || name === "version";
+    if (asksForHelp(args)) {
+      return print(hasNoModule ? help([], COMMANDS) : COMMANDS[name].help);
+    }
     if (name === "version") {
       if (args.length > 0) throw new UsageError(`${args[0]}: expected nothing`);
       return print(version());
     }
     if (name === "help") return print(help(args, COMMANDS));
-    if (asksForHelp(args)) return print(COMMANDS[name].help);
     const raw = await load();
     let config: ResolvedConfig | undefined;
     return await COMMANDS[name].run(args, {

@@ -125,7 +125,7 @@ export class Listing {
    * Calls a function for each entry from the current position on, in the
    * directory's own order. Any other name, and a name that is no regular file, is
    * counted in {@linkcode foreign}. Names that begin with a dot are the program's
-   * own bookkeeping and are not counted.
+   * own bookkeeping, and lost+found is that of ext4: they are not counted.
    *
    * @param visit is called for each entry; it returns true to stop there
    * @param failed is called for each entry that cannot be looked at; without it,
@@ -147,7 +147,7 @@ export class Listing {
             return wanted === undefined || wanted(name);
           }
           if (name.startsWith(".")) this.bookkeeping?.(name);
-          else this.#countForeign();
+          else if (name !== "lost+found") this.#countForeign();
           return false;
         },
         file: visit,

@@ -63,8 +63,18 @@ e2e("help: the page of the program names each command", {}, async () => {
   for (const name of [...COMMANDS, "help", "version"]) {
     assertMatch(stdout, new RegExp(`^  ${name} +\\S`, "m"));
   }
-  const { stdout: same } = await run([binary, "--help"]);
-  assertEquals(same, stdout);
+  for (
+    const args of [
+      ["--help"],
+      ["help", "--help"],
+      ["help", "version"],
+      ["version", "--help"],
+      ["version", "help"],
+    ]
+  ) {
+    const { code, stdout: same } = await run([binary, ...args]);
+    assertEquals([code, same], [0, stdout]);
+  }
 });
 
 e2e("help TOPIC: the page, wherever the program is", {}, async () => {

@@ -105,6 +105,7 @@ Deno.test("listing: which names are entries", () => {
   for (const name of [...OURS, ...FOREIGN, ".prune", ".192.0.2.9"]) {
     makeEntry(name, 0, 0, dir);
   }
+  Deno.mkdirSync(`${dir}/lost+found`);
   const { names, foreign } = list(dir);
   assertEquals(names, OURS.toSorted());
   assertEquals(foreign.count, FOREIGN.length);

@@ -63,8 +63,9 @@ export function foreignNames(dir: string): Finding {
     const { example, count: foreign } = listing.foreign;
     const found = count(entries, "entry", "entries");
     if (example === undefined) return ok(`${found} in it, nothing else`);
+    const what = foreign === 1 ? "is no entry" : "are no entries";
     return fix(
-      `${count(foreign, "name", "names")} in ${dir} that are no entries, ` +
+      `${count(foreign, "name", "names")} in ${dir} that ${what}, ` +
         `such as ${quote(example)}: move them away`,
     );
   } catch (error) {
