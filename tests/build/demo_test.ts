@@ -161,6 +161,12 @@ e2e("the demo says what two MX hosts take that is not here", {}, async () => {
   );
 });
 
+e2e("demo --help: what it shows", {}, async () => {
+  const { code, stdout } = await demo(PROJECT, {}, "--help");
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "deno task demo --hosts=2: ");
+});
+
 e2e("a wrong command line of the demo is one line", {}, async () => {
   for (const args of [["--hosts=3"], ["--hosts=2", "--hosts=3"]]) {
     const { code, stderr } = await demo(PROJECT, {}, ...args);

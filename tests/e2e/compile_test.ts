@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { needsOf } from "../../lib/build/binary.ts";
 import {
   clean,
@@ -34,6 +35,15 @@ function typed(fields: string): string {
 export default defineConfig({ baseDir: "/tmp/x", ${fields} });
 `;
 }
+
+Deno.test("compile --help: its options, and nothing is built", async () => {
+  const task = fromFileUrl(import.meta.resolve("../../lib/build/task.ts"));
+  const args = ["run", "-A", "--no-lock", task, "compile", "--help"];
+  const { code, stdout } = await run([Deno.execPath(), ...args]);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^NAME\n {2}deno task compile - /);
+  assertMatch(stdout, /\n {2}--output=FILE /);
+});
 
 Deno.test("only a binary with the section serve has V8's compilers", () => {
   const lite = (config: Parameters<typeof needsOf>[0]) =>
