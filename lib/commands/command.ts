@@ -8,6 +8,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { ResolvedConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
+import { reasonOf } from "../reason.ts";
 import type { ServeConfig } from "../serve/config.ts";
 
 export { EXIT };
@@ -37,6 +38,9 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** `--help` stands among the options. */
+export class HelpRequest extends UsageError {}
+
 /** An error that may be gone at the next try: one line on stderr, exit 111. */
 export class TemporaryError extends Error {
   override name = "TemporaryError";
@@ -62,6 +66,7 @@ export interface KnownOptions {
  * Parses a command line. An option is `--name`, `--name=value` or `--name value`;
  * a value that begins with a hyphen needs the equals sign.
  *
+ * @throws {HelpRequest} at `--help`, unless that is among the known options
  * @throws {UsageError} if an option is unknown, lacks its value, or has a value
  * although it takes none
  */
@@ -80,7 +85,8 @@ export function parseOptions(args: string[], known: KnownOptions): Parsed {
     const flag = equals < 0 ? arg : arg.slice(0, equals);
     const name = flag.slice(2);
     if (!flag.startsWith("--") || ![...string, ...boolean].includes(name)) {
-      throw new UsageError(`${flag}: unknown option`);
+      const Refusal = flag === "--help" ? HelpRequest : UsageError;
+      throw new Refusal(`${flag}: unknown option`);
     }
     if (string.includes(name)) {
       const value = equals < 0 ? args[++i] ?? "" : arg.slice(equals + 1);
@@ -132,7 +138,19 @@ export class Output {
       }
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.done);
-      throw new TemporaryError(`standard output: ${(error as Error).message}`);
+      throw new TemporaryError(`standard output: ${reasonOf(error)}`);
     }
+  }
+}
+
+/**
+ * Writes one line to standard error. A line that cannot be written is dropped: it
+ * must not change the exit code.
+ */
+export function tell(line: string): void {
+  try {
+    console.error(line);
+  } catch {
+    // The disk is full, or the reader is gone.
   }
 }

@@ -16,7 +16,13 @@ import { type Caller, findExemption } from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
 import { findSuspicion, type Only } from "../whitelist/only.ts";
 import { type FilesOf, subjectOf } from "../who_waits.ts";
-import { type Command, Output, parseOptions, UsageError } from "./command.ts";
+import {
+  type Command,
+  Output,
+  parseOptions,
+  tell,
+  UsageError,
+} from "./command.ts";
 import { count, period, timeAndAge } from "./format.ts";
 
 /** The command; see {@linkcode Command}. */
@@ -70,7 +76,7 @@ OPTIONS
     const filesOf: FilesOf = (section) => ({
       section,
       search: (path, client) => searchFile(readRegularFile(path), client),
-      warn: (message) => console.error(`greylist explain: ${message}`),
+      warn: (message) => tell(`greylist explain: ${message}`),
     });
     const network = clientNetwork(address, config.match);
     const subject = subjectOf(config.pools, network, caller, filesOf);

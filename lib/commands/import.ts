@@ -27,6 +27,7 @@ import {
   EXIT,
   Output,
   parseOptions,
+  tell,
   TemporaryError,
   UsageError,
 } from "./command.ts";
@@ -149,7 +150,7 @@ function importDirectory(
   }, failed);
   if (keptAtimes) return;
   job.progress.done();
-  console.error(
+  tell(
     `greylist import: ${dir}: belongs to another user: the access times of ` +
       "its directories have changed",
   );
@@ -224,11 +225,11 @@ class Import {
       const rest = more > 0 ? ` (and ${number(more)} more)` : "";
       const message = this.#firstRefused + rest;
       if (read === 0) throw new UsageError(message);
-      console.error(`greylist import: ${message}`);
+      tell(`greylist import: ${message}`);
     }
     if (firstWider !== undefined) {
       const field = firstWider.family === 4 ? "ipv4" : "ipv6";
-      console.error(
+      tell(
         `greylist import: ${formatNetwork(firstWider)}: wider than ` +
           `match.${field}, ${this.#match[field]}: left out`,
       );

@@ -8,7 +8,13 @@ import { contains, type Network, parseNetwork } from "../address.ts";
 import { Listing, type State, statesAt } from "../store/listing.ts";
 import { quote } from "../log/line.ts";
 import { parseEntryName } from "../store/store.ts";
-import { type Command, Output, parseOptions, UsageError } from "./command.ts";
+import {
+  type Command,
+  Output,
+  parseOptions,
+  tell,
+  UsageError,
+} from "./command.ts";
 import { Progress } from "./progress.ts";
 import { EntrySorter, KEYS } from "./entry_sorter.ts";
 import { formOf } from "./entry_forms.ts";
@@ -101,7 +107,7 @@ OPTIONS
     const summary = summarize(counts, listing.foreign);
     if (form.heading === undefined || options.csv) {
       output.flush();
-      console.error(summary);
+      tell(summary);
     } else {
       output.line(summary);
       output.flush();

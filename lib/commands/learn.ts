@@ -19,6 +19,7 @@ import {
   EXIT,
   Output,
   parseOptions,
+  tell,
   TemporaryError,
   UsageError,
 } from "./command.ts";
@@ -165,7 +166,7 @@ class Learner {
   load(): Promise<void> {
     return this.#lists.load(
       readRegularFileLater,
-      (_, message) => console.error(`greylist learn: ${message}`),
+      (_, message) => tell(`greylist learn: ${message}`),
     );
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { LineSplitter } from "../report/lines.ts";
+import { tell } from "./command.ts";
 import { fileError, type Handle, openInput } from "./files.ts";
 import { isGzipError, unpacked } from "./gzip.ts";
 import { Progress } from "./progress.ts";
@@ -137,7 +138,7 @@ class Source<T extends Timed> {
     this.#warn = (error) => {
       if (!isGzipError(error)) throw error;
       progress.done();
-      console.error(
+      tell(
         `greylist ${reading.command}: ${log.path}: damaged gzip data, read ` +
           "up to there",
       );
@@ -193,7 +194,7 @@ async function look<T extends Timed>(
   reading: Reading<T>,
 ): Promise<Log> {
   if (path === "-" && Deno.stdin.isTerminal()) {
-    console.error(
+    tell(
       `greylist ${reading.command}: reading standard input; ^D ends it`,
     );
   }

@@ -14,7 +14,9 @@ import { StoreError } from "../store/store.ts";
 import {
   type Command,
   EXIT,
+  HelpRequest,
   Output,
+  tell,
   TemporaryError,
   UsageError,
 } from "./command.ts";
@@ -75,6 +77,7 @@ export async function runCommand(
       },
     });
   } catch (error) {
+    if (error instanceof HelpRequest) return print(COMMANDS[name].help);
     if (error instanceof TemporaryError) {
       return complain(`${name}: ${error.message}`, EXIT.temporary);
     }
@@ -109,7 +112,7 @@ function complain(line: string, code: number = EXIT.wrong): number {
     /[\p{C}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
   );
-  console.error(`greylist ${safe}`);
+  tell(`greylist ${safe}`);
   return code;
 }
 

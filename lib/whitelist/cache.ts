@@ -91,22 +91,29 @@ export function searchFiles(
     const info = infos[i];
     return info === undefined ? "-" : sealOf(path, info);
   }).join("\n");
-  const readable = (i: number) => infos[i] !== undefined;
-  const texts = () =>
-    paths.map((path, i) => readable(i) ? readRegularFile(path) : "");
-  const build = () => buildIndex(texts(), seal);
-  let found: Found | undefined;
-  if (dir !== undefined) {
-    const index = indexPath(dir, seal);
-    found = searchKept(index, seal, client);
+  const index = dir === undefined ? undefined : indexPath(dir, seal);
+  let found = index === undefined ? undefined : searchKept(index, seal, client);
+  if (found === undefined) {
+    // An index without a file that cannot be read now would outlive the reason.
+    let isComplete = true;
+    const texts = paths.map((path, i) => {
+      try {
+        return infos[i] === undefined ? "" : readRegularFile(path);
+      } catch (error) {
+        warn.unreadable(path, error);
+        isComplete = false;
+        return "";
+      }
+    });
+    const build = () => buildIndex(texts, seal);
     const settled = infos.every((info) =>
       info === undefined || now - (info.ctime?.getTime() ?? NaN) >= SETTLED
     );
-    if (found === undefined && settled) {
+    if (index !== undefined && settled && isComplete) {
       found = searchNew(build, index, seal, client, now);
     }
+    found ??= searchBytes(build(), seal, client);
   }
-  found ??= searchBytes(build(), seal, client);
   const { line, bad } = found!;
   for (const [i, path] of paths.entries()) {
     const own = bad.map(({ number, ...rest }) => ({

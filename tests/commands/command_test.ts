@@ -121,7 +121,7 @@ Deno.test("command: exit codes as in qmail", () => {
   assertEquals(new TemporaryError("x").name, "TemporaryError");
 });
 
-const PRELUDE = `import { Output, TemporaryError } from ${
+const PRELUDE = `import { Output, tell, TemporaryError } from ${
   JSON.stringify(moduleUrl("lib/commands/command.ts"))
 };
 const output = new Output();
@@ -188,6 +188,17 @@ Deno.test("command: a full disk is temporary trouble", async () => {
   );
   assertEquals([code, stderr], [
     0,
-    "true standard output: No space left on device (os error 28)\n",
+    "true standard output: No space left on device\n",
   ]);
+});
+
+Deno.test("command: a line that standard error does not take is dropped", async () => {
+  const { code, stdout } = await evaluate(
+    PRELUDE + `
+    tell("lost");
+    output.line("went on");
+    output.flush();`,
+    'exec "$@" 2>/dev/full',
+  );
+  assertEquals([code, stdout], [0, "went on\n"]);
 });

@@ -165,6 +165,8 @@ e2e(
         );
       }
     }
+    const { stdout } = await run([binary, "info", "--sort", "last", "--help"]);
+    assert(stdout.startsWith("NAME\n  greylist info - "), stdout);
     // What stands behind PROGRAM is PROGRAM's.
     for (const args of [["sh", "--help"], ["--", "--help"]]) {
       const { stdout } = await run([binary, "check", ...args]);

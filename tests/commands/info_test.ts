@@ -345,6 +345,23 @@ e2e("info: a full disk is one line and exit 111", {}, async () => {
   assertMatch(stderr, /^greylist info: standard output: [^\n]*\n$/);
 });
 
+e2e(
+  "info: a standard error that is full changes no exit code",
+  {},
+  async () => {
+    fill();
+    const binary = await compile();
+    for (const [args, expected] of [["--json", 0], ["--wrong", 100]] as const) {
+      const { code } = await run([
+        "sh",
+        "-c",
+        `${binary} info ${args} 2>/dev/full`,
+      ]);
+      assertEquals(code, expected, args);
+    }
+  },
+);
+
 e2e("info: a base directory that cannot be read", {
   programs: ["setpriv"],
   root: true,

@@ -248,3 +248,27 @@ Deno.test("whitelist cache: several files in one index", () => {
     Deno.removeSync(dir, { recursive: true });
   }
 });
+
+Deno.test("whitelist cache: of several files, one that cannot be read is none", () => {
+  const dir = Deno.makeTempDirSync({ prefix: "greylist-cache-" });
+  try {
+    const good = `${dir}/good`;
+    Deno.writeTextFileSync(good, "192.0.2.0/24\n");
+    // A regular file of which nobody can read the beginning: EIO.
+    const broken = "/proc/self/mem";
+    assertEquals(Deno.statSync(broken).isFile, true);
+    const said: string[] = [];
+    const client = { address: parseAddress("192.0.2.9"), host: undefined };
+    const find = () =>
+      searchFiles([broken, good], dir, client, {
+        unreadable: (path) => said.push(path),
+        bad: () => said.push("bad"),
+      }, Date.now() + 60_000);
+    assertEquals([find(), find()], [good, good]);
+    assertEquals(said, [broken, broken]);
+    const names = Array.from(Deno.readDirSync(dir), ({ name }) => name);
+    assertEquals(names, ["good"]);
+  } finally {
+    Deno.removeSync(dir, { recursive: true });
+  }
+});
