@@ -63,6 +63,16 @@ Deno.test("whitelist file: a line's rule", () => {
       no: ["example.org", "badexample.org"],
     },
     "localhost": { yes: ["localhost"], no: ["localhost2"] },
+    // Names of dial-up lines, with the digits of an address in them.
+    "1.2.3.4.dyn.example.net": {
+      yes: ["1.2.3.4.dyn.example.net"],
+      no: ["dyn.example.net", "1.2.3.4"],
+    },
+    "192-0-2-1.dsl.example": { yes: ["192-0-2-1.dsl.example"], no: [] },
+    "1.2.3.xn--p1ai": { yes: ["a.1.2.3.xn--p1ai"], no: [] },
+    "3.xxx": { yes: ["3.xxx"], no: [] },
+    "example.x": { yes: ["mx.example.x"], no: [] },
+    "com": { yes: ["example.com"], no: ["example.org"] },
     "3.org": { yes: ["3.org", "a.3.org"], no: ["13.org"] },
     "1.2.3.4.in-addr.arpa": {
       yes: ["1.2.3.4.in-addr.arpa"],
@@ -100,6 +110,16 @@ const BAD = [
   "256.",
   "01.2",
   ".1.2.3",
+  // Networks in other notations: tcprules(1), a range, an entry's name, the letter
+  // for any number.
+  "192.0.2.37-53",
+  "192.0.2.1-192.0.2.9",
+  "192.0.2.0_24",
+  "10.0.0.0_8",
+  "192.0.2.x",
+  "192.0.X.X",
+  "10.x.x.x",
+  ".192.0.2.n",
   "1..2",
   "2001:db8::1/64",
   "2001:db8::/129",
