@@ -65,13 +65,14 @@ export function programs({ before, program }: CommandLine): Finding[] {
 }
 
 /** Programs that limit the address space with `-m` or `-a`. */
-const LIMITERS = ["softlimit", "s6-softlimit", "chpst"];
+const LIMITERS = ["softlimit", "s6-softlimit", "chpst"] as const;
 
 /** A limit in front of greylist under which it cannot start. */
 export function limitBefore({ before }: CommandLine): Finding[] {
   return before.flatMap((word, i) => {
-    if (!named(word, ...LIMITERS)) return [];
-    const options = optionsAfter(before, i, WITH_VALUE.limiter);
+    const limiter = LIMITERS.find((name) => named(word, name));
+    if (limiter === undefined) return [];
+    const options = optionsAfter(before, i, WITH_VALUE[limiter]);
     const option = [..."ma"].find((letter) => options.has(letter));
     if (option === undefined) return [];
     return [fix(
@@ -81,10 +82,18 @@ export function limitBefore({ before }: CommandLine): Finding[] {
   });
 }
 
-/** The options of each super-server that take a value (its getopt string). */
+/** The options of each program that take a value, by its getopt string. */
 const WITH_VALUE = {
-  limiter: "acdfklmoprstuUnbeE",
-  ucspi: "xtTuglbBcIfVw",
+  softlimit: "acdflmoprst",
+  "s6-softlimit": "acdflmoPprst",
+  // runit 2.2; the lock of -L and -l and the root of -/ are values too.
+  chpst: "uUbemdopfcrt/nlLC",
+  // ucspi-tcp, ucspi-tcp6 and indimail's.
+  tcpserver: "aBbCcefgIiLlMmnTtux",
+  // ucspi-ssl.
+  sslserver: "BbcfgIlTtuwx",
+  // ipsvd; -E takes none.
+  tcpsvd: "bCciltux",
 };
 
 /**
@@ -111,38 +120,53 @@ function optionsAfter(
   return letters;
 }
 
+/** The super-servers whose options say whether clients have names. */
+const LOOKING_UP = ["tcpserver", "sslserver", "tcpsvd"] as const;
+
+const NOBODY = "no client has a name, so no list with host names works";
+
 /** Whether clients have names, if rules need them. */
 export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
-  const nobody = "no client has a name, so no list with host names works";
   if (line.serves) {
     return nameLookup
       ? ok("names of clients: serve.nameLookup")
-      : fix(`${nobody}: serve.nameLookup is off`);
+      : fix(`${NOBODY}: serve.nameLookup is off`);
   }
   const { before } = line;
   for (const [i, word] of before.entries()) {
-    if (named(word, "tcpserver", "sslserver")) {
-      const options = optionsAfter(before, i, WITH_VALUE.ucspi);
-      if (options.has("H")) {
-        return fix(`${nobody}: ${word} -H looks no names up`);
-      }
-      return options.has("p") ? ok(`names of clients: ${word} -p`) : warn(
-        `names of clients: ${word} without -p believes any name that the ` +
-          "client's own DNS claims",
-      );
-    }
     if (named(word, "tcp-env", "s6-tcpserver-access")) {
       return ok(`names of clients: ${word}`);
     }
-    if (named(word, "tcpsvd")) {
-      return optionsAfter(before, i, "lcCubtiruE").has("h")
-        ? ok(`names of clients: ${word} -h`)
-        : fix(`${nobody}: ${word} looks names up with -h only`);
-    }
+    const server = LOOKING_UP.find((name) => named(word, name));
+    if (server === undefined) continue;
+    const options = optionsAfter(before, i, WITH_VALUE[server]);
+    const why = whyNameless(server, options);
+    if (why !== undefined) return fix(`${NOBODY}: ${word} ${why}`);
+    return options.has("p") ? ok(`names of clients: ${word} -p`) : warn(
+      `names of clients: ${word} without -p believes any name that the ` +
+        "client's own DNS claims",
+    );
   }
   return note(
     "host names in lists count only if TCPREMOTEHOST is set: tcpserver " +
       "without -H does, inetd, xinetd and systemd do not" +
       (nameLookup ? "" : ", and serve only with serve.nameLookup"),
   );
+}
+
+/** Why a super-server with these options sets no TCPREMOTEHOST, if it sets none. */
+function whyNameless(
+  server: typeof LOOKING_UP[number],
+  options: ReadonlySet<string>,
+): string | undefined {
+  if (server === "tcpsvd") {
+    if (options.has("E")) return "-E sets no variables";
+    // tcpsvd(8): -p implies -h.
+    const looksUp = options.has("h") || options.has("p");
+    return looksUp ? undefined : "looks names up with -h or -p only";
+  }
+  if (options.has("H")) return "-H looks no names up";
+  return server === "sslserver" && !options.has("e")
+    ? "without -e sets SSLREMOTEHOST instead of TCPREMOTEHOST"
+    : undefined;
 }
