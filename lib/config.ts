@@ -27,7 +27,7 @@ export interface Config {
   /** How many leading bits of an address make one client; 32 and 128 are whole addresses. */
   match?: { ipv4?: number; ipv6?: number };
   timeouts?: {
-    /** How long a new client has to wait. */
+    /** How long a new client has to wait; less than `retryWindow`. */
     delay?: Duration;
     /** How long after first contact a retry still counts. */
     retryWindow?: Duration;

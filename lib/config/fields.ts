@@ -5,7 +5,10 @@
  * @module
  */
 
-/** Seconds as a number, or a number with a unit: `"90s"`, `"5m"`, `"24h"`, `"36d"`. */
+/**
+ * Seconds as a number, or a number with a unit: `"90s"`, `"5m"`, `"24h"`, `"36d"`.
+ * At most ten years, `"3650d"`.
+ */
 export type Duration = number | `${number}${"s" | "m" | "h" | "d"}`;
 
 /** A configuration that cannot be used; the message is one line. */
@@ -39,6 +42,12 @@ export function parseDuration(duration: unknown): number | undefined {
 export const PATH = 'an absolute path such as "/var/qmail/greylist"';
 const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
   '"24h" or "36d"';
+
+/**
+ * The longest duration of a field, in seconds. More is a mistake, and alarm(2),
+ * which gets twice storeTimeout, takes no more than 2^32 - 1 seconds.
+ */
+const LONGEST = 3650 * 86400;
 
 /** The value if it is an absolute path on one line, else undefined. */
 export function asPath(value: unknown): string | undefined {
@@ -132,11 +141,12 @@ export class Section {
     return this.choice(field, byDefault, [true, false]);
   }
 
-  /** A duration, in seconds. */
+  /** A duration of at least `least` seconds and at most ten years, in seconds. */
   duration(field: string, byDefault: Duration, least = 1): number {
     const seconds = parseDuration(this.#get(field, byDefault));
     if (seconds === undefined) this.fail(field, DURATION);
     if (seconds < least) this.fail(field, `at least ${least} seconds`);
+    if (seconds > LONGEST) this.fail(field, 'at most ten years, "3650d"');
     return seconds;
   }
 

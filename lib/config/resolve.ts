@@ -110,11 +110,12 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
     prune: { every: prune.duration("every", "1h", 0) },
   };
   const { delay, retryWindow } = config.timeouts;
-  if (delay > retryWindow) {
+  // With both equal, a retry would count for one instant only.
+  if (delay >= retryWindow) {
     throw new ConfigError(
       "timeouts.delay",
       delay,
-      `at most timeouts.retryWindow, which is ${retryWindow} seconds: ` +
+      `less than timeouts.retryWindow, which is ${retryWindow} seconds: ` +
         "nobody would ever be let in",
     );
   }

@@ -169,8 +169,9 @@ Deno.test("config: good values", () => {
   const good: Record<string, unknown>[] = [
     { match: { ipv4: 1, ipv6: 1 } },
     // A window that no sender needs is still valid.
-    { timeouts: { delay: 60, retryWindow: 60 } },
-    { timeouts: { delay: 1, retryWindow: "1s", expireAfter: 1 } },
+    { timeouts: { delay: 60, retryWindow: 61 } },
+    { timeouts: { delay: 1, retryWindow: "2s", expireAfter: 1 } },
+    { timeouts: { expireAfter: "3650d" }, storeTimeout: 3650 * 86400 },
     { whitelist: { env: [] } },
     { whitelist: { networks: ["0.0.0.0/0", "::/0"] } },
     { deferral: { at: "rblsmtpd" } },
@@ -261,13 +262,19 @@ Deno.test("config: bad values", () => {
     ],
     [
       { timeouts: { delay: "25h" } },
-      "timeouts.delay: 90000: expected at most timeouts.retryWindow, which " +
+      "timeouts.delay: 90000: expected less than timeouts.retryWindow, which " +
       "is 86400 seconds: nobody would ever be let in",
     ],
     [
       { timeouts: { retryWindow: "59s" } },
-      "timeouts.delay: 60: expected at most timeouts.retryWindow, which is " +
+      "timeouts.delay: 60: expected less than timeouts.retryWindow, which is " +
       "59 seconds: nobody would ever be let in",
+    ],
+    // The retry would have to come at one instant.
+    [
+      { timeouts: { delay: "24h" } },
+      "timeouts.delay: 86400: expected less than timeouts.retryWindow, which " +
+      "is 86400 seconds: nobody would ever be let in",
     ],
     [
       { timeouts: { expire: 1 } },
@@ -301,11 +308,13 @@ Deno.test("config: bad values", () => {
         { whitelist: { hosts: [host] } },
         `whitelist.hosts[0]: ${JSON.stringify(host)}: expected ${HOST}`,
       ]),
-    // It would never match a name.
-    [
-      { whitelist: { hosts: ["10.0.0.1"] } },
-      `whitelist.hosts[0]: "10.0.0.1": expected ${HOST}`,
-    ],
+    // They would never match a name.
+    ...["10.0.0.1", "192.0.2.37-53", "192.0.2.0_24", "192.0.2.x"].map((host) =>
+      [
+        { whitelist: { hosts: [host] } },
+        `whitelist.hosts[0]: "${host}": expected ${HOST}`,
+      ] as [Record<string, unknown>, string]
+    ),
     [
       { whitelist: { files: ["/w", "w"] } },
       `whitelist.files[1]: "w": expected ${PATH}`,
@@ -494,6 +503,28 @@ Deno.test("config: a time that is too short", () => {
   for (const [fields, expected] of cases) {
     const message = fault({ ...BASE, ...fields });
     assertEquals(message.startsWith(`${expected}: expected at least 1 `), true);
+  }
+});
+
+Deno.test("config: a time that is too long", () => {
+  const cases: [Record<string, unknown>, string][] = [
+    [{ timeouts: { expireAfter: "3651d" } }, 'timeouts.expireAfter: "3651d"'],
+    [
+      { deferral: { idleTimeout: "1000000000s" } },
+      'deferral.idleTimeout: "1000000000s"',
+    ],
+    [
+      { deferral: { sessionTimeout: 1e9 } },
+      "deferral.sessionTimeout: 1000000000",
+    ],
+    [{ storeTimeout: "30000d" }, 'storeTimeout: "30000d"'],
+    [{ prune: { every: 2 ** 32 } }, "prune.every: 4294967296"],
+  ];
+  for (const [fields, field] of cases) {
+    assertEquals(
+      fault({ ...BASE, ...fields }),
+      `${field}: expected at most ten years, "3650d"`,
+    );
   }
 });
 
