@@ -22,6 +22,7 @@ import { fileSystem } from "./check/file_system.ts";
 import { type Finding, fix, type Kind, ok } from "./check/finding.ts";
 import { listener, memory } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
+import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
 import { upgrade } from "./check/upgrade.ts";
 import { ruleFiles, whitelists } from "./check/whitelist.ts";
@@ -37,12 +38,12 @@ SYNOPSIS
 
 DESCRIPTION
   Looks at everything that a connection will need, and prints a line for each:
-  "ok", or "FIX" and what to do. It looks at the base directory and its file
-  system, clocks, whitelists, the files of "only" and of pools, the name in the
-  banner, the log, memory limits, rblsmtpd if deferral.at needs it, the user and
-  the descriptors of serve if serve.user is set, PROGRAM and the files that its
-  arguments name. "warn" is something that works and may be a mistake, "note"
-  something that only the administrator can judge.
+  "ok", or "FIX" and what to do. It looks at timeouts, the base directory and
+  its file system, clocks, whitelists, the files of "only" and of pools, the
+  name in the banner, the log, memory limits, rblsmtpd if deferral.at needs it,
+  the user and the descriptors of serve if serve.user is set, PROGRAM and the
+  files that its arguments name. "warn" is something that works and may be a
+  mistake, "note" something that only the administrator can judge.
 
   PROGRAM may also be the whole command line of the run script, such as
   "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd". The programs
@@ -92,7 +93,7 @@ function looks(
 ): (() => Finding[])[] {
   const { baseDir, match, timeouts } = config;
   return [
-    () => [ok("greylist.config.ts is valid")],
+    () => [ok("greylist.config.ts is valid"), ...checkTimeouts(timeouts)],
     () => [lookingAs(user, userId(), serve.user)],
     () => {
       const directory = baseDirectory(baseDir);

@@ -63,6 +63,7 @@ e2e("check: everything right", {}, async () => {
   const lines = outcome.stdout.split("\n").slice(0, -1);
   const expected = [
     /^ok {3}greylist\.config\.ts is valid$/,
+    /^ok {3}timeouts: a new client is let in from 60 s to 24 h after .* for 36 d$/,
     Deno.uid() === 0
       ? /^warn looking as root, who may do anything: give --user=NAME, the user /
       : /^ok {3}looking as uid \d+$/,
@@ -523,6 +524,30 @@ e2e(
       ),
       outcome.stdout,
     );
+  },
+);
+
+e2e(
+  "check: timeouts and variables that are probably a mistake",
+  {},
+  async () => {
+    clean();
+    const there = await compile({
+      timeouts: { delay: 60, retryWindow: 1440, expireAfter: 36 },
+      whitelist: { env: ["TCPREMOTEIP"], localPorts: [25] },
+      serve: undefined,
+    });
+    const outcome = await run([there, "check"]);
+    assertFindings(outcome);
+    const warnings = [
+      "timeouts.retryWindow 24 min: ",
+      "timeouts.expireAfter 36 s: ",
+      'whitelist.env[0]: "TCPREMOTEIP": ',
+      "whitelist.localPorts[0]: 25: ",
+    ];
+    for (const text of warnings) {
+      assert(outcome.stdout.includes(`\nwarn ${text}`), outcome.stdout);
+    }
   },
 );
 

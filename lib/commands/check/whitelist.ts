@@ -8,6 +8,7 @@
 import { formatNetwork } from "../../address.ts";
 import type { ResolvedConfig } from "../../config.ts";
 import { quote } from "../../log/line.ts";
+import { PEER_VARIABLES } from "../../peer.ts";
 import { readRegularFile } from "../../system/file.ts";
 import { unreadable } from "../../whitelist/exemption.ts";
 import {
@@ -34,9 +35,26 @@ interface Line {
 
 /** Looks at all whitelists of a configuration. */
 export function whitelists(
-  { networks, hosts, files }: ResolvedConfig["whitelist"],
+  { networks, hosts, files, env, localPorts }: ResolvedConfig["whitelist"],
 ): Whitelists {
   const findings: Finding[] = [];
+  env.forEach((name, i) => {
+    const whom = setFor(name);
+    if (whom === undefined) return;
+    findings.push(warn(
+      `whitelist.env[${i}]: ${
+        quote(name)
+      }: set for ${whom}, and exempts them ` +
+        "all: is that meant?",
+    ));
+  });
+  const smtp = localPorts.indexOf(SMTP);
+  if (smtp >= 0) {
+    findings.push(warn(
+      `whitelist.localPorts[${smtp}]: ${SMTP}: exempts every client of the port ` +
+        "where mail of other servers comes in: is that meant?",
+    ));
+  }
   let namesHosts = hosts.length > 0;
   const compiled = [
     ...networks.map(({ text }, i) => ({
@@ -57,6 +75,39 @@ export function whitelists(
   }
   return { findings, namesHosts };
 }
+
+/** The port to which servers send mail (RFC 5321 section 4.5.4.2). */
+const SMTP = 25;
+
+/** The clients for which a variable is set, if they are most of all clients. */
+function setFor(variable: string): string | undefined {
+  if (/^(TCP6?|SSL)REMOTEHOST$/.test(variable)) {
+    return "every client that has a name";
+  }
+  const always = PEER_VARIABLES.some((name) => name === variable) ||
+    // tcp-environ(5), for tcpserver, its IPv6 builds and sslserver.
+    /^(TCP6?|SSL)(LOCAL|REMOTE)(IP|PORT|HOST)$/.test(variable) ||
+    EVERYWHERE.includes(variable);
+  return always ? "every client" : undefined;
+}
+
+/** Variables that most services have, whoever the client is. */
+const EVERYWHERE = [
+  "PROTO",
+  // systemd.exec(5), socat(1).
+  "REMOTE_PORT",
+  "SOCAT_PEERPORT",
+  // environ(7).
+  "HOME",
+  "LANG",
+  "LOGNAME",
+  "PATH",
+  "PWD",
+  "SHELL",
+  "SHLVL",
+  "TERM",
+  "USER",
+];
 
 /**
  * Looks at the files of `only` or of pools. Their lines exempt no client, so no

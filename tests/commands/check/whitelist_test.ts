@@ -1,10 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { whitelists } from "../../../lib/commands/check/whitelist.ts";
+import { ADDRESS_VARIABLES } from "../../../lib/peer.ts";
 import { resolveConfig } from "../../../lib/config/resolve.ts";
 
 /** Findings as `kind text`, for a configuration and the text of a file. */
 function look(
-  whitelist: { networks?: string[]; hosts?: string[] },
+  whitelist: {
+    networks?: string[];
+    hosts?: string[];
+    env?: string[];
+    localPorts?: number[];
+  },
   file?: string,
 ) {
   const path = Deno.makeTempFileSync({ prefix: "greylist-check-" });
@@ -66,6 +72,37 @@ Deno.test("check whitelist: what exempts too many", () => {
   ]);
   assertEquals(look({}, "# all\n*.net\n192.0.2.0/24\n").found, [
     'warn FILE:2: "*.net": exempts every name that ends in .net: ' + meant(1),
+  ]);
+});
+
+Deno.test("check whitelist: what exempts every client", () => {
+  assertEquals(look({ localPorts: [465, 587] }).found, []);
+  assertEquals(look({ localPorts: [587, 25] }).found, [
+    "warn whitelist.localPorts[1]: 25: exempts every client of the port where " +
+    "mail of other servers comes in: is that meant?",
+  ]);
+  const env = ["RELAYCLIENT", "WHITELISTED", "TCPREMOTEINFO", "RBLSMTPD"];
+  assertEquals(look({ env }).found, []);
+  assertEquals(look({ env: ["RELAYCLIENT", "TCPREMOTEIP"] }).found, [
+    'warn whitelist.env[1]: "TCPREMOTEIP": set for every client, and exempts ' +
+    "them all: is that meant?",
+  ]);
+  assertEquals(look({ env: ["TCPREMOTEHOST"] }).found, [
+    'warn whitelist.env[0]: "TCPREMOTEHOST": set for every client that has a ' +
+    "name, and exempts them all: is that meant?",
+  ]);
+  const always = [
+    ...ADDRESS_VARIABLES,
+    ...["PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST"],
+    ...["TCPREMOTEPORT", "TCP6LOCALIP", "SSLLOCALPORT", "PATH", "HOME"],
+  ];
+  assertEquals(look({ env: always }).found.length, always.length);
+});
+
+Deno.test("check whitelist: networks in another notation are bad lines", () => {
+  assertEquals(look({}, "10.0.0.0/8\n192.0.2.37-53\n192.0.2.0_24\n").found, [
+    'fix FILE:2: "192.0.2.37-53": expected a network, an address, a host, ' +
+    ".suffix or /regex/ (2 bad lines in all)",
   ]);
 });
 
