@@ -58,11 +58,13 @@ DESCRIPTION
   Lines of other programs are passed over. Lines that cannot be read are
   counted. A syslog stamp has no year: a file is taken to span less than one.
 
-  A new network is one that was deferred at least once. It counts as stopped if
-  it was never let in and the log goes on for at least timeouts.retryWindow
-  after its retry window began; until then it is open. Delays run from the first
-  deferral to acceptance and are exact to the second; a silence of more than
-  five days begins another wait. Days and hours are local time.
+  A new network is one that was deferred at least once, other than by an error.
+  It counts as stopped if it was never let in and the log goes on for at least
+  timeouts.retryWindow after its retry window began; until then it is open. A
+  client that is whitelisted or unsuspected does not let its network in. Delays
+  run from the first deferral to acceptance and are exact to the second; a
+  silence of more than five days begins another wait. Days and hours are local
+  time.
 
   In mode "observe" every client is let in: the report says which networks never
   came back and which did. A real sender has no reason to come back then, so the

@@ -148,7 +148,7 @@ export class Networks {
   }
 
   /**
-   * Notes that a network was let in.
+   * Notes that the entry of a network let it in.
    *
    * @param time seconds since 1970, or undefined if unknown
    * @returns the wait that ended; "observed" if nothing had to wait, because
@@ -172,6 +172,15 @@ export class Networks {
     }
     if (delay > this.#longest.values[i]) this.#longest.values[i] = delay;
     return { delay, host: this.#host.values[i] };
+  }
+
+  /**
+   * Notes that a network was let in because the check had failed. Its wait goes on,
+   * since its entry stays as it was.
+   */
+  passUnchecked(network: string): void {
+    const i = this.#index.get(network);
+    if (i !== undefined) this.#state.values[i] |= ACCEPTED;
   }
 
   /** Whether a network, by its number, was ever let in after a deferral. */

@@ -13,7 +13,7 @@ export function summary(report: Report): string {
   const { networks, delay, connections } = report;
   const { deferred, stopped, accepted } = networks;
   if (connections === 0) return "The log holds no connection.";
-  if (deferred === 0) return "No network was deferred.";
+  if (deferred === 0) return "No new network was deferred.";
   const all = counted(deferred, "new network");
   if (networks.observed === deferred) {
     const again = `${amount(accepted)} came again in time`;

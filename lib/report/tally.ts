@@ -10,7 +10,7 @@ import { Delays } from "./delay.ts";
 import { Hosts } from "./hosts.ts";
 import { Load } from "./load.ts";
 import { fieldOf, type LogLine } from "./logline.ts";
-import { Networks } from "./networks.ts";
+import { Networks, type Wait } from "./networks.ts";
 import { includes, type Period } from "./period.ts";
 import { Pools } from "./pools.ts";
 import type { Report } from "./report.ts";
@@ -120,10 +120,15 @@ export class Tally {
     if (time !== undefined) this.#load.defer(time, number);
   }
 
-  /** Notes that a network waits; returns its number, if it has one. */
+  /**
+   * Notes that a network waits.
+   *
+   * @returns the network's number, undefined if it does not wait or has none
+   */
   #wait(line: LogLine, reason: string, observed: boolean): number | undefined {
     const network = fieldOf(line, "net");
-    if (network === undefined || line.level !== "INFO") return undefined;
+    // A local problem also defers networks that are known.
+    if (network === undefined || reason === "error") return undefined;
     const mail = {
       ip: fieldOf(line, "ip"),
       helo: fieldOf(line, "helo"),
@@ -153,11 +158,7 @@ export class Tally {
     if (reason === "whitelisted") {
       increase(this.#rules, fieldOf(line, "rule") ?? "unknown");
     }
-    // Clients that a whitelist exempts have no network.
-    const network = fieldOf(line, "net");
-    const wait = network === undefined
-      ? undefined
-      : this.#networks.pass(network, time);
+    const wait = this.#letIn(fieldOf(line, "net"), reason, time);
     const waited = reason === "retried" && wait !== "observed";
     if (time !== undefined) this.#load.pass(time, waited);
     if (!waited) return;
@@ -165,6 +166,22 @@ export class Tally {
     // If the first deferral is not in the log, the age of the entry is the delay.
     const delay = wait?.delay ?? Number(fieldOf(line, "age") ?? NaN);
     if (delay >= 0 && delay < Infinity) this.#delays.add(delay);
+  }
+
+  /** Notes that a network was let in; returns the wait that this ended, if any. */
+  #letIn(
+    network: string | undefined,
+    reason: string,
+    time: number | undefined,
+  ): Wait | "observed" | undefined {
+    if (network === undefined) return undefined;
+    if (reason === "retried" || reason === "known") {
+      return this.#networks.pass(network, time);
+    }
+    // A client that is whitelisted or unsuspected says nothing about the client of
+    // the same network that waits.
+    if (reason === "error") this.#networks.passUnchecked(network);
+    return undefined;
   }
 
   /**

@@ -45,7 +45,7 @@ Deno.test("one network, and none", () => {
   );
   assertEquals(
     summary(new Log().pass("known", "a").tally.report()),
-    "No network was deferred.",
+    "No new network was deferred.",
   );
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { delayBars, periods } from "../../lib/report/bars.ts";
-import { caveats, remarks } from "../../lib/report/story.ts";
+import { caveats, remarks, summary } from "../../lib/report/story.ts";
 import { textReport } from "../../lib/report/text.ts";
 import { DAY, Log, WINDOW } from "../harness/report_log.ts";
 
@@ -37,6 +37,72 @@ Deno.test("errors and warnings", () => {
   assertEquals([report.errors, report.warnings], [3, 1]);
   assertEquals(report.connections, 3, "the one without a program counts once");
   assertEquals(report.networks.deferred, 0);
+});
+
+Deno.test("a client that is exempt ends no wait of its network", () => {
+  for (const reason of ["whitelisted", "unsuspected"]) {
+    const log = new Log().defer("new", "192.0.2.0/24").after(4 * 3600)
+      .pass(reason, "192.0.2.0/24", " rule=env:RELAYCLIENT").after(WINDOW);
+    const stopped = log.pass("known", "b").tally.report();
+    assertEquals(stopped.networks.stopped, 1, reason);
+    assertEquals(stopped.networks.accepted, 0, reason);
+    assertEquals(stopped.advice, [], reason);
+    // The delay of a client that waited runs from its first deferral.
+    const retried = log.pass("retried", "192.0.2.0/24", " age=1").tally
+      .report();
+    assertEquals(retried.networks.accepted, 1, reason);
+    assertEquals(retried.delay.worst, 4 * 3600 + WINDOW, reason);
+  }
+});
+
+Deno.test("a known client ends the wait of its network", () => {
+  const { networks } = new Log().defer("new", "a").after(4 * 3600)
+    .pass("known", "a").after(WINDOW).pass("known", "b").tally.report();
+  assertEquals([networks.accepted, networks.stopped], [1, 0]);
+});
+
+Deno.test("a client that an error let in was let in, without a delay", () => {
+  const log = new Log().defer("new", "192.0.2.0/24").after(4 * 3600)
+    .pass("error", "192.0.2.0/24").after(WINDOW).pass("known", "b");
+  const { networks, delay, advice } = log.tally.report();
+  assertEquals([networks.accepted, networks.stopped], [1, 0]);
+  assertEquals([delay.count, advice], [0, []]);
+
+  const observed = new Log().observe("new", "a").after(60).pass("error", "a")
+    .after(60).pass("retried", "a", " age=120").tally.report();
+  assertEquals(observed.delay.count, 0, "nobody waited");
+});
+
+Deno.test("what an error deferred is no new network", () => {
+  const log = new Log()
+    .write('error store hang=begins clients=1 what="/x does not answer"')
+    .write('defer ip=x net=a reason=error what="/x does not answer"')
+    .write('defer ip=x net=b reason=error what="/x does not answer"')
+    .write('would-defer ip=x net=c reason=error what="/x does not answer"')
+    .write('pass ip=x net=d reason=error what="/x does not answer"')
+    .after(WINDOW).pass("known", "a");
+  const report = log.tally.report();
+  assertEquals(report.networks.deferred, 0);
+  assertEquals(report.mostDeferred, []);
+  assertEquals(report.errors, 1);
+  assertEquals([report.connections, report.deferred], [5, 2]);
+  assertEquals(report.deferredByReason, { error: 2 });
+  assertEquals(report.wouldDeferByReason, { error: 1 });
+  assertEquals(report.passedByReason, { error: 1, known: 1 });
+  assertEquals(report.byDay[0], {
+    day: "2026-11-02",
+    stopped: 0,
+    delayed: 0,
+    open: 3,
+    atOnce: 1,
+  });
+  assertEquals(summary(report), "No new network was deferred.");
+
+  // An error does not take a network that waits out of the count either.
+  const { networks } = new Log().defer("new", "a").after(60)
+    .write('defer ip=x net=a reason=error what="x"').after(WINDOW)
+    .pass("known", "b").tally.report();
+  assertEquals([networks.stopped, networks.once], [1, 1]);
 });
 
 Deno.test("lines by kind", () => {
