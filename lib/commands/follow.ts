@@ -10,31 +10,59 @@ import { C, E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read } from "../system/file.ts";
 import { isErrno } from "../system/libc.ts";
-import { isSameFile, stateOf } from "../system/statx.ts";
+import { existingState, isSameFile, stateOf } from "../system/statx.ts";
 import { fileError } from "./files.ts";
 
 const PIECE = 65536;
 
+/** What a {@linkcode FollowedFile} tells. */
+export interface Follower {
+  /**
+   * Takes a line.
+   *
+   * @param written when the line was written, in seconds since 1970: now, or the
+   * file's last write if the line was in the file when that was opened
+   */
+  line(line: string, written: number): void;
+  /** Takes a message about a file that may not be read for now. */
+  warn(message: string): void;
+}
+
+/** An open log file. */
+interface OpenFile {
+  readonly fd: number;
+  /** How many bytes it had when it was opened. */
+  readonly size: number;
+  /** When these were last written to, in seconds since 1970. */
+  readonly mtime: number;
+}
+
 /** A log file that another program writes to. */
 export class FollowedFile {
   readonly #path: string;
+  readonly #follower: Follower;
   readonly #lines: LineSplitter;
   readonly #buffer = new Uint8Array(PIECE);
-  #fd: number;
+  #file: OpenFile;
   /** How much of the open file has been read. */
   #position = 0;
+  /** How many polls in a row were refused the file of this name. */
+  #refusals = 0;
 
   /**
    * Opens a file at its beginning.
    *
-   * @param line is called with each line
    * @throws {UsageError} if there is no such file or it may not be read
    */
-  constructor(path: string, line: (line: string) => void) {
+  constructor(path: string, follower: Follower) {
     this.#path = path;
-    this.#lines = new LineSplitter(line, () => {});
+    this.#follower = follower;
+    this.#lines = new LineSplitter(
+      (line) => follower.line(line, this.#written),
+      () => {},
+    );
     try {
-      this.#fd = this.#open();
+      this.#file = this.#open();
     } catch (error) {
       throw fileError(path, error);
     }
@@ -42,44 +70,69 @@ export class FollowedFile {
 
   /**
    * Reads what has been written since the last time. If another file has taken
-   * the name, the old one is read to its end, and then the new one.
+   * the name, the old one is read to its end, and then the new one. If there is
+   * none, or it may not be read, the next call tries again.
    *
    * @throws {UsageError | TemporaryError} if it cannot be read
    */
   poll(): void {
     try {
       this.#readToEnd();
-      if (!this.#isReplaced()) return;
-      this.#readToEnd();
-      const next = this.#open();
-      close(this.#fd);
-      this.#fd = next;
-      this.#position = 0;
-      this.#lines.end();
-      this.#readToEnd();
+      if (this.#isReplaced()) this.#changeOver();
+      this.#refusals = 0;
     } catch (error) {
-      // During a rotation there is no file for a moment. The next poll finds it.
-      if (!isErrno(error, E.ENOENT)) throw fileError(this.#path, error);
+      // During a rotation there is no file for a moment, or the new one does not
+      // have its owner and permissions yet. A later poll finds it.
+      if (isErrno(error, E.ENOENT)) return;
+      const failure = fileError(this.#path, error);
+      if (!isErrno(error, E.EACCES)) throw failure;
+      if (++this.#refusals === 2) {
+        this.#follower.warn(`${failure.message}: tried again until it is read`);
+      }
     }
   }
 
   close(): void {
-    close(this.#fd);
+    close(this.#file.fd);
   }
 
-  #open(): number {
-    return openUnnoticed(this.#path, C.O_RDONLY | C.O_NOCTTY).fd;
+  #open(): OpenFile {
+    const { fd } = openUnnoticed(this.#path, C.O_RDONLY | C.O_NOCTTY);
+    const { size, mtime } = existingState(`/proc/self/fd/${fd}`, "follow");
+    return { fd, size, mtime };
+  }
+
+  #changeOver(): void {
+    this.#readToEnd();
+    const next = this.#open();
+    this.#lines.end();
+    this.close();
+    this.#file = next;
+    this.#position = 0;
+    this.#readToEnd();
   }
 
   #readToEnd(): void {
-    for (let length; (length = read(this.#fd, this.#buffer)) > 0;) {
+    for (;;) {
+      // No piece has both what was there when the file was opened and what came
+      // later: `#written` differs.
+      const old = this.#file.size - this.#position;
+      const piece = this.#buffer.subarray(0, old > 0 ? old : PIECE);
+      const length = read(this.#file.fd, piece);
+      if (length === 0) return;
       this.#position += length;
-      this.#lines.push(this.#buffer.subarray(0, length));
+      this.#lines.push(piece.subarray(0, length));
     }
   }
 
+  /** When the last piece that was read was written; see {@linkcode Follower}. */
+  get #written(): number {
+    const { size, mtime } = this.#file;
+    return this.#position > size ? Date.now() / 1000 : mtime;
+  }
+
   #isReplaced(): boolean {
-    if (!isSameFile(`/proc/self/fd/${this.#fd}`, this.#path)) return true;
+    if (!isSameFile(`/proc/self/fd/${this.#file.fd}`, this.#path)) return true;
     return (stateOf(this.#path, "follow")?.size ?? 0) < this.#position;
   }
 }

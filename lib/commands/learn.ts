@@ -51,9 +51,10 @@ DESCRIPTION
   deferred. Only successful remote deliveries count.
 
   LOGFILE may have been written by multilog or through a syslog daemon. If its
-  lines have no stamps, the time at which the file was last written counts. The
-  file may be compressed with gzip. Without LOGFILE, or with -, standard input
-  is read.
+  lines have no stamps, the time at which the file was last written counts, and
+  for a line that --follow finds later, the time at which it is found. The file
+  may be compressed with gzip. Without LOGFILE, or with -, standard input is
+  read.
 
   No entry is removed or made worse. The last use of a known network becomes the
   time of the delivery, if the delivery is later; the count of accepted
@@ -87,14 +88,19 @@ EXIT STATUS
     }
     const learner = new Learner(config, dry);
     await learner.load();
-    if (options.follow) await follow(paths, learner);
-    else {
-      await readLogs(paths.map((path) => ({ path })), {
-        command: "learn",
-        reader: readerOf,
-        line: ({ time, host }) => learner.take(host, time),
-        long() {},
-      });
+    try {
+      if (options.follow) await follow(paths, learner);
+      else {
+        await readLogs(paths.map((path) => ({ path })), {
+          command: "learn",
+          reader: readerOf,
+          line: ({ time, host }) => learner.take(host, time),
+          long() {},
+        });
+      }
+    } finally {
+      // Also if a log cannot be read any further.
+      learner.write();
     }
     return learner.finish();
   },
@@ -112,12 +118,15 @@ function readerOf(written: number): { read(line: string): Delivery } {
 }
 
 async function follow(paths: string[], learner: Learner): Promise<void> {
-  const now = () => Date.now() / 1000;
   const files = paths.map((path) => {
-    const reader = new DeliveryReader(now());
-    return new FollowedFile(path, (line) => {
-      const { time, host } = reader.read(line);
-      learner.take(host, time ?? now());
+    let reader: DeliveryReader | undefined;
+    return new FollowedFile(path, {
+      line(line, written) {
+        reader ??= new DeliveryReader(written);
+        const { time = written, host } = reader.read(line);
+        learner.take(host, time);
+      },
+      warn,
     });
   });
   let stopped = false;
@@ -140,6 +149,10 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
     file.poll();
     file.close();
   }
+}
+
+function warn(message: string): void {
+  tell(`greylist learn: ${message}`);
 }
 
 /** Takes deliveries, and writes the networks that they went to. */
@@ -166,7 +179,7 @@ class Learner {
   load(): Promise<void> {
     return this.#lists.load(
       readRegularFileLater,
-      (_, message) => tell(`greylist learn: ${message}`),
+      (_, message) => warn(message),
     );
   }
 
@@ -216,13 +229,12 @@ class Learner {
   }
 
   /**
-   * Writes the networks that are held, and prints what was learned.
+   * Prints what was learned.
    *
    * @returns the exit code
    * @throws {TemporaryError} if something could not be written
    */
   finish(): number {
-    this.write();
     const output = new Output();
     const networks = count(this.#learned, "network", "networks");
     output.line(

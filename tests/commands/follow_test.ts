@@ -5,24 +5,46 @@ import { stateOf } from "../../lib/system/statx.ts";
 import "../harness/libc.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
 
+const HOUR = 3600;
+
 // The libraries that are opened once stay open; see harness/libc.ts.
 stateOf("/", "follow");
-new FollowedFile("/dev/null", () => {}).poll();
+new FollowedFile("/dev/null", { line() {}, warn() {} }).poll();
 
-/** A log, what was read of it, and a way to write to it. */
-function followed(dir: string) {
+/**
+ * A log, what was read of it, and a way to write to it.
+ *
+ * @param hours how long ago the log was last written to when it is opened
+ */
+function followed(dir: string, start = "1\n", hours = 0) {
   const path = `${dir}/current`;
   const append = (text: string, file = path) =>
     Deno.writeTextFileSync(file, text, { append: true });
-  append("1\n");
+  /** Gives the file a last write so many hours ago. */
+  const age = (hours: number) => {
+    const time = Date.now() / 1000 - hours * HOUR;
+    Deno.utimeSync(path, time, time);
+  };
+  append(start);
+  age(hours);
   const lines: string[] = [];
-  const file = new FollowedFile(path, (line) => lines.push(line));
+  const ages: number[] = [];
+  const file = new FollowedFile(path, {
+    line(line, written) {
+      lines.push(line);
+      ages.push(Math.round((Date.now() / 1000 - written) / HOUR));
+    },
+    warn(message) {
+      throw new Error(message);
+    },
+  });
   const poll = () => {
     lines.length = 0;
+    ages.length = 0;
     file.poll();
     return lines.slice();
   };
-  return { path, append, poll, file };
+  return { path, append, poll, file, age, ages };
 }
 
 Deno.test("follow: from the beginning, then what is written", () => {
@@ -80,10 +102,39 @@ Deno.test("follow: a file that is emptied is read anew", () => {
   file.close();
 });
 
+Deno.test("follow: what a file has when it is opened is as old as it", () => {
+  using dir = temporary();
+  // A line across the end of a piece, and one that is completed later.
+  const start = `${"x".repeat(65_530)}\n0\n23456789\n1`;
+  const { path, append, poll, file, age, ages } = followed(
+    dir.path,
+    start,
+    50,
+  );
+  // Written between opening and reading.
+  append("\n2\n");
+  age(7);
+  assertEquals(poll().slice(1), ["0", "23456789", "1", "2"]);
+  assertEquals(ages, [50, 50, 50, 0, 0]);
+  append("3\n");
+  age(7);
+  assertEquals([poll(), ages], [["3"], [0]]);
+  append("4");
+  poll();
+  Deno.renameSync(path, `${dir.path}/@4000`);
+  append("5\n6");
+  age(9);
+  assertEquals([poll(), ages], [["4", "5"], [0, 9]]);
+  Deno.renameSync(path, `${dir.path}/@4001`);
+  append("7\n");
+  assertEquals([poll(), ages], [["6", "7"], [9, 0]]);
+  file.close();
+});
+
 Deno.test("follow: no such file", () => {
   using dir = temporary();
   const error = assertThrows(
-    () => new FollowedFile(`${dir.path}/none`, () => {}),
+    () => new FollowedFile(`${dir.path}/none`, { line() {}, warn() {} }),
     UsageError,
   );
   assert(error.message.endsWith("/none: No such file or directory"));

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BASE, clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
+import { NOBODY } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
 import { run, type RunOptions, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
@@ -24,6 +25,55 @@ function accepted(host: string, age: number): string {
 function entry(name: string): [number, number] {
   const { size, mtime } = Deno.lstatSync(`${BASE}/${name}`);
   return [size, NOW - Math.floor(mtime!.getTime() / 1000)];
+}
+
+/** A stamp as syslog daemons write it (RFC 3164), in local time. */
+function syslogStamp(age: number): string {
+  const time = new Date((NOW - age) * 1000);
+  const [, month, , , clock] = time.toString().split(" ");
+  return `${month} ${String(time.getDate()).padStart(2)} ${clock}`;
+}
+
+/** Waits until a network was accepted once. */
+async function known(name: string): Promise<void> {
+  await waitFor(name, () => name in entries() && entries()[name] === 1);
+}
+
+/**
+ * Starts the command with `--follow`.
+ *
+ * @param before a program that starts it, and that program's arguments
+ */
+async function follow(paths: string[], before: string[] = []) {
+  const errors = writeFile("follow-stderr", "");
+  const command = [...before, await compile(), "learn", "--follow", ...paths];
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec "$@" 2>"$0"', errors, ...command],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const stderr = () => Deno.readTextFileSync(errors);
+  return {
+    stderr,
+    async end() {
+      child.kill("SIGTERM");
+      const { code, stdout } = await child.output();
+      return {
+        code,
+        stdout: new TextDecoder().decode(stdout),
+        stderr: stderr(),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGTERM");
+        await child.stdout.cancel();
+      } catch {
+        // It has ended already.
+      }
+      await child.status;
+    },
+  };
 }
 
 async function learn(args: string[], options?: RunOptions) {
@@ -119,15 +169,10 @@ e2e(
   {},
   async () => {
     clean();
-    const time = new Date((NOW - DAY) * 1000);
-    const month = "JanFebMarAprMayJunJulAugSepOctNovDec"
-      .slice(3 * time.getMonth(), 3 * time.getMonth() + 3);
-    const day = String(time.getDate()).padStart(2);
     const line = accepted("203.0.113.9", 0).slice(26);
     const syslog = writeFile(
       "send/syslog",
-      `${month} ${day} ${time.toTimeString().slice(0, 8)} mx qmail: ` +
-        `${NOW - DAY}.250000 ${line}`,
+      `${syslogStamp(DAY)} mx qmail: ${NOW - DAY}.250000 ${line}`,
     );
     const plain = writeFile("send/plain", line.replace("203.0.113", "192.0.2"));
     Deno.utimeSync(plain, NOW, NOW - 2 * DAY);
@@ -148,47 +193,108 @@ e2e(
     const dir = emptyDir("follow");
     const path = `${dir}/current`;
     Deno.writeTextFileSync(path, accepted("203.0.113.9", HOUR));
-    const child = new Deno.Command(await compile(), {
-      args: ["learn", "-f", path],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    await using following = await follow([path]);
     const append = (text: string) =>
       Deno.writeTextFileSync(path, text, { append: true });
-    const known = (name: string) =>
-      waitFor(name, () => name in entries() && entries()[name] === 1);
-    try {
-      await known("203.0.113.0_24");
-      append(accepted("198.51.100.1", 60));
-      await known("198.51.100.0_24");
-      append(accepted("192.0.2.1", 60));
-      // As multilog does, with a moment in which there is no such file.
-      Deno.renameSync(path, `${dir}/${tai64n(0)}.s`);
-      await known("192.0.2.0_24");
-      append(accepted("2001:db8::1", 60));
-      await known("2001:db8::_64");
-      const before = snapshot();
-      append(accepted("2001:db8::2", 30));
-      // Without a stamp, it is now.
-      append(accepted("192.0.3.1", 0).slice(26));
-      await known("192.0.3.0_24");
-      assertEquals(
-        snapshot().filter((line) => line.includes("2001:db8")),
-        before.filter((line) => line.includes("2001:db8")),
-      );
-    } finally {
-      child.kill("SIGTERM");
-    }
-    const { code, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    assertEquals([code, decoder.decode(stdout), decoder.decode(stderr)], [
-      0,
-      "6 deliveries: made 5 networks known, renewed 0\n",
-      "",
-    ]);
+    await known("203.0.113.0_24");
+    append(accepted("198.51.100.1", 60));
+    await known("198.51.100.0_24");
+    append(accepted("192.0.2.1", 60));
+    // As multilog does, with a moment in which there is no such file.
+    Deno.renameSync(path, `${dir}/${tai64n(0)}.s`);
+    await known("192.0.2.0_24");
+    append(accepted("2001:db8::1", 60));
+    await known("2001:db8::_64");
+    const before = snapshot();
+    append(accepted("2001:db8::2", 30));
+    // Without a stamp, it is now.
+    append(accepted("192.0.3.1", 0).slice(26));
+    await known("192.0.3.0_24");
+    assertEquals(
+      snapshot().filter((line) => line.includes("2001:db8")),
+      before.filter((line) => line.includes("2001:db8")),
+    );
+    assertEquals(await following.end(), {
+      code: 0,
+      stdout: "6 deliveries: made 5 networks known, renewed 0\n",
+      stderr: "",
+    });
   },
 );
+
+e2e(
+  "learn: --follow takes what is there to be as old as its file",
+  {},
+  async () => {
+    clean();
+    const age = 390 * DAY;
+    const line = accepted("203.0.113.9", 0).slice(26);
+    const plain = writeFile("send/plain", line);
+    Deno.utimeSync(plain, NOW, NOW - 2 * DAY);
+    // By its month and day, it might be of this year.
+    const syslog = writeFile(
+      "send/syslog",
+      `${syslogStamp(age)} mx qmail: ${line.replace("203.0.113", "192.0.2")}`,
+    );
+    Deno.utimeSync(syslog, NOW, NOW - age);
+    await using following = await follow([plain, syslog]);
+    await known("203.0.113.0_24");
+    assertEquals(entry("203.0.113.0_24"), [1, 2 * DAY]);
+    Deno.writeTextFileSync(plain, line.replace("203.0.113", "198.51.100"), {
+      append: true,
+    });
+    await known("198.51.100.0_24");
+    const [, later] = entry("198.51.100.0_24");
+    assert(later <= 0, `${later}`);
+    assertEquals(await following.end(), {
+      code: 0,
+      stdout: "3 deliveries: made 2 networks known, renewed 0\n",
+      stderr: "",
+    });
+  },
+);
+
+e2e("learn: --follow waits for a new file that may not be read yet", {
+  root: true,
+  programs: ["setpriv"],
+}, async () => {
+  clean();
+  Deno.chownSync(BASE, 65_534, 65_534);
+  const dir = emptyDir("follow");
+  const path = `${dir}/current`;
+  Deno.writeTextFileSync(path, accepted("203.0.113.9", 60));
+  await using following = await follow([path], NOBODY);
+  await known("203.0.113.0_24");
+  const next = `${dir}/next`;
+  Deno.writeTextFileSync(next, accepted("198.51.100.1", 60), { mode: 0o600 });
+  Deno.writeTextFileSync(path, accepted("192.0.2.1", 60), { append: true });
+  Deno.renameSync(next, path);
+  const warning = `greylist learn: ${path}: Permission denied: tried again ` +
+    "until it is read\n";
+  await waitFor("the warning", () => following.stderr() === warning);
+  assertEquals(Object.keys(entries()).sort(), [
+    "192.0.2.0_24",
+    "203.0.113.0_24",
+  ]);
+  Deno.chmodSync(path, 0o644);
+  await known("198.51.100.0_24");
+  assertEquals(await following.end(), {
+    code: 0,
+    stdout: "3 deliveries: made 3 networks known, renewed 0\n",
+    stderr: warning,
+  });
+});
+
+e2e("learn: what was read is written before an error ends it", {}, async () => {
+  clean();
+  const file = writeFile("send/current", accepted("203.0.113.9", 60));
+  const { code, stderr } = await learn(["-f", file, ROOT]);
+  assertEquals([code, stderr], [
+    100,
+    `greylist learn: ${ROOT}: Is a directory\n`,
+  ]);
+  assertEquals(entries(), { "203.0.113.0_24": 1 });
+});
 
 e2e("learn: root makes entries of the owner", { root: true }, async () => {
   clean();
