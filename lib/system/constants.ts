@@ -228,6 +228,7 @@ export const E = {
   ENOTCONN: 107,
   ECONNREFUSED: 111,
   EINPROGRESS: 115,
+  ESTALE: 116,
   EDQUOT: 122,
 } as const;
 

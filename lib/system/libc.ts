@@ -202,6 +202,9 @@ const PASSING: readonly number[] = [
   E.EMFILE,
   E.ENOSPC,
   E.EDQUOT,
+  // Of network and FUSE file systems: the server or the daemon is gone.
+  E.ESTALE,
+  E.ENOTCONN,
 ];
 
 /** Whether the same call may succeed later, such as after ENOSPC. */

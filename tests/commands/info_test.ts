@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { E } from "../../lib/system/constants.ts";
 import { BASE, clean, compile } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
+import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { emptyDir, ROOT } from "../harness/root.ts";
@@ -386,4 +388,29 @@ e2e("info: a base directory that cannot be read", {
   Deno.writeTextFileSync(dir, "");
   wrong(await info());
   Deno.removeSync(dir);
+});
+
+e2e("info, explain, prune: a base directory that fails for now", {
+  mounts: true,
+  programs: ["perl", "unshare"],
+  kernel: fuseObstacle,
+}, async () => {
+  clean();
+  const binary = await compile();
+  const cases: [() => string[], string][] = [
+    [brokenFuse, "Input/output error"],
+    [() => brokenFuse(E.ESTALE), "Stale file handle"],
+    [deadFuse, "Transport endpoint is not connected"],
+  ];
+  for (const [mount, reason] of cases) {
+    for (const args of [["info"], ["explain", "10.0.0.1"], ["prune"]]) {
+      const outcome = await run([...mount(), binary, ...args]);
+      const { code, stdout, stderr } = outcome;
+      assertEquals([code, stdout], [111, ""], `${args} ${reason}`);
+      assertMatch(
+        stderr,
+        new RegExp(`^greylist ${args[0]}: ${BASE}[^\n]*: ${reason}\n$`),
+      );
+    }
+  }
 });

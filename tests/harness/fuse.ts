@@ -5,6 +5,7 @@
  * @module
  */
 
+import { E } from "../../lib/system/constants.ts";
 import { BASE } from "./binary.ts";
 import { programPath } from "./need.ts";
 import { writeFile } from "./root.ts";
@@ -35,10 +36,10 @@ exec "$@"
 }
 
 /**
- * A file system that answers EIO to everything, as a broken disk does. Its daemon
- * ends when the last program is gone that sees the mount.
+ * A file system that answers an error to everything, such as EIO as a broken disk
+ * does. Its daemon ends when the last program is gone that sees the mount.
  */
-export function brokenFuse(): string[] {
+export function brokenFuse(error: number = E.EIO): string[] {
   const mount = writeFile(
     "broken_fuse.sh",
     `mount -i -t fuse -o fd=9,${OPTIONS} none ${BASE}
@@ -74,7 +75,7 @@ while (1) {
   }
   my (undef, $opcode, $unique) = unpack("L L Q", $request);
   next if $opcode == 2 || $opcode == 42;
-  my ($error, $body) = (-5, "");
+  my ($error, $body) = (-${error}, "");
   ($error, $body) = (0, pack("L4 S2 L S2 L8", 7, 31, 4096, 0, 0, 0, 4096))
     if $opcode == 26;
   syswrite($fuse, pack("L l Q", 16 + length $body, $error, $unique) . $body);
