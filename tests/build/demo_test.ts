@@ -77,6 +77,9 @@ Deno.test("a difference is reported with what was expected", () => {
   assertEquals(difference("pid", undefined, undefined), undefined);
 });
 
+/** How long a demo may take on a busy machine, in seconds. */
+const PATIENCE = 300;
+
 /** A demo with a temporary directory of its own. */
 function command(project: string, ...args: string[]) {
   const scratch = emptyDir("demo-tmp");
@@ -92,7 +95,11 @@ async function demo(
   ...args: string[]
 ): Promise<Outcome> {
   const { argv, scratch, env: own } = command(project, ...args);
-  const outcome = await run(argv, { cwd: project, env: { ...own, ...env } });
+  const outcome = await run(argv, {
+    cwd: project,
+    env: { ...own, ...env },
+    patience: PATIENCE,
+  });
   assertEquals([...Deno.readDirSync(scratch)], []);
   return outcome;
 }

@@ -34,6 +34,8 @@ function deno(
   return run([Deno.execPath(), ...args], {
     cwd: PROJECT,
     env: { ...own, ...env },
+    // Some tasks compile.
+    patience: 300,
   });
 }
 

@@ -9,8 +9,12 @@ import { emptyDir, writeFile } from "../harness/root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 
+/** How long `deno task test` may take on a busy machine, in seconds. */
+const PATIENCE = 300;
+
 function test(...args: string[]): Promise<Outcome> {
-  return run([Deno.execPath(), "task", "test", ...args], { cwd: PROJECT });
+  const options = { cwd: PROJECT, patience: PATIENCE };
+  return run([Deno.execPath(), "task", "test", ...args], options);
 }
 
 /** The last lines of the output that are not empty. */
@@ -56,11 +60,11 @@ e2e(
 
 e2e("deno task test: the last line says what was skipped", {}, async () => {
   const file = writeFile("suite/skip_test.ts", SKIPPING);
-  const cwd = PROJECT;
+  const common = { cwd: PROJECT, patience: PATIENCE };
   const argv = [Deno.execPath(), "task", "test", file];
   const env = Deno.env.toObject();
   delete env.CI;
-  const all = await run(argv, { cwd, env });
+  const all = await run(argv, { ...common, env });
   assertEquals(all.code, 0, all.stdout);
   const [counts, skipped] = last(all.stdout, 2);
   assertMatch(counts, /^ok \| 1 passed \| 0 failed \| 2 ignored \(\d+s\)$/);
@@ -71,12 +75,12 @@ e2e("deno task test: the last line says what was skipped", {}, async () => {
   assertMatch(all.stdout, /^skipped: flies: \S+\/sh without wings$/m);
   assertStringIncludes(all.stdout, "skipped: swims: no water\n");
 
-  const some = await run([...argv, "--filter=walks"], { cwd, env });
+  const some = await run([...argv, "--filter=walks"], { ...common, env });
   assertEquals(some.code, 0, some.stdout);
   assertMatch(last(some.stdout, 1)[0], /^ok \| 1 passed \| 0 failed/);
 
   // In CI nothing may be missing that can be installed.
-  const strict = await run(argv, { cwd, env: { ...env, CI: "true" } });
+  const strict = await run(argv, { ...common, env: { ...env, CI: "true" } });
   assertEquals(strict.code, 1, strict.stdout);
   assertMatch(last(strict.stdout, 1)[0], /^FAILED \| 1 passed \| 2 failed/);
 });

@@ -78,13 +78,17 @@ export function comparable(text: string): string {
     .replaceAll(/[ \t]+/g, " ").trim();
 }
 
+/** How long a command may take, in seconds: some compile or start servers. */
+const PATIENCE = 300;
+
 /** Runs a command line as an administrator would. */
 export function shell(
   command: string,
   cwd = COPY,
   input = "",
 ): Promise<Outcome> {
-  return run(["sh", "-c", command], { cwd, env: ENV, input });
+  const options = { cwd, env: ENV, input, patience: PATIENCE };
+  return run(["sh", "-c", command], options);
 }
 
 let prepared: Promise<Outcome> | undefined;

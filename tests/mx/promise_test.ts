@@ -24,7 +24,10 @@ const CROWD = 200;
 e2e("mx: several hosts are one greylist", MX_NEEDS, async (t) => {
   // Hundreds of wrappers that start at once keep all processors busy for longer
   // than the default, and the hosts' file system as well.
-  const binary = await compileMx({ storeTimeout: "30s" });
+  const binary = await compileMx({
+    timeouts: { delay: "1h" },
+    storeTimeout: "30s",
+  });
   await using mx = await Mx.up();
   for (const number of [1, 2]) {
     for (const way of WAYS) await mx.listen(number, way, binary);
@@ -45,7 +48,7 @@ e2e("mx: several hosts are one greylist", MX_NEEDS, async (t) => {
         await mx.logged(1, new RegExp(`^defer ${ip} reason=new `));
         assertMatch(await deferral(2, two), DEFERRED);
         await mx.logged(2, new RegExp(`^defer ${ip} reason=early `));
-        mx.age(entry, 100);
+        mx.age(entry, 4000);
         assertEquals(await banner(2, two), NEXT);
         await mx.logged(
           2,
@@ -94,7 +97,7 @@ e2e("mx: several hosts are one greylist", MX_NEEDS, async (t) => {
         .map((line) => / net=(\S+)/.exec(line)![1]);
       assertEquals(new Set(news), nets);
 
-      for (const { entry } of clients) mx.age(entry, 100);
+      for (const { entry } of clients) mx.age(entry, 4000);
       for (const { transcript } of await both()) {
         assertEquals(transcript[0], NEXT);
       }

@@ -22,6 +22,8 @@ const FILE = `${ROOT}/served-whitelist` as Path;
 
 /** The clients of 127.0.0.0/24 are let in, one at a time. */
 const CONFIG: Partial<Config> = {
+  // Longer than a test takes, as its clients come again and again.
+  timeouts: { delay: "1h" },
   whitelist: { networks: ["127.0.0.0/24"], files: [FILE] },
   serve: { limit: 1 },
   // So long that no timeout is due during the tests.

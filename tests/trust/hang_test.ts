@@ -321,6 +321,8 @@ e2e("serve: a reader of standard error that stalls holds up no client", {
   await run([programPath("mkfifo"), fifo]);
   using reader = await Deno.open(fifo, { read: true, write: true });
   await using server = await serving({
+    // Longer than all of it takes.
+    timeouts: { delay: "1h" },
     whitelist: WHITELIST,
     log: { target: "stderr" },
   }, {

@@ -36,6 +36,8 @@ e2e(
   async () => {
     writeFile("hup-whitelist", FILES[0]);
     await using server = await serving({
+      // Longer than all of it takes: deferred clients are deferred to the end.
+      timeouts: { delay: "1h" },
       whitelist: { files: [FILE] },
       serve: { limit: LIMIT },
     }, { life: 600 });

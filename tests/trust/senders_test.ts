@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
 import { age, clean, compile, entries, logLines } from "../harness/binary.ts";
 import {
   asData,
@@ -29,6 +30,9 @@ import { tcpserver } from "../harness/way_in.ts";
 type At = "rcpt" | "banner" | "rblsmtpd";
 
 const ENTRY = "127.0.0.0_24";
+
+/** So long that no retry comes after the delay before the entry is made older. */
+const CONFIG: Partial<Config> = { timeouts: { delay: "1h" } };
 
 /** Compares what arrived with what was sent. */
 function assertArrived(
@@ -63,7 +67,10 @@ async function send(
   options: Omit<SenderOptions, "to"> = {},
 ) {
   clean();
-  const binary = await compile(at === "rcpt" ? {} : { deferral: { at } });
+  const binary = await compile({
+    ...CONFIG,
+    ...at === "rcpt" ? {} : { deferral: { at } },
+  });
   const receiver = await openReceiver();
   await using server = await tcpserver.start({
     binary,
@@ -82,7 +89,7 @@ async function send(
     }
     assertEquals(receiver.count(), 0);
     assertEquals(entries(), { [ENTRY]: 0 });
-    age(ENTRY, 100);
+    age(ENTRY, 4000);
     await waitFor("an empty queue", async () => {
       if (sender.queued() === 0) return true;
       await sender.retry();
@@ -173,7 +180,7 @@ e2e("swaks: all kinds of mail", {
   root: true,
 }, async () => {
   clean();
-  const binary = await compile();
+  const binary = await compile(CONFIG);
   const receiver = await openReceiver();
   const next = receiver.command;
   await using server = await tcpserver.start({ binary, next });
@@ -190,7 +197,7 @@ e2e("swaks: all kinds of mail", {
   };
   await attempt(SWAKS.rcptRefused);
   assertEquals(receiver.count(), 0);
-  age(ENTRY, 100);
+  age(ENTRY, 4000);
   await attempt(SWAKS.delivered);
   const count = mails.flatMap(({ to }) => to).length;
   await waitFor("the deliveries", () => receiver.count() >= count);
