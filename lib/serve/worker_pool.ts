@@ -10,6 +10,7 @@
  * @module
  */
 
+import { reasonOf } from "../reason.ts";
 import {
   type Answer,
   type Question,
@@ -47,12 +48,24 @@ const HANGING = 1000;
 /** How long a worker besides the first one stays without work, likewise. */
 const IDLE = 60_000;
 
+/** How long no other worker is started after that has failed, likewise. */
+const RETRY = 1000;
+
+/** How often at most it is said that none could be started, likewise. */
+const REMINDER = 60_000;
+
 /** How workers are started. */
 export interface Starter {
   /** Whether another worker can be started now. */
   canStart(): boolean;
-  /** Starts a worker on the memory that is shared with it. */
+  /**
+   * Starts a worker on the memory that is shared with it.
+   *
+   * @throws {Error} if the system gives no thread
+   */
   start(memory: SharedArrayBuffer): void;
+  /** Called with why another worker could not be started, once a minute at most. */
+  failed(reason: string): void;
 }
 
 interface Worker<Job> {
@@ -75,8 +88,15 @@ export class WorkerPool<Job extends Question> {
   readonly #workers: Worker<Job>[] = [];
   /** When answers were last looked for. */
   #looked = 0;
+  /** When a worker may be started again after that has failed. */
+  #retryAt = -Infinity;
+  /** When it was last said that none could be started. */
+  #failedAt = -Infinity;
 
-  /** @param answered called with each answer, once; it may ask the next question */
+  /**
+   * @param answered called with each answer, once; it may ask the next question
+   * @throws {Error} if the first worker cannot be started
+   */
   constructor(
     starter: Starter,
     answered: (job: Job, answer: Answer, now: number) => void,
@@ -192,12 +212,23 @@ export class WorkerPool<Job extends Question> {
     }
   }
 
-  /** Starts another worker, but only if all others wait for the disk. */
+  /**
+   * Starts another worker, but only if all others wait for the disk. If the system
+   * gives no thread, those that there are have to do.
+   */
   #grow(now: number): Worker<Job> | undefined {
     const all = this.#workers;
-    const isWanted = all.length < WORKERS &&
+    const isWanted = all.length < WORKERS && now >= this.#retryAt &&
       all.every((each) => this.#isSlow(each));
-    if (isWanted && this.#starter.canStart()) return this.#start(now);
+    if (!isWanted || !this.#starter.canStart()) return undefined;
+    try {
+      return this.#start(now);
+    } catch (error) {
+      this.#retryAt = now + RETRY;
+      if (now - this.#failedAt < REMINDER) return undefined;
+      this.#failedAt = now;
+      this.#starter.failed(reasonOf(error));
+    }
   }
 
   #start(now: number): Worker<Job> {
@@ -211,8 +242,8 @@ export class WorkerPool<Job extends Question> {
       heard: now,
       isToBeCalled: false,
     };
-    this.#workers.push(worker);
     this.#starter.start(slots.memory);
+    this.#workers.push(worker);
     return worker;
   }
 

@@ -21,6 +21,7 @@ function make() {
     limit: LIMIT,
     canStart: () => true,
     start: (memory) => workers.push(new StoreSlots(memory)),
+    failed: () => {},
     say: (notice) => notices.push(notice),
   });
   const told: [string, Verdict | Unchecked][] = [];
@@ -132,6 +133,8 @@ Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a 
   assertEquals(probed === undefined, false);
   queue.settle(LIMIT + 5002);
   assertEquals(told.at(-1), ["probe", NEW]);
+  assertEquals(queue.next(), LIMIT + 5002 + 5000);
+  queue.expire(LIMIT + 5002 + 5000);
   assertEquals(notices.at(-1), { state: "ended", clients: 4 });
 });
 

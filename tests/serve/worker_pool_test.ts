@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import type { Verdict } from "../../lib/store/policy.ts";
 import {
   type Question,
@@ -15,13 +15,22 @@ const NEW: Verdict = {
 };
 
 /** A pool whose workers do only what the test has them do. */
-function make({ canStart = true } = {}) {
+function make({ canStart = true, threads = Infinity } = {}) {
   const workers: StoreSlots[] = [];
+  const failures: string[] = [];
+  let attempts = 0;
   const answered: [string, number][] = [];
   const pool = new WorkerPool<Question>(
     {
       canStart: () => canStart,
-      start: (memory) => workers.push(new StoreSlots(memory)),
+      start: (memory) => {
+        attempts++;
+        if (workers.length >= threads) {
+          throw new TypeError("Resource temporarily unavailable (os error 11)");
+        }
+        workers.push(new StoreSlots(memory));
+      },
+      failed: (reason) => failures.push(reason),
     },
     ({ entry }, { took }) => answered.push([entry, took]),
   );
@@ -37,7 +46,8 @@ function make({ canStart = true } = {}) {
   const answer = (worker: StoreSlots, took: number) => {
     for (const slot of take(worker)) worker.answer(slot, { result: NEW, took });
   };
-  return { pool, workers, answered, ask, take, answer };
+  const attempted = () => attempts;
+  return { pool, workers, answered, failures, attempted, ask, take, answer };
 }
 
 Deno.test("WorkerPool: each answer comes once, with its question", () => {
@@ -133,4 +143,34 @@ Deno.test("WorkerPool: a worker without work ends after a minute, the first stay
   pool.dismiss(60_130);
   assertEquals(workers[1].wait(-1), undefined);
   assertEquals(pool.next(), Infinity);
+});
+
+Deno.test("WorkerPool: if the system gives no thread, one worker goes on alone", () => {
+  const { pool, workers, answered, failures, attempted, ask, answer } = make({
+    threads: 1,
+  });
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  pool.settle(100);
+  const reason = "Resource temporarily unavailable";
+  for (let now = 100; now < 1100; now += 10) {
+    assertEquals(ask("b", now), false);
+  }
+  assertEquals([attempted(), failures], [2, [reason]]);
+  // One attempt a second, and one line a minute.
+  for (let now = 1100; now < 60_100; now += 10) ask("b", now);
+  assertEquals([attempted(), failures], [61, [reason]]);
+  ask("b", 60_100);
+  assertEquals([attempted(), failures], [62, [reason, reason]]);
+
+  workers[0].answer(SLOTS - 1, { result: NEW, took: 0.2 });
+  pool.settle(60_200);
+  assertEquals([ask("b", 60_200), answer(workers[0], 0.2)], [true, undefined]);
+  pool.settle(60_210);
+  assertEquals(answered, [["a", 0.2], ["b", 0.2]]);
+  assertEquals([workers.length, pool.isIdle], [1, true]);
+});
+
+Deno.test("WorkerPool: without a first worker there is no pool", () => {
+  assertThrows(() => make({ threads: 0 }), TypeError, "unavailable");
 });

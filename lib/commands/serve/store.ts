@@ -6,13 +6,19 @@
 
 import type { ResolvedConfig } from "../../config.ts";
 import { formatLine, quote } from "../../log/line.ts";
+import { reasonOf } from "../../reason.ts";
 import type { SiteFiles } from "../../serve/site_files.ts";
-import { StoreQueue } from "../../serve/store_queue.ts";
+import { type Setup, StoreQueue } from "../../serve/store_queue.ts";
 import { canStartWorker, startStoreWorker } from "../../serve/workers.ts";
 import type { Epoll } from "../../system/epoll.ts";
 import { isOwnerMasked } from "../../system/create.ts";
+import { TemporaryError } from "../command.ts";
 
-/** Makes the store, which does its file calls in other threads. */
+/**
+ * Makes the store, which does its file calls in other threads.
+ *
+ * @throws {TemporaryError} if the system gives no thread
+ */
 export function storeOf(
   { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
   epoll: Epoll,
@@ -21,7 +27,7 @@ export function storeOf(
   // isOwnerMasked sets the umask of the whole process for a moment, so it has to
   // run before there are other threads.
   const ownerMasked = isOwnerMasked();
-  return new StoreQueue({
+  const setup: Setup = {
     limit: storeTimeout * 1000,
     canStart: canStartWorker,
     start: (memory) =>
@@ -32,6 +38,10 @@ export function storeOf(
           files.log.error(formatLine("store", { what }));
         },
       ),
+    failed: (reason) => {
+      const what = quote(`another thread for the store: ${reason}`);
+      files.log.warn(formatLine("store", { what }));
+    },
     say: ({ state, clients }) => {
       const what = state === "ended"
         ? `${baseDir} answers again`
@@ -40,5 +50,10 @@ export function storeOf(
       const line = { hang: state, clients, what: quote(what) };
       files.log.error(formatLine("store", line));
     },
-  });
+  };
+  try {
+    return new StoreQueue(setup);
+  } catch (error) {
+    throw new TemporaryError(`no thread for the store: ${reasonOf(error)}`);
+  }
 }
