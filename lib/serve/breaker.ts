@@ -4,7 +4,9 @@
  * Without it, each client would wait for the whole storeTimeout while a disk hangs.
  *
  * All that the log says about late decisions comes from here, so that a hang is one
- * line at its beginning, one a minute, and one at its end.
+ * line at its beginning, one a minute, and one at its end. A store that is
+ * overloaded is late and in time by turns: its hang has ended when no decision was
+ * late for five seconds.
  *
  * @module
  */
@@ -14,6 +16,9 @@ const IN_A_ROW = 3;
 
 /** How long the store is left alone until one client tries it, in milliseconds. */
 const PAUSE = 5000;
+
+/** How long no decision may be late until a hang has ended, in milliseconds. */
+const CALM = 5000;
 
 /** How often the log says that the store still hangs, in milliseconds. */
 const REMINDER = 60_000;
@@ -34,6 +39,8 @@ export class Breaker {
   #clients = 0;
   /** Whether the log has a beginning without an end. */
   #hasBegun = false;
+  /** When the log gets that end; Infinity if none is due. */
+  #endAt = Infinity;
   #saidAt = -Infinity;
 
   /** @param say called with what the log is to say */
@@ -54,11 +61,21 @@ export class Breaker {
     return true;
   }
 
-  /** Counts a verdict that came in time. */
+  /** Counts a verdict that came in time: the store is asked about all clients. */
   answered(now: number): void {
     this.#late = 0;
     this.#probeAt = undefined;
-    if (this.#hasBegun) this.#tell("ended", now);
+    if (this.#hasBegun && this.#endAt === Infinity) this.#endAt = now + CALM;
+  }
+
+  /** When {@linkcode expire} has something to do; Infinity for never. */
+  next(): number {
+    return this.#endAt;
+  }
+
+  /** Tells the end of a hang. */
+  expire(now: number): void {
+    if (now >= this.#endAt) this.#tell("ended", now);
   }
 
   /**
@@ -67,6 +84,7 @@ export class Breaker {
    * and then, such a client is told once a minute.
    */
   missed(now: number): void {
+    this.#endAt = Infinity;
     this.#clients++;
     this.#late++;
     if (this.#late >= IN_A_ROW) this.#probeAt ??= now + PAUSE;
@@ -79,6 +97,7 @@ export class Breaker {
   #tell(state: Notice["state"], now: number): void {
     const clients = this.#clients;
     this.#clients = 0;
+    this.#endAt = Infinity;
     this.#hasBegun = state !== "ended";
     this.#saidAt = now;
     this.#say({ state, clients });

@@ -118,12 +118,16 @@ export class StoreQueue {
 
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
-    return Math.min(this.#deadlines.next(), this.#pool.next());
+    return Math.min(
+      this.#deadlines.next(),
+      this.#pool.next(),
+      this.#breaker.next(),
+    );
   }
 
   /**
    * Gives up questions that have taken too long, takes them away from workers that
-   * are silent, and ends workers that are idle.
+   * are silent, and ends workers that are idle. Tells the end of a hang.
    */
   expire(now: number): void {
     this.settle(now);
@@ -134,6 +138,7 @@ export class StoreQueue {
       // The breaker has it said, for all clients that are too late together.
       this.#finish(id, { message, known: true });
     }
+    this.#breaker.expire(now);
     for (const job of this.#pool.withdrawn()) this.#waiting.push(job);
     this.#hand(now);
     this.#pool.dismiss(now);
