@@ -10,6 +10,7 @@ import { warnOfOpenDirectory } from "../decision.ts";
 import { errorFields, formatLine } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
 import { isPruningDueLater } from "../store/bookmark.ts";
+import { isOwnerMasked } from "../system/create.ts";
 import { pruneInWorker } from "./workers.ts";
 
 /** How often the base directory is looked at, in milliseconds. */
@@ -26,6 +27,9 @@ export class BaseDirectory {
   readonly #config: ResolvedConfig;
   readonly #log: () => Logger;
   readonly #wake: () => void;
+  // Not later: isOwnerMasked sets the umask of the whole process for a moment, and a
+  // program that another thread starts just then would keep it.
+  readonly #ownerMasked = isOwnerMasked();
   #next = 0;
   /** Whether a look is under way: while it hangs or prunes, no other begins. */
   #isLooking = false;
@@ -82,6 +86,7 @@ export class BaseDirectory {
   /** Never rejects. */
   async #look(): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
+    const database = { baseDir, timeouts, ownerMasked: this.#ownerMasked };
     try {
       const { mode } = await Deno.stat(baseDir);
       warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
@@ -92,7 +97,7 @@ export class BaseDirectory {
     try {
       const { signal } = this.#pruning;
       if (signal.aborted) return;
-      const result = await pruneInWorker({ baseDir, timeouts }, signal);
+      const result = await pruneInWorker(database, signal);
       if (result === "busy") this.#next = performance.now() + BUSY_INTERVAL;
       this.#wake();
     } catch (error) {

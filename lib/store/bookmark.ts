@@ -80,14 +80,19 @@ export class Bookmark {
   /**
    * Opens the bookmark and locks it.
    *
+   * @param ownerMasked what {@linkcode isOwnerMasked} says, for a thread that must
+   * not call it
    * @returns undefined if another process has the lock
    * @throws {StoreError} if the file cannot be opened, read or locked
    */
-  static take(dir: string): Bookmark | undefined {
+  static take(
+    dir: string,
+    ownerMasked: boolean = isOwnerMasked(),
+  ): Bookmark | undefined {
     const path = pathIn(dir);
     let fd: number | undefined;
     try {
-      fd = runNow(openOrCreate(path, isOwnerMasked()));
+      fd = runNow(openOrCreate(path, ownerMasked));
       if (!lock(fd)) {
         close(fd);
         return undefined;

@@ -18,6 +18,8 @@ const RUN = 1000;
 export interface Database {
   readonly baseDir: string;
   readonly timeouts: Timeouts;
+  /** What `isOwnerMasked` says, for a thread that must not call it. */
+  readonly ownerMasked?: boolean;
 }
 
 /** The result of pruning. */
@@ -98,10 +100,10 @@ export function prune(
  * or if the run was complete and an entry could not be removed
  */
 export function pruneSome(
-  { baseDir, timeouts }: Database,
+  { baseDir, timeouts, ownerMasked }: Database,
   most: number = RUN,
 ): "done" | "more" | "busy" {
-  const bookmark = Bookmark.take(baseDir);
+  const bookmark = Bookmark.take(baseDir, ownerMasked);
   if (bookmark === undefined) return "busy";
   // After an error the next run is due only after a whole interval. Otherwise
   // each connection would meet the same error.

@@ -51,3 +51,20 @@ Deno.test("pruneInWorker: the signal does not keep a worker that has ended", asy
   assertEquals(await pruned, "done");
   assertEquals(listeners.size, 0);
 });
+
+Deno.test("pruneInWorker: the thread is told of the umask, and does not touch it", async () => {
+  const { signal } = new AbortController();
+  const timeouts = { delay: 60, retryWindow: 86400, expireAfter: 3110400 };
+  for (const ownerMasked of [true, false]) {
+    using dir = temporary();
+    const before = Deno.umask(0o277);
+    try {
+      const database = { baseDir: dir.path, timeouts, ownerMasked };
+      assertEquals(await pruneInWorker(database, signal), "done");
+      const { mode } = Deno.statSync(`${dir.path}/.prune`);
+      assertEquals(mode! & 0o777, ownerMasked ? 0o600 : 0o400);
+    } finally {
+      Deno.umask(before);
+    }
+  }
+});

@@ -102,6 +102,19 @@ Deno.test("bookmark: only its owner can read it", () => {
   assertEquals(Deno.statSync(path).mode! & 0o777, 0o600);
 });
 
+Deno.test("bookmark: a thread that is told of the umask does not touch it", () => {
+  for (const told of [true, false]) {
+    emptyDir("bookmark");
+    const before = Deno.umask(0o277);
+    try {
+      Bookmark.take(dir, told)!.leave(0n);
+    } finally {
+      Deno.umask(before);
+    }
+    assertEquals(Deno.statSync(path).mode! & 0o777, told ? 0o600 : 0o400);
+  }
+});
+
 Deno.test("bookmark: something else in its place", async () => {
   emptyDir("bookmark");
   const victim = writeFile("bookmark/victim", "untouched");
