@@ -105,6 +105,7 @@ function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
   const length = FIXED + view.getUint16(14);
   const isLocal = command === 0x20;
   if (!isLocal && command !== 0x21 || length > LONGEST_HEADER) return "invalid";
+  if (!isLocal && isReserved(family)) return "invalid";
   if (bytes.length < length) return "incomplete";
   if (isLocal) return { length };
   // TCP over IPv4 and over IPv6; behind the addresses come TLVs.
@@ -123,6 +124,14 @@ function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
     return { length, ends: { peer: end(16, 48), local: end(32, 50) } };
   }
   return family === 0x11 || family === 0x21 ? "invalid" : { length };
+}
+
+/**
+ * Whether a receiver has to reject this family, or this transport protocol
+ * (section 2.2); the highest that are assigned are AF_UNIX and DGRAM.
+ */
+function isReserved(family: number): boolean {
+  return family >> 4 > 3 || (family & 15) > 2;
 }
 
 /** An IPv4 address within IPv6 (`::ffff:192.0.2.1`) is IPv4, as everywhere. */

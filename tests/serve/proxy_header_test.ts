@@ -87,6 +87,8 @@ Deno.test("parseProxyHeader: IPv4 within IPv6 is IPv4", () => {
 Deno.test("parseProxyHeader: a health check and another family name no client", () => {
   assertEquals(parseProxyHeader(version2(0x20, 0, [])), { length: 16 });
   assertEquals(parseProxyHeader(version2(0x20, 0x11, IPV4)), { length: 28 });
+  // The family of LOCAL counts for nothing, not even if it is a reserved one.
+  assertEquals(parseProxyHeader(version2(0x20, 0xff, [])), { length: 16 });
   assertEquals(parseProxyHeader(version2(0x21, 0, [])), { length: 16 });
   assertEquals(parseProxyHeader(version2(0x21, 0x31, Array(216).fill(1))), {
     length: 232,
@@ -128,6 +130,12 @@ Deno.test("parseProxyHeader: other bytes are invalid as soon as that is clear", 
     version2(0x22, 0x11, IPV4),
     version2(0x21, 0x11, IPV4.slice(1)),
     version2(0x21, 0x21, IPV6.slice(1)),
+    // Families and transport protocols that are reserved.
+    version2(0x21, 0x41, IPV4),
+    version2(0x21, 0x51, IPV4).subarray(0, 16),
+    version2(0x21, 0xf0, []),
+    version2(0x21, 0x13, IPV4),
+    version2(0x21, 0x0f, []),
     version2(0x21, 0x11, Array(LONGEST_HEADER).fill(0)).subarray(0, 16),
   ];
   for (const bytes of invalid) {
