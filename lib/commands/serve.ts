@@ -206,6 +206,7 @@ async function serve(
     directory,
     notify,
     listeners,
+    own: taken?.own ?? listeners.slice(inherited.length),
     maxDescriptors,
   });
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");

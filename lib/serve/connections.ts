@@ -18,9 +18,8 @@ import {
 } from "../address.ts";
 import { decideOnError, refusalFor } from "../decision.ts";
 import { type ClientFields, formatLine, quote } from "../log/line.ts";
-import { bannerOf, LOCAL_PROBLEM } from "../smtp/refusal.ts";
+import { bannerOf, LOCAL_PROBLEM, STOPPING } from "../smtp/refusal.ts";
 import type { Verdict } from "../store/policy.ts";
-import { close } from "../system/descriptor.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
 import { encode } from "../system/utf8.ts";
@@ -31,7 +30,6 @@ import {
   Dispatch,
   type DispatchOptions,
   type Known,
-  STOPPING,
 } from "./dispatch.ts";
 import { lookUpHostName } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
@@ -186,7 +184,7 @@ export class Connections {
       });
     } catch (error) {
       log((error as Error).message);
-      close(fd);
+      this.#dispatch.refuse({ fd, release: () => {} }, LOCAL_PROBLEM);
     }
   }
 
@@ -197,7 +195,7 @@ export class Connections {
     const { rule, deny, env } = admit(serve.rules, peer.address);
     if (deny) {
       this.#log.info(formatLine("deny", { ...client, rule }));
-      close(fd);
+      this.#dispatch.close({ fd, release: () => {} });
       return;
     }
     const network = clientNetwork(peer.address, config.match);

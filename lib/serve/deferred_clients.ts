@@ -55,14 +55,21 @@ export interface Patience {
 /** All deferred clients, by their descriptor. Times are milliseconds. */
 export class DeferredClients {
   readonly #epoll: Epoll;
+  readonly #hasCopies: () => boolean;
   readonly #clients = new Map<number, Client>();
   readonly #idle: Deadlines;
   readonly #session: Deadlines;
   #farewell = new Deadlines(FAREWELL);
   #farewells = 0;
 
-  constructor(epoll: Epoll, { idleTimeout, sessionTimeout }: Patience) {
+  /** @param hasCopies whether a child process may have copies of descriptors now */
+  constructor(
+    epoll: Epoll,
+    { idleTimeout, sessionTimeout }: Patience,
+    hasCopies: () => boolean,
+  ) {
     this.#epoll = epoll;
+    this.#hasCopies = hasCopies;
     this.#idle = new Deadlines(idleTimeout * 1000);
     this.#session = new Deadlines(sessionTimeout * 1000);
   }
@@ -207,7 +214,11 @@ export class DeferredClients {
   #close(client: Client): void {
     const { fd } = client;
     if (client.leaving) this.#farewells--;
-    else client.finished();
+    else {
+      client.finished();
+      // The client would learn of a close(2) only when the last copy is closed.
+      if (this.#hasCopies()) shutdownWriting(fd);
+    }
     this.#idle.stop(fd);
     this.#session.stop(fd);
     this.#farewell.stop(fd);

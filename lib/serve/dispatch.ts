@@ -18,9 +18,11 @@ import {
 import { Dialogue } from "../smtp/dialogue.ts";
 import {
   bannerOf,
+  BUSY,
   dialogueOptions,
   LOCAL_PROBLEM,
   type Refusal,
+  STOPPING,
 } from "../smtp/refusal.ts";
 import type { Defer } from "../store/policy.ts";
 import type { ExitStatus } from "../system/child.ts";
@@ -29,7 +31,7 @@ import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf, type SocketName } from "../system/socket.ts";
-import { send } from "../system/transfer.ts";
+import { send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
@@ -62,18 +64,6 @@ const START_TIMEOUT = 2000;
 /** How often it looks meanwhile whether they have started, in milliseconds. */
 const START_INTERVAL = 10;
 
-/** What a client is told at a limit (RFC 5321 section 3.8). */
-const BUSY: Refusal = {
-  status: "4.3.2",
-  text: "Too many connections, please try again later",
-};
-
-/** What a client is told when `serve` stops. */
-export const STOPPING: Refusal = {
-  status: "4.3.2",
-  text: "Shutting down, please try again later",
-};
-
 /** A connection whose client is known. */
 export interface Known extends Accepted {
   /** The server's end, if a PROXY header has named it. */
@@ -91,11 +81,19 @@ export interface Connection extends Known {
   release(): void;
 }
 
+/** What ends a connection. */
+type Open = Pick<Connection, "fd" | "release">;
+
 /** The connections that are past their check. Times are milliseconds. */
 export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
+  /**
+   * Whether a child between fork and exec may have copies of descriptors. The client
+   * would learn of a close(2) only at that exec, which waits for the disk.
+   */
+  readonly #hasCopies = () => this.#children.starting > 0;
   #stopping = false;
   /** Until when child processes that are being started are waited for. */
   #startDeadline = Infinity;
@@ -103,7 +101,8 @@ export class Dispatch {
   constructor(options: DispatchOptions) {
     const { config, epoll, children } = options;
     this.#options = options;
-    this.#deferred = new DeferredClients(epoll, config.deferral);
+    const { deferral } = config;
+    this.#deferred = new DeferredClients(epoll, deferral, this.#hasCopies);
     this.#children = children;
   }
 
@@ -188,7 +187,7 @@ export class Dispatch {
     const { fd, client, env, release } = connection;
     const local = connection.local ?? localOf(fd);
     // The client has reset the connection.
-    if (local === undefined) return this.#close(connection);
+    if (local === undefined) return this.close(connection);
     const { hostname } = this.#options.files;
     const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
@@ -245,12 +244,14 @@ export class Dispatch {
    * Answers 421 in place of a banner, and closes the connection at once, without
    * reading what the client has sent.
    */
-  refuse(connection: Connection, refusal: Refusal): void {
+  refuse(connection: Open, refusal: Refusal): void {
     send(connection.fd, encode(bannerOf(refusal)));
-    this.#close(connection);
+    this.close(connection);
   }
 
-  #close({ fd, release }: Connection): void {
+  /** Closes a connection at once. */
+  close({ fd, release }: Open): void {
+    if (this.#hasCopies()) shutdownWriting(fd);
     close(fd);
     release();
   }
@@ -289,7 +290,7 @@ export class Dispatch {
       this.#log.error(
         formatLine("defer", { ...client, ...errorFields(error) }),
       );
-      this.#close(connection);
+      this.refuse(connection, refusal);
     }
   }
 }

@@ -34,6 +34,8 @@ export interface Handover {
   readonly programs: readonly (readonly [pid: number, served: Served])[];
   /** Whether another upgrade was asked for meanwhile. */
   readonly again: boolean;
+  /** The listening sockets that no other process has. */
+  readonly own: readonly number[];
 }
 
 /** What the image before this one has handed over. */
@@ -50,12 +52,12 @@ export interface Taken extends Handover {
  * @throws {LibcError}
  */
 export function writeHandover(
-  { programs, again }: Handover,
+  { programs, again, own }: Handover,
   listeners: readonly number[],
 ): { variables: Record<string, string>; file: number } {
   const file = memoryFile("greylist-upgrade");
   try {
-    const text = JSON.stringify({ version: VERSION, programs, again });
+    const text = JSON.stringify({ version: VERSION, programs, again, own });
     rewrite(file, encode(text));
   } catch (error) {
     close(file);
@@ -87,10 +89,11 @@ function readHandover(file: number): Handover & { problem?: string } {
   try {
     const text = new TextDecoder().decode(readToEnd(file));
     close(file);
-    const { version, programs, again } = JSON.parse(text);
-    if (version === VERSION) return { programs, again };
+    // An older image does not write `own`.
+    const { version, programs, again, own = [] } = JSON.parse(text);
+    if (version === VERSION) return { programs, again, own };
   } catch (error) {
     problem = (error as Error).message;
   }
-  return { programs: [], again: false, problem };
+  return { programs: [], again: false, own: [], problem };
 }

@@ -6,7 +6,7 @@
  */
 
 import { type Epoll, READABLE } from "../system/epoll.ts";
-import { peek, receive, send } from "../system/transfer.ts";
+import { peek, receive, send, shutdownWriting } from "../system/transfer.ts";
 import { Deadlines } from "./deadlines.ts";
 import { parseProxyHeader, type ProxyHeader } from "./proxy_header.ts";
 
@@ -116,6 +116,8 @@ export class ProxyClients {
     reason: Parameters<ProxyCallbacks["failed"]>[0],
   ): void {
     this.#forget(client);
+    // A child between fork and exec may have a copy of the descriptor.
+    shutdownWriting(client.fd);
     this.#epoll.close(client.fd);
     client.failed(reason);
   }

@@ -5,8 +5,12 @@
  */
 
 import { formatLine, quote } from "../log/line.ts";
+import { bannerOf, STOPPING } from "../smtp/refusal.ts";
 import { type Epoll, READABLE } from "../system/epoll.ts";
-import { accept } from "../system/listener.ts";
+import { close } from "../system/descriptor.ts";
+import { accept, endListening } from "../system/listener.ts";
+import { send } from "../system/transfer.ts";
+import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
 import type { Notify } from "./notify.ts";
@@ -21,6 +25,11 @@ export interface ServerOptions {
   readonly notify: Notify;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
+  /**
+   * Those among them that no other process has. The others are a service manager's:
+   * their clients wait for the next start.
+   */
+  readonly own: readonly number[];
   /** How many descriptors connections may use. */
   readonly maxDescriptors: number;
 }
@@ -39,6 +48,12 @@ const PAUSE = 200;
 
 /** How often at most the log says that they ran out, in milliseconds. */
 const REPORT_INTERVAL = 60_000;
+
+/**
+ * How many clients that wait on a listening socket are answered 421 at the end. That
+ * takes 40 ms of the 300 that an end may take.
+ */
+const MOST_TURNED_AWAY = 2000;
 
 /** How long signals and DNS answers may have to wait, in milliseconds. */
 const MAX_TURN = 10;
@@ -72,7 +87,11 @@ export class Server {
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    const { listeners, epoll, connections } = this.#options;
+    const { listeners, own, epoll, connections } = this.#options;
+    for (const listener of own) {
+      turnAway(listener);
+      endListening(listener);
+    }
     for (const listener of listeners) epoll.close(listener);
     if (this.#pauseBy === undefined) connections.stop();
     epoll.wake();
@@ -81,6 +100,11 @@ export class Server {
   /** Whether it was told to stop. */
   get isStopping(): boolean {
     return this.#stopping;
+  }
+
+  /** The listening sockets that no other process has. */
+  get own(): readonly number[] {
+    return this.#options.own;
   }
 
   /**
@@ -199,5 +223,17 @@ export class Server {
     if (this.#isEnding) return;
     const { epoll, listeners } = this.#options;
     for (const listener of listeners) epoll.change(listener, events);
+  }
+}
+
+/** Answers 421 to the clients that nobody has accepted yet; close(2) would reset them. */
+function turnAway(listener: number): void {
+  const reply = encode(bannerOf(STOPPING));
+  for (let i = 0; i < MOST_TURNED_AWAY; i++) {
+    const accepted = accept(listener);
+    if (accepted === "none" || accepted === "exhausted") return;
+    if (accepted === "gone") continue;
+    send(accepted.fd, reply);
+    close(accepted.fd);
   }
 }

@@ -226,11 +226,11 @@ export class Upgrade {
    * another thread takes in the microseconds until it is ended would be lost.
    */
   #exec(): Error {
-    const { children, listeners, limits, variables } = this.#options;
+    const { server, children, listeners, limits, variables } = this.#options;
     const path = this.#knownPath;
     const programs = [...children.served];
     const handover = writeHandover(
-      { programs, again: this.#again },
+      { programs, again: this.#again, own: server.own },
       listeners,
     );
     const error = replaceProgram({

@@ -24,6 +24,18 @@ export const LOCAL_PROBLEM: Refusal = {
   text: "Temporary local problem, please try again later",
 };
 
+/** What a client is told at a limit (RFC 5321 section 3.8). */
+export const BUSY: Refusal = {
+  status: "4.3.2",
+  text: "Too many connections, please try again later",
+};
+
+/** What a client is told when the program stops. */
+export const STOPPING: Refusal = {
+  status: "4.3.2",
+  text: "Shutting down, please try again later",
+};
+
 /** The argument of the configuration's function `message`. */
 export interface Deferral {
   /** How many seconds from now a retry is let in. */

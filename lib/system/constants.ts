@@ -146,6 +146,7 @@ export const C = {
   SO_RCVBUF: 8,
   SO_LINGER: 13,
   SHUT_WR: 1,
+  SHUT_RDWR: 2,
   MSG_OOB: 1,
   MSG_PEEK: 2,
   MSG_DONTWAIT: 0x40,

@@ -27,6 +27,8 @@ const libc = fromLibc({
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int listen(int sockfd, int backlog);
   listen: { parameters: ["i32", "i32"], result: "i32" },
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen,
   //             int flags);
   accept4: {
@@ -68,6 +70,15 @@ export function listenOn(socketName: SocketName, backlog: number): number {
 /** Whether an error means that this machine has no IPv6. */
 export function isNoSuchFamily(error: unknown): boolean {
   return isErrno(error, E.EAFNOSUPPORT);
+}
+
+/**
+ * Ends a listening socket, for all processes that have a copy of the descriptor:
+ * close(2) alone leaves it open while a child is between fork and exec. Connections
+ * that nobody has accepted are reset.
+ */
+export function endListening(fd: number): void {
+  libc().shutdown(fd, C.SHUT_RDWR);
 }
 
 // V8 does not move what has 128 bytes or more.

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { close } from "../../lib/system/descriptor.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
-import { LibcError } from "../../lib/system/libc.ts";
+import { check, fromLibc, LibcError } from "../../lib/system/libc.ts";
+import { within } from "../../lib/system/within.ts";
 import {
   DeferredClients,
   SingleReply,
@@ -10,13 +11,19 @@ import {
 import { DEADLINE } from "../harness/process.ts";
 import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
 
+// Opened before any test begins: see libc.ts.
+const libc = fromLibc({
+  // int dup(int oldfd);
+  dup: { parameters: ["i32"], result: "i32" },
+})();
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Repeats what it gets, until that contains QUIT. */
 class Parrot implements Speaker {
   done = false;
-  readonly quit = false;
+  quit = false;
   readonly heard: string[] = [];
   readonly #greeting: string;
 
@@ -49,6 +56,7 @@ class Desk {
   readonly poll = new Epoll(ABI);
   readonly deferrals: DeferredClients;
   now = 1000;
+  hasCopies = false;
   /** The callbacks so far, with the client's name. */
   readonly events: string[] = [];
 
@@ -56,7 +64,7 @@ class Desk {
     this.deferrals = new DeferredClients(this.poll, {
       idleTimeout,
       sessionTimeout,
-    });
+    }, () => this.hasCopies);
   }
 
   add({ fd }: { fd: number }, speaker: Speaker, name = ""): void {
@@ -130,6 +138,27 @@ Deno.test("deferred clients: a client that hangs up", async () => {
     assertEquals(desk.events, ["finished", "closed"], how);
     assert(!isOpen(client.fd), how);
     assertEquals(desk.deferrals.next(), Infinity, how);
+  }
+});
+
+Deno.test("deferred clients: QUIT ends the stream though a child has a copy", async () => {
+  const desk = new Desk();
+  for (const hasCopies of [true, false]) {
+    using client = await pair();
+    desk.hasCopies = hasCopies;
+    const speaker = new Parrot("");
+    desk.add(client, speaker);
+    speaker.quit = true;
+    // As a child between fork and exec has.
+    const copy = check("dup", libc.dup(client.fd));
+    await client.client.write(encoder.encode("QUIT"));
+    await desk.until("QUIT", () => desk.deferrals.size === 0);
+    assert(!isOpen(client.fd));
+    const rest = client.rest();
+    const early = await within(rest, hasCopies ? DEADLINE * 1000 : 50);
+    assertEquals(early?.value, hasCopies ? "<QUIT>" : undefined);
+    close(copy);
+    assertEquals(await rest, "<QUIT>");
   }
 });
 

@@ -34,12 +34,13 @@ Deno.test("a hand-over arrives whole, and is gone from the environment", () => {
   try {
     for (const again of [false, true]) {
       const { variables, file } = writeHandover(
-        { programs: PROGRAMS, again },
+        { programs: PROGRAMS, again, own: [listeners[1]] },
         listeners,
       );
       hand(variables[HANDOVER_VARIABLE]);
       const taken = takeHandover()!;
       assertEquals(taken.listeners.map(({ fd }) => fd), listeners);
+      assertEquals(taken.own, [listeners[1]]);
       assertEquals(taken.programs, PROGRAMS);
       assertEquals([taken.again, taken.problem], [again, undefined]);
       assertEquals(Deno.env.get(HANDOVER_VARIABLE), undefined);
