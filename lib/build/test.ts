@@ -11,6 +11,7 @@ import { fromFileUrl, relative } from "@std/path";
 import { EXIT, UsageError } from "../commands/command.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
+import { SHARE_VARIABLE } from "./ports.ts";
 import {
   decodeSkipped,
   describeSkipped,
@@ -79,17 +80,20 @@ class Run {
   /** Takes files off a queue, as many at a time as there are workers. */
   async all(files: readonly string[], workers: number): Promise<void> {
     const queue = [...files];
-    const work = async () => {
+    const work = async (share: string) => {
       while (this.#signal === undefined) {
         const file = queue.shift();
         if (file === undefined) return;
-        await this.#one(file);
+        await this.#one(file, share);
       }
     };
-    await Promise.all(Array.from({ length: workers }, work));
+    await Promise.all(
+      Array.from({ length: workers }, (_, i) => work(`${i}/${workers}`)),
+    );
   }
 
-  async #one(file: string): Promise<void> {
+  /** @param share see {@linkcode SHARE_VARIABLE} */
+  async #one(file: string, share: string): Promise<void> {
     const { options, args } = this.order;
     const colour: Record<string, string> = Deno.stdout.isTerminal()
       ? { FORCE_COLOR: "1" }
@@ -114,6 +118,7 @@ class Run {
       env: {
         ...colour,
         [SKIPPED_VARIABLE]: this.skipped,
+        [SHARE_VARIABLE]: share,
         [IMPORT_MAP_VARIABLE]: importMapOf(this.flags),
       },
       stdin: "null",

@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { SHARE_VARIABLE } from "../../lib/build/ports.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
@@ -55,6 +56,26 @@ e2e(
       last(one.stdout, 1)[0],
       /^ok \| 1 passed \| 0 failed \(\d+s\)$/,
     );
+  },
+);
+
+e2e(
+  "deno task test: files that run at once have different ports",
+  {},
+  async () => {
+    emptyDir("suite");
+    const argv = ["a", "b"].map((name) =>
+      writeFile(
+        `suite/${name}_test.ts`,
+        `Deno.test("${name}", () => {
+  console.log("share", Deno.env.get(${JSON.stringify(SHARE_VARIABLE)}));
+});\n`,
+      )
+    );
+    const { code, stdout, stderr } = await test(...argv);
+    assertEquals(code, 0, stderr);
+    const shares = [...stdout.matchAll(/^share (\d+\/\d+)$/gm)];
+    assertEquals(new Set(shares.map(([, share]) => share)).size, 2, stdout);
   },
 );
 

@@ -3,7 +3,7 @@ import type { Config, Path } from "../../lib/config.ts";
 import { BASE, clean, compile, CONTROL, LOG } from "../harness/binary.ts";
 import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
-import { type Outcome, run } from "../harness/process.ts";
+import { type Outcome, run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { openSyslog, withoutSyslog } from "../harness/syslog.ts";
 
@@ -269,9 +269,7 @@ e2e("check: log to syslog", {
     const outcome = await run([...syslog.before, there, "check"]);
     assertFindings(outcome);
     assertMatch(outcome.stdout, /\nok {3}log to syslog: /);
-    while (syslog.messages.length === 0) {
-      await new Promise((done) => setTimeout(done, 10));
-    }
+    await waitFor("a message", () => syslog.messages.length > 0);
     // Facility 19, severity 7.
     assertMatch(syslog.messages[0], /^<159>.*: check$/);
   }

@@ -154,7 +154,7 @@ e2e("UCSPI-TLS: the same for PROGRAM beside a check that hangs", {
   programs: [...needs.programs, "strace"],
 }, async () => {
   clean();
-  const binary = await compile();
+  const binary = await compile({ storeTimeout: undefined });
   await using server = await tcpserver.start({
     binary,
     before: [...sslserver(), ...hanging()],
@@ -177,6 +177,7 @@ e2e("UCSPI-TLS: a check that hangs never leads to rblsmtpd", {
   clean();
   const binary = await compile({
     onError: "defer",
+    storeTimeout: undefined,
     deferral: { at: "rblsmtpd" },
   });
   await using server = await tcpserver.start({

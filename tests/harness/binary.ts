@@ -30,6 +30,9 @@ const COMMON: Config = {
   baseDir: BASE,
   controlDir: CONTROL,
   timeouts: { delay: "60s" },
+  // A busy machine or disk may be slower than the default, and onError would decide.
+  // Tests of what it decides have the default or a limit of their own.
+  storeTimeout: "1m",
   log: { target: LOG },
   serve: SERVE,
 };

@@ -87,9 +87,6 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   clean();
   const binary = await compile({
     timeouts: { delay: "1h" },
-    // On a busy machine, 200 entries at once may take longer than the default, and
-    // onError would decide. What it decides is the subject of other tests.
-    storeTimeout: "1m",
     serve: { ...SERVE, limit: CLIENTS + 10 },
   });
   await using server = await way.start({

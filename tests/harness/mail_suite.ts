@@ -123,6 +123,7 @@ export function mailSuite(way: WayIn): void {
       const binary = await compile();
       await using server = await way.start({ binary, next: greeter() });
       await talk(server.port);
+      await server.idle();
       age("127.0.0.0_24", 100);
       using client = await Client.connect(server.port);
       assertEquals(await client.reply(), NEXT);

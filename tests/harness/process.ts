@@ -4,6 +4,8 @@
  * @module
  */
 
+import { portsOf, SHARE_VARIABLE } from "../../lib/build/ports.ts";
+
 /** How long anything may take before a test gives up, in seconds. */
 export const DEADLINE = 30;
 
@@ -185,16 +187,21 @@ export async function hungUp(port: number): Promise<void> {
   );
 }
 
+/** The ports that {@linkcode freePort} has returned. */
+const taken = new Set<number>();
+
 /**
- * A TCP port that is free. It is not one of those that the kernel gives to clients
- * (32768 and above): a client of another test could have it before the server
- * starts.
+ * A TCP port that is free. Neither this test file nor one that runs at the same
+ * time gets the port again.
  */
 export function freePort(): number {
+  const { first, count } = portsOf(Deno.env.get(SHARE_VARIABLE));
   while (true) {
-    const port = 10_000 + Math.floor(Math.random() * 22_000);
+    const port = first + Math.floor(Math.random() * count);
+    if (taken.has(port)) continue;
     try {
       Deno.listen({ hostname: "127.0.0.1", port }).close();
+      taken.add(port);
       return port;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
@@ -202,28 +209,36 @@ export function freePort(): number {
   }
 }
 
-/** ESRCH: the process or thread ended while its file in /proc was open. */
-function isNoProcess(error: unknown): boolean {
-  return (error as Error).message.includes("os error 3)");
+/** Reads a thread's file in /proc; undefined if the thread has ended. */
+function readOfTask(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    // ESRCH: it ended while the file was open.
+    const isGone = error instanceof Deno.errors.NotFound ||
+      (error as Error).message.includes("os error 3)");
+    if (isGone) return undefined;
+    throw error;
+  }
 }
 
 /** The ids of a process's children, zombies included. */
 export function childrenOf(pid: number): number[] {
   return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) => {
-    const children = `/proc/${pid}/task/${name}/children`;
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(children);
-    } catch (error) {
-      // The thread has ended since the folder was read; another one of its process
-      // has its children now (wait(2)).
-      if (error instanceof Deno.errors.NotFound || isNoProcess(error)) {
-        return [];
-      }
-      throw error;
-    }
+    // Another thread has the children of one that has ended (wait(2)).
+    const text = readOfTask(`/proc/${pid}/task/${name}/children`) ?? "";
     return text.split(" ").slice(0, -1).map(Number);
   });
+}
+
+/** The text of /proc/PID/status of each thread of a process, by its id. */
+export function statusesOf(pid: number): Map<number, string> {
+  const statuses = new Map<number, string>();
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const text = readOfTask(`/proc/${pid}/task/${name}/status`);
+    if (text !== undefined) statuses.set(Number(name), text);
+  }
+  return statuses;
 }
 
 /** What a process's descriptors are, as the kernel names them. */
@@ -262,6 +277,8 @@ function isRunning(pid: number): boolean {
     return [...Deno.readDirSync(`/proc/${pid}/task`)].some(({ name }) => {
       const stat = Deno.readTextFileSync(`/proc/${pid}/task/${name}/stat`);
       // The state stands behind the name of the program, which is in parentheses.
+      // State D does not count: a thread is in it while the program that it starts has
+      // not begun (vfork(2)), and while a file system of a test hangs.
       return stat[stat.lastIndexOf(")") + 2] === "R";
     });
   } catch {

@@ -85,8 +85,14 @@ async function listen(
   );
   if (resident > 0) addListener(what.binary);
   const stderr = () => Deno.readTextFileSync(errors);
+  let ended: number | undefined;
+  server.code.then((code) => ended = code);
   try {
-    await waitFor(`somebody to listen on ${port}`, () => isListening(port));
+    await waitFor(`somebody to listen on ${port}`, () => {
+      // Else whoever listens there would be taken for this server.
+      if (ended !== undefined) throw new Error(`exit code ${ended}`);
+      return isListening(port);
+    });
   } catch (error) {
     await server[Symbol.asyncDispose]();
     throw new Error(`${(error as Error).message}: ${stderr()}`);

@@ -256,6 +256,7 @@ function errorFaults(
 
 const CONFIG: Partial<Config> = {
   timeouts: { delay: "1h" },
+  storeTimeout: undefined,
   whitelist: { networks: [WHITELISTED] },
 };
 

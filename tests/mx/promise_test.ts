@@ -22,12 +22,7 @@ const DEFERRED = /^451 4\.7\.1 /;
 const CROWD = 200;
 
 e2e("mx: several hosts are one greylist", MX_NEEDS, async (t) => {
-  // Hundreds of wrappers that start at once keep all processors busy for longer
-  // than the default, and the hosts' file system as well.
-  const binary = await compileMx({
-    timeouts: { delay: "1h" },
-    storeTimeout: "30s",
-  });
+  const binary = await compileMx({ timeouts: { delay: "1h" } });
   await using mx = await Mx.up();
   for (const number of [1, 2]) {
     for (const way of WAYS) await mx.listen(number, way, binary);

@@ -10,7 +10,7 @@ import { slowing } from "../harness/strace.ts";
 const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
 
 // How long the start of PROGRAM takes, in seconds, as on a disk that hangs.
-const LONG = 3;
+const LONG = 6;
 const SHORT = 1;
 
 e2e(

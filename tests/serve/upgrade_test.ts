@@ -14,7 +14,7 @@ import {
   waitFor,
 } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
-import { lines, logged } from "../harness/serving.ts";
+import { HELPER_LIFE, lines, logged } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { slowingAt } from "../harness/strace.ts";
 import {
@@ -29,6 +29,9 @@ const CONFIG: Partial<Config> = {
   whitelist: { networks: ["127.0.0.1", "127.0.0.2"] },
   serve: { limit: 1, limitPerNetwork: 1 },
 };
+
+/** The same with the default of storeTimeout. */
+const DEFAULT_LIMIT: Partial<Config> = { ...CONFIG, storeTimeout: undefined };
 
 const STOPPING = "421 4.3.2 Shutting down, please try again later";
 
@@ -228,14 +231,15 @@ e2e("serve upgrade: not while a call of the store hangs", {
   programs: ["strace"],
   kernel,
 }, async () => {
-  await using server = await upgradable(CONFIG, {
+  await using server = await upgradable(DEFAULT_LIMIT, {
     before: slowingAt([`${BASE}/127.9.1.0_24`], "statx,mknodat", 4),
   });
   const { port, binary } = server;
   const [pid] = processesOf(binary);
   using deferred = await greeted(port, "127.0.1.1", DEFERRED);
   using asked = await Client.connectFrom(port, { from: "127.9.1.1" });
-  await sleep(1500);
+  // By now it has been accepted and asked for, even under strace.
+  await sleep(3000);
   Deno.kill(pid, "SIGUSR2");
   const line = await logged(/ upgrade=refused /);
   assert(line.endsWith('what="the base directory does not answer"'), line);
@@ -251,7 +255,9 @@ e2e("serve upgrade: not while the base directory's daemon has stopped", {
   obstacle: fuseObstacle,
   kernel,
 }, async () => {
-  await using server = await upgradable(CONFIG, { before: stoppedFuse(BASE) });
+  await using server = await upgradable(DEFAULT_LIMIT, {
+    before: stoppedFuse(BASE),
+  });
   const { port, binary } = server;
   const [pid] = processesOf(binary);
   Deno.kill(pid, "SIGUSR2");
@@ -263,7 +269,9 @@ e2e("serve upgrade: not while the base directory's daemon has stopped", {
 });
 
 e2e("serve upgrade: PROGRAM finds all as before", { kernel }, async () => {
-  await using server = await upgradable(CONFIG, {
+  // Pruning has a thread of its own, with descriptors of its own.
+  const config = { ...CONFIG, prune: { every: 0 } };
+  await using server = await upgradable(config, {
     next: probe("a", "b c"),
     // The limit is raised for serve, not for PROGRAM.
     before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
@@ -296,6 +304,7 @@ e2e("serve upgrade: PROGRAM finds all as before", { kernel }, async () => {
   await waitFor(
     `${opened}`,
     () => descriptors().join() === opened.join(),
+    HELPER_LIFE,
   ).catch(() => assertEquals(descriptors(), opened));
   assert(before.environ.includes("GREYLIST_TEST=x"));
 });

@@ -1,10 +1,10 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { findGroup, findUser } from "../../lib/system/user.ts";
 import { BASE, clean, compile, LOG } from "../harness/binary.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
-import { freePort, run } from "../harness/process.ts";
+import { freePort, run, statusesOf } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
 import { lines, logged } from "../harness/serving.ts";
 import { burst, Client } from "../harness/smtp.ts";
@@ -73,13 +73,11 @@ for (const group of [undefined, GROUP]) {
         const { stdout } = await run(["id", "-G", USER]);
         const groups = stdout.trim().split(" ").filter((id) => id !== `${own}`);
         const expected = ids(uid, gid, [...groups, gid].join(" "));
-        for (
-          const { name } of Deno.readDirSync(`/proc/${server.pid}/task`)
-        ) {
-          const path = `/proc/${server.pid}/task/${name}/status`;
-          const found = Deno.readTextFileSync(path).match(IDS)!.join(" ")
-            .trim();
-          assertEquals(found, expected, `task ${name}`);
+        const tasks = statusesOf(server.pid);
+        assert(tasks.has(server.pid));
+        for (const [task, status] of tasks) {
+          const found = status.match(IDS)!.join(" ").trim();
+          assertEquals(found, expected, `task ${task}`);
         }
         const told = (await burst(server.port, "")).replace(/^220 /, "").trim();
         assertEquals(told.replaceAll(/ +(?=[UG])/g, " "), expected);

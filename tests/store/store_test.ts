@@ -9,7 +9,8 @@ import {
 } from "../../lib/store/store.ts";
 import "../harness/libc.ts";
 import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
-import { run } from "../harness/process.ts";
+import { type Outcome, run, waitFor } from "../harness/process.ts";
+import { temporary } from "../harness/temporary.ts";
 import { type FileTask, runNow } from "../../lib/system/file_call.ts";
 
 const TIMEOUTS: Timeouts = { delay: 60, retryWindow: 3600, expireAfter: 86400 };
@@ -393,24 +394,54 @@ Deno.test("store: the loser of a race reads the winner's entry", () => {
   }
 });
 
+/**
+ * Evaluates code in several processes.
+ *
+ * @param prepare what each does by itself
+ * @param work what they begin at the same time
+ */
+async function atOnce(
+  count: number,
+  prepare: string,
+  work: string,
+): Promise<Outcome[]> {
+  using dir = temporary();
+  const start = `${dir.path}/start`;
+  const code = `${prepare}
+    Deno.writeTextFileSync(${JSON.stringify(dir.path)} + "/" + Deno.pid, "");
+    while (true) {
+      try {
+        Deno.statSync(${JSON.stringify(start)});
+        break;
+      } catch {
+        // Not yet.
+      }
+    }
+    ${work}`;
+  const outcomes = Promise.all(
+    Array.from({ length: count }, () => run(evaluation(code))),
+  );
+  const ready = () => [...Deno.readDirSync(dir.path)].length;
+  await waitFor("all processes", () => ready() === count);
+  Deno.writeTextFileSync(start, "");
+  return await outcomes;
+}
+
 Deno.test("store: processes at once make one `new` a network", async () => {
   using place = new Place();
   const networks = 300;
-  const start = Date.now() + 1000;
-  const code = `
+  const prepare = `
     import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
     const store = new Store(${JSON.stringify(place.dir)});
-    const timeouts = ${JSON.stringify(TIMEOUTS)};
-    while (Date.now() < ${start});
+    const timeouts = ${JSON.stringify(TIMEOUTS)};`;
+  const work = `
     let line = "";
     for (let i = 0; i < ${networks}; i++) {
       const { reason } = store.decide("2001:db8::" + i.toString(16), Date.now() / 1000, timeouts);
       line += reason + " ";
     }
     console.log(line.trim());`;
-  const outcomes = await Promise.all(
-    [1, 2, 3].map(() => run(evaluation(code))),
-  );
+  const outcomes = await atOnce(3, prepare, work);
   const reasons = outcomes.map(({ code, stdout, stderr }) => {
     assertEquals([code, stderr], [0, ""]);
     return stdout.trim().split(" ");
@@ -425,12 +456,11 @@ Deno.test("store: processes at once make one `new` a network", async () => {
 Deno.test("store: processes at once lose no pass", async () => {
   using place = new Place();
   place.put(0, 100);
-  const start = Date.now() + 1000;
-  const code = `
+  const prepare = `
     import { Store } from ${JSON.stringify(moduleUrl("lib/store/store.ts"))};
     const store = new Store(${JSON.stringify(place.dir)});
-    const timeouts = ${JSON.stringify(TIMEOUTS)};
-    while (Date.now() < ${start});
+    const timeouts = ${JSON.stringify(TIMEOUTS)};`;
+  const work = `
     let passes = 0;
     for (let i = 0; i < 100; i++) {
       const { action } = store.decide(${
@@ -439,7 +469,7 @@ Deno.test("store: processes at once lose no pass", async () => {
       if (action === "pass") passes++;
     }
     console.log(passes);`;
-  const outcomes = await Promise.all([1, 2].map(() => run(evaluation(code))));
+  const outcomes = await atOnce(2, prepare, work);
   const expected = { code: 0, stdout: "100\n", stderr: "" };
   assertEquals(outcomes, [expected, expected]);
   // A lost count is harmless, and a count that is too high would be wrong. With

@@ -180,8 +180,7 @@ e2e("an entry that is exchanged between look and write", {
   root: true,
 }, async (t) => {
   empty();
-  // The call comes late, so storeTimeout has to be longer.
-  const binary = await compile({ storeTimeout: "1m" });
+  const binary = await compile();
   const victim = writeFile("victim", "precious");
   Deno.utimeSync(victim, 1000, 1000);
   const exchanges: [string, (path: string) => unknown][] = [

@@ -4,6 +4,7 @@
 // and no longer than storeTimeout.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
 import { BASE, logLines } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { e2e, programPath } from "../harness/need.ts";
@@ -32,6 +33,12 @@ const PROMPT = 0.1;
 /** What it promises to SIGTERM, in seconds. */
 const END = 0.5;
 
+/** What it promises to SIGTERM if nothing hangs, in seconds. */
+const QUIET_END = 0.3;
+
+/** How many clients stay then. */
+const STAYING = 20;
+
 /**
  * What a machine with other things to do may add to one of the limits, in seconds.
  * A client that waited for a call that hangs would be later than that.
@@ -41,7 +48,11 @@ const ROOM = 0.9;
 /** How many new clients come while the store hangs. */
 const NEW = 12;
 
-const WHITELIST = { networks: ["127.8.0.0/16"] };
+/** Some clients need no look-up; storeTimeout is the default. */
+const CONFIG: Partial<Config> = {
+  whitelist: { networks: ["127.8.0.0/16"] },
+  storeTimeout: undefined,
+};
 
 /** Clients in networks of their own; the calls on their entries hang. */
 const slowClient = (n: number) => `127.9.${n}.1`;
@@ -147,11 +158,38 @@ async function assertEnds(port: number, binary: string, talking: Client) {
   assert(seconds <= END + ROOM, `ended after ${seconds} s`);
 }
 
+e2e("serve: TERM waits for no client that stays", {}, async () => {
+  await using server = await serving({ ...CONFIG, prune: { every: 0 } });
+  const { port, pid } = server;
+  const clients = await Promise.all(
+    Array.from({ length: STAYING }, async (_, n) => {
+      const client = await Client.connectFrom(port, {
+        from: `127.0.1.${n + 1}`,
+      });
+      assertMatch((await client.reply())!, /^220 /);
+      return client;
+    }),
+  );
+  const { result, seconds } = await timed(() => {
+    Deno.kill(pid, "SIGTERM");
+    return server.code;
+  });
+  assertEquals(result, 0);
+  assert(!isListening(port));
+  // Not one of them has hung up, and each was told.
+  for (const client of clients) {
+    assertMatch((await client.reply())!, /^421 4\.3\.2 /);
+    assertEquals(await client.rest(), "");
+    client[Symbol.dispose]();
+  }
+  assert(seconds <= QUIET_END + ROOM, `ended after ${seconds} s`);
+});
+
 for (const onError of ["accept", "defer"] as const) {
   e2e(`serve, onError ${onError}: each store call takes ${HANG} s`, {
     programs: ["strace"],
   }, async () => {
-    await using server = await serving({ onError, whitelist: WHITELIST }, {
+    await using server = await serving({ ...CONFIG, onError }, {
       before: slowingAt(SLOW_PATHS, CALLS, HANG),
     });
     const { port } = server;
@@ -177,7 +215,7 @@ for (const onError of ["accept", "defer"] as const) {
   e2e(`serve, onError ${onError}: the base directory's daemon has stopped`, {
     ...FUSE,
   }, async () => {
-    await using server = await serving({ onError, whitelist: WHITELIST }, {
+    await using server = await serving({ ...CONFIG, onError }, {
       before: stoppedFuse(BASE),
     });
     const { port } = server;
@@ -233,7 +271,11 @@ for (const what of ["log", "whitelist"] as const) {
       `${moves ? link : lists}/${name}` as `/${string}`;
     const whitelist = { files: [place("white", what === "whitelist")] };
     const target = place("greylist.log", what === "log");
-    await using server = await serving({ whitelist, log: { target } }, {
+    await using server = await serving({
+      ...CONFIG,
+      whitelist,
+      log: { target },
+    }, {
       before: stoppedFuse(stopped),
     });
     const { port } = server;
@@ -280,7 +322,7 @@ for (const calls of ["statx,openat", "write"]) {
   }, async () => {
     const target = `${emptyDir("slow")}/greylist.log` as `/${string}`;
     await using server = await serving(
-      { whitelist: WHITELIST, log: { target } },
+      { ...CONFIG, log: { target } },
       { before: slowingAt([target], calls, HANG) },
     );
     assertEquals((await greeted(server.port, "127.8.0.2")).result, NEXT);
@@ -302,7 +344,7 @@ e2e("serve: at its start the daemon of the log file has stopped", {
   const stopped = emptyDir("stopped");
   const target = `${stopped}/greylist.log` as `/${string}`;
   await using server = await serving(
-    { whitelist: WHITELIST, log: { target } },
+    { ...CONFIG, log: { target } },
     { before: stoppedFuse(stopped) },
   );
   const { port } = server;
@@ -321,9 +363,9 @@ e2e("serve: a reader of standard error that stalls holds up no client", {
   await run([programPath("mkfifo"), fifo]);
   using reader = await Deno.open(fifo, { read: true, write: true });
   await using server = await serving({
+    ...CONFIG,
     // Longer than all of it takes.
     timeouts: { delay: "1h" },
-    whitelist: WHITELIST,
     log: { target: "stderr" },
   }, {
     before: ["/bin/sh", "-c", 'exec "$@" 2>"$0"', fifo],

@@ -18,16 +18,26 @@ import { tcpserver } from "../harness/way_in.ts";
 /** How long each call is delayed, in seconds. */
 const HANG = 8;
 
+const CONFIG: Partial<Config> = { storeTimeout: undefined };
+
 /** The default of storeTimeout and what a wrapper may add to it, in seconds. */
 const LIMIT = 2 + 1;
 
-/** Delays calls on some paths. */
-function hanging(calls: string, paths: readonly string[]): string[] {
+/**
+ * Delays calls on some paths.
+ *
+ * @param seconds how long each of them
+ */
+function hanging(
+  calls: string,
+  paths: readonly string[],
+  seconds = HANG,
+): string[] {
   return [
     programPath("strace"),
     ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${calls}`],
     ...paths.flatMap((path) => ["-P", path]),
-    ...["-e", `inject=${calls}:delay_enter=${HANG * 1e6}`],
+    ...["-e", `inject=${calls}:delay_enter=${seconds * 1e6}`],
   ];
 }
 
@@ -47,19 +57,21 @@ async function greeting(port: number) {
  * waits for the base directory.
  *
  * @param prepare makes the entry
+ * @param seconds how long each call hangs
  */
 async function hangingServer(
   call: string,
   config: Partial<Config> = {},
   prepare = () => {},
+  seconds?: number,
 ) {
   clean();
   const set = Semaphores.find(BASE, 2);
   for (const index of [0, 1]) set?.set(index, 0);
   prepare();
   return await tcpserver.start({
-    binary: await compile(config),
-    before: hanging(call, [ENTRY]),
+    binary: await compile({ ...CONFIG, ...config }),
+    before: hanging(call, [ENTRY], seconds),
     next: greeter(),
   });
 }
@@ -102,7 +114,8 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
 }, async () => {
   const others = 6;
   {
-    await using server = await hangingServer("statx");
+    // Longer than all of these starts take on a busy machine.
+    await using server = await hangingServer("statx", {}, () => {}, 20);
     // MOST, and one that tries.
     const waiting = Array.from({ length: MOST }, () => greeting(server.port));
     for (const { reply } of await Promise.all(waiting)) {
@@ -127,10 +140,10 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
     assertEquals(late.length, MOST + 1, lines.join("\n"));
     // The kernel takes them out of the count when they have ended.
     const set = Semaphores.find(BASE, 2)!;
-    await waitFor("none to wait", () => set.value(0) + set.value(1) === 0);
+    await waitFor("none to wait", () => set.value(0) + set.value(1) === 0, 60);
   }
   clean();
-  const binary = await compile();
+  const binary = await compile(CONFIG);
   await using server = await tcpserver.start({ binary, next: greeter() });
   const { reply } = await greeting(server.port);
   assertMatch(reply!, /^220 mx\.example /, logLines().join("\n"));
@@ -160,7 +173,7 @@ e2e(
   },
   async () => {
     clean();
-    const binary = await compile();
+    const binary = await compile(CONFIG);
     const next = writeFile(
       "ends.sh",
       'echo "$GREYLIST $TCPREMOTEIP $1"; exit 42\n',
@@ -188,7 +201,7 @@ e2e("wrapper: a whitelisted client never waits for the base directory", {
     { files: [file] },
   ];
   for (const [i, whitelist] of rules.entries()) {
-    const binary = await compile({ whitelist });
+    const binary = await compile({ ...CONFIG, whitelist });
     const before = hanging("statx", [BASE, ENTRY]);
     await using server = await tcpserver.start({
       binary,
@@ -206,7 +219,7 @@ e2e("wrapper: a client that has reset the connection starts no PROGRAM", {
   programs: ["perl"],
 }, async () => {
   clean();
-  const binary = await compile();
+  const binary = await compile(CONFIG);
   // Standard input is a connection that the other end has reset.
   const script = writeFile(
     "reset.pl",
