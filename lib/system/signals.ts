@@ -100,11 +100,16 @@ export function signalsToReset(abi: Abi): Uint8Array<ArrayBuffer> {
 
 /**
  * Makes the kernel keep the exit status of a child until it is asked for. It
- * does not if this process was started with SIGCHLD ignored (wait(2)).
+ * does not if this process was started with SIGCHLD ignored (wait(2)). A handler
+ * for SIGCHLD stays.
  */
 export function keepExitStatuses(): void {
+  const { sigaction } = libc();
+  const action = new BigUint64Array(SIGACTION_WORDS);
+  sigaction(C.SIGCHLD, null, new Uint8Array(action.buffer));
+  if (action[0] !== C.SIG_IGN) return;
   const byDefault = new Uint8Array(8 * SIGACTION_WORDS);
-  libc().sigaction(C.SIGCHLD, byDefault, null);
+  sigaction(C.SIGCHLD, byDefault, null);
 }
 
 /** Signals that tell a listener to end. */

@@ -295,6 +295,13 @@ Deno.test("spawn: signals are what a program expects", async () => {
   }
 });
 
+Deno.test("spawn: a handler for SIGCHLD stays", async () => {
+  const SIGCHLD = 17;
+  const before = `Deno.addSignalListener("SIGCHLD", () => {});`;
+  const text = await find(before, "cat /proc/$PPID/status");
+  assert(signals(text, "SigCgt").includes(SIGCHLD), text);
+});
+
 Deno.test("spawn: the program gets no other descriptor of this process", async () => {
   // Files and sockets of this process that the program is not to have.
   const before = `
