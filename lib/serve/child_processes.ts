@@ -14,6 +14,14 @@ import { type Epoll, READABLE } from "../system/epoll.ts";
 import type { Done, Variables } from "../system/spawn.ts";
 import type { Spawn } from "./spawn.ts";
 
+/** A child process that is being started. */
+export interface Starting {
+  /** The name of the program. */
+  readonly name: string;
+  /** When that began, from `performance.now()`. */
+  readonly since: number;
+}
+
 /** A child process that runs. */
 interface Running {
   /** Called when it has ended. */
@@ -25,7 +33,8 @@ interface Running {
 /** All child processes. */
 export class ChildProcesses {
   readonly #epoll: Epoll;
-  #starting = 0;
+  /** In the order in which they began. */
+  readonly #starting = new Set<Starting>();
   /** By process id. */
   readonly #running = new Map<number, Running>();
   /** Process ids by the descriptor that reports the end. */
@@ -37,7 +46,13 @@ export class ChildProcesses {
 
   /** The number of those that are being started. */
   get starting(): number {
-    return this.#starting;
+    return this.#starting.size;
+  }
+
+  /** The one that is being started for the longest time, if there is one. */
+  get firstStarting(): Starting | undefined {
+    const [first] = this.#starting;
+    return first;
   }
 
   /** The number of those that run. */
@@ -47,7 +62,7 @@ export class ChildProcesses {
 
   /** The number of descriptors in use. */
   get descriptors(): number {
-    return this.#starting + this.#watches.size;
+    return this.#starting.size + this.#watches.size;
   }
 
   /**
@@ -65,18 +80,21 @@ export class ChildProcesses {
     started: Done,
     ended: (status: ExitStatus) => void,
   ): void {
-    this.#starting++;
+    const starting = { name: spawn.name, since: performance.now() };
+    this.#starting.add(starting);
     spawn.start(fd, variables, (result) => {
-      this.#starting--;
+      this.#starting.delete(starting);
       started(result);
       if (typeof result === "number") this.follow(result, ended);
     });
   }
 
-  /** Waits for the end of a child that runs. */
+  /**
+   * Waits for the end of a child that runs. The end is only reported later, so
+   * that the exit status of a child that is not followed yet is not taken.
+   */
   follow(pid: number, ended: (status: ExitStatus) => void): void {
     this.#running.set(pid, { ended, watch: this.#watch(pid) });
-    if (this.#running.size > this.#watches.size) this.takeExitStatuses();
   }
 
   /**
@@ -131,7 +149,7 @@ export class ChildProcesses {
   takeExitStatuses(): void {
     let status: ExitStatus | undefined;
     while (
-      this.#starting === 0 && (status = takeExitStatus(-1)) !== undefined
+      this.#starting.size === 0 && (status = takeExitStatus(-1)) !== undefined
     ) {
       this.#ended(status);
     }

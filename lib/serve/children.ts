@@ -6,13 +6,16 @@
  */
 
 import type { ClientFields } from "../log/line.ts";
+import { bannerOf, BUSY } from "../smtp/refusal.ts";
 import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
 import { type Epoll, PEER_CLOSED } from "../system/epoll.ts";
 import type { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
+import { receive, send, shutdownWriting } from "../system/transfer.ts";
+import { encode } from "../system/utf8.ts";
 import { within } from "../system/within.ts";
-import { ChildProcesses } from "./child_processes.ts";
+import { ChildProcesses, type Starting } from "./child_processes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Helper } from "./helper.ts";
 import type { Spawn } from "./spawn.ts";
@@ -39,7 +42,10 @@ export interface ChildClient {
   ended(status: ExitStatus): void;
   /** No child was free in time; the connection is the caller's again. */
   timedOut(): void;
-  /** The client hung up while it waited; the connection is closed. */
+  /**
+   * The client hung up while it waited, or closed its side and was told 421; the
+   * connection is closed.
+   */
   hungUp(): void;
 }
 
@@ -48,6 +54,19 @@ export interface ChildClient {
  * of which the runtime has 512, and one of those waits for events.
  */
 const MAX_STARTS = 256;
+
+/**
+ * How long clients that wait are spared after a start has failed, in
+ * milliseconds. Each client whose start fails is refused, so a PROGRAM that is
+ * missing for a moment must not cost all of them.
+ */
+const RETRY = 1000;
+
+/**
+ * How many reads empty the connection of a client that has closed its side; each
+ * takes 4 KB.
+ */
+const LAST_READS = 64;
 
 /**
  * The children that run and the clients that wait for one. Times are
@@ -66,6 +85,11 @@ export class Children {
   /** By descriptor, in the order in which they came. */
   readonly #waiting = new Map<number, ChildClient>();
   readonly #deadlines: Deadlines;
+  /** How many more clients that wait may be tried; 0 after a failed start. */
+  #tries = Infinity;
+  /** When one more is tried; Infinity while no start has failed. */
+  #retry = Infinity;
+  #isStartingWaiting = false;
 
   /**
    * @param limit how many children run at once
@@ -92,6 +116,11 @@ export class Children {
   /** The number of children that are being started. */
   get starting(): number {
     return this.#processes.starting;
+  }
+
+  /** The child that is being started for the longest time, if there is one. */
+  get firstStarting(): Starting | undefined {
+    return this.#processes.firstStarting;
   }
 
   /** The number of children that run. */
@@ -129,9 +158,12 @@ export class Children {
       if (typeof result === "number") {
         close(fd);
         this.#served.set(result, served);
+        this.#retry = this.#tries = Infinity;
+        this.#startWaiting();
       } else {
         client.failed(result);
-        this.#startWaiting();
+        this.#tries = 0;
+        this.#retry = Math.min(this.#retry, performance.now() + RETRY);
       }
     }, (status) => this.#ended(client, status));
   }
@@ -139,7 +171,7 @@ export class Children {
   #ended(client: Pick<ChildClient, "ended">, status: ExitStatus): void {
     this.#served.delete(status.pid);
     client.ended(status);
-    this.#startWaiting();
+    this.#tryOne();
   }
 
   /** The clients whose child runs, by process id. */
@@ -194,6 +226,15 @@ export class Children {
     if (this.#processes.ready(fd)) return;
     const client = this.#takeWaiting(fd);
     if (client === undefined) return;
+    // A client that has closed the whole connection sends the same as one that has
+    // closed its own side. Only the latter reads the reply. All that the client has
+    // sent has arrived; unread it would turn the close into a reset.
+    send(fd, encode(bannerOf(BUSY)));
+    for (let i = 0; i < LAST_READS; i++) {
+      if (typeof receive(fd) !== "object") break;
+    }
+    // A child between fork and exec may have a copy of the descriptor.
+    shutdownWriting(fd);
     close(fd);
     client.hungUp();
   }
@@ -212,15 +253,28 @@ export class Children {
 
   /** Starts children for clients that wait, as far as the limit allows. */
   #startWaiting(): void {
+    // A start that is done at once calls this method: the loop that is under way
+    // goes on with the next client.
+    if (this.#isStartingWaiting) return;
+    this.#isStartingWaiting = true;
     for (const fd of this.#waiting.keys()) {
-      if (!this.#isFree) return;
+      if (!this.#isFree || this.#tries === 0) break;
+      this.#tries--;
       this.#start(this.#takeWaiting(fd)!);
     }
+    this.#isStartingWaiting = false;
+  }
+
+  /** Tries one more client even if the last start has failed. */
+  #tryOne(): void {
+    this.#tries = Math.max(1, this.#tries);
+    this.#startWaiting();
   }
 
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
-    return this.#deadlines.next();
+    const retry = this.#waiting.size > 0 ? this.#retry : Infinity;
+    return Math.min(this.#deadlines.next(), retry);
   }
 
   /** Gives up clients that have waited too long, and finds unnoticed ends. */
@@ -229,6 +283,9 @@ export class Children {
     for (const fd of this.#deadlines.expired(now)) {
       this.#takeWaiting(fd)?.timedOut();
     }
+    if (now < this.#retry) return;
+    this.#retry = Infinity;
+    this.#tryOne();
   }
 
   /** Gives up all clients that wait. Their children run on, helpers do not. */

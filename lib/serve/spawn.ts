@@ -1,16 +1,20 @@
 /**
  * How `serve` starts child processes. Each gets the limit of descriptors with which
- * `serve` was started, even if `serve` has raised its own.
+ * `serve` was started if that is possible, even if `serve` has raised its own.
  *
  * @module
  */
 
+import { canOpen } from "../system/descriptor.ts";
 import type { LibcError } from "../system/libc.ts";
 import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
 import type { ChildProgram, Done, Variables } from "../system/spawn.ts";
+import { RESERVE } from "./descriptors.ts";
 
 /** Starts child processes. */
 export interface Spawn {
+  /** The name of the program. */
+  readonly name: string;
   /** Starts a child on a connection; `done` is called now, or later. */
   start(fd: number, variables: Variables, done: Done): void;
   /** Calls `done` for starts that other threads have finished. */
@@ -23,6 +27,11 @@ export interface Spawn {
  * threads share the limit, so the event loop makes such a start itself, and
  * everything else waits.
  *
+ * Under the lowered limit the threads of the store open files too. So the limit
+ * stays as it is while they would find no descriptor below the old one. Then the
+ * child gets the raised limit: that does less harm than a client that `onError`
+ * decides about.
+ *
  * @param before the limit with which `serve` was started
  * @param now the limit as it is
  */
@@ -31,14 +40,13 @@ export function spawnOf(
   before: Limit,
   now: Limit,
 ): Spawn {
-  if (before.soft === now.soft) {
-    return {
-      start: (fd, variables, done) => program.spawnBeside(fd, variables, done),
-      settle: () => program.settle(),
-    };
-  }
+  const isRaised = before.soft !== now.soft;
   return {
+    name: program.name,
     start(fd, variables, done) {
+      if (!isRaised || !canOpen(RESERVE, Number(before.soft))) {
+        return program.spawnBeside(fd, variables, done);
+      }
       let result: number | LibcError;
       try {
         result = program.spawn(fd, variables, (start) => {
@@ -56,6 +64,6 @@ export function spawnOf(
       }
       done(result);
     },
-    settle() {},
+    settle: () => program.settle(),
   };
 }

@@ -177,12 +177,18 @@ export class SpareDescriptor {
   }
 }
 
-/** Whether `count` more descriptors can be opened now. */
-export function canOpen(count: number): boolean {
+/**
+ * Whether `count` more descriptors can be opened now.
+ *
+ * @param limit above all of their numbers: what the soft limit is going to be
+ */
+export function canOpen(count: number, limit = Infinity): boolean {
   const opened: number[] = [];
   try {
     while (opened.length < count) {
-      opened.push(open("/dev/null", C.O_WRONLY));
+      const fd = open("/dev/null", C.O_WRONLY);
+      opened.push(fd);
+      if (fd >= limit) return false;
     }
     return true;
   } catch {

@@ -32,6 +32,8 @@ export type Done = (result: number | LibcError) => void;
 
 /** A program that is started again and again as a child process. */
 export class ChildProgram {
+  /** The name that it is started by. */
+  readonly name: string;
   readonly #abi: Abi;
   readonly #descriptors: readonly number[];
   /** The path of the program; undefined if the next start has to search PATH. */
@@ -60,6 +62,7 @@ export class ChildProgram {
     program: readonly string[],
     descriptors: readonly number[] = [0, 1],
   ) {
+    this.name = program[0];
     this.#abi = abi;
     this.#descriptors = descriptors;
     const { block, addresses } = argumentStrings(program);

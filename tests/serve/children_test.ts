@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { E } from "../../lib/system/constants.ts";
 import { close, poll, POLLIN } from "../../lib/system/descriptor.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
@@ -30,6 +30,7 @@ class Fixture {
   /** @param beside whether children are started in another thread */
   constructor(limit: number, beside: boolean) {
     this.spawn = {
+      name: "sh",
       start: (fd, variables, done) => {
         if (this.broken.has(fd)) done(new LibcError("start", E.EAGAIN));
         else if (beside) this.#program.spawnBeside(fd, variables, done);
@@ -333,9 +334,18 @@ test("a child that cannot be started takes no place", async (beside) => {
   // Nor is it in the queue, where it would keep the next one from its start.
   fixture.broken.add(three.fd);
   using four = await pair();
-  await fixture.run(three, "three");
-  await fixture.run(four, "four");
+  const now = performance.now();
+  await fixture.run(three, "three", now);
+  await fixture.run(four, "four", now);
   await fixture.finish([two, "two"]);
+  await fixture.until(`three failed ${E.EAGAIN}`);
+  // The next one is tried somewhat later.
+  const { children } = fixture;
+  const retry = children.next();
+  assert(retry > now && retry < now + PATIENCE, `${retry - now}`);
+  children.expire(retry - 1);
+  assertEquals(children.waiting, 1);
+  children.expire(retry);
   await fixture.until("four starts");
   assertEquals(fixture.events.slice(3), [
     "two ended 3",
@@ -347,6 +357,137 @@ test("a child that cannot be started takes no place", async (beside) => {
   close(one.fd);
   close(three.fd);
   await fixture.finish([four, "four"]);
+});
+
+/** Many clients without a connection, whose children are no processes. */
+function crowd(limit: number) {
+  const epoll = { add() {}, remove() {}, close() {} } as unknown as Epoll;
+  const starts: ((works: boolean) => void)[] = [];
+  const mode = { isAtOnce: false, works: true };
+  let pid = 1e9;
+  const spawn: Spawn = {
+    name: "program",
+    start(_fd, _variables, done) {
+      const start = (works: boolean) =>
+        done(works ? pid++ : new LibcError("start", E.ENOENT));
+      if (mode.isAtOnce) start(mode.works);
+      else starts.push(start);
+    },
+    settle() {},
+  };
+  const children = new Children(epoll, spawn, limit, 1e9);
+  const started: number[] = [];
+  const failed: number[] = [];
+  let fd = 1e6;
+  const come = (count: number) => {
+    for (; count > 0; count--) {
+      const name = fd++ - 1e6;
+      children.add({
+        fd: 1e6 + name,
+        served: { client: { ip: `${name}` }, network: `${name}` },
+        variables: {},
+        starting: () => started.push(name),
+        failed: () => failed.push(name),
+        ended() {},
+        timedOut() {},
+        hungUp() {},
+      }, 0);
+    }
+  };
+  /** Ends all starts that are under way. */
+  const end = (works: boolean) => starts.splice(0).forEach((f) => f(works));
+  return { children, mode, started, failed, come, end };
+}
+
+/** More than the stack has room for, if one start is made within another. */
+const CROWD = 5000;
+
+for (const isAtOnce of [true, false]) {
+  const how = isAtOnce ? "here" : "in another thread";
+  Deno.test(`children, started ${how}: a start that fails costs one client`, () => {
+    const { children, mode, failed, come, end } = crowd(1);
+    come(1 + CROWD);
+    Object.assign(mode, { isAtOnce, works: false });
+    end(false);
+    assertEquals(failed, [0]);
+    for (let i = 1; i <= 3; i++) {
+      children.expire(children.next());
+      end(false);
+      assertEquals(failed.length, 1 + i);
+    }
+    mode.works = true;
+    children.expire(children.next());
+    end(true);
+    assertEquals(failed, [0, 1, 2, 3]);
+    assertEquals([...children.served.values()].map((s) => s.network), ["4"]);
+    assertEquals(children.waiting, CROWD - 4);
+  });
+
+  Deno.test(`children, started ${how}: after a failure all free places are taken again`, () => {
+    const { children, mode, failed, come, end } = crowd(CROWD);
+    come(300);
+    // No more than 256 are started at once.
+    assertEquals([children.starting, children.waiting], [256, 44]);
+    end(false);
+    assertEquals(failed.length, 256);
+    assertEquals([children.starting, children.waiting], [0, 44]);
+    Object.assign(mode, { isAtOnce });
+    children.expire(children.next());
+    assertEquals(children.starting, isAtOnce ? 0 : 1);
+    end(true);
+    end(true);
+    assertEquals([children.served.size, children.waiting], [44, 0]);
+    assertEquals(failed.length, 256);
+    assertEquals(children.next(), Infinity);
+  });
+
+  Deno.test(`children, started ${how}: a start that is done makes room for the next`, () => {
+    const { children, mode, started, come, end } = crowd(2 * CROWD);
+    come(CROWD);
+    mode.isAtOnce = isAtOnce;
+    while (children.starting > 0) end(true);
+    assertEquals([children.served.size, children.waiting], [CROWD, 0]);
+    assertEquals(started, Array.from({ length: CROWD }, (_, i) => i));
+  });
+}
+
+test("the ends of programs before they are taken over are found", async (beside) => {
+  const before = new Fixture(2, beside);
+  using one = await pair();
+  using two = await pair();
+  await before.run(one, "one");
+  await before.run(two, "two");
+  const programs = [...before.children.served];
+  one.client.close();
+  two.client.close();
+  const isZombie = (pid: number) =>
+    /^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  await waitFor("both ends", () => programs.every(([pid]) => isZombie(pid)));
+  const fixture = new Fixture(2, beside);
+  // As without pidfd_open(2).
+  fixture.epoll.add = () => {
+    throw new LibcError("epoll_ctl", E.EAGAIN);
+  };
+  const ended: number[] = [];
+  for (const [pid, served] of programs) {
+    fixture.children.adopt(pid, served, ({ pid }) => ended.push(pid));
+  }
+  fixture.children.expire(0);
+  assertEquals(ended.toSorted(), programs.map(([pid]) => pid).toSorted());
+  assertEquals(fixture.children.served.size, 0);
+});
+
+test("a client that closes its side while it waits is told 421", async (beside) => {
+  using queue = await oneAndTwoWaiting(beside);
+  const { fixture, one, two, three } = queue;
+  await two.client.write(new TextEncoder().encode("QUIT\r\n".repeat(5000)));
+  await two.client.closeWrite();
+  await fixture.until("two hung up");
+  assertMatch(await two.rest(), /^421 4\.3\.2 [^\r]+\r\n$/);
+  assert(!isOpen(two.fd));
+  await fixture.finish([one, "one"]);
+  await fixture.until("three starts");
+  await fixture.finish([three, "three"]);
 });
 
 test("a stop gives back the clients that wait, and no others", async (beside) => {

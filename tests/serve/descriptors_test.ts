@@ -136,7 +136,7 @@ e2e(
 );
 
 e2e(
-  "serve descriptors: PROGRAM finds the limit that serve found",
+  "serve descriptors: PROGRAM finds the limit that serve found, or the raised one if few are free",
   {},
   async () => {
     const next = writeFile(
@@ -144,10 +144,15 @@ e2e(
       "#!/bin/sh\nprintf '220 %s %s\\r\\n' $(ulimit -Sn) $(ulimit -Hn)\n",
       0o755,
     );
-    const before = ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"];
-    await using server = await serving(CONFIG, { before, next: [next] });
     const { stdout } = await run(["sh", "-c", "ulimit -Hn"]);
-    assertEquals(await burst(server.port, ""), `220 300 ${stdout.trim()}\r\n`);
+    // With the default limits.
+    const wanted = descriptorsFor({ limit: 40, deferredLimit: 1000 });
+    for (const [found, expected] of [[300, 300n], [80, wanted]] as const) {
+      const before = ["sh", "-c", `ulimit -Sn ${found}; exec "$@"`, "sh"];
+      await using server = await serving(CONFIG, { before, next: [next] });
+      const limits = `${expected} ${stdout.trim()}`;
+      assertEquals(await burst(server.port, ""), `220 ${limits}\r\n`);
+    }
   },
 );
 

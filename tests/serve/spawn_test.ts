@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
+import { spawnOf } from "../../lib/serve/spawn.ts";
+import type { ChildProgram } from "../../lib/system/spawn.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
 import { logged, serving } from "../harness/serving.ts";
@@ -12,6 +14,29 @@ const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
 // How long the start of PROGRAM takes, in seconds, as on a disk that hangs.
 const LONG = 6;
 const SHORT = 1;
+
+Deno.test("serve spawn: the limit is lowered only if threads find descriptors below it", () => {
+  const calls: string[] = [];
+  const program = {
+    name: "program",
+    spawn: () => calls.push("lowered"),
+    spawnBeside: () => calls.push("beside"),
+    settle: () => calls.push("settle"),
+  } as unknown as ChildProgram;
+  const hard = 4096n;
+  const start = (before: bigint, now: bigint) => {
+    const limits = [{ soft: before, hard }, { soft: now, hard }] as const;
+    const spawn = spawnOf(program, ...limits);
+    assertEquals(spawn.name, "program");
+    spawn.start(0, {}, () => {});
+    spawn.settle();
+    return calls.splice(0);
+  };
+  assertEquals(start(1024n, 1024n), ["beside", "settle"]);
+  assertEquals(start(1024n, 2048n), ["lowered", "settle"]);
+  // Some are open already.
+  assertEquals(start(64n, 2048n), ["beside", "settle"]);
+});
 
 e2e(
   "serve spawn: while PROGRAM is being started, other clients are served",

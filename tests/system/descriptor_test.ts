@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
-import "../harness/libc.ts";
+import { canOpen, poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import { isOpen } from "../harness/pair.ts";
 import { run } from "../harness/process.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
 
@@ -23,6 +23,18 @@ Deno.test("descriptor: poll", async () => {
   assertEquals(poll(fd, POLLIN, Infinity), true);
   // A closed descriptor counts as broken: the wait is over.
   assertEquals(poll(999_999, POLLIN, 1000), true);
+});
+
+Deno.test("descriptor: how many can be opened below a number", () => {
+  const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = count();
+  const free: number[] = [];
+  for (let fd = 0; free.length < 5; fd++) if (!isOpen(fd)) free.push(fd);
+  assertEquals(canOpen(5), true);
+  assertEquals(canOpen(5, free[4] + 1), true);
+  assertEquals(canOpen(5, free[4]), false);
+  assertEquals(canOpen(5, free[0]), false);
+  assertEquals(count(), before);
 });
 
 Deno.test("descriptor: silence, and its end", async () => {
