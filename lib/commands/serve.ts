@@ -223,7 +223,6 @@ async function serve(
   const upgrades = new Upgrade({
     abi,
     server,
-    connections,
     children,
     store,
     directory,

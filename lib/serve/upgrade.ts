@@ -21,7 +21,6 @@ import { ENDING, endOn, HANDLED } from "../system/signals.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Children } from "./children.ts";
-import type { Connections } from "./connections.ts";
 import {
   CHECK_VALUE,
   HANDOVER_VARIABLE,
@@ -37,7 +36,6 @@ import type { StoreQueue } from "./store_queue.ts";
 export interface UpgradeOptions {
   readonly abi: Abi;
   readonly server: Server;
-  readonly connections: Connections;
   readonly children: Children;
   readonly store: StoreQueue;
   readonly directory: BaseDirectory;
@@ -65,6 +63,9 @@ const THREADS_TIMEOUT = 3000;
 
 /** How often they are looked at, in milliseconds. */
 const THREADS_INTERVAL = 20;
+
+/** Why there is no upgrade while a thread waits for the base directory. */
+const STORE_HANGS = "the base directory does not answer";
 
 /** How long the last lines of the log may take, in milliseconds. */
 const LAST_LINES = 200;
@@ -116,9 +117,7 @@ export class Upgrade {
     files.log.info(formatLine("serve", { upgrade: "begins", pid: Deno.pid }));
     try {
       begins();
-      if (store.isHanging(performance.now())) {
-        throw new Error("the base directory does not answer");
-      }
+      if (store.isHanging(performance.now())) throw new Error(STORE_HANGS);
       directory.hold();
       await this.#check();
       await this.#untilIdle();
@@ -167,15 +166,21 @@ export class Upgrade {
   }
 
   /**
-   * Waits until no file is being looked at, read or written.
+   * Waits until no file is being looked at, read or written, no thread of the
+   * store hangs, and the starts of programs that are under way have ended. New
+   * ones may begin.
    *
    * @throws {Error} if that takes too long
    */
   async #untilIdle(): Promise<void> {
-    const end = performance.now() + THREADS_TIMEOUT;
-    let busy: string | undefined;
-    while ((busy = this.#busyFiles()) !== undefined) {
-      if (performance.now() > end) throw new Error(busy);
+    const { store } = this.#options;
+    const began = performance.now();
+    while (true) {
+      const now = performance.now();
+      const busy = this.#busyFiles() ?? this.#busyStart(began) ??
+        (store.isHanging(now) ? STORE_HANGS : undefined);
+      if (busy === undefined) return;
+      if (now > began + THREADS_TIMEOUT) throw new Error(busy);
       await sleep(THREADS_INTERVAL);
     }
   }
@@ -187,12 +192,19 @@ export class Upgrade {
     return undefined;
   }
 
+  /** @param before only a start that has begun earlier, from `performance.now()` */
+  #busyStart(before: number): string | undefined {
+    const first = this.#options.children.firstStarting;
+    if (first === undefined || first.since >= before) return undefined;
+    return `the start of ${first.name} does not end`;
+  }
+
   /**
    * Makes the new binary take the place of this one, when the server has paused.
    * Returns only if that is not to be, or has failed: the server goes on.
    */
   async replace(): Promise<void> {
-    const { files, server, connections } = this.#options;
+    const { files, server, store } = this.#options;
     // All clients that were to be told something know it. From here on TERM ends
     // this process without its handler: a handler in another thread could run in
     // vain just before execve(2) ends that thread.
@@ -205,10 +217,8 @@ export class Upgrade {
       await sleep(SIGNAL_TURN);
       if (server.isStopping) return;
       // execve(2) waits for a thread that hangs, and nothing could end it then.
-      if (!connections.isQuiet) {
-        throw new Error("the base directory does not answer");
-      }
-      const busy = this.#busyFiles();
+      const busy = this.#busyStart(Infinity) ??
+        (store.isIdle ? this.#busyFiles() : STORE_HANGS);
       if (busy !== undefined) throw new Error(busy);
       throw this.#exec();
     } catch (error) {

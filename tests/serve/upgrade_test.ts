@@ -4,7 +4,7 @@ import { BASE } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { probe, report } from "../harness/handover_probe.ts";
 import { e2e } from "../harness/need.ts";
-import { NEXT } from "../harness/next_program.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
 import {
   childrenOf,
   descriptorsOf,
@@ -247,6 +247,30 @@ e2e("serve upgrade: not while a call of the store hangs", {
   assertMatch(await deferred.reply() ?? "", /^250 /);
   // onError decides about the client that waited.
   assertEquals(await asked.reply(), NEXT);
+});
+
+e2e("serve upgrade: not while a start of PROGRAM hangs", {
+  programs: ["strace"],
+  kernel,
+}, async () => {
+  const next = greeter();
+  await using server = await upgradable(CONFIG, {
+    next,
+    before: slowingAt(next, "execve", 7),
+  });
+  const { port, binary } = server;
+  const [pid] = processesOf(binary);
+  using deferred = await greeted(port, "127.0.1.1", DEFERRED);
+  using accepted = await Client.connectFrom(port, { from: "127.0.0.1" });
+  await logged(/ pass ip=127\.0\.0\.1 /);
+  Deno.kill(pid, "SIGUSR2");
+  const line = await logged(/ upgrade=refused /);
+  assert(line.endsWith(`what="the start of ${next[0]} does not end"`), line);
+  // Nobody was told anything, and new clients are served.
+  await deferred.send("NOOP\r\n");
+  assertMatch(await deferred.reply() ?? "", /^250 /);
+  using _other = await greeted(port, "127.0.2.1", DEFERRED);
+  assertEquals(await accepted.reply(), NEXT);
 });
 
 e2e("serve upgrade: not while the base directory's daemon has stopped", {
