@@ -9,7 +9,12 @@ import { canOpen } from "../system/descriptor.ts";
 import type { LibcError } from "../system/libc.ts";
 import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
 import type { ChildProgram, Done, Variables } from "../system/spawn.ts";
-import { RESERVE } from "./descriptors.ts";
+
+/**
+ * How many descriptors other threads may open during a start: the workers of the
+ * store, the log and the lists. To find that out takes 4 us for each of them.
+ */
+const BESIDE = 16;
 
 /** Starts child processes. */
 export interface Spawn {
@@ -44,7 +49,7 @@ export function spawnOf(
   return {
     name: program.name,
     start(fd, variables, done) {
-      if (!isRaised || !canOpen(RESERVE, Number(before.soft))) {
+      if (!isRaised || !canOpen(BESIDE, Number(before.soft))) {
         return program.spawnBeside(fd, variables, done);
       }
       let result: number | LibcError;

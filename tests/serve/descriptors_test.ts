@@ -147,7 +147,7 @@ e2e(
     const { stdout } = await run(["sh", "-c", "ulimit -Hn"]);
     // With the default limits.
     const wanted = descriptorsFor({ limit: 40, deferredLimit: 1000 });
-    for (const [found, expected] of [[300, 300n], [80, wanted]] as const) {
+    for (const [found, expected] of [[300, 300n], [36, wanted]] as const) {
       const before = ["sh", "-c", `ulimit -Sn ${found}; exec "$@"`, "sh"];
       await using server = await serving(CONFIG, { before, next: [next] });
       const limits = `${expected} ${stdout.trim()}`;

@@ -35,7 +35,7 @@ Deno.test("serve spawn: the limit is lowered only if threads find descriptors be
   assertEquals(start(1024n, 1024n), ["beside", "settle"]);
   assertEquals(start(1024n, 2048n), ["lowered", "settle"]);
   // Some are open already.
-  assertEquals(start(64n, 2048n), ["beside", "settle"]);
+  assertEquals(start(16n, 2048n), ["beside", "settle"]);
 });
 
 e2e(
