@@ -30,8 +30,9 @@ export interface Needs {
  *
  * A binary that is configured to `serve` has the compilers: without them `serve`
  * takes nearly half as long again for a deferred client. Its objects for a client
- * are garbage after milliseconds. So V8 gets 2 MB for young objects instead of 16,
+ * are garbage after milliseconds. So V8 gets 1 MB for young objects instead of 16,
  * and collects more often, which takes less time in all and never 15 ms at once.
+ * With 2 MB it is as fast, and takes 2 MB more for 1,000 clients.
  *
  * @param raw the default export of the configuration module
  * @throws {ConfigError}
@@ -41,7 +42,7 @@ export function needsOf(raw: unknown): Needs {
   const permissions = permissionsOf(resolveConfig(raw), serve);
   const v8Flags = [
     "--single-threaded",
-    serve.configured ? "--max-semi-space-size=2" : "--lite-mode",
+    serve.configured ? "--max-semi-space-size=1" : "--lite-mode",
     V8_LINEAR,
   ].join();
   return { permissions, v8Flags };
