@@ -85,13 +85,16 @@ export class ChildProcesses {
     spawn.start(fd, variables, (result) => {
       this.#starting.delete(starting);
       started(result);
-      if (typeof result === "number") this.follow(result, ended);
+      if (typeof result !== "number") return;
+      this.follow(result, ended);
+      // If it has ended already, nothing else may come that would have it noticed.
+      if (this.#running.size > this.#watches.size) this.takeExitStatuses();
     });
   }
 
   /**
-   * Waits for the end of a child that runs. The end is only reported later, so
-   * that the exit status of a child that is not followed yet is not taken.
+   * Waits for the end of a child that runs. The end is only reported later: after
+   * an upgrade, the exit status of a child that is not followed yet must stay.
    */
   follow(pid: number, ended: (status: ExitStatus) => void): void {
     this.#running.set(pid, { ended, watch: this.#watch(pid) });
