@@ -27,12 +27,6 @@ export { cutText } from "./reply_text.ts";
 /** The bad command of this number ends the session. */
 const MAX_BAD = 20;
 
-/**
- * How many commands a session may have. A message with 100 recipients takes 103, and
- * a sender that has more for this host connects again, as it would after the 451.
- */
-const MAX_COMMANDS = 1000;
-
 /** The longest domain in octets (RFC 5321, 4.5.3.1.2). */
 const MAX_DOMAIN = 255;
 
@@ -82,7 +76,6 @@ export class Dialogue {
   readonly #envelope: Envelope = { recipients: 0 };
   readonly #unfinished = new LineBuffer();
   #bad = 0;
-  #commands = 0;
   #done = false;
   #quit = false;
   /** A MAIL was given and the transaction is not over. */
@@ -164,9 +157,6 @@ export class Dialogue {
    * the banner (RFC 2034, 4).
    */
   #answer(line: Uint8Array): string {
-    if (++this.#commands > MAX_COMMANDS) {
-      return this.#close("421 4.7.0", "too many commands, closing connection");
-    }
     const start = skipBlanks(line, 0);
     const end = endOfWord(line, start);
     const verb = word(line, start, end);

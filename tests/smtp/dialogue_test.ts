@@ -301,22 +301,6 @@ Deno.test("deferred commands are not bad ones", () => {
   assertEquals(d.done, false);
 });
 
-Deno.test("the session ends with the command after the 1,000th", () => {
-  const end = `421 4.7.0 ${HOST} too many commands, closing connection`;
-  const message = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRSET\r\nNOOP\r\n";
-  const d = dialogue();
-  for (let i = 0; i < 250; i++) ask(d, message);
-  assertEquals([d.done, d.quit], [false, false]);
-  assertEquals(ask(d, "NOOP\r\n"), end);
-  assertEquals([d.done, ask(d, "NOOP\r\n")], [true, ""]);
-  // Whatever the command is, and in one chunk.
-  const line = "rcpt to:<a@b>\r\n";
-  assertEquals(
-    ask(dialogue(), line.repeat(1002)),
-    `${DEFERRAL}\r\n`.repeat(1000) + end,
-  );
-});
-
 Deno.test("a message sent in spite of the 451 ends the session", () => {
   const d = dialogue();
   const message = "Subject: x\r\n\r\n" + "Some text.\r\n".repeat(50) + ".\r\n";
