@@ -38,6 +38,8 @@ e2e(
     await using server = await serving({
       // Longer than all of it takes: deferred clients are deferred to the end.
       timeouts: { delay: "1h" },
+      // One client says nothing while all the signals come.
+      deferral: { idleTimeout: "5m" },
       whitelist: { files: [FILE] },
       serve: { limit: LIMIT },
     }, { life: 600 });
