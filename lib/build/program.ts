@@ -56,12 +56,6 @@ export async function makeProgram(
   const baked = join(scratch, "baked.ts");
   await Deno.writeTextFile(baked, bakedModule(file, raw, config));
   const script = await bundleConfig(baked, bundle, flags);
-  const std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "JSR";
-  const { name: runtime, sha256 } = await originOf(shared);
-  await Deno.writeTextFile(
-    join(bundle, "lib/built.json"),
-    JSON.stringify({ std, runtime, sha256 }),
-  );
   if (usesBytecode(Deno.version.deno)) {
     const trainer = await once(
       join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
@@ -75,6 +69,13 @@ export async function makeProgram(
       join(trainer, TRAINER),
     );
   }
+  const std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "JSR";
+  // Not before there is a trainer: making that may have fetched the runtime.
+  const { name: runtime, sha256 } = await originOf(shared);
+  await Deno.writeTextFile(
+    join(bundle, "lib/built.json"),
+    JSON.stringify({ std, runtime, sha256 }),
+  );
   await make(
     {
       module: join(bundle, BOOT),
