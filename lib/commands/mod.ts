@@ -58,10 +58,7 @@ export async function runCommand(
 ): Promise<number> {
   if (name === undefined) return complain("PROGRAM: expected a command to run");
   try {
-    const hasNoModule = name === "help" || name === "version";
-    if (asksForHelp(args)) {
-      return print(hasNoModule ? help([], COMMANDS) : COMMANDS[name].help);
-    }
+    if (asksForHelp(args)) return print(usageOf(name));
     if (name === "version") {
       if (args.length > 0) throw new UsageError(`${args[0]}: expected nothing`);
       return print(version());
@@ -78,7 +75,7 @@ export async function runCommand(
       },
     });
   } catch (error) {
-    if (error instanceof HelpRequest) return print(COMMANDS[name].help);
+    if (error instanceof HelpRequest) return print(usageOf(name));
     if (error instanceof TemporaryError) {
       return complain(`${name}: ${error.message}`, EXIT.temporary);
     }
@@ -123,6 +120,13 @@ function complain(line: string, code: number = EXIT.wrong): number {
   );
   tell(`greylist ${safe}`);
   return code;
+}
+
+/** The usage of a command; help and version have none but the program's own. */
+function usageOf(name: string): string {
+  return Object.hasOwn(COMMANDS, name)
+    ? COMMANDS[name].help
+    : help([], COMMANDS);
 }
 
 /** `greylist NAME help`, or `--help` among the options before any operand. */

@@ -29,18 +29,16 @@ export function checkTimeouts(
   if (window < SHORTEST_WINDOW) {
     findings.push(warn(
       `timeouts.retryWindow ${period(retryWindow)}: a new client has only ` +
-        `${
-          period(window)
-        } after timeouts.delay to come back, and many servers ` +
-        "retry every two or three hours: is that meant? (at least 4 h are safe)",
+        `${period(window)} after timeouts.delay to come back, ` +
+        "and many servers retry every two or three hours: is that meant? " +
+        "(at least 4 h are safe)",
     ));
   }
   if (expireAfter < SHORTEST_MEMORY) {
     findings.push(warn(
-      `timeouts.expireAfter ${
-        period(expireAfter)
-      }: a known client that sends ` +
-        "less often is deferred each time: is that meant? (at least 7 d are safe)",
+      `timeouts.expireAfter ${period(expireAfter)}: ` +
+        "a known client that sends less often is deferred each time: " +
+        "is that meant? (at least 7 d are safe)",
     ));
   }
   if (findings.length > 0) return findings;

@@ -42,10 +42,8 @@ export function whitelists(
     const whom = setFor(name);
     if (whom === undefined) return;
     findings.push(warn(
-      `whitelist.env[${i}]: ${
-        quote(name)
-      }: set for ${whom}, and exempts them ` +
-        "all: is that meant?",
+      `whitelist.env[${i}]: ${quote(name)}: ` +
+        `set for ${whom}, and exempts them all: is that meant?`,
     ));
   });
   const smtp = localPorts.indexOf(SMTP);
