@@ -7,6 +7,7 @@
 import { descriptorsFor, RESERVE } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { type Abi, abiOf } from "../system/constants.ts";
+import { isOwnerMasked } from "../system/create.ts";
 import { Epoll } from "../system/epoll.ts";
 import {
   descriptorLimit,
@@ -171,6 +172,9 @@ async function serve(
   const found = findProgram(program[0]);
   child.found = found;
   const epoll = new Epoll(abi);
+  // isOwnerMasked sets the umask of the whole process for a moment, so it has to
+  // run before there are threads that make files or start programs.
+  const ownerMasked = isOwnerMasked();
   const files = await SiteFiles.open(config);
   const children = new Children(
     epoll,
@@ -178,7 +182,7 @@ async function serve(
     serve.limit,
     config.deferral.sessionTimeout * 1000,
   );
-  const store = storeOf(config, epoll, files);
+  const store = storeOf(config, ownerMasked, epoll, files);
   const connections = new Connections({
     config,
     serve,
@@ -192,6 +196,7 @@ async function serve(
   });
   const directory = new BaseDirectory(
     config,
+    ownerMasked,
     () => files.log,
     () => epoll.wake(),
   );

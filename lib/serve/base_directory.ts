@@ -10,7 +10,7 @@ import { warnOfOpenDirectory } from "../decision.ts";
 import { errorFields, formatLine } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
 import { isPruningDueLater } from "../store/bookmark.ts";
-import { isOwnerMasked } from "../system/create.ts";
+import type { Database } from "../store/prune.ts";
 import { pruneInWorker } from "./workers.ts";
 
 /** How often the base directory is looked at, in milliseconds. */
@@ -27,9 +27,7 @@ export class BaseDirectory {
   readonly #config: ResolvedConfig;
   readonly #log: () => Logger;
   readonly #wake: () => void;
-  // Not later: isOwnerMasked sets the umask of the whole process for a moment, and a
-  // program that another thread starts just then would keep it.
-  readonly #ownerMasked = isOwnerMasked();
+  readonly #ownerMasked: boolean;
   #next = 0;
   /** Whether a look is under way: while it hangs or prunes, no other begins. */
   #isLooking = false;
@@ -38,11 +36,18 @@ export class BaseDirectory {
   #pruning = new AbortController();
 
   /**
+   * @param ownerMasked see {@linkcode Database}
    * @param log gives the log as it is at that time
    * @param wake is called when {@linkcode next} has changed
    */
-  constructor(config: ResolvedConfig, log: () => Logger, wake: () => void) {
+  constructor(
+    config: ResolvedConfig,
+    ownerMasked: boolean,
+    log: () => Logger,
+    wake: () => void,
+  ) {
     this.#config = config;
+    this.#ownerMasked = ownerMasked;
     this.#log = log;
     this.#wake = wake;
   }
@@ -86,7 +91,11 @@ export class BaseDirectory {
   /** Never rejects. */
   async #look(): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
-    const database = { baseDir, timeouts, ownerMasked: this.#ownerMasked };
+    const database: Database = {
+      baseDir,
+      timeouts,
+      ownerMasked: this.#ownerMasked,
+    };
     try {
       const { mode } = await Deno.stat(baseDir);
       warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());

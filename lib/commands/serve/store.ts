@@ -11,22 +11,20 @@ import type { SiteFiles } from "../../serve/site_files.ts";
 import { type Setup, StoreQueue } from "../../serve/store_queue.ts";
 import { canStartWorker, startStoreWorker } from "../../serve/workers.ts";
 import type { Epoll } from "../../system/epoll.ts";
-import { isOwnerMasked } from "../../system/create.ts";
 import { TemporaryError } from "../command.ts";
 
 /**
  * Makes the store, which does its file calls in other threads.
  *
+ * @param ownerMasked what isOwnerMasked says
  * @throws {TemporaryError} if the system gives no thread
  */
 export function storeOf(
   { baseDir, timeouts, storeTimeout, onError }: ResolvedConfig,
+  ownerMasked: boolean,
   epoll: Epoll,
   files: SiteFiles,
 ): StoreQueue {
-  // isOwnerMasked sets the umask of the whole process for a moment, so it has to
-  // run before there are other threads.
-  const ownerMasked = isOwnerMasked();
   const setup: Setup = {
     limit: storeTimeout * 1000,
     canStart: canStartWorker,
