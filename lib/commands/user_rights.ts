@@ -4,6 +4,7 @@
  * @module
  */
 
+import { existingState, type State } from "../system/statx.ts";
 import { becomeUser, findUser, userId } from "../system/user.ts";
 import { UsageError } from "./command.ts";
 import { fileError } from "./files.ts";
@@ -34,21 +35,21 @@ export function workAs(name: string): void {
  * the process runs as that owner
  * @throws {UsageError} if there is no such directory, or if the process runs as
  * neither
+ * @throws {TemporaryError} if the file system fails
  */
 export function baseDirOwner(
   dir: string,
 ): { uid: number; gid: number } | undefined {
-  let info: Deno.FileInfo;
+  let state: State;
   try {
-    info = Deno.statSync(dir);
+    state = existingState(dir, "follow");
   } catch (error) {
     throw fileError(`baseDir ${dir}`, error);
   }
-  if (!info.isDirectory) {
+  const { kind, uid, gid } = state;
+  if (kind !== "a directory") {
     throw new UsageError(`baseDir ${dir}: expected a directory`);
   }
-  // On Linux, Deno gives both.
-  const uid = info.uid!, gid = info.gid!;
   const self = userId();
   if (uid === self) return undefined;
   if (self === 0) return { uid, gid };

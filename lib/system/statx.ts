@@ -16,6 +16,12 @@ export const STATX_WORDS = 64;
 /** Which of the fields mean something. */
 export const MASK = 0;
 
+/** The owner of a file. */
+export const UID = 5;
+
+/** The group of a file. */
+export const GID = 6;
+
 /** The type of a file, and its permissions. */
 export const MODE = 7;
 
@@ -68,6 +74,8 @@ export interface State {
   readonly kind: typeof KINDS[keyof typeof KINDS] | "a device";
   /** The permissions. */
   readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
   /** In bytes. */
   readonly size: number;
   /** In seconds since 1970, with whole milliseconds. */
@@ -110,6 +118,8 @@ export function readState(words: Uint32Array): State {
     isFile: (mode & C.S_IFMT) === C.S_IFREG,
     kind: kindOf(mode),
     mode: mode & 0o7777,
+    uid: words[UID],
+    gid: words[GID],
     size: wide(words, SIZE),
     mtime: time(words, MTIME),
   };

@@ -390,7 +390,7 @@ e2e("info: a base directory that cannot be read", {
   Deno.removeSync(dir);
 });
 
-e2e("info, explain, prune: a base directory that fails for now", {
+e2e("Commands: a base directory that fails for now", {
   mounts: true,
   programs: ["perl", "unshare"],
   kernel: fuseObstacle,
@@ -403,13 +403,23 @@ e2e("info, explain, prune: a base directory that fails for now", {
     [deadFuse, "Transport endpoint is not connected"],
   ];
   for (const [mount, reason] of cases) {
-    for (const args of [["info"], ["explain", "10.0.0.1"], ["prune"]]) {
+    for (
+      const args of [
+        ["info"],
+        ["explain", "10.0.0.1"],
+        ["prune"],
+        ["learn"],
+        ["import", "/dev/null"],
+      ]
+    ) {
       const outcome = await run([...mount(), binary, ...args]);
       const { code, stdout, stderr } = outcome;
       assertEquals([code, stdout], [111, ""], `${args} ${reason}`);
       assertMatch(
         stderr,
-        new RegExp(`^greylist ${args[0]}: ${BASE}[^\n]*: ${reason}\n$`),
+        new RegExp(
+          `^greylist ${args[0]}: (baseDir )?${BASE}[^\n]*: ${reason}\n$`,
+        ),
       );
     }
   }

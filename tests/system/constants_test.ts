@@ -11,12 +11,14 @@ import {
   ATIME,
   BTIME,
   DEVICE,
+  GID,
   INODE,
   MASK,
   MODE,
   MTIME,
   SIZE,
   STATX_WORDS,
+  UID,
 } from "../../lib/system/statx.ts";
 import { SEM_CUID, SEM_MODE, SEM_OTIME } from "../../lib/system/semaphore.ts";
 import { type Ability, e2e, programPath } from "../harness/need.ts";
@@ -76,6 +78,8 @@ const LAYOUT: Record<string, number> = {
   // statx.ts and directory.ts; the constants are words of 32 bits.
   "sizeof(struct statx)": 4 * STATX_WORDS,
   "offsetof(struct statx, stx_mask)": 4 * MASK,
+  "offsetof(struct statx, stx_uid)": 4 * UID,
+  "offsetof(struct statx, stx_gid)": 4 * GID,
   "offsetof(struct statx, stx_mode)": 4 * MODE,
   "offsetof(struct statx, stx_size)": 4 * SIZE,
   "offsetof(struct statx, stx_ino)": 4 * INODE,
