@@ -72,13 +72,13 @@ export function endAfter(seconds: number): void {
  */
 const SIGACTION_WORDS = 19;
 
-/** Signals that this process ignores and its programs do not. */
-const OWN: readonly number[] = [C.SIGPIPE, C.SIGXFSZ, C.SIGCHLD];
+/** Signals that a program gets at their defaults even if this process ignores them. */
+const RESET: readonly number[] = [C.SIGPIPE, C.SIGCHLD];
 
 /**
- * The signals that a program gets at their defaults, as a sigset_t. An ignored
- * signal stays ignored, except SIGPIPE, which the Rust runtime ignores, SIGXFSZ,
- * which this program ignores, and SIGCHLD, which tcpserver resets too.
+ * The signals that a program gets at their defaults, as a sigset_t. A signal that
+ * was ignored at the start stays ignored, except SIGPIPE, which the Rust runtime
+ * ignores, and SIGCHLD, which tcpserver resets too.
  *
  * The set has every other signal, also those at their defaults already: the C
  * library takes longer over a signal that is not in it.
@@ -91,8 +91,9 @@ export function signalsToReset(abi: Abi): Uint8Array<ArrayBuffer> {
   for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
     // The C library's function refuses its own signals, 32 and 33.
     libc().rt_sigaction(call, signal, null, bytes, 8n);
-    const ignored = action[0] === C.SIG_IGN;
-    if (ignored && !OWN.includes(signal)) continue;
+    const changed = signal === C.SIGXFSZ ? fileSizeSignal : undefined;
+    const ignored = (changed ?? action[0]) === C.SIG_IGN;
+    if (ignored && !RESET.includes(signal)) continue;
     signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
   }
   return signals;

@@ -142,11 +142,12 @@ exec "$@"\n`,
 );
 
 bothWays(
-  "SIGPIPE, if the super-server leaves it ignored",
+  "signals that the super-server leaves ignored",
   needs,
   async (way) => {
-    // qmail-smtpd expects the default, and so does every program.
-    const setup = writeFile("setup.sh", `trap '' PIPE\nexec "$@"\n`);
+    // qmail-smtpd expects the default, and so does every program. Other signals
+    // stay ignored, also SIGXFSZ, which greylist ignores itself.
+    const setup = writeFile("setup.sh", `trap '' PIPE USR1 XFSZ\nexec "$@"\n`);
     const { alone, behind } = await both(way, ["/bin/sh", setup]);
     const ignored = (status: string) =>
       BigInt("0x" + /^SigIgn:\t(\w+)$/m.exec(status)![1]);
