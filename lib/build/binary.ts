@@ -32,7 +32,9 @@ export interface Needs {
  * takes nearly half as long again for a deferred client. Its objects for a client
  * are garbage after milliseconds. So V8 gets 1 MB for young objects instead of 16,
  * and collects more often, which takes less time in all and never 15 ms at once.
- * With 2 MB it is as fast, and takes 2 MB more for 1,000 clients.
+ * With 2 MB it is as fast, and takes 2 MB more for 1,000 clients. The last of V8's
+ * compilers, TurboFan, is left out: it would save some 5 % of the processor time of
+ * a deferred client, and takes 4 MB.
  *
  * @param raw the default export of the configuration module
  * @throws {ConfigError}
@@ -42,7 +44,9 @@ export function needsOf(raw: unknown): Needs {
   const permissions = permissionsOf(resolveConfig(raw), serve);
   const v8Flags = [
     "--single-threaded",
-    serve.configured ? "--max-semi-space-size=1" : "--lite-mode",
+    ...serve.configured
+      ? ["--max-semi-space-size=1", "--no-turbofan"]
+      : ["--lite-mode"],
     V8_LINEAR,
   ].join();
   return { permissions, v8Flags };
