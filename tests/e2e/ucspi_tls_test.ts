@@ -24,6 +24,7 @@ import {
   UNUSED,
   VARIABLES,
 } from "../harness/sslserver.ts";
+import { release } from "../harness/strace.ts";
 import { type Listener, serve, tcpserver } from "../harness/way_in.ts";
 
 const needs = { programs: ["tcpserver", "perl"] };
@@ -141,12 +142,12 @@ e2e("UCSPI-TLS: the same in observe mode", needs, async () => {
   assertMatch(clientLines()[0], / would-defer .* reason=new /);
 });
 
-/** A base directory that hangs: calls on the entry take 8 seconds. */
+/** A base directory that hangs: calls on the entry take a minute. */
 function hanging(): string[] {
   return [
     programPath("strace"),
     ...["-f", "-qq", "-o", "/dev/null", "-e", "trace=statx"],
-    ...["-P", `${BASE}/${ENTRY}`, "-e", "inject=statx:delay_enter=8000000"],
+    ...["-P", `${BASE}/${ENTRY}`, "-e", "inject=statx:delay_enter=60000000"],
   ];
 }
 
@@ -166,6 +167,7 @@ e2e("UCSPI-TLS: the same for PROGRAM beside a check that hangs", {
     const [checker, ...others] = processesOf(binary);
     assertEquals(others, []);
     await waitFor("greylist to leave the connection", () => !hasAny(checker));
+    release(server);
   });
   assertMatch(clientLines()[0], / error pass .*no answer within 2 s/);
 });
@@ -191,6 +193,7 @@ e2e("UCSPI-TLS: a check that hangs never leads to rblsmtpd", {
   await client.send("RCPT TO:<b@mx.example>\r\nQUIT\r\n");
   assertMatch((await client.reply())!, /^451 /);
   assertMatch((await client.reply())!, /^221 /);
+  release(server);
   assertEquals(await outcome(), UNUSED);
   assertMatch(clientLines()[0], / error defer .*no answer within 2 s/);
 });

@@ -5,7 +5,7 @@
  */
 
 import { programPath } from "./need.ts";
-import { waitFor } from "./process.ts";
+import { childrenOf, waitFor } from "./process.ts";
 import { emptyDir, writeFile } from "./root.ts";
 
 /** One call that names a file. */
@@ -80,19 +80,19 @@ export function failing(path: string, call: string, error: string): string[] {
 }
 
 /**
- * The command in front of a program whose call is made late. A test that waits for
- * {@linkcode Late.reached} has until then to change things.
+ * The command in front of a program whose call is made a minute late, or at
+ * {@linkcode release}. A test that waits for {@linkcode Late.reached} has until then
+ * to change things.
  *
  * @param call its name; the calls of statx(2) are made at once
- * @param seconds how much later
  */
-export function delaying(path: string, call: string, seconds: number): Late {
+export function delaying(path: string, call: string): Late {
   const output = writeFile(`strace/late${++count}`, "", 0o666);
   return {
     before: [
       programPath("strace"),
       ...["-f", "-qq", "-o", output, "-P", path, "-e", `trace=statx,${call}`],
-      ...["-e", `inject=${call}:delay_enter=${seconds * 1e6}:when=1`],
+      ...["-e", `inject=${call}:delay_enter=60000000:when=1`],
     ],
     reached: async () => {
       await waitFor(
@@ -101,6 +101,14 @@ export function delaying(path: string, call: string, seconds: number): Late {
       );
     },
   };
+}
+
+/**
+ * Makes the calls that are late go on at once: ends the strace(1) in front of each
+ * program that a super-server has started.
+ */
+export function release(server: { readonly pid: number }): void {
+  for (const pid of childrenOf(server.pid)) Deno.kill(pid, "SIGKILL");
 }
 
 let count = 0;

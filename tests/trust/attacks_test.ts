@@ -23,7 +23,7 @@ import { greeter, NEXT } from "../harness/next_program.ts";
 import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst } from "../harness/smtp.ts";
-import { type Call, delaying, traceFiles } from "../harness/strace.ts";
+import { type Call, delaying, release, traceFiles } from "../harness/strace.ts";
 import { tcpserver } from "../harness/way_in.ts";
 
 // What another user of the machine can do. Entries and .prune that are symbolic
@@ -189,11 +189,10 @@ e2e("an entry that is exchanged between look and write", {
     ["a FIFO", (path) => run(["mkfifo", path])],
     ["a device", (path) => run(["mknod", path, "c", "1", "3"])],
   ];
-  // All cases at once, since each has to wait.
   await Promise.all(exchanges.map(async ([, make], i) => {
     const path = `${BASE}/192.0.${i}.0_24`;
     makeEntry(`192.0.${i}.0_24`, 3, 100);
-    const late = delaying(path, "openat", 5);
+    const late = delaying(path, "openat");
     const before = [...late.before, "env", `TCPREMOTEIP=192.0.${i}.1`];
     const next = greeter();
     await using server = await tcpserver.start({ binary, before, next });
@@ -201,6 +200,7 @@ e2e("an entry that is exchanged between look and write", {
     await late.reached();
     Deno.removeSync(path);
     await make(path);
+    release(server);
     assertEquals((await answer).split("\r\n")[0], NEXT);
   }));
   for (const [i, [what]] of exchanges.entries()) {
