@@ -84,16 +84,16 @@ export function hostileSuite(way: WayIn): void {
   const keepsAddress = !way.stderrIsClient;
 
   test("a client that falls silent gets a 421", async () => {
-    await using server = await site(way, { deferral: { idleTimeout: "3s" } });
+    await using server = await site(way, { deferral: { idleTimeout: "5s" } });
     // After no command, one, two, three; and in the middle of one.
     await Promise.all([0, 1, 2, 3, 0.5, 2.5].map(async (commands, i) => {
       using client = await Client.connectFrom(server.port, home(i));
-      await client.reply();
-      for (const line of ATTEMPT.slice(0, Math.floor(commands))) {
-        await client.send(`${line}\r\n`);
-        await client.reply();
-      }
-      if (commands % 1 !== 0) await client.send("RCPT TO:<half@mx.exam");
+      const whole = ATTEMPT.slice(0, Math.floor(commands))
+        .map((line) => `${line}\r\n`);
+      const half = commands % 1 === 0 ? "" : "RCPT TO:<half@mx.exam";
+      // At once: a pause of this test's own would count as silence too.
+      await client.send(whole.join("") + half);
+      for (const _ of ["banner", ...whole]) await client.reply();
       // Urgent data is neither a command nor a reason to wait for one.
       if (commands % 2 !== 0) client.urgent(0x51);
       assertMatch(await client.rest(), TIMED_OUT, `${commands} commands`);
@@ -323,7 +323,7 @@ export function hostileSuite(way: WayIn): void {
     ];
     await Promise.all(ends.map(async ([end, expected], i) => {
       using client = await Client.connectFrom(server.port, home(i));
-      await client.send(end + "x".repeat(500_000));
+      await client.send(end + "x".repeat(100_000));
       await client.half();
       assertMatch(await client.rest(), expected);
       assert(!client.wasReset, "no clean close");

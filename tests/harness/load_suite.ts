@@ -264,7 +264,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   }
   // These clients make the server load everything that it loads once.
   for (let n = 0; n < HOMES; n++) await one(server, n);
-  await hungUp(server.port);
+  await server.idle();
   const before = holdings(server, binary);
   const memory = memoryOf(server.pid);
   const files = namesIn(BASE);
@@ -275,7 +275,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
     // A pause, so that the test does not meet the kernel's own limits.
     if (n % 100 === 0) await hungUp(server.port);
   }
-  await hungUp(server.port);
+  await server.idle();
   await unchanged(server, binary, before);
   const after = memoryOf(server.pid);
   assert(after - memory < GROWTH, `grown from ${memory} to ${after} bytes`);

@@ -188,9 +188,14 @@ export const inetd: WayIn = {
   obstacle: () => {
     try {
       const pid = Deno.readTextFileSync("/run/inetd.pid").trim();
+      // The inetd of another test file does not need its pid file any more. While it
+      // starts the file is empty, and while it ends it has no command line.
+      if (!/^\d+$/.test(pid)) return undefined;
       const command = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
-      // The inetd of another test file does not need its pid file any more.
-      if (command.includes("/greylist-e2e")) return undefined;
+      if (command === "" || command.includes("/greylist-e2e")) return undefined;
+      // Another process may have the number by now.
+      const name = Deno.readTextFileSync(`/proc/${pid}/comm`);
+      if (!name.includes("inetd")) return undefined;
       return "this machine's own inetd is running";
     } catch {
       return undefined;

@@ -68,7 +68,7 @@ Deno.test("conversation: a client that goes on sending", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => encode(".");
-    converse(echo, { idleTimeout: 20, sessionTimeout: 1.5 });
+    converse(echo, { idleTimeout: 20, sessionTimeout: 3 });
     console.error("returned");`,
     '(while echo x; do sleep 0.05; done) 2>/dev/null | "$@"',
   );
@@ -80,13 +80,13 @@ Deno.test("conversation: the time runs out before an answer is sent", async () =
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
     echo.receive = () => {
-      const end = performance.now() + 1700;
+      const end = performance.now() + 3200;
       while (performance.now() < end);
       return encode("late\\n");
     };
-    converse(echo, { idleTimeout: 20, sessionTimeout: 1.5 });
+    converse(echo, { idleTimeout: 20, sessionTimeout: 3 });
     console.error("returned");`,
-    '{ echo x; sleep 4; } | "$@"',
+    '{ echo x; sleep 6; } | "$@"',
   );
   assertEquals([stdout, stderr], ["hello\nlate\ntimeout\n", "returned\n"]);
 });

@@ -11,10 +11,9 @@ function fresh(directory: string): Semaphores {
   return set;
 }
 
-/** What a wrapper that comes some seconds later may do. */
-function comes(directory: string, later = 0) {
+/** What a wrapper may do that comes now, or at another time. */
+function comes(directory: string, now = Date.now() / 1000) {
   const count = new HangCount(directory);
-  const now = Date.now() / 1000 + later;
   return { count, isHigh: count.isHigh, mayAsk: count.mayAsk(now) };
 }
 
@@ -38,11 +37,11 @@ Deno.test("hang count: with enough that wait, one at a time tries", () => {
   // It hangs as well: nobody else tries until it has ended.
   assertEquals(tries.count.hangs(), false);
   assertEquals(comes(dir).mayAsk, false);
-  assertEquals(comes(dir, 50).mayAsk, false);
+  assertEquals(comes(dir, set.lastAdded + 50).mayAsk, false);
   // If its call is lost for ever, others have to find out that new ones are answered.
   for (const seconds of [60, 120, 240]) {
-    assertEquals(comes(dir, seconds - 5).mayAsk, false);
-    const { count, mayAsk } = comes(dir, seconds + 5);
+    assertEquals(comes(dir, set.lastAdded + seconds - 5).mayAsk, false);
+    const { count, mayAsk } = comes(dir, set.lastAdded + seconds + 5);
     assert(mayAsk);
     count.hangs();
   }

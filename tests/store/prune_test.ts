@@ -64,7 +64,7 @@ Deno.test("prune: no base directory", () => {
 
 Deno.test("prune: some, to the end", () => {
   fill();
-  pruneSome(config);
+  pruneSome(config, Infinity);
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
   assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
 });
@@ -122,7 +122,7 @@ Deno.test("prune: nothing while another has the bookmark", () => {
   pruneSome(config);
   assertEquals(snapshot(dir), before);
   bookmark.leave(0n);
-  pruneSome(config);
+  pruneSome(config, Infinity);
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
@@ -132,9 +132,9 @@ Deno.test("prune: a position that does not exist means the beginning", () => {
   for (const place of ["9999999999999999999", "-1", "0", "junk", "", end]) {
     fill();
     Deno.writeTextFileSync(`${dir}/.prune`, place);
-    pruneSome(config);
+    pruneSome(config, Infinity);
     assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "", place);
-    if (place === end) pruneSome(config);
+    if (place === end) pruneSome(config, Infinity);
     assertEquals(namesIn(dir), [".prune", ...KEPT], place);
   }
 });
@@ -152,7 +152,7 @@ Deno.test("prune: after a failure the next try is an interval later", () => {
     Listing.prototype.visit = visit;
   }
   assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
-  pruneSome(config);
+  pruneSome(config, Infinity);
   assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
@@ -180,7 +180,7 @@ Deno.test("prune: an entry that stays does not stop the run", () => {
     assert(failure instanceof StoreError, `${failure}`);
     assertEquals(namesIn(dir), [...stay, ...KEPT]);
     fill();
-    assertThrows(() => pruneSome(config), StoreError, "stays");
+    assertThrows(() => pruneSome(config, Infinity), StoreError, "stays");
     assertEquals(namesIn(dir), [".prune", ...stay, ...KEPT]);
     assertEquals(Deno.readTextFileSync(`${dir}/.prune`), "");
   } finally {

@@ -19,7 +19,7 @@ import {
 } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
-import { gone, run } from "../harness/process.ts";
+import { gone, run, waitFor } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst } from "../harness/smtp.ts";
 import { killedAt } from "../harness/strace.ts";
@@ -104,7 +104,11 @@ e2e("killed while it prunes, a later connection goes on with it", {
         assertEquals(Deno.readTextFileSync(bookmark), "");
         makeEntry(".prune", 0, 2 * HOUR);
       }
-      assertDeferred(await connect(binary, []), "4.7.1");
+      // One connection prunes for a second, which is short on a busy machine.
+      await waitFor("the end of the pruning", async () => {
+        assertDeferred(await connect(binary, []), "4.7.1");
+        return Deno.readTextFileSync(bookmark) === "";
+      });
       assertEquals(entries(), { [NAME]: 0 });
       for (const line of logLines()) assertMatch(line, /^\S+Z defer /);
     });
@@ -182,11 +186,7 @@ e2e(`kill -9 at random points of ${KILLS} connections`, {
       `lane${lane}`,
       `TCPREMOTEIP=${ip}; limit=${((ms ?? 60_000) / 1000).toFixed(4)}\n`,
     );
-    try {
-      return await burst(server.port, SESSION);
-    } catch {
-      return ""; // Reset while it was being written to.
-    }
+    return await burst(server.port, SESSION);
   }
 
   let killed = 0;
@@ -212,9 +212,13 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
       // One time in three, with the entry that the last connection left.
       const state = states[Math.floor(number() * states.length * 1.5)];
       if (state !== undefined) {
-        await run(["rm", "-f", `${BASE}/${name}`]);
+        const path = `${BASE}/${name}`;
+        await run(["rm", "-f", path]);
+        // An entry that is old may be pruned at once, so its mode comes first.
+        if (state !== "none") {
+          Deno.writeFileSync(path, new Uint8Array(), { mode: 0o600 });
+        }
         STATES[state](name);
-        if (state !== "none") Deno.chmodSync(`${BASE}/${name}`, 0o600);
       }
       const found = readEntry(name);
       const began = Date.now() / 1000;
@@ -232,9 +236,14 @@ exec timeout --foreground -s KILL $limit "$@"\n`,
     // The next connections work as usual.
     for (let host = 0; host < 8; host++) {
       const name = `10.${id}.${host}.0_24`;
-      const verdict = judge(readEntry(name), Date.now() / 1000, TIMEOUTS);
+      const entry = readEntry(name);
+      const isDue = () =>
+        judge(entry, Date.now() / 1000, TIMEOUTS).action === "pass";
+      const before = isDue();
       const text = await session(server, id, `10.${id}.${host}.9`);
-      if (verdict.action === "pass") assertNext(text);
+      // The delay may have ended during the session.
+      const passes = isDue() === before ? before : text.startsWith(NEXT);
+      if (passes) assertNext(text);
       else assertDeferred(text, "4.7.1");
     }
     assertEquals(server.stderr().replaceAll(/^.*Killed.*\n/gm, ""), "");

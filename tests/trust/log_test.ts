@@ -13,7 +13,7 @@ import {
   NOBODY,
 } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
-import { run } from "../harness/process.ts";
+import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT } from "../harness/root.ts";
 import {
   openStalledSyslog,
@@ -44,6 +44,7 @@ for (const [what, make, before] of LOGS) {
       log: { target: `${ROOT}/closed/log` as Path },
     });
     assertNext(await connect(binary, [...syslog.before, ...before]));
+    await waitFor("two messages", () => syslog.messages.length >= 2);
     const [trouble, passed, ...more] = syslog.messages;
     assertMatch(trouble, /^<19>.*: error what="log file .*closed\/log: /);
     assertMatch(passed, /^<22>.*: pass ip=127\.0\.0\.1 .* reason=known /);

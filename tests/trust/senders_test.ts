@@ -93,7 +93,7 @@ async function send(
     await waitFor("an empty queue", async () => {
       if (sender.queued() === 0) return true;
       await sender.retry();
-    });
+    }, 120);
     const failures = sender.failures();
     const rest = recipients.filter((to) =>
       !failures.some((line) => line.includes(`<${to}>`))
