@@ -23,6 +23,13 @@ const LAST_FAREWELL = 200;
  */
 const MAX_FAREWELLS = 256;
 
+/**
+ * How many bytes of a client are read before it is the next client's turn: as long
+ * as a command may be (RFC 5321, section 4.5.3.1.4). While 400 clients sent NOOP
+ * without end, others waited 50 ms for their banner, and 170 ms with 4,096 bytes.
+ */
+const PIECE = 512;
+
 const NOTHING = new Uint8Array(0);
 
 /** The server's side of a dialogue. */
@@ -38,6 +45,8 @@ interface Client {
   unsent: Uint8Array;
   /** The events that it is watched for. */
   events: number;
+  /** Whether there may be more to read than the last piece. */
+  hasMore: boolean;
   /** Whether the last reply is sent and only the client's hanging up is awaited. */
   leaving: boolean;
   /** Called when the dialogue is over. */
@@ -105,6 +114,7 @@ export class DeferredClients {
       speaker,
       unsent: NOTHING,
       events: READABLE,
+      hasMore: false,
       leaving: false,
     };
     this.#clients.set(fd, client);
@@ -121,9 +131,10 @@ export class DeferredClients {
       this.#send(client, NOTHING, now);
       return;
     }
-    const bytes = receive(fd);
+    const bytes = receive(fd, client.leaving ? undefined : PIECE);
     if (bytes === "gone") this.#close(client);
     else if (bytes !== undefined && !client.leaving) {
+      client.hasMore = bytes.length === PIECE;
       this.#idle.start(fd, now);
       this.#send(client, client.speaker.receive(bytes), now);
     }
@@ -181,7 +192,7 @@ export class DeferredClients {
     client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
     if (client.unsent.length > 0) this.#watch(client, WRITABLE);
     // No data follows QUIT, so closing does not reset the connection.
-    else if (client.speaker.quit) this.#close(client);
+    else if (client.speaker.quit && !client.hasMore) this.#close(client);
     else if (client.speaker.done) this.#hangUp(client, now);
     else this.#watch(client, READABLE);
   }

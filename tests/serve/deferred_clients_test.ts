@@ -8,7 +8,7 @@ import {
   SingleReply,
   type Speaker,
 } from "../../lib/serve/deferred_clients.ts";
-import { DEADLINE } from "../harness/process.ts";
+import { DEADLINE, waitFor } from "../harness/process.ts";
 import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
 
 // Opened before any test begins: see libc.ts.
@@ -191,6 +191,35 @@ Deno.test("deferred clients: no number of commands puts off the end of the sessi
   desk.deferrals.expire(26_000);
   assertEquals(await client.rest(), "too late\n");
   assertEquals(desk.events, ["finished"]);
+});
+
+Deno.test("deferred clients: each gets one piece of 512 bytes read in its turn", async () => {
+  const desk = new Desk();
+  using talker = await pair();
+  using other = await pair();
+  const speakers = [new Parrot(), new Parrot()];
+  desk.add(talker, speakers[0], "talker ");
+  desk.add(other, speakers[1], "other ");
+  // QUIT ends with the second piece, and more has come behind it.
+  const first = "x".repeat(1020);
+  await talker.client.write(encoder.encode(`${first}QUIT${"y".repeat(5000)}`));
+  await other.client.write(encoder.encode("NOOP"));
+  await waitFor("both", () => desk.poll.look() === 2);
+  desk.turn();
+  assertEquals(speakers.map(({ heard }) => heard.map((one) => one.length)), [
+    [512],
+    [4],
+  ]);
+  speakers[0].quit = true;
+  await desk.until("the end", () => speakers[0].done);
+  assertEquals(speakers[0].heard, ["x".repeat(512), "x".repeat(508) + "QUIT"]);
+  // A close would reset the connection, and the client might lose the reply.
+  assertEquals(desk.events, ["talker finished"]);
+  const rest = talker.rest();
+  talker.client.closeWrite();
+  await desk.until("the close", () => desk.events.length === 2);
+  assertEquals(await rest, `hello\n<${speakers[0].heard.join("><")}>`);
+  close(other.fd);
 });
 
 Deno.test("deferred clients: a client that does not hang up is disconnected", async () => {
