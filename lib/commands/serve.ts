@@ -140,12 +140,15 @@ async function serve(
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
   // The signal handlers are set before the first client can connect. Until there
-  // is a server, SIGTERM, SIGINT and SIGUSR2 are noted, and SIGHUP is ignored.
+  // is a server, signals are noted.
   let isStopping = false;
   let stop = () => {
     isStopping = true;
   };
-  let reload = () => {};
+  let isToBeReloaded = false;
+  let reload = () => {
+    isToBeReloaded = true;
+  };
   let isToBeUpgraded = taken?.again ?? false;
   let upgrade = () => {
     isToBeUpgraded = true;
@@ -269,6 +272,7 @@ async function serve(
   }
   await within(files.load(), config.storeTimeout * 1000);
   notify.ready(listening);
+  if (isToBeReloaded) reload();
   if (isToBeUpgraded) upgrade();
   while (await server.run() === "paused") await upgrades.replace();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));

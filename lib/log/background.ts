@@ -22,7 +22,8 @@ export interface BackgroundLog {
   /**
    * Waits until all lines are written.
    *
-   * @param patience milliseconds after which that is given up
+   * @param patience milliseconds after which that is given up, as
+   * {@linkcode within} counts them
    */
   flush(patience: number): Promise<void>;
   /** Writes what is left, and closes a file. Never rejects. */

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { within } from "../system/within.ts";
+
 /** How many characters may wait; a line has some 150. */
 const ROOM = 1 << 20;
 
@@ -60,16 +62,11 @@ export class LineQueue {
   /**
    * Waits until all is written that was added.
    *
-   * @param patience milliseconds after which it is given up
+   * @param patience milliseconds after which it is given up, as
+   * {@linkcode within} counts them
    */
   async flush(patience: number): Promise<void> {
-    if (this.#writing === undefined) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, patience);
-    });
-    await Promise.race([this.#writing, late]);
-    clearTimeout(timer);
+    if (this.#writing !== undefined) await within(this.#writing, patience);
   }
 
   /** Writes until nothing is left. Never rejects. */

@@ -146,9 +146,16 @@ export function slowing(call: string, seconds: number): string[] {
 /**
  * Like {@linkcode slowing}, but the delay comes after the call, and the process
  * that was started is the program's, not strace's.
+ *
+ * @param path without it, the call is slow for every file
  */
-export function lingering(call: string, seconds: number): string[] {
-  return always(call, `delay_exit=${seconds * 1e6}`, ["-D"]);
+export function lingering(
+  call: string,
+  seconds: number,
+  path?: string,
+): string[] {
+  const only = path === undefined ? [] : ["-P", path];
+  return always(call, `delay_exit=${seconds * 1e6}`, ["-D", ...only]);
 }
 
 /** Like {@linkcode slowing}, for `calls` (names with commas) on some paths. */

@@ -2,16 +2,11 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { lookAt } from "../../lib/system/file_call.ts";
 import { within } from "../../lib/system/within.ts";
 import "../harness/libc.ts";
+import { standStill } from "../harness/still.ts";
 
 /** A test; the thread that keeps the time may end a part of the limit later. */
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeOps: false });
-}
-
-/** Lets this thread stand still, as a busy machine does. */
-function standStill(milliseconds: number): void {
-  const nobody = new Int32Array(new SharedArrayBuffer(4));
-  Atomics.wait(nobody, 0, 0, milliseconds);
 }
 
 test("within: a value and a rejection that come in time", async () => {
