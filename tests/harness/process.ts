@@ -275,15 +275,31 @@ export function processesOf(executable: string): number[] {
 function isRunning(pid: number): boolean {
   try {
     return [...Deno.readDirSync(`/proc/${pid}/task`)].some(({ name }) => {
-      const stat = Deno.readTextFileSync(`/proc/${pid}/task/${name}/stat`);
+      const thread = `/proc/${pid}/task/${name}`;
+      const stat = Deno.readTextFileSync(`${thread}/stat`);
       // The state stands behind the name of the program, which is in parentheses.
-      // State D does not count: a thread is in it while the program that it starts has
-      // not begun (vfork(2)), and while a file system of a test hangs.
-      return stat[stat.lastIndexOf(")") + 2] === "R";
+      const state = stat[stat.lastIndexOf(")") + 2];
+      // State D counts only for a line of the log, which a busy disk may take slowly:
+      // a thread is also in it while the program that it starts has not begun
+      // (vfork(2)), and while a file system of a test hangs.
+      return state === "R" || state === "D" && isWriting(thread);
     });
   } catch {
     // The process or one of its threads has ended meanwhile.
     return true;
+  }
+}
+
+/** The number of write(2). */
+const WRITE = Deno.build.arch === "aarch64" ? "64" : "1";
+
+/** Whether a thread, named by its directory in /proc, is in a call of write(2). */
+function isWriting(thread: string): boolean {
+  try {
+    return Deno.readTextFileSync(`${thread}/syscall`).startsWith(`${WRITE} `);
+  } catch {
+    // Not every kernel tells everyone.
+    return false;
   }
 }
 

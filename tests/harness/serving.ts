@@ -9,7 +9,8 @@ import type { Config } from "../../lib/config.ts";
 import type { Site } from "./begin.ts";
 import { clean, compile, logLines, SERVE } from "./binary.ts";
 import { greeter } from "./next_program.ts";
-import { waitFor } from "./process.ts";
+import { descriptorsOf, waitFor } from "./process.ts";
+import type { Client } from "./smtp.ts";
 import { serve, type Start } from "./way_in.ts";
 
 /**
@@ -49,4 +50,21 @@ export function logged(pattern: RegExp): Promise<string> {
     `${pattern} in the log`,
     () => logLines().find((line) => pattern.test(line)),
   );
+}
+
+/** Makes a connection, and waits until `serve` has accepted it. */
+export async function untilAccepted(
+  pid: number,
+  connect: () => Promise<Client>,
+): Promise<Client> {
+  // Names, and no count: a thread that ends closes its copy of a socket.
+  const sockets = () =>
+    descriptorsOf(pid).filter((name) => name.startsWith("socket:"));
+  const before = sockets();
+  const client = await connect();
+  await waitFor(
+    "serve to have the connection",
+    () => sockets().some((name) => !before.includes(name)),
+  );
+  return client;
 }

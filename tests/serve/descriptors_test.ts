@@ -190,7 +190,8 @@ e2e(
       assertMatch(text, /^421 4\.3\.0 [^\r]+\r\n$/);
       await hungUp(port);
     };
-    // What serve opens only once is open after the first client.
+    // What serve opens only once is open after the first clients.
+    await talkFrom(port, { from: "127.0.1.1" });
     await come();
     const before = descriptorsOf(pid).length;
     for (let i = 0; i < 10; i++) await come();

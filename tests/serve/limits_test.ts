@@ -107,7 +107,7 @@ e2e(
     });
     using a = await Client.connect(server.port);
     assertEquals(await a.reply(), NEXT);
-    using b = await arrive(server.port);
+    using b = await Client.connect(server.port);
     assertEquals(await b.reply(), BUSY);
     assertEquals(await b.rest(), "");
     assertMatch(

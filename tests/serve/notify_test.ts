@@ -134,7 +134,7 @@ e2e("serve: the watchdog ticks while the store hangs", {
   await using server = await begin({
     NOTIFY_SOCKET: manager.socket,
     WATCHDOG_USEC,
-  }, { before: slowingAt([entry], "statx,mknodat", 4) });
+  }, { before: slowingAt([entry], "statx,mknodat", 10) });
   const ticks = () =>
     manager.messages().filter((text) => text === "WATCHDOG=1").length;
   await waitFor("ticks of a loop without clients", () => ticks() >= 3);

@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { e2e } from "../harness/need.ts";
-import { connectionsTo, descriptorsOf, waitFor } from "../harness/process.ts";
+import { connectionsTo, waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
-import { lines, logged, serving } from "../harness/serving.ts";
+import { lines, logged, serving, untilAccepted } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 
 /** The balancer; clients are let in if they are of 192.0.2.0/24 or 2001:db8::. */
@@ -137,7 +137,7 @@ e2e(
   {},
   async () => {
     await using server = await serving(
-      { ...CONFIG, deferral: { idleTimeout: "1s" } },
+      { ...CONFIG, deferral: { idleTimeout: "5s" } },
       { next: teller() },
     );
     const { port } = server;
@@ -147,11 +147,12 @@ e2e(
       assertEquals(await client.rest(), "");
     }
     // Nor is a header that never ends, or that breaks off.
-    for (const begun of ["", "PROXY TCP4 192.0.2.7 "]) {
+    const begin = async (begun: string) => {
       using client = await balancer(port);
       await client.send(begun);
       assertEquals(await client.rest(), "");
-    }
+    };
+    await Promise.all(["", "PROXY TCP4 192.0.2.7 "].map(begin));
     // A balancer that only connects checks that serve runs.
     {
       using client = await balancer(port);
@@ -189,14 +190,7 @@ e2e(
 
 e2e("serve proxy: TERM does not wait for a header", {}, async () => {
   await using server = await serving(CONFIG, { next: teller() });
-  const sockets = () =>
-    descriptorsOf(server.pid).filter((name) => name.startsWith("socket:"));
-  const before = sockets();
-  using client = await balancer(server.port);
-  await waitFor(
-    "the server to have the connection",
-    () => sockets().some((name) => !before.includes(name)),
-  );
+  using client = await untilAccepted(server.pid, () => balancer(server.port));
   Deno.kill(server.pid, "SIGTERM");
   assertMatch((await client.reply())!, /^421 4\.3\.2 Shutting down/);
   assertEquals(await server.code, 0);

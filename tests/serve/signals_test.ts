@@ -12,7 +12,13 @@ import {
   waitFor,
 } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
-import { HELPER_LIFE, lines, logged, serving } from "../harness/serving.ts";
+import {
+  HELPER_LIFE,
+  lines,
+  logged,
+  serving,
+  untilAccepted,
+} from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { openSyslog } from "../harness/syslog.ts";
 import { lingering } from "../harness/strace.ts";
@@ -51,12 +57,7 @@ e2e(
     assertMatch((await talking.reply())!, /^220 /);
     await talking.send("EHLO client.example\r\n");
     assertMatch((await talking.reply())!, /^250-/);
-    // Sockets alone: files are opened and closed in the background.
-    const sockets = () =>
-      descriptorsOf(pid).filter((name) => name.startsWith("socket:")).length;
-    const before = sockets();
-    using waiting = await Client.connect(port);
-    await waitFor("it", () => sockets() > before);
+    using waiting = await untilAccepted(pid, () => Client.connect(port));
 
     Deno.kill(pid, "SIGTERM");
     assertMatch((await silent.reply())!, /^421 4\.3\.2 /);
@@ -215,13 +216,7 @@ e2e(
     for (let i = 0; i < 50; i++) {
       Deno.renameSync(LOG, `${LOG}.old`);
       Deno.kill(pid, "SIGHUP");
-      await waitFor("a new log file", () => {
-        try {
-          return Deno.statSync(LOG).isFile;
-        } catch {
-          return false;
-        }
-      });
+      await waitFor("a new log file", hasLog);
       // The first may open what is opened once.
       before ??= await settled(pid);
     }
@@ -240,6 +235,30 @@ e2e(
     assertEquals(await accepted.reply(), "250 one");
     await deferred.send("NOOP\r\n");
     assertMatch((await deferred.reply())!, /^250 /);
+  },
+);
+
+/** Whether there is a log file. */
+function hasLog(): boolean {
+  try {
+    return Deno.statSync(LOG).isFile;
+  } catch {
+    return false;
+  }
+}
+
+e2e(
+  "serve signals: HUP while the log file is being opened at the start",
+  { programs: ["strace"] },
+  async () => {
+    const before = lingering("openat", 1, LOG);
+    await using server = await serving(CONFIG, { before });
+    await waitFor("the log file", hasLog);
+    // Deno 2.9.6 opens files in another thread, and so is told of this at once. Deno
+    // 2.4.2 is told when the file is open.
+    Deno.renameSync(LOG, `${LOG}.old`);
+    Deno.kill(server.pid, "SIGHUP");
+    await waitFor("a new log file", hasLog);
   },
 );
 

@@ -70,6 +70,8 @@ for (const group of [undefined, GROUP]) {
           next: teller(),
           port: lowPort(),
         });
+        // Then it has become that user.
+        await logged(/ serve on=/);
         const { stdout } = await run(["id", "-G", USER]);
         const groups = stdout.trim().split(" ").filter((id) => id !== `${own}`);
         const expected = ids(uid, gid, [...groups, gid].join(" "));

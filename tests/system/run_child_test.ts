@@ -8,13 +8,21 @@ const IMPORTS = `
   import { endAfter } from ${
   JSON.stringify(moduleUrl("lib/system/signals.ts"))
 };
+  import { fromLibc } from ${JSON.stringify(moduleUrl("lib/system/libc.ts"))};
 `;
 
 Deno.test("runChild: an alarm does not end the wait for the program", async () => {
   const { code, stdout } = await evaluate(`${IMPORTS}
-    endAfter(1);
-    const { code } = await runChild(["sh", "-c", "sleep 2; echo said; exit 42"]);
-    Deno.exit(code);
+    endAfter(60);
+    const ended = runChild(["sh", "-c", "echo said; exit 42"]);
+    const { alarm } = fromLibc({
+      // unsigned int alarm(unsigned int seconds);
+      alarm: { parameters: ["u32"], result: "u32" },
+    })();
+    // The seconds that were left, 0 if there is no alarm.
+    const left = alarm(0);
+    const { code } = await ended;
+    Deno.exit(left === 0 ? code : 100);
   `);
   assertEquals([code, stdout], [42, "said\n"]);
 });

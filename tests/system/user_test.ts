@@ -41,12 +41,13 @@ e2e(
   async () => {
     const { stdout: groups } = await run(["id", "-G", "nobody"]);
     const url = JSON.stringify(moduleUrl("lib/system/user.ts"));
+    const harness = JSON.stringify(moduleUrl("tests/harness/process.ts"));
     const { code, stdout, stderr } = await evaluate(`
     import { becomeUser, findUser, userId } from ${url};
+    import { statusesOf } from ${harness};
     becomeUser(findUser("nobody"));
     console.log(userId());
-    for (const { name } of Deno.readDirSync("/proc/self/task")) {
-      const text = Deno.readTextFileSync("/proc/self/task/" + name + "/status");
+    for (const text of statusesOf(Deno.pid).values()) {
       console.log(text.match(/^(Uid|Gid|Groups):.*$/gm).join(" "));
     }
     try {
