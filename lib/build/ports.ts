@@ -34,3 +34,25 @@ export function portsOf(share = "0/1"): Ports {
   const count = Math.floor(COUNT / workers);
   return { first: FIRST + worker * count, count };
 }
+
+/** The ports that {@linkcode freePort} has returned. */
+const taken = new Set<number>();
+
+/**
+ * A TCP port that is free. Neither this program nor a test file that runs at the
+ * same time gets the port again.
+ */
+export function freePort(): number {
+  const { first, count } = portsOf(Deno.env.get(SHARE_VARIABLE));
+  while (true) {
+    const port = first + Math.floor(Math.random() * count);
+    if (taken.has(port)) continue;
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      taken.add(port);
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}

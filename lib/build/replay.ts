@@ -95,6 +95,8 @@ async function playOne(
     controlDir: scratch as Config["controlDir"],
     log: { target: log as Config["baseDir"] },
     prune: { every: 0 },
+    // A busy machine may be slower than the default, and onError would decide.
+    storeTimeout: "1m",
     serve: { ...serveSection(), rules: RULES },
     ...config,
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { portsOf, SHARE_VARIABLE } from "../../lib/build/ports.ts";
+export { freePort } from "../../lib/build/ports.ts";
 
 /** How long anything may take before a test gives up, in seconds. */
 export const DEADLINE = 30;
@@ -187,28 +187,6 @@ export async function hungUp(port: number): Promise<void> {
   );
 }
 
-/** The ports that {@linkcode freePort} has returned. */
-const taken = new Set<number>();
-
-/**
- * A TCP port that is free. Neither this test file nor one that runs at the same
- * time gets the port again.
- */
-export function freePort(): number {
-  const { first, count } = portsOf(Deno.env.get(SHARE_VARIABLE));
-  while (true) {
-    const port = first + Math.floor(Math.random() * count);
-    if (taken.has(port)) continue;
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      taken.add(port);
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    }
-  }
-}
-
 /** Reads a thread's file in /proc; undefined if the thread has ended. */
 function readOfTask(path: string): string | undefined {
   try {
@@ -254,13 +232,21 @@ export function descriptorsOf(pid: number): string[] {
 
 /** The ids of the processes that run an executable or its stand-in now. */
 export function processesOf(executable: string): number[] {
-  const pids: number[] = [];
   const runtime = `${executable.slice(0, executable.lastIndexOf("/"))}/deno`;
+  return processesThat((exe) => exe === executable || exe === runtime);
+}
+
+/** The ids of the processes that run an executable below a directory now. */
+export function processesBelow(directory: string): number[] {
+  return processesThat((exe) => exe.startsWith(`${directory}/`));
+}
+
+function processesThat(runs: (executable: string) => boolean): number[] {
+  const pids: number[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      const exe = Deno.readLinkSync(`/proc/${name}/exe`);
-      if (exe === executable || exe === runtime) pids.push(Number(name));
+      if (runs(Deno.readLinkSync(`/proc/${name}/exe`))) pids.push(Number(name));
     } catch {
       // It has ended meanwhile.
     }

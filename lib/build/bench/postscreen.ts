@@ -7,10 +7,11 @@
 import { join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { userId } from "../../system/user.ts";
+import { freePort } from "../ports.ts";
 import { makePostfix } from "../postfix.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { findProgram, Process } from "./process.ts";
-import { freePort, type Server, untilListening } from "./servers.ts";
+import { type Server, untilListening } from "./servers.ts";
 
 /** How long Postfix lives at most, in seconds. */
 const LIFE = 600;
@@ -67,15 +68,16 @@ smtpd pass - - n - - smtpd
     env,
     errors: `${logOf(bench)}.postfix`,
   });
+  const pid = () => childOf(childOf(process.pid, "master"), "postscreen");
   await untilListening(bench, "postscreen", async () => {
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      return true;
+      // The master starts it for the first connection.
+      return pid();
     } catch {
       return undefined;
     }
   }, log);
-  const pid = () => childOf(childOf(process.pid, "master"), "postscreen");
   return { process, port, pid };
 }
 

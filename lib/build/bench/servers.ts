@@ -6,6 +6,7 @@
 
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
+import { freePort } from "../ports.ts";
 import type { Flood, Order } from "./flood.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
@@ -67,14 +68,6 @@ export async function startServe(
   if (log !== undefined) await Deno.writeTextFile(log, "", { append: true });
   await numberIn(bench, log ?? errors, line, "greylist serve");
   return { process, port };
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** Waits until a file has a line with the port. */

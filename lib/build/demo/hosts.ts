@@ -14,7 +14,7 @@ import { enterNetwork } from "../hosts/network.ts";
 import { Client } from "./client.ts";
 import { HOST_CONTACTS, type HostContact } from "./contacts.ts";
 import { difference, labelled, verdictOf } from "./screen.ts";
-import { converse, paint, showFile } from "./show.ts";
+import { converse, paint, showFile, tell } from "./show.ts";
 
 const PORT = 25;
 
@@ -55,7 +55,7 @@ export async function showHosts(made: Made): Promise<string[]> {
     const log = logs[number] = join(scratch, `log${number}`);
     const place = `${publicAddress(number)}:${PORT}`;
     host.start([binary, "serve", place, "--", nextProgram], log);
-    await lineIn(log, 0, "serve on=");
+    await lineIn(log, 0, /^serve on=/);
   }
   console.log(
     `Each MX host runs "greylist serve", with a stand-in for qmail-smtpd behind it.
@@ -63,14 +63,19 @@ Shown are sender (>), server (<), the log of that host, and the file of the
 sender's network as that host sees it; its size is how often that was accepted.`,
   );
   using _network = enterNetwork(cluster.hosts.pid);
-  const faults: string[] = [];
-  for (const [i, contact] of HOST_CONTACTS.entries()) {
-    const { host } = contact;
-    for (
-      const fault of await show(cluster.host(host), logs[host], base, contact)
-    ) faults.push(`FAILED: connection ${i + 1}: ${fault}`);
-  }
-  return faults;
+  return await tell(
+    HOST_CONTACTS,
+    (contact) => {
+      const { host } = contact;
+      return show(cluster.host(host), logs[host], base, contact);
+    },
+    () => Deno.removeSync(entryAt(cluster.host(1), base)),
+  );
+}
+
+/** The path of the entry in the base directory of a host. */
+function entryAt(host: Host, base: string): string {
+  return `/proc/${host.pid}/root${base}/${ENTRY}`;
 }
 
 /** Makes one connection and shows what comes of it. */
@@ -88,14 +93,14 @@ async function show(
   const replies = await converse(client, commands);
   client.close();
 
-  const line = await lineIn(log, logged, `${verdict.split(" ")[0]} `);
+  const line = await lineIn(log, logged, /^(?:error )?(?:defer|pass) /);
   for (const part of labelled("log: ", line)) console.log(part);
   const enter = ["nsenter", "--target", String(host.pid), "--mount", "--"];
   await showFile(enter, base, ENTRY, meaning);
 
   const seen = replies.map((reply) => reply.slice(0, 3)).join(" ");
   const isStandIn = (replies[0] ?? "").includes("stand-in");
-  const entry = `/proc/${host.pid}/root${base}/${ENTRY}`;
+  const entry = entryAt(host, base);
   return [
     difference("replies", seen, codes),
     difference("log", verdictOf(line), verdict),
@@ -109,14 +114,14 @@ async function show(
 }
 
 /**
- * Waits for the first line of a log behind an offset that begins with a text.
+ * Waits for the first line of a log behind an offset that is of a kind.
  *
  * @throws {TemporaryError} if none comes
  */
 async function lineIn(
   log: string,
   offset: number,
-  begin: string,
+  kind: RegExp,
 ): Promise<string> {
   const end = Date.now() + PATIENCE;
   let text = "";
@@ -127,9 +132,9 @@ async function lineIn(
       // Not yet there.
     }
     const lines = text.split("\n").slice(0, -1);
-    const line = lines.find((line) => line.startsWith(begin));
+    const line = lines.find((line) => kind.test(line));
     if (line !== undefined) return line;
     await new Promise((done) => setTimeout(done, 20));
   }
-  throw new TemporaryError(`no line "${begin}" in the log: ${text.trim()}`);
+  throw new TemporaryError(`no line ${kind} in the log: ${text.trim()}`);
 }

@@ -1,11 +1,12 @@
 /**
- * Shows what is said, the entry's file, and how it all ended.
+ * Tells a story: shows what is said, the entry's file, and how it all ended.
  *
  * @module
  */
 
 import { EXIT } from "../../exit.ts";
 import type { Client } from "./client.ts";
+import { type Contact, DELAY } from "./contacts.ts";
 import { exchange, labelled } from "./screen.ts";
 
 // NO_COLOR counts when it is set and not empty (no-color.org).
@@ -62,6 +63,41 @@ export async function showFile(
   const file = new TextDecoder().decode(stdout).trimEnd();
   const parts = labelled("file:", `${file} (${meaning})`);
   for (const part of parts) console.log(part);
+}
+
+/** How often a story is begun at most. */
+const BEGINNINGS = 3;
+
+/**
+ * Makes the connections of a story one after another. The second has to come too
+ * early. If the machine was too busy for that, the story begins again.
+ *
+ * @param show makes one connection; returns a line for each thing that was not as
+ * it has to be
+ * @param forget removes the entry
+ * @returns all these lines
+ */
+export async function tell<T extends Contact>(
+  contacts: readonly T[],
+  show: (contact: T) => Promise<string[]>,
+  forget: () => void,
+  beginnings: number = BEGINNINGS,
+): Promise<string[]> {
+  const faults: string[] = [];
+  const began = Date.now();
+  for (const [i, contact] of contacts.entries()) {
+    const found = await show(contact);
+    const isLate = i === 1 && Date.now() - began >= DELAY * 1000;
+    if (isLate && found.length > 0 && beginnings > 1) {
+      console.log("\nThis machine was too slow for that. From the beginning:");
+      forget();
+      return tell(contacts, show, forget, beginnings - 1);
+    }
+    faults.push(
+      ...found.map((fault) => `FAILED: connection ${i + 1}: ${fault}`),
+    );
+  }
+  return faults;
 }
 
 /**
