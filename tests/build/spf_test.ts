@@ -467,10 +467,10 @@ e2e(
       .map((port) => ({ host: "127.0.0.1", port }));
     const name = "pool.spf.example";
 
-    const found = await new DnsResolver(servers, 500).txt(name);
+    const found = await new DnsResolver(servers, 5000).txt(name);
     assertMatch(found.records.join(), /^v=spf1 ip4:192\.0\.2\.0\/25 /);
     // NXDOMAIN is an answer, so no other server is asked.
-    const none = await new DnsResolver(servers.reverse(), 500)
+    const none = await new DnsResolver(servers.reverse(), 5000)
       .txt("nowhere.spf.example");
     assertEquals(none, { exists: false, records: [] });
     assertEquals(await new DnsResolver([], 500).txt("a..example"), none);

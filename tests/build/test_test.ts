@@ -48,13 +48,13 @@ e2e(
     const [, end] = both.stdout.split("error: Test failed");
     assertMatch(end, /^b => /m);
     assertMatch(name, /^FAILED in .*suite\/b_test\.ts$/);
-    assertMatch(counts, /^FAILED \| 1 passed \| 1 failed \(\d+s\)$/);
+    assertMatch(counts, /^FAILED \| 1 passed \| 1 failed \((?:\d+m)?\d+s\)$/);
 
     const one = await test(`${dir}/a_test.ts`);
     assertEquals(one.code, 0, one.stderr);
     assertMatch(
       last(one.stdout, 1)[0],
-      /^ok \| 1 passed \| 0 failed \(\d+s\)$/,
+      /^ok \| 1 passed \| 0 failed \((?:\d+m)?\d+s\)$/,
     );
   },
 );
@@ -88,7 +88,10 @@ e2e("deno task test: the last line says what was skipped", {}, async () => {
   const all = await run(argv, { ...common, env });
   assertEquals(all.code, 0, all.stdout);
   const [counts, skipped] = last(all.stdout, 2);
-  assertMatch(counts, /^ok \| 1 passed \| 0 failed \| 2 ignored \(\d+s\)$/);
+  assertMatch(
+    counts,
+    /^ok \| 1 passed \| 0 failed \| 2 ignored \((?:\d+m)?\d+s\)$/,
+  );
   assertMatch(
     skipped,
     /^skipped 2 tests; to run them: apt-get install \S+; for another reason/,

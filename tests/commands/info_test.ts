@@ -4,7 +4,7 @@ import { BASE, clean, compile } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
 import { e2e } from "../harness/need.ts";
-import { run } from "../harness/process.ts";
+import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT } from "../harness/root.ts";
 
 const MINUTE = 60;
@@ -70,9 +70,10 @@ async function networks(...args: string[]): Promise<string[]> {
 }
 
 e2e("info: the table has a line for each entry", {}, async () => {
+  const binary = await compile();
   fill();
   const before = snapshot();
-  const { code, stdout, stderr } = await run([await compile(), "info"]);
+  const { code, stdout, stderr } = await run([binary, "info"]);
   assertEquals([code, stderr], [0, ""]);
   assert(stdout.endsWith("\n" + SUMMARY), stdout);
   const [heading, ...lines] = stdout.split("\n").slice(0, -2);
@@ -275,15 +276,23 @@ e2e("info: an entry that lies ahead of the clock", {}, async () => {
 
 e2e("info: state changes exactly at the limits", {}, async () => {
   const cases: [number, number, string][] = [
-    [0, DAY - 5, "grey"],
-    [0, DAY + 1, "expired"],
-    [1, 36 * DAY - 5, "known"],
-    [1, 36 * DAY + 1, "expired"],
+    [0, DAY, "grey"],
+    [1, 36 * DAY, "known"],
   ];
-  for (const [accepted, age, state] of cases) {
-    clean();
-    makeEntry("192.0.2.0_24", accepted, age);
-    assertEquals((await rows())[0].state, state, `${accepted} ${age}`);
+  for (const [accepted, limit, before] of cases) {
+    const stateAt = async (age: number) => {
+      clean();
+      makeEntry("192.0.2.0_24", accepted, age);
+      return (await rows())[0].state;
+    };
+    assertEquals(await stateAt(limit + 1), "expired", `${accepted}`);
+    // A busy machine may look when the limit has passed.
+    const state = await waitFor("a look within 5 s", async () => {
+      const began = Date.now();
+      const found = await stateAt(limit - 5);
+      return Date.now() < began + 5000 && found;
+    });
+    assertEquals(state, before, `${accepted}`);
   }
 });
 

@@ -45,8 +45,8 @@ const KEPT = [
 ].sort();
 
 e2e("prune: removes what is forgotten and nothing else", {}, async () => {
-  fill();
   const binary = await compile();
+  fill();
   assertEquals(await run([binary, "prune"]), {
     code: 0,
     stdout: "removed 4 of 9 entries\n",
@@ -62,9 +62,10 @@ e2e("prune: removes what is forgotten and nothing else", {}, async () => {
 });
 
 e2e("prune: --dry-run only says how many", {}, async () => {
+  const binary = await compile();
   fill();
   const before = snapshot();
-  assertEquals(await run([await compile(), "prune", "--dry-run"]), {
+  assertEquals(await run([binary, "prune", "--dry-run"]), {
     code: 0,
     stdout: "would remove 4 of 9 entries\n",
     stderr: "",
@@ -217,15 +218,19 @@ e2e("by itself: prunes after a deferral, once an hour", needs, async (t) => {
     });
   }
   await t.step("after a deferral in the banner", async () => {
+    const config: Partial<Config> = { deferral: { at: "banner" } };
+    await compile(config);
     fill();
-    assertMatch(await connect({ deferral: { at: "banner" } }), /^421 4\.7\.1 /);
+    assertMatch(await connect(config), /^421 4\.7\.1 /);
     assertEquals(others(), [".prune", ...KEPT]);
   });
 });
 
 e2e("by itself: never with prune.every 0", needs, async () => {
+  const config: Partial<Config> = { prune: { every: 0 } };
+  await compile(config);
   fill();
-  assertMatch(await connect({ prune: { every: 0 } }), /\r\n451 4\.7\.1 /);
+  assertMatch(await connect(config), /\r\n451 4\.7\.1 /);
   assertEquals(others(), [...KEPT, ...FORGOTTEN].sort());
 });
 
@@ -264,7 +269,15 @@ e2e("by itself: one process at a time", {
   const lock = `${ROOT}/locked`;
   await run(["rm", "-f", lock]);
   const holder = startServer(
-    ["flock", `${BASE}/.prune`, "sh", "-c", `echo >${lock}; exec sleep 60`],
+    // Without a fork the lock ends with the process that is waited for.
+    [
+      "flock",
+      "--no-fork",
+      `${BASE}/.prune`,
+      "sh",
+      "-c",
+      `echo >${lock}; exec sleep 60`,
+    ],
     "/dev/null",
   );
   try {

@@ -7,6 +7,9 @@ import { writeFile } from "../harness/root.ts";
 const PRELUDE = `import * as account from ${
   JSON.stringify(moduleUrl("lib/commands/user_rights.ts"))
 };
+import { statusesOf } from ${
+  JSON.stringify(moduleUrl("tests/harness/process.ts"))
+};
 import { mayAccess } from ${JSON.stringify(moduleUrl("lib/system/access.ts"))};
 const show = (value) => console.log(typeof value, String(value));
 `;
@@ -32,10 +35,8 @@ e2e("account: becoming a user is for good and for all of it", {
     show(mayAccess(${JSON.stringify(secret)}, "write"));
     const status = Deno.readTextFileSync("/proc/self/status");
     show(/^Uid:.*$/m.exec(status)[0].replaceAll(/\\s+/g, " "));
-    const tasks = [...Deno.readDirSync("/proc/self/task")];
-    const uids = tasks.map(({ name }) =>
-      /^Uid:\\s+(\\d+)/m.exec(Deno.readTextFileSync(\`/proc/self/task/\${name}/status\`))[1]
-    );
+    const uids = [...statusesOf(Deno.pid).values()]
+      .map((status) => /^Uid:\\s+(\\d+)/m.exec(status)[1]);
     show([...new Set(uids)].join());
     try { account.workAs("root"); } catch (error) { show(error.message); }
     account.workAs("nobody");`;

@@ -88,9 +88,11 @@ export class Browser implements AsyncDisposable {
       socket.onerror = failed;
     });
     const browser = new Browser(child, profile, socket);
-    const { targetInfos } = await browser.call("Target.getTargets");
-    const { targetId } = (targetInfos as { type: string; targetId: string }[])
-      .find(({ type }) => type === "page")!;
+    const { targetId } = await waitFor("the page", async () => {
+      const { targetInfos } = await browser.call("Target.getTargets");
+      return (targetInfos as { type: string; targetId: string }[])
+        .find(({ type }) => type === "page");
+    });
     const attached = await browser.call("Target.attachToTarget", {
       targetId,
       flatten: true,
@@ -140,6 +142,14 @@ export class Browser implements AsyncDisposable {
     );
     await this.call("Page.navigate", { url });
     await loaded;
+    // The event may have been that of the page before.
+    const isThere = `location.href === ${JSON.stringify(url)} &&
+      document.readyState === "complete"`;
+    await waitFor(
+      url,
+      // It fails in a page that is about to go.
+      () => this.evaluate<boolean>(isThere).catch(() => false),
+    );
   }
 
   /** Sets the width of the page, its colour scheme and its medium. */

@@ -119,7 +119,8 @@ export function prepare(): Promise<Outcome> {
 export function configure(field = ""): void {
   const readme = Deno.readTextFileSync(`${PROJECT}README.md`);
   const [, module] = /^```ts\n([^]*?)^```$/m.exec(readme)!;
-  const more = `  controlDir: "${CONTROL}",\n${field}});`;
+  const more =
+    `  controlDir: "${CONTROL}",\n  storeTimeout: "1m",\n${field}});`;
   writeFile(
     "site/project/greylist.config.ts",
     here(module).replace("});", more),

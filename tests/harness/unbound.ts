@@ -5,7 +5,7 @@
  */
 
 import { programPath } from "./need.ts";
-import { freePort, isListening, startServer, waitFor } from "./process.ts";
+import { freePort, startServer, waitFor } from "./process.ts";
 import { emptyDir, writeFile } from "./root.ts";
 
 /**
@@ -45,13 +45,17 @@ ${authoritative.join("")}remote-control:
   control-enable: no
 `,
   );
-  const errors = `${dir}/stderr`;
+  const errors = writeFile("unbound/stderr", "");
   const server = startServer(
     [programPath("unbound"), "-d", "-c", config],
     errors,
   );
   try {
-    await waitFor(`unbound on port ${port}`, () => isListening(port));
+    // It says so when it has bound all addresses and read all zones.
+    await waitFor(
+      `unbound on port ${port}`,
+      () => Deno.readTextFileSync(errors).includes("start of service"),
+    );
   } catch (error) {
     await server[Symbol.asyncDispose]();
     const said = Deno.readTextFileSync(errors);

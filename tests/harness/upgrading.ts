@@ -51,6 +51,31 @@ export function upgrades(): string[] {
     .filter((line) => / upgrade=/.test(line));
 }
 
+/** An upgrade that is refused because something takes too long. */
+const STALLED = / upgrade=refused what="[^"]*(?: does not | no end )/g;
+
+/**
+ * Asks for an upgrade, and again if a machine that stalls has it refused, until
+ * one is done.
+ *
+ * @param ask asks for one
+ * @param log all lines so far
+ */
+export async function upgrade(
+  ask: () => void | Promise<void>,
+  log: () => string,
+): Promise<void> {
+  await ask();
+  let refused = 0;
+  await waitFor("the upgrade", async () => {
+    const said = log();
+    const count = said.match(STALLED)?.length ?? 0;
+    if (count > refused) await ask();
+    refused = count;
+    return / upgrade=done /.test(said);
+  });
+}
+
 /** Waits until that many upgrades have been done. */
 export async function upgraded(count: number): Promise<void> {
   await waitFor(

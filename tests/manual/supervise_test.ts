@@ -17,6 +17,7 @@ import {
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { withUser } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
+import { upgrade } from "../harness/upgrading.ts";
 
 const PAGE = Deno.readTextFileSync(
   new URL("../../lib/manual/supervise.md", import.meta.url),
@@ -131,14 +132,15 @@ SUPERVISORS.forEach((supervisor, column) => {
       const { code, stderr } = await command(row);
       assertEquals(code, 0, `${row}: ${stderr}`);
     };
+    const said = () => {
+      try {
+        return Deno.readTextFileSync(`${logs}/current`);
+      } catch {
+        return "";
+      }
+    };
     const logged = (pattern: RegExp) =>
-      waitFor(`${pattern} in the log`, () => {
-        try {
-          return pattern.test(Deno.readTextFileSync(`${logs}/current`));
-        } catch {
-          return false;
-        }
-      });
+      waitFor(`${pattern} in the log`, () => pattern.test(said()));
     await using stack = new AsyncDisposableStack();
     stack.defer(async () => {
       await run(supervisor.end(scanned, service));
@@ -157,8 +159,10 @@ SUPERVISORS.forEach((supervisor, column) => {
     await waitFor("the new whitelist", async () => await ask(port) === NEXT);
 
     const [before] = processesOf(binary);
-    const upgrade = await run(["sh", "-c", here(UPGRADES[column])]);
-    assertEquals(upgrade.code, 0, upgrade.stderr);
+    await upgrade(async () => {
+      const asked = await run(["sh", "-c", here(UPGRADES[column])]);
+      assertEquals(asked.code, 0, asked.stderr);
+    }, said);
     await logged(/ serve on=\S+ pid=\d+ upgrade=done /);
     assertEquals(processesOf(binary), [before]);
     assertEquals(await ask(port), NEXT);

@@ -17,6 +17,7 @@ import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";
 import { serviceOf, type Settings } from "../harness/unit.ts";
+import { upgrade } from "../harness/upgrading.ts";
 
 const PAGE = Deno.readTextFileSync(
   new URL("../../lib/manual/systemd.md", import.meta.url),
@@ -108,13 +109,13 @@ echo "setuid=$(${ROOT}/queue-program -u)"
 echo "limit=$(ulimit -n)"
 echo "umask=$(umask)"
 echo "variables=$(env | grep -cE '^(NOTIFY|WATCHDOG|LISTEN)')"
-echo "processes=$(ls -d /proc/[0-9]* | wc -l)"
 can etc touch /etc/greylist-test
 can test touch ${ROOT}/test
 can tmp touch /tmp/test
 can home ls /root
 can queue touch ${ROOT}/queue/$$
 can kernel ls /proc/sys
+can init ls -d /proc/1
 can namespace unshare --user true
 can suid chmod 4755 /tmp/test
 can inet perl -MSocket -e 'socket(my $s, AF_INET, SOCK_STREAM, 0) or exit 1'
@@ -180,13 +181,12 @@ async function probe(unit: string): Promise<Record<string, string>> {
         `READY ${count} times: ${said()}`,
         () =>
           manager.messages().filter((text) => text.startsWith("READY=1"))
-            .length === count,
+            .length >= count,
       );
     await manager.told(/^RELOADING=1/);
     await ready(2);
-    Deno.kill(server.pid, "SIGUSR2");
+    await upgrade(() => Deno.kill(server.pid, "SIGUSR2"), said);
     await ready(3);
-    assertMatch(said(), / upgrade=done /);
     using after = await Client.connectFrom(port, { from: "127.0.1.1" });
     assertMatch(await after.reply() ?? "", /^220 mx\.example /);
     await after.send("QUIT\r\n");
@@ -194,7 +194,7 @@ async function probe(unit: string): Promise<Record<string, string>> {
     Deno.kill(server.pid, "SIGTERM");
     assertEquals(await server.code, 0);
     await manager.told(/^STOPPING=1/);
-    assertEquals(said().match(/ error .*$/m), null);
+    assertEquals(said().match(/ error (?!serve upgrade=refused ).*$/m), null);
     return Object.fromEntries(
       lines.slice(1, -1).map((line) => line.split("=")),
     );
@@ -225,6 +225,7 @@ const CONFINED = {
   tmp: "yes",
   home: "no",
   kernel: "no",
+  init: "no",
   namespace: "no",
   suid: "no",
   inet: "no",
@@ -237,26 +238,22 @@ e2e(
   "serve under the unit for qmail, with a set-uid program",
   NEEDS,
   async () => {
-    const { processes, ...found } = await probe(QMAIL);
-    assertEquals(found, {
+    assertEquals(await probe(QMAIL), {
       ...CONFINED,
       CapBnd: "00000000000000c0",
       NoNewPrivs: "0",
       setuid: "1",
       queue: "yes",
     });
-    assert(Number(processes) < 12, processes);
   },
 );
 
 e2e("serve under the unit without root", NEEDS, async () => {
-  const { processes, ...found } = await probe(NO_ROOT);
-  assertEquals(found, {
+  assertEquals(await probe(NO_ROOT), {
     ...CONFINED,
     CapBnd: "0000000000000000",
     NoNewPrivs: "1",
     setuid: `${UID}`,
     queue: "no",
   });
-  assert(Number(processes) < 12, processes);
 });

@@ -26,9 +26,9 @@ const isGone = (pid: number) => {
 };
 
 /** Tries to reach a TCP port without a listener: a refusal counts as reached. */
-const REACH = (address: string) => [
+const REACH = (address: string, seconds: number) => [
   "timeout",
-  "2",
+  String(seconds),
   "bash",
   "-c",
   `exec 3<>/dev/tcp/${address}/9`,
@@ -43,12 +43,12 @@ e2e("hosts: they reach each other, and not when cut off", NEEDS, async () => {
     const [one, two] = [await hosts.boot(1), await hosts.boot(2)];
     pids = [hosts.pid, one.pid, two.pid];
     assertEquals((await one.must(["hostname"])).trim(), "h1");
-    const reaches = async (address: string) =>
-      (await one.run(REACH(address))).stderr.includes("refused");
+    const reaches = async (address: string, seconds = 20) =>
+      (await one.run(REACH(address, seconds))).stderr.includes("refused");
     assert(await reaches(storageAddress(2)));
     assert(await reaches(publicAddress(2)));
     await two.cut();
-    assert(!await reaches(storageAddress(2)));
+    assert(!await reaches(storageAddress(2), 2));
     assert(await reaches(publicAddress(2)));
     await two.heal();
     assert(await reaches(storageAddress(2)));
@@ -59,7 +59,7 @@ e2e("hosts: they reach each other, and not when cut off", NEEDS, async () => {
 
     await two.kill();
     await waitFor("the end of the host", () => isGone(pids[2]));
-    assert(!await reaches(publicAddress(2)));
+    assert(!await reaches(publicAddress(2), 2));
     await assertRejects(() => one.must(["false"]), Error, "host 1: false: 1");
     const again = await hosts.boot(2);
     pids.push(again.pid);
