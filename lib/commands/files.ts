@@ -133,12 +133,9 @@ function withPath<T>(path: string, work: () => T): T {
 
 /** An error whose message is the name of the file and the reason, on one line. */
 export function fileError(path: string, error: unknown): Error {
-  const { message } = error as Error;
   if (!(error instanceof LibcError)) {
     return new UsageError(`${path}: ${reasonOf(error)}`);
   }
-  // The message begins with the name of the system call.
-  const reason = message.slice(message.indexOf(": ") + 2);
   const Kind = isPassing(error) ? TemporaryError : UsageError;
-  return new Kind(`${path}: ${reason}`);
+  return new Kind(`${path}: ${error.reason}`);
 }

@@ -11,7 +11,7 @@ import { type Delivery, DeliveryReader } from "../report/delivery.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
 import { Lists } from "../serve/lists.ts";
-import { readRegularFileLater } from "../system/file.ts";
+import { readRegularFileLater } from "../system/background_file.ts";
 import { subjectOf } from "../who_waits.ts";
 import { baseDirOwner } from "./user_rights.ts";
 import {

@@ -8,9 +8,10 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LogRecord } from "@std/log/logger";
 import { reasonOf } from "../reason.ts";
+import { AppendedFile } from "../system/background_file.ts";
 import { within } from "../system/within.ts";
 import { formatLine, quote } from "./line.ts";
-import { LineQueue } from "./line_queue.ts";
+import { LineQueue, type Write } from "./line_queue.ts";
 import type { Level, LogSettings } from "./settings.ts";
 import { BY_LEVEL, format, Logger, logger, SyslogHandler } from "./targets.ts";
 
@@ -80,17 +81,17 @@ export async function openBackgroundLog(
 function fileLog(
   level: Level,
   path: string,
-  file: Deno.FsFile | Promise<Deno.FsFile>,
+  file: AppendedFile | Promise<AppendedFile>,
 ): BackgroundLog {
-  let current: Promise<Deno.FsFile> | undefined = Promise.resolve(file);
+  let current: Promise<AppendedFile> | undefined = Promise.resolve(file);
   let isOpening = true;
   const settled = () => {
     isOpening = false;
   };
   current.then(settled, settled);
-  const write = async (bytes: Uint8Array) => {
+  const write: Write = async (bytes) => {
     current ??= openFile(path);
-    let opened: Deno.FsFile;
+    let opened: AppendedFile;
     try {
       opened = await current;
     } catch (error) {
@@ -102,7 +103,9 @@ function fileLog(
   };
   const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
     `${new Date().toISOString()} ${format(record)}`;
-  const end = () => void current?.then((opened) => opened.close(), () => {});
+  const end = async () => {
+    await current?.then((opened) => opened.close(), () => {});
+  };
   const log = queued(level, write, stamped, end);
   return {
     ...log,
@@ -113,10 +116,10 @@ function fileLog(
 }
 
 /** @throws {Error} if the file cannot be opened, or would wait for a reader */
-async function openFile(path: string): Promise<Deno.FsFile> {
+async function openFile(path: string): Promise<AppendedFile> {
   if (await isFifo(path)) throw new Error("a FIFO: expected a regular file");
   // Not readable by every user, because the log names senders and recipients.
-  return await Deno.open(path, { append: true, create: true, mode: 0o640 });
+  return await AppendedFile.open(path, 0o640);
 }
 
 async function isFifo(path: string): Promise<boolean> {
@@ -132,9 +135,9 @@ type Format = (record: Pick<LogRecord, "level" | "msg">) => string;
 
 function queued(
   level: Level,
-  write: (bytes: Uint8Array) => Promise<number>,
+  write: Write,
   format: Format,
-  end: () => void = () => {},
+  end: () => Promise<void> = () => Promise.resolve(),
 ): BackgroundLog {
   const queue = new LineQueue(
     write,
@@ -148,7 +151,7 @@ function queued(
     flush: (patience) => queue.flush(patience),
     close: async () => {
       await queue.flush(LAST_LINES);
-      end();
+      await end();
     },
   };
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { encode } from "../system/utf8.ts";
 import { within } from "../system/within.ts";
 
 /** How many characters may wait; a line has some 150. */
@@ -16,7 +17,7 @@ const ROOM = 1 << 20;
  *
  * @returns how many bytes were written
  */
-export type Write = (bytes: Uint8Array) => Promise<number>;
+export type Write = (bytes: Uint8Array<ArrayBuffer>) => Promise<number>;
 
 /** Lines that are written in their order, in as few pieces as possible. */
 export class LineQueue {
@@ -89,7 +90,7 @@ export class LineQueue {
   }
 
   async #writeAll(text: string): Promise<boolean> {
-    let bytes: Uint8Array = new TextEncoder().encode(text);
+    let bytes = encode(text);
     try {
       while (bytes.length > 0) {
         const count = await this.#write(bytes);

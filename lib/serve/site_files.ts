@@ -13,7 +13,7 @@ import { formatLine, quote } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
 import { greetingFiles, greetingName } from "../smtp/control_files.ts";
 import { variable } from "../system/environment.ts";
-import { readRegularFileLater } from "../system/file.ts";
+import { readRegularFileLater } from "../system/background_file.ts";
 import { Lists } from "./lists.ts";
 
 /** The files of one configuration. */

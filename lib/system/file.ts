@@ -190,17 +190,6 @@ export function readRegularFile(path: string): string {
 }
 
 /**
- * {@linkcode readRegularFile} without waiting in this thread.
- *
- * @throws {Error} if it cannot be read or is no regular file
- */
-export async function readRegularFileLater(path: string): Promise<string> {
-  const { isFile } = await Deno.stat(path);
-  if (!isFile) throw new Error("expected a regular file");
-  return await Deno.readTextFile(path);
-}
-
-/**
  * Writes a file whole or not at all: the old one stays until the new one is
  * complete and on the disk.
  *

@@ -85,7 +85,10 @@ export async function runLater<T>(
 const inUse = new Set<unknown>();
 
 /** Keeps buffers while a call in another thread is under way. */
-async function keeping<T>(buffers: unknown, call: Promise<T>): Promise<T> {
+export async function keeping<T>(
+  buffers: unknown,
+  call: Promise<T>,
+): Promise<T> {
   inUse.add(buffers);
   try {
     return await call;
@@ -155,6 +158,20 @@ export function lookAt(
   };
 }
 
+/**
+ * Opens a file in another thread. The descriptor is closed on exec.
+ *
+ * @returns the descriptor, or -1 if the file cannot be opened
+ */
+export function openLater(
+  path: string,
+  flags: number,
+  mode: number,
+): Promise<number> {
+  const name = cString(path);
+  return keeping(name, libc.open_later(name, flags | C.O_CLOEXEC, mode));
+}
+
 /** Opens a file; see {@linkcode openForWriting}. */
 function openFile(
   path: string,
@@ -164,9 +181,7 @@ function openFile(
   return {
     now,
     async later() {
-      const flags = flagsForWriting(how) | C.O_CLOEXEC;
-      const name = cString(path);
-      const fd = await keeping(name, libc.open_later(name, flags, 0o600));
+      const fd = await openLater(path, flagsForWriting(how), 0o600);
       return fd === -1 ? now() : fd;
     },
   };

@@ -18,6 +18,11 @@ export class LibcError extends Error {
   constructor(call: string, readonly code: number) {
     super(`${call}: ${describe(code)}`);
   }
+
+  /** The message without the name of the call. */
+  get reason(): string {
+    return describe(this.code);
+  }
 }
 
 /** A text as a C string. */

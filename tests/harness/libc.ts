@@ -7,6 +7,7 @@
 
 import { enterNetwork } from "../../lib/build/hosts/network.ts";
 import { mayAccess } from "../../lib/system/access.ts";
+import { readRegularFileLater } from "../../lib/system/background_file.ts";
 import { canWatchChildren } from "../../lib/system/child.ts";
 import { abiOf, C } from "../../lib/system/constants.ts";
 import { permitOwner } from "../../lib/system/create.ts";
@@ -48,6 +49,7 @@ new LibcError("none", 0);
 new Directory("/").close();
 close(memoryFile("none"));
 await returnFreeMemory();
+await readRegularFileLater("/etc/passwd");
 new Epoll(abiOf(Deno.build)!);
 accept(-1);
 receive(-1);

@@ -325,18 +325,47 @@ for (const calls of ["statx,openat", "write"]) {
       { ...CONFIG, log: { target } },
       { before: slowingAt([target], calls, HANG) },
     );
-    assertEquals((await greeted(server.port, "127.8.0.2")).result, NEXT);
+    const { port } = server;
+    assertEquals((await greeted(port, "127.8.0.2")).result, NEXT);
     assertEquals(logLines(target), []);
-    await waitFor(
+    using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+    assertMatch(await talking.reply() ?? "", /^220 mx\.example /);
+    const lines = waitFor(
       "the lines",
       () => logLines(target).some((line) => line.includes(" ip=127.8.0.2 ")),
     );
+    await Promise.all([lines, patrol(port, talking, lines)]);
     const [first, ...others] = logLines(target);
     assertMatch(first, / serve on=/);
     assertEquals(others.filter((line) => / lost=/.test(line)), []);
     assertEquals(server.stderr(), "");
   });
 }
+
+e2e(`serve: at its start openat,read of a whitelist file take ${HANG} s`, {
+  programs: ["strace"],
+}, async () => {
+  const file = writeFile("slow-white", "127.5.0.1\n") as `/${string}`;
+  const { networks } = CONFIG.whitelist!;
+  await using server = await serving(
+    { ...CONFIG, whitelist: { networks, files: [file] } },
+    { before: slowingAt([file], "openat,read", HANG) },
+  );
+  const { port } = server;
+  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+  const banner = await timed(() => talking.reply());
+  assertMatch(banner.result ?? "", /^220 mx\.example /);
+  const { seconds } = banner;
+  assert(seconds <= STORE_TIMEOUT + ROOM, `began after ${seconds} s`);
+  // Until the file is read, its clients are as good as any.
+  assertMatch((await greeted(port, "127.5.0.1")).result, /^220 mx\.example /);
+  const isRead = waitFor(
+    "the whitelist",
+    async () => (await greeted(port, "127.5.0.1")).result === NEXT,
+  );
+  await Promise.all([isRead, patrol(port, talking, isRead)]);
+  assertEquals(server.stderr(), "");
+});
 
 e2e("serve: at its start the daemon of the log file has stopped", {
   ...FUSE,
