@@ -23,7 +23,10 @@ export function width(family: 4 | 6): number {
   return family === 4 ? 32 : 128;
 }
 
-const MAPPED = 0xffffn << 32n;
+/** Whether a value of IPv6 is an IPv4-mapped address (RFC 4291, 2.5.5.2). */
+export function isMapped(value: bigint): boolean {
+  return value >> 32n === 0xffffn;
+}
 
 /**
  * Parses an address: four decimal numbers without leading zeros (`010` is 8 to
@@ -39,7 +42,7 @@ export function parseAddress(text: string): Address | undefined {
   }
   const value = parseIPv6(text);
   if (value === undefined) return undefined;
-  return value >> 32n === MAPPED >> 32n
+  return isMapped(value)
     ? { family: 4, value: value & 0xffffffffn }
     : { family: 6, value };
 }
@@ -93,6 +96,15 @@ function parseGroups(text: string, mayEndInIPv4: boolean) {
     }
   }
   return groups;
+}
+
+/** Whether two addresses are known, and the same one. */
+export function isSameAddress(
+  one: Address | undefined,
+  other: Address | undefined,
+): boolean {
+  return one !== undefined && one.family === other?.family &&
+    one.value === other.value;
 }
 
 /** The canonical text of an address; for IPv6 that of RFC 5952 section 4. */

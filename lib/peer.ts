@@ -100,12 +100,16 @@ function bare(text: string): string {
   return text.includes("%") ? text.replace(/^(fe80:.*)%.*$/i, "$1") : text;
 }
 
+/** What qmail's tcp-env has for a client whose look-up failed for the moment. */
+const NO_ANSWER = "softdnserror";
+
 /**
  * The client's host name, as the super-server looked it up: TCPREMOTEHOST, in
  * lower case, without a final dot.
  */
 export function findHost(env: Environment): string | undefined {
-  return env("TCPREMOTEHOST")?.toLowerCase().replace(/\.$/, "") || undefined;
+  const name = env("TCPREMOTEHOST")?.toLowerCase().replace(/\.$/, "");
+  return name === "" || name === NO_ANSWER ? undefined : name;
 }
 
 /**

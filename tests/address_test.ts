@@ -4,6 +4,7 @@ import {
   contains,
   formatAddress,
   formatNetwork,
+  isSameAddress,
   networkOf,
   parseAddress,
   parseNetwork,
@@ -465,4 +466,16 @@ Deno.test("network rule: the first numbers of an IPv4 address", () => {
     const network = parseNetworkRule(text);
     assertEquals(network && formatNetwork(network), expected, text);
   }
+});
+
+Deno.test("addresses that are the same one", () => {
+  const same = (one: string, other: string) =>
+    isSameAddress(parseAddress(one), parseAddress(other));
+  assertEquals(same("192.0.2.7", "192.0.2.7"), true);
+  assertEquals(same("2001:db8::7", "2001:DB8:0:0:0:0:0:7"), true);
+  assertEquals(same("192.0.2.7", "192.0.2.8"), false);
+  // The same value of another family.
+  assertEquals(same("0.0.0.7", "::7"), false);
+  assertEquals(same("no address", "192.0.2.7"), false);
+  assertEquals(same("no address", "no address"), false);
 });

@@ -241,6 +241,7 @@ Deno.test("peer: the host name", () => {
     ["mx.example.com.", "mx.example.com"],
     ["MX.EXAMPLE.COM.", "mx.example.com"],
     ["mx.example.com..", "mx.example.com."],
+    ["softdnserror", undefined],
   ];
   for (const [text, expected] of cases) {
     const { env } = environment({ TCPREMOTEHOST: text });

@@ -6,13 +6,19 @@
  * @module
  */
 
-import { type Address, formatAddress, parseAddress } from "../address.ts";
+import { type Address, isSameAddress, parseAddress } from "../address.ts";
 
 /** How long both queries may take together, in milliseconds. */
 const TIMEOUT = 10_000;
 
 /** How many names of one address are checked. */
 const MAX_NAMES = 5;
+
+/**
+ * How many addresses of a name are looked at. The owner of a name chooses how many it
+ * has: 2,300 fit into an answer.
+ */
+const MAX_ADDRESSES = 64;
 
 /** Queries the DNS; an error means that nothing was found. */
 export type Query = (
@@ -42,7 +48,6 @@ export async function lookUpHostName(
       return [];
     }
   };
-  const own = formatAddress(address);
   const type = address.family === 4 ? "A" : "AAAA";
   const names = await find(reverseName(address), "PTR");
   for (const name of names.slice(0, MAX_NAMES)) {
@@ -50,10 +55,9 @@ export async function lookUpHostName(
     if (!isHostName(host)) continue;
     // With a dot at the end, resolv.conf's search domains are not tried.
     const addresses = await find(`${host}.`, type);
-    const matches = addresses.some((text) => {
-      const back = parseAddress(text);
-      return back !== undefined && formatAddress(back) === own;
-    });
+    const matches = addresses.slice(0, MAX_ADDRESSES).some((text) =>
+      isSameAddress(parseAddress(text), address)
+    );
     if (matches) return host;
   }
   return undefined;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Network, networkOf } from "../address.ts";
+import { isMapped, type Network, networkOf } from "../address.ts";
 import type { Sourced } from "./networks.ts";
 import {
   type Directive,
@@ -133,7 +133,7 @@ class Walk implements Expansion {
       case "ip4":
       case "ip6":
         if (mechanism.network === undefined) {
-          this.#warn(path, text, "no client has an IPv4-mapped address");
+          this.#warn(path, text, MAPPED);
         } else {
           this.#add(mechanism.network, path, mechanism.kind, refusals);
         }
@@ -186,8 +186,11 @@ class Walk implements Expansion {
     for (const [family, prefix] of [[4, prefix4], [6, prefix6]] as const) {
       const { records } = await this.#resolver.addresses(host, family);
       for (const address of records) {
-        this.#add(networkOf(address, prefix), path, origin, refusals);
         any = true;
+        // As text its network is one of IPv4: `::ffff:0:0/96` is all of it.
+        if (family === 6 && isMapped(address.value)) {
+          this.#warn(path, origin, MAPPED);
+        } else this.#add(networkOf(address, prefix), path, origin, refusals);
       }
     }
     // A client has one family, so a host that lacks the other one is no void
@@ -276,6 +279,8 @@ class Walk implements Expansion {
     this.warnings.push(`${where(path)}${printable(term)}: left out: ${why}`);
   }
 }
+
+const MAPPED = "no client has an IPv4-mapped address";
 
 const MACRO = "a macro stands for something else with each client";
 

@@ -55,6 +55,17 @@ Deno.test("host name: a name that leads back", async () => {
   );
 });
 
+Deno.test("host name: of many addresses the first 64 are looked at", async () => {
+  const addresses = Array.from({ length: 63 }, (_, i) => `198.51.100.${i}`);
+  const zone = (...more: string[]) => ({
+    [PTR4]: ["a.example"],
+    "A a.example.": [...addresses, ...more],
+  });
+  assertEquals((await look("192.0.2.7", zone("192.0.2.7"))).host, "a.example");
+  const late = zone("198.51.100.63", "192.0.2.7");
+  assertEquals((await look("192.0.2.7", late)).host, undefined);
+});
+
 Deno.test("host name: an IPv4 client of an IPv6 socket has its IPv4 name", async () => {
   const zone = { [PTR4]: ["a.example"], "A a.example.": ["192.0.2.7"] };
   assertEquals((await look("::ffff:192.0.2.7", zone)).host, "a.example");

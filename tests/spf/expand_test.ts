@@ -313,6 +313,22 @@ Deno.test("spf expand: 2 look-ups that find nothing, not 3", async () => {
   assertEquals(lines.length, 4);
 });
 
+Deno.test("spf expand: a host with an IPv4-mapped address", async () => {
+  // As text its network is all of IPv4.
+  class Mapped extends Zones {
+    override addresses(name: string, family: 4 | 6) {
+      if (family === 4) return super.addresses(name, family);
+      const records = [{ family, value: 0xffff_c000_0201n }];
+      return Promise.resolve({ exists: true, records });
+    }
+  }
+  const record = "v=spf1 a:x.example//96 mx:x.example//96 -all";
+  const zone = { "d.example": record, "x.example": { mx: ["x.example"] } };
+  const { networks, warnings } = await expand("d.example", new Mapped(zone));
+  assertEquals(networks, []);
+  assertEquals(warnings.length, 2);
+});
+
 Deno.test("spf expand: 10 mail exchangers, not 11", async () => {
   const zone: Zone = {};
   const names = Array.from({ length: 11 }, (_, i) => `m${i}.example`);
