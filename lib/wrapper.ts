@@ -152,6 +152,13 @@ async function decide(
     log.info(passLine(client, verdict));
     return become(next, log, variableFor(client, verdict));
   }
+  // The base directory has just answered. After the dialogue it may hang, and a look
+  // would keep this process as long as it does.
+  const { baseDir, prune: { every } } = config;
+  if (verdict.reason === "new") {
+    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
+  }
+  const isDue = isPruningDue(baseDir, every);
   try {
     defer(config, log, next, client, verdict);
   } catch (error) {
@@ -160,17 +167,13 @@ async function decide(
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
-  if (verdict.reason === "new") {
-    const { baseDir } = config;
-    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
-  }
-  await pruneWhenDue(config, log);
+  // Another process may have pruned meanwhile.
+  if (isDue && isPruningDue(baseDir, every)) await prune(config, log);
   return EXIT.done;
 }
 
-/** Never rejects. If it is not time to prune, it costs one look at a file. */
-async function pruneWhenDue(config: ResolvedConfig, log: Logger) {
-  if (!isPruningDue(config.baseDir, config.prune.every)) return;
+/** Never rejects. */
+async function prune(config: ResolvedConfig, log: Logger) {
   try {
     const { pruneSome } = await import("./store/prune.ts");
     pruneSome(config);

@@ -28,7 +28,8 @@ DESCRIPTION
   Removes the entries that have expired: those never accepted and older than
   timeouts.retryWindow, and those accepted and not seen for longer than
   timeouts.expireAfter. Each entry is looked at again just before it is
-  removed. A name in baseDir that is no entry is never touched.
+  removed. An index of a whitelist file goes if it is a week old. Any other
+  name in baseDir is never touched.
 
   The wrapper and serve do this by themselves every prune.every. The wrapper
   prunes after a deferred client has gone. With deferral.at "rblsmtpd" or mode

@@ -31,8 +31,8 @@ export interface Place {
 /**
  * The better of two entries of one network. A known one is better than a grey
  * one. Of two known ones, the later use and the larger count are taken; of two
- * grey ones, the earlier first contact, because its delay is over sooner.
- * An entry that has expired is no better than none.
+ * grey ones, the earlier first contact, because its delay is over sooner. If not
+ * both are known, an existing entry that has expired is no better than none.
  *
  * @param now seconds since 1970
  */

@@ -1,7 +1,7 @@
 /**
  * The file `.prune` in the base directory: the position at which pruning stopped,
  * and a lock that one process at a time holds. After a complete run the file is
- * empty, and its mtime is the time of that run.
+ * empty. Its mtime is the time of the last complete run.
  *
  * @module
  */
@@ -70,11 +70,19 @@ export class Bookmark {
   readonly #fd: number;
   /** The position in the directory at which pruning goes on. */
   readonly position: bigint;
+  /** When the last run was complete, in seconds since 1970; now if none was. */
+  readonly lastRun: number;
 
-  private constructor(path: string, fd: number, position: bigint) {
+  private constructor(
+    path: string,
+    fd: number,
+    position: bigint,
+    lastRun: number,
+  ) {
     this.#path = path;
     this.#fd = fd;
     this.position = position;
+    this.lastRun = lastRun;
   }
 
   /**
@@ -99,7 +107,8 @@ export class Bookmark {
       }
       const text = new TextDecoder().decode(readStart(fd, 32));
       const position = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
-      return new Bookmark(path, fd, position);
+      const lastRun = stateOf(path, "keep")?.mtime ?? Date.now() / 1000;
+      return new Bookmark(path, fd, position, lastRun);
     } catch (error) {
       if (fd !== undefined) close(fd);
       throw failure(path, error);
@@ -119,6 +128,7 @@ export class Bookmark {
         setMtime(this.#fd, Date.now() / 1000);
       } else {
         rewrite(this.#fd, encode(`${position}`));
+        setMtime(this.#fd, this.lastRun);
       }
     } catch (error) {
       throw failure(this.#path, error);

@@ -32,6 +32,15 @@ export interface Pruned {
   readonly failure?: unknown;
 }
 
+/**
+ * How far the clock may have gone since the last complete run, in seconds. A run
+ * takes it to have gone no further. So a clock that is years ahead until somebody
+ * sets it right makes no entry look forgotten, unless that lasts for longer than the
+ * time between two runs. If nothing was pruned for longer, the next run does the
+ * rest.
+ */
+const MOST_PASSED = 7 * 86400;
+
 /** Indexes of whitelist files: a file that has changed leaves its old one behind. */
 const INDEX = /^\.whitelist-/;
 
@@ -52,8 +61,8 @@ function removeOldIndex(dir: string, name: string): void {
 }
 
 /**
- * Removes every forgotten entry. Each entry is looked at just before it is
- * removed.
+ * Removes every forgotten entry, and indexes that are too old. Each entry is looked
+ * at just before it is removed.
  *
  * @param options `dry`: counts and removes nothing; `seen`: called for each entry
  * @throws {StoreError} if the directory cannot be read
@@ -63,6 +72,9 @@ export function prune(
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
+  if (!options.dry) {
+    listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
+  }
   const kindOf = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
   let seen = 0;
@@ -109,22 +121,27 @@ export function pruneSome(
   // each connection would meet the same error.
   let position = 0n;
   try {
-    position = removeFrom(bookmark.position, baseDir, timeouts, most);
+    const now = Math.min(Date.now() / 1000, bookmark.lastRun + MOST_PASSED);
+    position = removeFrom(bookmark.position, baseDir, timeouts, now, most);
   } finally {
     bookmark.leave(position);
   }
   return position === 0n ? "done" : "more";
 }
 
-/** @returns the position for the next run, 0 at the end of the directory */
+/**
+ * @param now the time that is compared with the entries, in seconds since 1970
+ * @returns the position for the next run, 0 at the end of the directory
+ */
 function removeFrom(
   position: bigint,
   baseDir: string,
   timeouts: Timeouts,
+  now: number,
   most: number,
 ): bigint {
   const end = performance.now() + most;
-  const kindOf = statesAt(Date.now() / 1000, timeouts);
+  const kindOf = statesAt(now, timeouts);
   const listing = new Listing(baseDir);
   listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
   let failure: unknown;

@@ -9,7 +9,8 @@
 import { isExisting, readRegularFile, replaceFile } from "../system/file.ts";
 import { hasLinearMatcher } from "./expression.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
-import { buildIndex, Index, lineIn, type Reader } from "./index.ts";
+import { Index, type Reader } from "./index.ts";
+import { buildIndex, lineIn } from "./index_builder.ts";
 
 /** A file of fewer bytes is read faster than its index. */
 const SMALL = 2048;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Address, parseAddress } from "../address.ts";
+import { type Address, isSameAddress, parseAddress } from "../address.ts";
 import {
   type Caller,
   type Files,
@@ -62,6 +62,5 @@ export function isNameless(
 ): boolean {
   if (host === undefined) return true;
   const named = parseAddress(host.replace(/^\[(.*)\]$/, "$1"));
-  return named !== undefined && named.family === address?.family &&
-    named.value === address.value;
+  return isSameAddress(named, address);
 }

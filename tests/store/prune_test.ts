@@ -57,6 +57,17 @@ Deno.test("prune: a dry run changes nothing", () => {
   assertEquals(snapshot(dir), before);
 });
 
+Deno.test("prune: indexes of whitelist files that are a week old", () => {
+  emptyDir("prune");
+  makeEntry(".whitelist-0123abcd", 1, 7 * DAY + 1, dir);
+  makeEntry(".whitelist-0123abce", 1, 7 * DAY - 60, dir);
+  makeEntry(".prune", 1, 8 * DAY, dir);
+  assertEquals(prune(config, { dry: true }), { removed: 0, seen: 0 });
+  assertEquals(namesIn(dir).length, 3);
+  assertEquals(prune(config), { removed: 0, seen: 0 });
+  assertEquals(namesIn(dir), [".prune", ".whitelist-0123abce"]);
+});
+
 Deno.test("prune: no base directory", () => {
   const nowhere = { ...config, baseDir: `${dir}/none` };
   assertThrows(() => prune(nowhere), StoreError, `${dir}/none: open: `);
@@ -113,6 +124,27 @@ Deno.test("prune: names that are no entries take their time too", () => {
   assertEquals(runs, 11);
   assertEquals(namesIn(dir).length, 101);
   assert(!namesIn(dir).includes("10.0.0.0_24"));
+});
+
+Deno.test("prune: a clock that is far ahead", () => {
+  fill(200);
+  // The last run was ten days ago. A week counts, and an entry is 37 days old: one
+  // half is known and stays, and the other half is grey.
+  makeEntry(".prune", 0, 10 * DAY, dir);
+  const mtime = () => Deno.statSync(`${dir}/.prune`).mtime!.getTime();
+  const lastRun = mtime();
+  let runs = 0;
+  do {
+    assertEquals(mtime(), lastRun);
+    withClock(100, () => pruneSome(config));
+    assert(++runs < 50);
+  } while (Deno.readTextFileSync(`${dir}/.prune`) !== "");
+  assert(runs > 10);
+  assertEquals(namesIn(dir).length, 1 + KEPT.length + 100);
+  assert(mtime() > lastRun + 9 * DAY * 1000);
+  // The next run does the rest.
+  pruneSome(config, Infinity);
+  assertEquals(namesIn(dir), [".prune", ...KEPT]);
 });
 
 Deno.test("prune: nothing while another has the bookmark", () => {

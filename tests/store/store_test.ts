@@ -410,6 +410,7 @@ async function atOnce(
   const code = `${prepare}
     Deno.writeTextFileSync(${JSON.stringify(dir.path)} + "/" + Deno.pid, "");
     while (true) {
+      await new Promise((done) => setTimeout(done, 1));
       try {
         Deno.statSync(${JSON.stringify(start)});
         break;
@@ -419,7 +420,10 @@ async function atOnce(
     }
     ${work}`;
   const outcomes = Promise.all(
-    Array.from({ length: count }, () => run(evaluation(code))),
+    Array.from(
+      { length: count },
+      () => run(evaluation(code), { patience: 180 }),
+    ),
   );
   const ready = () => [...Deno.readDirSync(dir.path)].length;
   await waitFor("all processes", () => ready() === count);

@@ -1,7 +1,8 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import { searchFiles, searchWhitelist } from "../../lib/whitelist/cache.ts";
-import { buildIndex, Index } from "../../lib/whitelist/index.ts";
+import { Index } from "../../lib/whitelist/index.ts";
+import { buildIndex } from "../../lib/whitelist/index_builder.ts";
 import "../harness/libc.ts";
 import { run } from "../harness/process.ts";
 

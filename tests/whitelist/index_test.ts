@@ -5,7 +5,8 @@ import {
   parseAddress,
 } from "../../lib/address.ts";
 import { type Client, searchFile } from "../../lib/whitelist/file.ts";
-import { buildIndex, Index, type Reader } from "../../lib/whitelist/index.ts";
+import { Index, type Reader } from "../../lib/whitelist/index.ts";
+import { buildIndex } from "../../lib/whitelist/index_builder.ts";
 
 const SEAL = "the file as it is";
 
@@ -157,6 +158,32 @@ Deno.test("whitelist index: many rules, and how little of them is read", () => {
     assertEquals(Index.open(reader, SEAL)?.search(who), { line, bad: [] });
   }
   assert(read < bytes.length / 5, `${read} of ${bytes.length} bytes`);
+});
+
+Deno.test("whitelist index: a long name is looked for as far as the rules go", () => {
+  /** The line that is found, and how often the index is read for it. */
+  const look = (rule: string) => {
+    const others = Array.from(
+      { length: 20_000 },
+      (_, i) =>
+        rule.includes("example")
+          ? `mx${i}.example`
+          : `198.${i >> 8}.${i & 255}.0/24`,
+    );
+    const bytes = buildIndex([...others, rule].join("\n"), SEAL);
+    let reads = 0;
+    const index = Index.open((offset, length) => {
+      reads++;
+      return readerOf(bytes)(offset, length);
+    }, SEAL)!;
+    reads = 0;
+    const host = `${"a.".repeat(120)}mail.example`;
+    const { line } = index.search(client(undefined, host));
+    return { line, reads };
+  };
+  assertEquals(look(".mail.example"), { line: 20_001, reads: 5 });
+  assertEquals(look("mail.example"), { line: 20_001, reads: 3 });
+  assertEquals(look("192.0.2.1"), { line: undefined, reads: 0 });
 });
 
 Deno.test("whitelist index: a long head, and long bad lines", () => {
