@@ -4,7 +4,11 @@
  * @module
  */
 
-import { descriptorsFor, RESERVE } from "../serve/descriptors.ts";
+import {
+  descriptorsFor,
+  RESERVE,
+  WAITING_SHARE,
+} from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { type Abi, abiOf } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
@@ -184,6 +188,7 @@ async function serve(
     spawnOf(child, before, limit),
     serve.limit,
     config.deferral.sessionTimeout * 1000,
+    WAITING_SHARE * maxDescriptors,
   );
   const store = storeOf(config, ownerMasked, epoll, files);
   const connections = new Connections({

@@ -5,7 +5,7 @@
  */
 
 import { existingState, type State } from "../system/statx.ts";
-import { becomeUser, findUser, userId } from "../system/user.ts";
+import { becomeUser, findGroup, findUser, userId } from "../system/user.ts";
 import { UsageError } from "./command.ts";
 import { fileError } from "./files.ts";
 
@@ -13,9 +13,10 @@ import { fileError } from "./files.ts";
  * Becomes a user for good, so that everything from now on is tried with the rights
  * of that user.
  *
+ * @param group in place of the user's primary group, if there is such a group
  * @throws {UsageError} if there is no such user, or this process is not root
  */
-export function workAs(name: string): void {
+export function workAs(name: string, group?: string): void {
   const user = findUser(name);
   if (user === undefined) {
     throw new UsageError(`--user=${name}: expected the name of a user`);
@@ -24,7 +25,8 @@ export function workAs(name: string): void {
   if (userId() !== 0) {
     throw new UsageError(`--user=${name}: expected to be run by root`);
   }
-  becomeUser(user);
+  const gid = group === undefined ? undefined : findGroup(group);
+  becomeUser({ ...user, gid: gid ?? user.gid });
 }
 
 /**

@@ -7,6 +7,7 @@
 import { type Network, parseNetworkRule } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
+import { reasonOf } from "../reason.ts";
 import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
 import { parseRule } from "../whitelist/file.ts";
 import { isPoolName, type Pool } from "../whitelist/pools.ts";
@@ -210,12 +211,14 @@ const TARGET = '"auto", "stderr", "syslog" or an absolute path';
 function asMessage(value: unknown) {
   if (typeof value !== "function") return undefined;
   const message = value as (deferral: Deferral) => string;
+  let text: unknown;
   try {
-    const text = message({ seconds: 60, reason: "new", ip: "192.0.2.1" });
-    return typeof text === "string" ? message : undefined;
-  } catch {
-    return undefined;
+    text = message({ seconds: 60, reason: "new", ip: "192.0.2.1" });
+  } catch (error) {
+    const expected = `${MESSAGE}; it throws ${JSON.stringify(reasonOf(error))}`;
+    throw new ConfigError("deferral.message", value, expected);
   }
+  return typeof text === "string" ? message : undefined;
 }
 
 function asTarget(value: unknown): string | undefined {

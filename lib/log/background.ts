@@ -27,12 +27,17 @@ export interface BackgroundLog {
    * {@linkcode within} counts them
    */
   flush(patience: number): Promise<void>;
-  /** Writes what is left, and closes a file. Never rejects. */
-  close(): Promise<void>;
+  /**
+   * Writes what is left, and closes a file. Never rejects, and may take for ever:
+   * the number of a descriptor that another thread still writes to must not become
+   * the number of a connection.
+   *
+   * @returns how many lines were lost and could not be reported
+   */
+  close(): Promise<number>;
+  /** Reports lines that were lost elsewhere, at the latest with the next line. */
+  lose(count: number): void;
 }
-
-/** How long a log that is closed may take to write what is left, in milliseconds. */
-const LAST_LINES = 60_000;
 
 /** The line that says how many were lost, as the log records it. */
 function lostRecord(count: number): { level: number; msg: string } {
@@ -47,6 +52,11 @@ const WARN = Number(
   Object.keys(BY_LEVEL).find((level) => BY_LEVEL[+level].prefix === "warn "),
 );
 
+/** Whether the log is standard error, which cannot be opened again. */
+export function isStderr({ target }: LogSettings): boolean {
+  return target === "auto" || target === "stderr";
+}
+
 /**
  * Opens the log. Stderr must not be a client's socket. If a file cannot be opened,
  * lines go to syslog, and the first line says why.
@@ -60,7 +70,7 @@ export async function openBackgroundLog(
 ): Promise<BackgroundLog> {
   const { level, target } = settings;
   if (target === "syslog") return syslogLog(settings);
-  if (target === "auto" || target === "stderr") {
+  if (isStderr(settings)) {
     return queued(level, (bytes) => Deno.stderr.write(bytes), format);
   }
   try {
@@ -99,7 +109,13 @@ function fileLog(
       current = undefined;
       throw error;
     }
-    return await opened.write(bytes);
+    const count = await opened.write(bytes);
+    if (count === -1) {
+      // A file of an NFS server that was replaced takes no line any more.
+      current = undefined;
+      await opened.close();
+    }
+    return count;
   };
   const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
     `${new Date().toISOString()} ${format(record)}`;
@@ -150,9 +166,11 @@ function queued(
     },
     flush: (patience) => queue.flush(patience),
     close: async () => {
-      await queue.flush(LAST_LINES);
+      const lost = await queue.end();
       await end();
+      return lost;
     },
+    lose: (count) => queue.lose(count),
   };
 }
 
@@ -171,29 +189,36 @@ class QueueHandler extends BaseHandler {
 
 /** A datagram does not wait: the kernel takes it at once or refuses it. */
 class CountingSyslogHandler extends SyslogHandler {
-  #lost = 0;
+  /** How many lines were lost and not reported. */
+  lost = 0;
 
   override log(message: string): void {
     try {
       super.log(message);
     } catch {
-      this.#lost++;
+      this.lost++;
       return;
     }
-    if (this.#lost === 0) return;
-    const lost = this.#lost;
-    this.#lost = 0;
+    if (this.lost === 0) return;
+    const { lost } = this;
+    this.lost = 0;
     const { level, msg } = lostRecord(lost);
-    this.handle({ level, msg, datetime: new Date() } as LogRecord);
+    this.send({ level, msg, datetime: new Date() } as LogRecord);
+    // If the report itself was lost, it is not one more line.
+    if (this.lost > 0) this.lost = lost;
   }
 }
 
 function syslogLog(settings: LogSettings): BackgroundLog {
   const { level } = settings;
+  const handler = new CountingSyslogHandler(settings);
   return {
-    logger: logger(level, new CountingSyslogHandler(settings)),
+    logger: logger(level, handler),
     isIdle: true,
     flush: () => Promise.resolve(),
-    close: () => Promise.resolve(),
+    close: () => Promise.resolve(handler.lost),
+    lose: (count) => {
+      handler.lost += count;
+    },
   };
 }

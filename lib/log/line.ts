@@ -70,18 +70,24 @@ function sequenceLength(first: number): number {
 const VISIBLE = "^[^\\p{C}\\p{Z}\\p{DI}\\u2800]$";
 
 let visible: RegExp | undefined;
+let decoder: TextDecoder | undefined;
 
 /** The character that begins there, undefined if it is invalid or invisible. */
 function visibleAt(bytes: Uint8Array, start: number): string | undefined {
   const end = start + sequenceLength(bytes[start]);
-  try {
-    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    const piece = decoder.decode(bytes.subarray(start, end));
-    visible ??= new RegExp(VISIBLE, "u");
-    return visible.test(piece) ? piece : undefined;
-  } catch {
-    return undefined;
-  }
+  // A client chooses these bytes. With a new decoder and an exception for each, 200
+  // of them took 1 ms of the event loop instead of 0.05.
+  decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
+  visible ??= new RegExp(VISIBLE, "u");
+  const character = bytes.subarray(start, end);
+  const piece = decoder.decode(character);
+  if (piece === "\ufffd" && !isReplacement(character)) return undefined;
+  return visible.test(piece) ? piece : undefined;
+}
+
+/** Whether these bytes are U+FFFD itself, which is what invalid bytes become. */
+function isReplacement(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbf && bytes[2] === 0xbd;
 }
 
 /**

@@ -12,6 +12,8 @@ import { within } from "../system/within.ts";
 /** How many characters may wait; a line has some 150. */
 const ROOM = 1 << 20;
 
+const NEWLINE = 0x0a;
+
 /**
  * Writes bytes, and waits for that.
  *
@@ -27,6 +29,8 @@ export class LineQueue {
   #text = "";
   #lines = 0;
   #lost = 0;
+  /** Whether the log ends in the middle of a line. */
+  #isCut = false;
   #writing: Promise<void> | undefined;
 
   /**
@@ -47,11 +51,20 @@ export class LineQueue {
   /** Adds a line with its end. Never waits, never throws. */
   push(line: string): void {
     if (this.#text.length + line.length > this.#room) {
-      this.#lost++;
+      this.lose(1);
       return;
     }
     this.#text += line;
     this.#lines++;
+    this.#writing ??= this.#run();
+  }
+
+  /** Reports lines that were lost. */
+  lose(count: number): void {
+    if (count === 0) return;
+    this.#lost += count;
+    // Also if there is no room: after a write that has failed, nothing else would
+    // begin the next one.
     this.#writing ??= this.#run();
   }
 
@@ -70,6 +83,19 @@ export class LineQueue {
     if (this.#writing !== undefined) await within(this.#writing, patience);
   }
 
+  /**
+   * Waits until nothing is being written, however long that takes, and tries once
+   * more to write what is left. No line may follow.
+   *
+   * @returns how many lines were lost and could not be reported
+   */
+  async end(): Promise<number> {
+    await this.#writing;
+    this.#writing = this.#run();
+    await this.#writing;
+    return this.#lost;
+  }
+
   /** Writes until nothing is left. Never rejects. */
   async #run(): Promise<void> {
     // One write takes all lines of one round of the event loop.
@@ -77,29 +103,37 @@ export class LineQueue {
     while (this.#text !== "" || this.#lost > 0) {
       const lost = this.#lost;
       const lines = this.#lines;
-      const text = lost > 0 ? this.#text + this.#tellLost(lost) : this.#text;
+      const text = (this.#isCut ? "\n" : "") + this.#text +
+        (lost > 0 ? this.#tellLost(lost) : "");
       this.#text = "";
       this.#lines = 0;
       this.#lost = 0;
-      if (await this.#writeAll(text)) continue;
+      const bytes = encode(text);
+      const written = bytes.subarray(0, await this.#writeAll(bytes));
+      const wasCut = this.#isCut;
+      if (written.length > 0) this.#isCut = written.at(-1) !== NEWLINE;
+      if (written.length === bytes.length) continue;
+      const ends = written.filter((byte) => byte === NEWLINE).length;
+      const complete = wasCut ? Math.max(0, ends - 1) : ends;
       // The next line that is added makes the next try, and reports the loss.
-      this.#lost += lost + lines;
+      this.#lost += lost + lines - complete;
       break;
     }
     this.#writing = undefined;
   }
 
-  async #writeAll(text: string): Promise<boolean> {
-    let bytes = encode(text);
+  /** @returns how many bytes were written */
+  async #writeAll(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+    let written = 0;
     try {
-      while (bytes.length > 0) {
-        const count = await this.#write(bytes);
-        if (count <= 0) return false;
-        bytes = bytes.subarray(count);
+      while (written < bytes.length) {
+        const count = await this.#write(bytes.subarray(written));
+        if (count <= 0) break;
+        written += count;
       }
-      return true;
     } catch {
-      return false;
+      // The disk is full, for instance.
     }
+    return written;
   }
 }

@@ -87,7 +87,11 @@ export class SyslogHandler extends BaseHandler {
   }
 
   override handle(record: LogRecord): void {
-    if (this.level > record.level) return;
+    if (this.level <= record.level) this.send(record);
+  }
+
+  /** Logs a record of any level. */
+  protected send(record: LogRecord): void {
     this.log(syslogMessage(
       this.#facility,
       BY_LEVEL[record.level].severity,

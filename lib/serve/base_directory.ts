@@ -18,7 +18,9 @@ const INTERVAL = 60_000;
 
 /**
  * How soon it is looked at again if another process prunes, in milliseconds: that
- * process may end before it has pruned everything.
+ * process may end before it has pruned everything. Each further look comes after
+ * twice as long, up to {@linkcode INTERVAL}, since it starts a thread. On a shared
+ * file system pruning takes minutes.
  */
 const BUSY_INTERVAL = 5000;
 
@@ -29,6 +31,7 @@ export class BaseDirectory {
   readonly #wake: () => void;
   readonly #ownerMasked: boolean;
   #next = 0;
+  #busyInterval = BUSY_INTERVAL;
   /** Whether a look is under way: while it hangs or prunes, no other begins. */
   #isLooking = false;
   #isHeld = false;
@@ -73,6 +76,7 @@ export class BaseDirectory {
 
   /** Looks again after {@linkcode hold}. */
   resume(): void {
+    if (!this.#isHeld) return;
     this.#isHeld = false;
     this.#pruning = new AbortController();
     this.#next = 0;
@@ -102,12 +106,18 @@ export class BaseDirectory {
     } catch {
       // The check of the next client fails for the same reason, and logs it.
     }
-    if (!await isPruningDueLater(baseDir, prune.every)) return;
+    if (!await isPruningDueLater(baseDir, prune.every)) {
+      this.#busyInterval = BUSY_INTERVAL;
+      return;
+    }
     try {
       const { signal } = this.#pruning;
       if (signal.aborted) return;
       const result = await pruneInWorker(database, signal);
-      if (result === "busy") this.#next = performance.now() + BUSY_INTERVAL;
+      if (result === "busy") {
+        this.#next = performance.now() + this.#busyInterval;
+        this.#busyInterval = Math.min(2 * this.#busyInterval, INTERVAL);
+      }
       this.#wake();
     } catch (error) {
       this.#log().warn(formatLine("prune", errorFields(error)));

@@ -84,9 +84,10 @@ export class ChildProcesses {
     this.#starting.add(starting);
     spawn.start(fd, variables, (result) => {
       this.#starting.delete(starting);
-      started(result);
-      if (typeof result !== "number") return;
+      if (typeof result !== "number") return started(result);
+      // First: `started` may start another one, and takes exit statuses then.
       this.follow(result, ended);
+      started(result);
       // If it has ended already, nothing else may come that would have it noticed.
       if (this.#running.size > this.#watches.size) this.takeExitStatuses();
     });

@@ -40,7 +40,10 @@ export interface ChildClient {
   failed(error: LibcError): void;
   /** The child has ended. */
   ended(status: ExitStatus): void;
-  /** No child was free in time; the connection is the caller's again. */
+  /**
+   * No child was free in time, or too many clients wait; the connection is the
+   * caller's again.
+   */
   timedOut(): void;
   /**
    * The client hung up while it waited, or closed its side and was told 421; the
@@ -50,10 +53,12 @@ export interface ChildClient {
 }
 
 /**
- * The most children that are being started at once. Each start takes a thread,
- * of which the runtime has 512, and one of those waits for events.
+ * The most children that are being started at once. Each start takes one of the 32
+ * threads that Deno has for such calls (`max_blocking_threads`). On a disk that
+ * hangs all starts do, and the wait for events, the log, files and time limits need
+ * threads too, ten at most.
  */
-const MAX_STARTS = 256;
+const MAX_STARTS = 16;
 
 /**
  * How long clients that wait are spared after a start has failed, in
@@ -76,6 +81,7 @@ export class Children {
   readonly #epoll: Epoll;
   readonly #spawn: Spawn;
   readonly #limit: number;
+  readonly #mostWaiting: number;
   readonly #processes: ChildProcesses;
   /** The number of clients whose child is being started. */
   #starting = 0;
@@ -94,11 +100,19 @@ export class Children {
   /**
    * @param limit how many children run at once
    * @param patience how long a client waits for a child, in milliseconds
+   * @param mostWaiting how many clients may wait
    */
-  constructor(epoll: Epoll, spawn: Spawn, limit: number, patience: number) {
+  constructor(
+    epoll: Epoll,
+    spawn: Spawn,
+    limit: number,
+    patience: number,
+    mostWaiting: number,
+  ) {
     this.#epoll = epoll;
     this.#spawn = spawn;
     this.#limit = limit;
+    this.#mostWaiting = mostWaiting;
     this.#processes = new ChildProcesses(epoll);
     this.#deadlines = new Deadlines(patience);
   }
@@ -140,6 +154,7 @@ export class Children {
    */
   add(client: ChildClient, now: number): void {
     if (this.#isFree) return this.#start(client);
+    if (this.#waiting.size >= this.#mostWaiting) return client.timedOut();
     try {
       this.#epoll.add(client.fd, PEER_CLOSED);
     } catch {
@@ -164,6 +179,8 @@ export class Children {
         client.failed(result);
         this.#tries = 0;
         this.#retry = Math.min(this.#retry, performance.now() + RETRY);
+        // The wait for the next event does not know of that time.
+        this.#epoll.wake();
       }
     }, (status) => this.#ended(client, status));
   }

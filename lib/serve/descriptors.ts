@@ -10,6 +10,13 @@ import type { ServeConfig } from "./config.ts";
 export const RESERVE = 64;
 
 /**
+ * The part of the descriptors of clients that those may use which wait for a child
+ * process. Without it, a few networks that are known, each with as many connections
+ * as it may have, would use all, and nobody could connect for as long as they wait.
+ */
+export const WAITING_SHARE = 0.5;
+
+/**
  * How many descriptors are wanted: one for each client that may be deferred at
  * once, one for each child process, as many again for clients that wait for a
  * child process, and the reserve.

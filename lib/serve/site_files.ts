@@ -8,12 +8,18 @@
  */
 
 import type { ResolvedConfig } from "../config.ts";
-import { type BackgroundLog, openBackgroundLog } from "../log/background.ts";
+import {
+  type BackgroundLog,
+  isStderr,
+  openBackgroundLog,
+} from "../log/background.ts";
 import { formatLine, quote } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
+import { reasonOf } from "../reason.ts";
 import { greetingFiles, greetingName } from "../smtp/control_files.ts";
 import { variable } from "../system/environment.ts";
 import { readRegularFileLater } from "../system/background_file.ts";
+import { within } from "../system/within.ts";
 import { Lists } from "./lists.ts";
 
 /** The files of one configuration. */
@@ -22,7 +28,9 @@ export class SiteFiles {
   readonly lists: Lists;
   readonly #config: ResolvedConfig;
   #log: BackgroundLog;
-  #hostname = "";
+  #hostname: string;
+  /** Whether the control files have been read. */
+  #isNamed = false;
   /** The load that is under way. */
   #loading: Promise<void> | undefined;
   /** Whether another one has to follow. */
@@ -30,14 +38,15 @@ export class SiteFiles {
 
   /** The log that is being opened. */
   #opening: Promise<void> | undefined;
-  /** How many logs are being closed. */
-  #closing = 0;
   /** Whether the log is to be opened again after that. */
   #isMoved = false;
+  /** The logs that are being closed. */
+  readonly #closing = new Set<Promise<void>>();
 
   private constructor(config: ResolvedConfig, log: BackgroundLog) {
     this.#config = config;
     this.#log = log;
+    this.#hostname = greetingName(config.controlDir, variable, () => "");
     this.lists = new Lists(config, (name) => variable(name) !== undefined);
   }
 
@@ -64,12 +73,17 @@ export class SiteFiles {
   /** Whether no file is being opened, read or written. */
   get isIdle(): boolean {
     return this.#loading === undefined && this.#opening === undefined &&
-      this.#closing === 0 && this.#log.isIdle;
+      this.#closing.size === 0 && this.#log.isIdle;
   }
 
   /** Waits until all lines are written; see {@linkcode BackgroundLog}. */
-  flush(patience: number): Promise<void> {
-    return this.#log.flush(patience);
+  async flush(patience: number): Promise<void> {
+    const end = performance.now() + patience;
+    // What they have lost is reported by the log.
+    if (this.#closing.size > 0) {
+      await within(Promise.all(this.#closing), patience);
+    }
+    await this.#log.flush(Math.max(0, end - performance.now()));
   }
 
   /**
@@ -77,8 +91,10 @@ export class SiteFiles {
    * cannot be opened yet does not keep the files from being read.
    */
   async reload(): Promise<void> {
-    this.#isMoved = true;
-    this.#opening ??= this.#openLog();
+    if (!isStderr(this.#config.log)) {
+      this.#isMoved = true;
+      this.#opening ??= this.#openLog();
+    }
     await Promise.all([this.#opening, this.load()]);
   }
 
@@ -88,11 +104,18 @@ export class SiteFiles {
       this.#isMoved = false;
       const before = this.#log;
       this.#log = await openBackgroundLog(this.#config.log);
-      // The old log writes its last lines before it closes.
-      this.#closing++;
-      void before.close().finally(() => this.#closing--);
+      this.#close(before);
     }
     this.#opening = undefined;
+  }
+
+  /** Closes a log, which writes its last lines before. */
+  #close(log: BackgroundLog): void {
+    const closing = log.close().then((lost) => {
+      this.#log.lose(lost);
+      this.#closing.delete(closing);
+    });
+    this.#closing.add(closing);
   }
 
   /** Reads all files. Never rejects. */
@@ -115,10 +138,17 @@ export class SiteFiles {
     for (const path of greetingFiles(controlDir)) {
       try {
         texts.set(path, await readRegularFileLater(path));
-      } catch {
-        // Then the next file counts.
+      } catch (error) {
+        // A file that cannot be read now does not change the name. At the start, and
+        // if there is no such file, the next file counts.
+        if (!this.#isNamed || error instanceof Deno.errors.NotFound) continue;
+        const reason = reasonOf(error);
+        const what = `${path}: ${reason}: the name in the banner stays`;
+        this.log.warn(formatLine("serve", { what: quote(what) }));
+        return;
       }
     }
+    this.#isNamed = true;
     this.#hostname = greetingName(
       controlDir,
       variable,

@@ -127,7 +127,8 @@ export class StoreQueue {
 
   /**
    * Gives up questions that have taken too long, takes them away from workers that
-   * are silent, and ends workers that are idle. Tells the end of a hang.
+   * are silent, starts another worker, and ends workers that are idle. Tells the end
+   * of a hang.
    */
   expire(now: number): void {
     this.settle(now);
@@ -141,6 +142,8 @@ export class StoreQueue {
     this.#breaker.expire(now);
     for (const job of this.#pool.withdrawn()) this.#waiting.push(job);
     this.#hand(now);
+    // The questions that wanted another worker may just have been given up.
+    if (this.#waiting.length > 0 && this.#pool.grow(now)) this.#hand(now);
     this.#pool.dismiss(now);
     this.flush();
   }

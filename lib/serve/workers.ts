@@ -11,16 +11,20 @@ import type { PruneResult } from "./prune_worker.ts";
 import type { StoreWorkerSetup } from "./store_worker.ts";
 
 /**
- * Starts a worker that decides about clients.
+ * Starts a worker that decides about clients. The calling thread stands still while
+ * the runtime makes the other one.
  *
  * @param failed called with the reason if an error has ended the worker
+ * @returns how long that took, in milliseconds
  */
 export function startStoreWorker(
   setup: StoreWorkerSetup,
   failed: (reason: string) => void,
-): void {
+): number {
+  const begin = performance.now();
   const worker = start("store_worker", failed);
   worker.postMessage(setup);
+  return performance.now() - begin;
 }
 
 /** How long the thread of a worker that was terminated takes to end, in milliseconds. */

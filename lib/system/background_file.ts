@@ -10,7 +10,7 @@ import { C } from "./constants.ts";
 import { open } from "./descriptor.ts";
 import { read } from "./file.ts";
 import { keeping, openLater, shut } from "./file_call.ts";
-import { fromLibc, type LibcError } from "./libc.ts";
+import { fromLibc, LibcError } from "./libc.ts";
 
 const libc = fromLibc({
   // ssize_t read(int fd, void *buf, size_t count);
@@ -56,7 +56,8 @@ export async function readRegularFileLater(path: string): Promise<string> {
 
 /** A file that is appended to. */
 export class AppendedFile {
-  readonly #fd: number;
+  /** -1 if the file is closed. */
+  #fd: number;
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -76,35 +77,64 @@ export class AppendedFile {
   /** @returns how many bytes were written, or -1 if that has failed */
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
     const size = BigInt(bytes.length);
+    // A closed file's write fails with EBADF.
     return Number(await keeping(bytes, libc().write(this.#fd, bytes, size)));
   }
 
-  /** Closes the file, which must not be used any more. */
+  /** Closes the file. No {@linkcode write} may be under way. */
   async close(): Promise<void> {
-    await shut(this.#fd).later();
+    const fd = this.#fd;
+    if (fd === -1) return;
+    this.#fd = -1;
+    await shut(fd).later();
   }
 }
 
-// The errno of another thread cannot be read. So a call that fails there is made
-// again in this thread: a disk that has just answered does not hang.
+/**
+ * How long a call that fails may take to be made again for its errno, in
+ * milliseconds. A mount that is "soft" may fail after many seconds, and again.
+ */
+const SLOW = 1000;
+
+/**
+ * Makes a call in another thread, whose errno cannot be read. So a call that fails
+ * there is made again in this thread: a disk that has just answered does not hang.
+ *
+ * @throws {Error} what `again` throws, or how long the call took to fail
+ */
+async function orReason(
+  later: () => Promise<number>,
+  again: () => number,
+): Promise<number> {
+  const began = performance.now();
+  const result = await later();
+  if (result !== -1) return result;
+  const took = performance.now() - began;
+  if (took > SLOW) throw new Error(`failed after ${Math.round(took)} ms`);
+  return again();
+}
 
 /** @throws {Error} with the reason alone, as Deno's functions give it */
 async function opened(path: string, flags: number, mode = 0): Promise<number> {
-  const fd = await openLater(path, flags, mode);
-  if (fd !== -1) return fd;
   try {
-    return open(path, flags, mode);
+    return await orReason(
+      () => openLater(path, flags, mode),
+      () => open(path, flags, mode),
+    );
   } catch (error) {
-    throw new Error((error as LibcError).reason, { cause: error });
+    if (!(error instanceof LibcError)) throw error;
+    throw new Error(error.reason, { cause: error });
   }
 }
 
-/** @throws {LibcError} */
-async function readLater(
+/** @throws {Error} */
+function readLater(
   fd: number,
   buffer: Uint8Array<ArrayBuffer>,
 ): Promise<number> {
   const size = BigInt(buffer.length);
-  const length = Number(await keeping(buffer, libc().read(fd, buffer, size)));
-  return length === -1 ? read(fd, buffer) : length;
+  return orReason(
+    async () => Number(await keeping(buffer, libc().read(fd, buffer, size))),
+    () => read(fd, buffer),
+  );
 }

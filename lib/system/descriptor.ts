@@ -147,6 +147,7 @@ export class SpareDescriptor {
    * closed and the call is made again.
    */
   lend<T>(call: () => T): T {
+    if (this.#fd === undefined) this.#keep();
     try {
       return call();
     } catch (error) {
@@ -171,7 +172,7 @@ export class SpareDescriptor {
     try {
       this.#fd = open("/dev/null", C.O_WRONLY);
     } catch {
-      // Another process took the descriptor; the next call may find one again.
+      // Another process took the descriptor. The next call tries again.
       this.#fd = undefined;
     }
   }

@@ -351,7 +351,7 @@ Deno.test("config: bad values", () => {
     ],
     [
       { deferral: { message: throws } },
-      `deferral.message: a function: expected ${MESSAGE}`,
+      `deferral.message: a function: expected ${MESSAGE}; it throws "boo"`,
     ],
     [
       { deferral: { message: () => 5 } },

@@ -71,6 +71,71 @@ Deno.test("LineQueue: after an error the next line reports the lost ones", async
   assertEquals(written, ["c\nlost=2\n"]);
 });
 
+Deno.test("LineQueue: half a line that a full disk took is ended, and counts as lost", async () => {
+  const { queue, written, go } = stalling();
+  queue.push("a\n");
+  queue.push("bcd\n");
+  queue.push("e\n");
+  await go(4);
+  await go(0);
+  assertEquals(written.join(""), "a\nbc");
+  queue.push("f\n");
+  // Nothing at first; then no more than the end of the half.
+  await go(0);
+  queue.push("g\n");
+  await go(1);
+  await go(0);
+  queue.push("h\n");
+  await go();
+  assertEquals(written.join(""), "a\nbc\nh\nlost=4\n");
+});
+
+Deno.test("LineQueue: lines that were lost elsewhere are reported", async () => {
+  const { queue, written, go } = stalling();
+  queue.lose(0);
+  await go();
+  assertEquals(queue.isIdle, true);
+  queue.lose(2);
+  await go();
+  assertEquals(written, ["lost=2\n"]);
+});
+
+Deno.test("LineQueue: it goes on after an error for which no line fits any more", async () => {
+  const { queue, written, go } = stalling(10);
+  queue.push("1234567\n");
+  await Promise.resolve();
+  queue.push("abcdefg\n");
+  await go(new Error("Input/output error"));
+  queue.push("hello\n");
+  await go();
+  assertEquals(written, ["abcdefg\nlost=2\n"]);
+  queue.push("again\n");
+  await go();
+  assertEquals(written.at(-1), "again\n");
+});
+
+Deno.test("LineQueue: the end waits for the pending write, and makes one more try", async () => {
+  const { queue, written, go } = stalling();
+  let rest: number | undefined;
+  queue.push("a\n");
+  await Promise.resolve();
+  queue.push("b\n");
+  queue.end().then((lost) => rest = lost);
+  await go(new Error("No space left on device"));
+  assertEquals([written, rest], [[], undefined]);
+  await go();
+  assertEquals([written, rest], [["b\nlost=1\n"], 0]);
+});
+
+Deno.test("LineQueue: the end says how many lines nothing has reported", async () => {
+  const { queue, go } = stalling();
+  queue.push("a\n");
+  const ended = queue.end();
+  await go(0);
+  await go(0);
+  assertEquals(await ended, 1);
+});
+
 /** A test; the thread that keeps the time may end a part of the limit later. */
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeOps: false });

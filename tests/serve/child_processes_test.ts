@@ -9,24 +9,46 @@ import { ChildProgram } from "../../lib/system/spawn.ts";
 import "../harness/libc.ts";
 import { waitFor } from "../harness/process.ts";
 
-Deno.test("child processes: the end of one that has ended before its start is known", async () => {
+/** As without pidfd_open(2). */
+const UNWATCHED = {
+  add() {
+    throw new LibcError("epoll_ctl", E.EAGAIN);
+  },
+} as unknown as Epoll;
+
+/** A program that has ended. */
+async function ended(): Promise<{ pid: number; spawn: Spawn }> {
   const program = new ChildProgram(abiOf(Deno.build)!, ["true"]);
   const pid = program.spawn(0, {});
   const isZombie = () =>
     /^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
   await waitFor("the end", isZombie);
-  // As without pidfd_open(2).
-  const add = () => {
-    throw new LibcError("epoll_ctl", E.EAGAIN);
+  return {
+    pid,
+    spawn: {
+      name: "true",
+      start: (_fd, _variables, done) => done(pid),
+      settle() {},
+    },
   };
-  const processes = new ChildProcesses({ add } as unknown as Epoll);
-  const spawn: Spawn = {
-    name: "true",
-    start: (_fd, _variables, done) => done(pid),
-    settle() {},
-  };
+}
+
+Deno.test("child processes: the end of one that has ended before its start is known", async () => {
+  const { pid, spawn } = await ended();
+  const processes = new ChildProcesses(UNWATCHED);
   const ends: ExitStatus[] = [];
   processes.start(spawn, 0, {}, () => {}, (status) => ends.push(status));
   assertEquals(ends.map(({ pid, code }) => [pid, code]), [[pid, 0]]);
   assertEquals([processes.running, processes.descriptors], [0, 0]);
+});
+
+Deno.test("child processes: a start that another one begins takes no end of that one", async () => {
+  const [one, two] = [await ended(), await ended()];
+  const processes = new ChildProcesses(UNWATCHED);
+  const pids: number[] = [];
+  const end = ({ pid }: ExitStatus) => void pids.push(pid);
+  const next = () => processes.start(two.spawn, 0, {}, () => {}, end);
+  processes.start(one.spawn, 0, {}, next, end);
+  assertEquals(pids.sort(), [one.pid, two.pid].sort());
+  assertEquals(processes.running, 0);
 });

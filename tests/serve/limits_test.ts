@@ -97,6 +97,39 @@ e2e("serve limits: the same on a kernel that has no pidfd_open", {
 });
 
 e2e(
+  "serve limits: clients that wait leave descriptors to others",
+  {},
+  async () => {
+    // 64 are reserved, and half of the others are for clients that wait.
+    const descriptors = 200;
+    const waiting = (descriptors - 64) / 2;
+    await using server = await serving({
+      whitelist: { networks: ["127.8.0.0/16"] },
+      serve: { limit: 1, limitPerNetwork: 0 },
+    }, {
+      before: ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"],
+    });
+    const { port } = server;
+    const clients = [await arrive(port, "127.8.0.1")];
+    assertEquals(await clients[0].reply(), NEXT);
+    for (let i = 0; i < waiting; i++) {
+      clients.push(await arrive(port, "127.8.0.1"));
+    }
+    // Not `arrive`: the connection may be closed before it is seen.
+    using further = await Client.connectFrom(port, { from: "127.8.0.2" });
+    assertEquals(await further.reply(), BUSY);
+    await logged(/ busy ip=127\.8\.0\.2 net=127\.8\.0\.0\/24 reason=limit$/);
+    using other = await arrive(port, "127.9.0.1");
+    assertMatch(await other.reply() ?? "none", /^220 mx\.example /);
+
+    // The first of them has its turn.
+    await quit(clients[0]);
+    assertEquals(await clients[1].reply(), NEXT);
+    for (const client of clients) client[Symbol.dispose]();
+  },
+);
+
+e2e(
   "serve limits: a client that waits too long is answered 421",
   {},
   async () => {

@@ -48,7 +48,7 @@ e2e(
 );
 
 /** How long PROGRAM takes to be executed, in seconds. */
-const SLOW_EXEC = 6;
+const SLOW_EXEC = 15;
 
 e2e("serve: a slow exec of PROGRAM holds up the end of no other connection", {
   programs: ["strace"],

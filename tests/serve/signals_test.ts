@@ -200,6 +200,36 @@ e2e("serve signals: HUP reads whitelist files again", {}, async () => {
   await waitFor("the empty file to count", async () => !await isExempt(port));
 });
 
+e2e("serve signals: HUP reads the name in the banner again", {}, async () => {
+  await using server = await begin();
+  const { port, pid } = server;
+  const name = async () => {
+    using client = await Client.connectFrom(port, { from: "127.0.1.1" });
+    const banner = await client.reply();
+    await client.send("QUIT\r\n");
+    await client.rest();
+    return banner?.split(" ")[1];
+  };
+  assertEquals(await name(), "mx.example");
+  writeFile("control/me", "new.example\n");
+  Deno.kill(pid, "SIGHUP");
+  await waitFor("the new name", async () => await name() === "new.example");
+
+  // A file that cannot be read leaves the name; one that is missing does not.
+  Deno.removeSync(`${CONTROL}/me`);
+  Deno.mkdirSync(`${CONTROL}/me`);
+  Deno.kill(pid, "SIGHUP");
+  const warning = await logged(/ warn /);
+  const what =
+    `${CONTROL}/me: expected a regular file: the name in the banner ` +
+    "stays";
+  assert(warning.endsWith(` warn serve what="${what}"`), warning);
+  assertEquals(await name(), "new.example");
+  Deno.removeSync(`${CONTROL}/me`);
+  Deno.kill(pid, "SIGHUP");
+  await waitFor("no name", async () => await name() === "localhost");
+});
+
 e2e(
   "serve signals: HUP begins a new log file, and no old one stays open",
   {},

@@ -20,7 +20,10 @@ function make() {
   const queue = new StoreQueue({
     limit: LIMIT,
     canStart: () => true,
-    start: (memory) => workers.push(new StoreSlots(memory)),
+    start: (memory) => {
+      workers.push(new StoreSlots(memory));
+      return 20;
+    },
     failed: () => {},
     say: (notice) => notices.push(notice),
   });
@@ -84,15 +87,43 @@ Deno.test("StoreQueue: what a silent worker has not begun with goes to others", 
   assertEquals(hanging?.entry, "a");
   assertEquals(queue.next(), 100);
   queue.expire(100);
+  assertEquals([workers.length, queue.next()], [2, 220]);
+  queue.expire(220);
   assertEquals(workers.length, 3);
-  answer(workers[1], 25);
+  answer(workers[1], 125);
   answer(workers[2], 25);
-  queue.settle(110);
+  queue.settle(225);
   assertEquals(told.map(([entry]) => entry).sort(), ["b", "c"]);
   assertEquals(take(workers[0]), []);
   // A minute later the workers that have no work end.
-  queue.expire(60_110);
+  queue.expire(60_225);
   assertEquals([1, 2].map((i) => workers[i].wait(-1)), [undefined, undefined]);
+});
+
+Deno.test("StoreQueue: only expire starts workers, one at a time", () => {
+  const { queue, workers, ask, take } = make();
+  for (let i = 0; i < 10; i++) ask(`c${i}`, 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  // A turn of the event loop that takes as long as seven spaces.
+  for (let now = 100; now < 800; now += 100) {
+    ask(`late${now}`, now);
+    queue.settle(now);
+  }
+  assertEquals(workers.length, 1);
+  queue.expire(800);
+  assertEquals([workers.length, take(workers[1]).length], [2, 1]);
+  queue.expire(850);
+  assertEquals([workers.length, queue.next()], [2, 920]);
+});
+
+Deno.test("StoreQueue: no worker is started for questions that were given up", () => {
+  const { queue, workers, told, ask } = make();
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  queue.settle(1900);
+  ask("b", 1);
+  queue.expire(LIMIT + 1);
+  assertEquals([told.length, workers.length], [2, 1]);
 });
 
 Deno.test("StoreQueue: calls that hang are bounded in number", () => {
@@ -124,6 +155,7 @@ Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a 
   assertEquals(told.length, 4);
   ask("beside", LIMIT + 5001);
   assertEquals(told.length, 5);
+  queue.expire(LIMIT + 5001);
   const probed = workers.findLast((worker) => {
     const [taken] = take(worker);
     if (taken === undefined) return false;

@@ -249,7 +249,7 @@ e2e("serve upgrade: not while a start of PROGRAM hangs", {
   const next = greeter();
   await using server = await upgradable(CONFIG, {
     next,
-    before: slowingAt(next, "execve", 12),
+    before: slowingAt(next, "execve", 40),
   });
   const { port, binary } = server;
   const [pid] = processesOf(binary);

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import { Whitelists } from "../../lib/serve/whitelists.ts";
 
@@ -79,4 +79,29 @@ Deno.test("serve whitelists: bad lines are told, the others count", async () => 
   assertEquals(warnings[0].startsWith('/a:1: "no rule 0": expected '), true);
   assertEquals(warnings[10], "/a: 2 more bad lines");
   assertEquals(find(), "/a:13");
+});
+
+Deno.test("serve whitelists: clients are served while a large file is read again", async () => {
+  const files: Record<string, string> = { "/a": "" };
+  const { load, find } = site(files);
+  await load();
+  const lines = Array.from({ length: 10_000 }, (_, i) => `mx${i}.example.org`);
+  lines[9500] = "192.0.2.7";
+  lines[9800] = "1 bad line";
+  files["/a"] = lines.join("\n");
+  let turns = 0;
+  let isOver = false;
+  const loading = load().finally(() => isOver = true);
+  while (!isOver) {
+    assertEquals(find(), undefined);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    turns++;
+  }
+  // 10,000 lines are nine pieces.
+  assert(turns >= 8, `${turns} turns`);
+  assertEquals(await loading, [
+    '/a:9801: "1 bad line": expected a network, an address, a host, .suffix or /regex/',
+  ]);
+  assertEquals(find(), "/a:9501");
+  assertEquals(find("mx9499.example.org"), "/a:9500");
 });

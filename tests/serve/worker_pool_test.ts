@@ -15,7 +15,7 @@ const NEW: Verdict = {
 };
 
 /** A pool whose workers do only what the test has them do. */
-function make({ canStart = true, threads = Infinity } = {}) {
+function make({ canStart = true, threads = Infinity, start = 20 } = {}) {
   const workers: StoreSlots[] = [];
   const failures: string[] = [];
   let attempts = 0;
@@ -29,13 +29,16 @@ function make({ canStart = true, threads = Infinity } = {}) {
           throw new TypeError("Resource temporarily unavailable (os error 11)");
         }
         workers.push(new StoreSlots(memory));
+        return start;
       },
       failed: (reason) => failures.push(reason),
     },
     ({ entry }, { took }) => answered.push([entry, took]),
   );
   const ask = (entry: string, now: number) => {
-    const isTaken = pool.ask({ entry, now, isNew: true }, now);
+    const question = { entry, now, isNew: true };
+    const isTaken = pool.ask(question, now) ||
+      pool.grow(now) && pool.ask(question, now);
     pool.flush();
     return isTaken;
   };
@@ -85,7 +88,9 @@ function workersAt(took: number, isRemote: boolean, canStart = true) {
     pool.settle(now);
   }
   let taken = 0;
-  for (let i = 0; i < 2 * SLOTS; i++) taken += Number(ask(`c${i}`, 100));
+  for (let i = 0; i < 2 * SLOTS; i++) {
+    taken += Number(ask(`c${i}`, 100 + 120 * i));
+  }
   return [workers.length, taken];
 }
 
@@ -96,6 +101,47 @@ Deno.test("WorkerPool: several workers ask other machines", () => {
   assertEquals(workersAt(1, true), [8, 8]);
   assertEquals(workersAt(0.2, true), [1, SLOTS]);
   assertEquals(workersAt(2, false, false), [1, 1]);
+});
+
+/** When workers are started while all wait for the disk, in milliseconds. */
+function startTimes(start: number): number[] {
+  const { pool, workers, ask } = make({ start });
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  const times: number[] = [];
+  for (let now = 100; now < 3000; now++) {
+    pool.settle(now);
+    ask(`c${now}`, now);
+    const started = workers[times.length + 1];
+    if (started?.takeQuestion(SLOTS - 1) !== undefined) times.push(now);
+    assertEquals(pool.ask({ entry: "other", now, isNew: true }, now), false);
+    // The event loop has to come back for the question that none could take.
+    assertEquals(pool.next() < Infinity, times.length < 7);
+    assertEquals(pool.next() > now, true);
+  }
+  return times;
+}
+
+Deno.test("WorkerPool: workers are started one at a time", () => {
+  assertEquals(startTimes(20), [100, 220, 340, 460, 580, 700, 820]);
+  // As much time for clients as for starts.
+  assertEquals(startTimes(150), [100, 400, 700, 1000, 1300, 1600, 1900]);
+});
+
+Deno.test("WorkerPool: without descriptors for a worker it looks again", () => {
+  const { pool, workers, ask } = make({ canStart: false });
+  ask("a", 0);
+  workers[0].takeQuestion(SLOTS - 1);
+  pool.settle(100);
+  assertEquals([ask("b", 100), pool.next()], [false, 200]);
+  pool.settle(150);
+  assertEquals([pool.next(), ask("b", 150), pool.next()], [
+    Infinity,
+    false,
+    200,
+  ]);
+  pool.settle(200);
+  assertEquals([ask("b", 200), pool.next()], [false, 300]);
 });
 
 Deno.test("WorkerPool: a silent worker gives back what it has not begun with", () => {

@@ -85,4 +85,11 @@ Deno.test("background file: a file that cannot be opened or written", async () =
   const full = await AppendedFile.open("/dev/full", 0o640);
   assertEquals(await full.write(encode("a\n")), -1);
   await full.close();
+  // Its number may be another file's by now.
+  const other = await AppendedFile.open(`${dir.path}/other`, 0o640);
+  assertEquals(await full.write(encode("a\n")), -1);
+  await full.close();
+  assertEquals(await other.write(encode("b\n")), 2);
+  await other.close();
+  assertEquals(Deno.readTextFileSync(`${dir.path}/other`), "b\n");
 });
