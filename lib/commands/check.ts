@@ -16,11 +16,12 @@ import {
   type CommandLine,
   cut,
   limitBefore,
+  places,
   programs,
 } from "./check/command_line.ts";
 import { fileSystem } from "./check/file_system.ts";
 import { type Finding, fix, type Kind, ok } from "./check/finding.ts";
-import { listener, memory } from "./check/limits.ts";
+import { listener, memory, neededBy } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
@@ -61,7 +62,10 @@ OPTIONS
       stopEarly: true,
     });
     const user = options.user as string | undefined;
-    if (user !== undefined) workAs(user);
+    if (user !== undefined) {
+      // `serve` takes that group in place of the user's own.
+      workAs(user, user === serve.user ? serve.group : undefined);
+    }
     const line = cut(operands, (word) => findProgram(word) !== undefined);
     const output = new Output();
     let wrong = false;
@@ -124,10 +128,13 @@ function looks(
       return [...findings, clientNames(line, serve.nameLookup)];
     },
     () => [banner(config.controlDir), log(config.log)],
-    () => [...memory(serve.configured), ...limitBefore(line)],
+    () => {
+      const needed = neededBy(serve.configured, line.serves);
+      return [...memory(needed), ...limitBefore(line, needed)];
+    },
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],
     () => listener(serve),
-    () => programs(line),
+    () => [...places(line, serve.user), ...programs(line)],
     () => upgrade(serve),
   ];
 }

@@ -42,6 +42,20 @@ export async function* unpacked(
   for await (const bytes of source.pipe(gunzip)) yield bytes;
 }
 
+/** What other programs' files begin with. */
+const OTHERS: Readonly<Record<string, readonly number[]>> = {
+  xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a],
+  zstd: [0x28, 0xb5, 0x2f, 0xfd],
+  bzip2: [0x42, 0x5a, 0x68],
+};
+
+/** The program that has compressed data which {@linkcode unpacked} cannot read. */
+export function compressedBy(head: Uint8Array): string | undefined {
+  return Object.keys(OTHERS).find((name) =>
+    OTHERS[name].every((byte, i) => head[i] === byte)
+  );
+}
+
 /** Whether an error of {@linkcode unpacked} means that the data is damaged. */
 export function isGzipError(error: unknown): boolean {
   const { code } = error as { code?: unknown };

@@ -6,9 +6,9 @@
  */
 
 import { LineSplitter } from "../report/lines.ts";
-import { tell } from "./command.ts";
+import { tell, UsageError } from "./command.ts";
 import { fileError, type Handle, openInput } from "./files.ts";
-import { isGzipError, unpacked } from "./gzip.ts";
+import { compressedBy, isGzipError, unpacked } from "./gzip.ts";
 import { Progress } from "./progress.ts";
 
 /** A log to be read. */
@@ -207,6 +207,13 @@ async function look<T extends Timed>(
   const buffer = new Uint8Array(PIECE / 4);
   const head = buffer.slice(0, read(path, handle, buffer));
   if (regular) handle.close();
+  const other = compressedBy(head);
+  if (other !== undefined) {
+    throw new UsageError(
+      `${path}: compressed with ${other}: expected text or gzip (${other} -dc ` +
+        "FILE | greylist ...)",
+    );
+  }
 
   let first = Infinity;
   const reader = reading.reader(written, host);

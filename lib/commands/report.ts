@@ -23,6 +23,7 @@ import { readRegularFile } from "../system/file.ts";
 import { findExemption } from "../whitelist/exemption.ts";
 import type { Client } from "../whitelist/file.ts";
 import { Index } from "../whitelist/index.ts";
+import { buildIndex } from "../whitelist/index_builder.ts";
 import { findPool } from "../whitelist/pools.ts";
 import {
   type Command,
@@ -45,7 +46,7 @@ DESCRIPTION
   Reads log lines of greylist and says first what became of new networks: how
   many were stopped, how many were let in later and after how long. Then come
   the delay of real mail, what you can do about mail that waited for long, with
-  lines to paste, the load by hour and day, and who stands out. Errors and
+  lines to paste, the load by hour and day, and what stands out. Errors and
   warnings in the log stand on top.
 
   LOGFILE may have been written by multilog (with its @4000... stamps, or after
@@ -270,7 +271,7 @@ function coverage({ whitelist, pools }: ResolvedConfig): Covered {
   const search = (path: string, client: Client) => {
     let index = indexes.get(path);
     if (index === undefined) {
-      index = Index.inMemory(readRegularFile(path));
+      index = Index.inMemory(buildIndex(readRegularFile(path), ""));
       indexes.set(path, index);
     }
     return index.search(client);

@@ -123,6 +123,8 @@ function entryAt(
   let fields = line.slice(end);
   let what = "";
   if (level >= 0) {
+    // `error` begins lines of many programs. Each line of this one has a field.
+    if (!FIELD.test(fields)) return undefined;
     // An explanation may hold spaces, and so text that looks like a field.
     const start = fields.indexOf(" what=");
     if (start >= 0) {

@@ -17,6 +17,12 @@ export interface Stamp {
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 const HALF_YEAR = 183 * 86400;
 
+/**
+ * Times that fit into 32 bits: seconds since 1970, and years. A stamp beyond is
+ * damaged, and the days up to it would fill the memory.
+ */
+const END = 2 ** 32, LAST_YEAR = 2105;
+
 const SPACE = 32, PLUS = 43, COMMA = 44, DASH = 45, POINT = 46, ZERO = 48;
 const NINE = 57, COLON = 58, LESS = 60, AT = 64;
 
@@ -65,7 +71,8 @@ export class StampReader {
       (between !== 84 && between !== SPACE)
     ) return undefined;
     const seconds = clock(line, at + 11);
-    if (!(year >= 1970) || !isDay(month, day) || seconds < 0) return undefined;
+    if (!(year >= 1970 && year <= LAST_YEAR)) return undefined;
+    if (!isDay(month, day) || seconds < 0) return undefined;
     let end = at + 19;
     let fraction = 0;
     const point = line.charCodeAt(end);
@@ -161,7 +168,7 @@ function tai64n(line: string, at: number): Stamp | undefined {
   const nanoseconds = Number("0x" + line.slice(at + 16, at + 24));
   const seconds = high * 0x100000000 + low - 10;
   if (line.charCodeAt(at + 24) !== SPACE) return undefined;
-  if (!(seconds >= 0 && nanoseconds < 1e9)) return undefined;
+  if (!(seconds >= 0 && seconds < END && nanoseconds < 1e9)) return undefined;
   return { time: seconds + nanoseconds / 1e9, end: at + 25 };
 }
 

@@ -157,10 +157,12 @@ export function span({ from, to }: Report): string {
 /** The text around the lines to paste. */
 export const ADVICE = {
   note: "A sender is proposed if the same mail came again from another " +
-    `network ${MOVES} times and one of its networks was let in; a network, if ` +
-    `its mail waited for ${duration(WAIT)} or more. Clients that the ` +
-    "configuration covers already are left out. Check each line before you " +
-    "paste it: a spammer that came back looks the same.",
+    `network ${MOVES} times, from ${MOVES} networks or more, and one of them ` +
+    `was let in; a network, if its mail waited for ${
+      duration(WAIT)
+    } or more. ` +
+    "Clients that the configuration covers already are left out. Check " +
+    "each line before you paste it: a spammer that came back looks the same.",
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
 } as const;

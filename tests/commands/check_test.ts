@@ -65,7 +65,7 @@ e2e("check: everything right", {}, async () => {
     /^ok {3}greylist\.config\.ts is valid$/,
     /^ok {3}timeouts: a new client is let in from 60 s to 24 h after .* for 36 d$/,
     Deno.uid() === 0
-      ? /^warn looking as root, who may do anything: give --user=NAME, the user /
+      ? /^warn looking as root, which may do anything: give --user=NAME, the user /
       : /^ok {3}looking as uid \d+$/,
     new RegExp(`^ok   baseDir ${BASE}: mode 0700, owned by uid \\d+$`),
     /^ok {3}1 entry in it, nothing else$/,
@@ -450,6 +450,18 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
       /^FIX {2}data is limited to 599999999 bytes: softlimit -d 600000000 or /,
     );
     assertFindings(await look({ user }, "prlimit", "--data=600000000"));
+  });
+  await t.step("memory for serve", async () => {
+    const binary = await compile({ serve: { user } });
+    const serving = [binary, "serve", "25", "--", "/bin/true"];
+    const look = async (limit: number) =>
+      (await run(["prlimit", `--data=${limit}`, binary, "check", ...serving]))
+        .stdout;
+    assertMatch(
+      await look(1499999999),
+      /^FIX {2}data is limited to 1499999999 bytes: softlimit -d 1500000000 or /m,
+    );
+    assertMatch(await look(1500000000), /^ok {3}memory limits$/m);
   });
 });
 

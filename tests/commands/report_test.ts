@@ -11,6 +11,7 @@ import {
   waitFor,
 } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { randomFrom } from "../harness/streams.ts";
 import { openSyslog } from "../harness/syslog.ts";
 
 /** What each client says. */
@@ -189,6 +190,21 @@ Deno.test("report: gzip, by what is in the file", async () => {
   assertEquals((await json([plain])).connections, 1);
 });
 
+Deno.test("report: what another program has compressed", async () => {
+  const heads = { xz: "\xfd7zXZ\0", zstd: "\x28\xb5\x2f\xfd", bzip2: "BZh9" };
+  for (const [name, head] of Object.entries(heads)) {
+    const bytes = Uint8Array.from(head, (byte) => byte.charCodeAt(0));
+    const file = writeFile("log/other", bytes);
+    const { code, stderr } = await report([file]);
+    assertEquals(code, 100);
+    assertEquals(
+      stderr,
+      `greylist report: ${file}: compressed with ${name}: expected text or ` +
+        `gzip (${name} -dc FILE | greylist ...)\n`,
+    );
+  }
+});
+
 Deno.test("report: gzip that ends early is read up to there", async () => {
   let text = "";
   for (let i = 0; i < 20_000; i++) {
@@ -224,10 +240,9 @@ Deno.test("report: nothing, and what is no log", async () => {
   assertEquals([nothing.code, nothing.stderr], [0, ""]);
   assertMatch(nothing.stdout, /^The log holds no connection\.\n/);
 
-  const noise = new Uint8Array(3_000_000);
-  for (let i = 0; i < noise.length; i += 65536) {
-    crypto.getRandomValues(noise.subarray(i, i + 65536));
-  }
+  // One of some hundred others has a line that reads like `x y=`.
+  const random = randomFrom(1);
+  const noise = new Uint8Array(3_000_000).map(() => random(256));
   noise[0] = 1;
   const found = await json([writeFile("log/noise", noise)]);
   assertEquals(found.connections, 0);

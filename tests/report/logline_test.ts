@@ -121,6 +121,9 @@ Deno.test("lines of other programs", () => {
     "Nov 23 19:00:00 mx postfix/smtpd[1]: connect from a[192.0.2.1]",
     "2026-11-23T19:00:00+0000 mx systemd[1]: Started x.",
     "-- Boot 5b6c --",
+    "Nov 23 19:00:00 mx named[8]: error (unexpected RCODE REFUSED) resolving",
+    "Nov 23 19:00:00 mx snmpd[9]: error on subcontainer 'ia_addr' insert (-1)",
+    "Nov 23 19:00:00 mx foo: info something",
   ];
   for (const line of foreign) assertEquals(read(line).kind, "foreign", line);
 });
@@ -150,6 +153,9 @@ Deno.test("a stamp that cannot be is no stamp", () => {
   const wrong = [
     "@400000006a9d5bfa0000000g",
     "@3fffffff6a9d5bfa00000000",
+    // Beyond 32 bits.
+    "@4f0000006a9d5bfa00000000",
+    "2106-02-08T00:00:00Z",
     "2026-13-01T00:00:00Z",
     "2026-00-01T00:00:00Z",
     "2026-11-32 00:00:00",

@@ -7,14 +7,20 @@
 
 import { findProgram, mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
+import { parseListenAddress } from "../../serve/listen_address.ts";
 import { type Finding, fix, note, ok, warn } from "./finding.ts";
+import type { Needed } from "./limits.ts";
 
 /** A command line, cut at the word that is greylist. */
 export interface CommandLine {
   /** The words in front of greylist, empty if it is not among the words. */
   readonly before: readonly string[];
+  /** Whether greylist is among the words. */
+  readonly isWhole: boolean;
   /** Whether the words run `greylist serve`. */
   readonly serves: boolean;
+  /** The words between `serve` and `--`. */
+  readonly places: readonly string[];
   /** PROGRAM and its arguments. */
   readonly program: readonly string[];
 }
@@ -28,15 +34,23 @@ export function cut(
   words: readonly string[],
   isProgram: (word: string) => boolean,
 ): CommandLine {
-  const at = words.findIndex((word) =>
-    named(word, "greylist") && isProgram(word)
-  );
+  // The last one: a user, or a directory in front of it, may have that name too.
+  const at = words.findLastIndex((word) => NAME.test(word) && isProgram(word));
   const before = words.slice(0, Math.max(at, 0));
   const rest = words.slice(at + 1);
   const serves = at >= 0 && rest[0] === "serve";
   const end = serves || rest[0] === "--" ? rest.indexOf("--") : -1;
-  return { before, serves, program: rest.slice(end + 1) };
+  return {
+    before,
+    isWhole: at >= 0,
+    serves,
+    places: serves ? rest.slice(1, Math.max(end, 1)) : [],
+    program: rest.slice(end + 1),
+  };
 }
+
+/** Names of this program: `greylist`, or such as `greylist-mx2`. */
+const NAME = /(?:^|\/)greylist(?:[-.][^/]*)?$/;
 
 /** Whether a word is a program of that name, with or without a directory. */
 function named(word: string, ...names: string[]): boolean {
@@ -44,9 +58,13 @@ function named(word: string, ...names: string[]): boolean {
 }
 
 /** Looks at PROGRAM, and at all files that the command line names. */
-export function programs({ before, program }: CommandLine): Finding[] {
+export function programs({ before, isWhole, program }: CommandLine): Finding[] {
   const [name, ...args] = program;
-  if (name === undefined) return [];
+  if (name === undefined) {
+    return isWhole
+      ? [fix("no PROGRAM behind greylist in the command line")]
+      : [];
+  }
   const path = findProgram(name);
   const findings = [
     path === undefined
@@ -64,21 +82,59 @@ export function programs({ before, program }: CommandLine): Finding[] {
   return findings;
 }
 
-/** Programs that limit the address space with `-m` or `-a`. */
+/** Where `serve` listens, and whether root may start it. */
+export function places(line: CommandLine, user: string | undefined): Finding[] {
+  if (!line.serves) return [];
+  const bad = line.places.filter((place) =>
+    parseListenAddress(place) === undefined
+  );
+  const findings = bad.map((place) =>
+    fix(`greylist serve ${place}: expected [HOST:]PORT`)
+  );
+  if (user !== undefined) return findings;
+  return [
+    ...findings,
+    note("serve.user is not given: serve does not start if root starts it"),
+  ];
+}
+
+/** Programs that limit memory. */
 const LIMITERS = ["softlimit", "s6-softlimit", "chpst"] as const;
 
-/** A limit in front of greylist under which it cannot start. */
-export function limitBefore({ before }: CommandLine): Finding[] {
+/**
+ * Limits in front of greylist under which it cannot start.
+ *
+ * @param needed the least limits, in bytes
+ */
+export function limitBefore(
+  { before }: CommandLine,
+  needed: Needed,
+): Finding[] {
   return before.flatMap((word, i) => {
     const limiter = LIMITERS.find((name) => named(word, name));
     if (limiter === undefined) return [];
     const options = optionsAfter(before, i, WITH_VALUE[limiter]);
-    const option = [..."ma"].find((letter) => options.has(letter));
-    if (option === undefined) return [];
-    return [fix(
-      `${word} -${option} in front of greylist: no Deno program starts under a ` +
-        `limit of the address space: put ${word} behind greylist`,
-    )];
+    /** Undefined if the value is no number: `=` is the hard limit. */
+    const isBelow = (letter: string, least: bigint) => {
+      const value = options.get(letter);
+      if (value === undefined) return false;
+      return /^\d+$/.test(value) ? BigInt(value) < least : undefined;
+    };
+    const option = [..."ma"].find((letter) =>
+      isBelow(letter, needed.addressSpace) !== false
+    );
+    if (option !== undefined) {
+      return [fix(
+        `${word} -${option} in front of greylist: no Deno program starts under ` +
+          `a limit of the address space: put ${word} behind greylist`,
+      )];
+    }
+    return isBelow("d", needed.data) === true
+      ? [fix(
+        `${word} -d in front of greylist: expected ${needed.data} or more, or ` +
+          `${word} behind greylist`,
+      )]
+      : [];
   });
 }
 
@@ -97,7 +153,7 @@ const WITH_VALUE = {
 };
 
 /**
- * The letters of the options behind a program's name.
+ * The options behind a program's name: letters, and their values or "".
  *
  * @param withValue the letters that take a value
  */
@@ -105,19 +161,19 @@ function optionsAfter(
   words: readonly string[],
   at: number,
   withValue: string,
-): Set<string> {
-  const letters = new Set<string>();
+): Map<string, string> {
+  const options = new Map<string, string>();
   for (let i = at + 1; words[i]?.startsWith("-"); i++) {
     for (let j = 1; j < words[i].length; j++) {
       const letter = words[i][j];
-      letters.add(letter);
+      options.set(letter, "");
       if (!withValue.includes(letter)) continue;
       // The value is the rest of this word, or the next one.
-      if (j === words[i].length - 1) i++;
+      options.set(letter, words[i].slice(j + 1) || (words[++i] ?? ""));
       break;
     }
   }
-  return letters;
+  return options;
 }
 
 /** The super-servers whose options say whether clients have names. */
@@ -157,7 +213,7 @@ export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
 /** Why a super-server with these options sets no TCPREMOTEHOST, if it sets none. */
 function whyNameless(
   server: typeof LOOKING_UP[number],
-  options: ReadonlySet<string>,
+  options: ReadonlyMap<string, string>,
 ): string | undefined {
   if (server === "tcpsvd") {
     if (options.has("E")) return "-E sets no variables";

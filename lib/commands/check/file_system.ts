@@ -51,19 +51,19 @@ interface Kind {
   readonly losing?: Readonly<Record<string, string>>;
 }
 
-const WAITS = "a connection waits for as long as its servers do not answer";
+const WAITS = "a call waits for as long as its servers do not answer, and a " +
+  "client for storeTimeout";
 
 /** What fuse(4) reports as the type of a mount, behind `fuse.`. */
 const FUSE: Readonly<Record<string, Partial<Kind>>> = {
   glusterfs: {
     name: "GlusterFS",
-    mount:
-      "mount it with attribute-timeout=0,entry-timeout=0, so that a host " +
-      "sees at once what another has written; set network.ping-timeout 5 and " +
+    mount: "mount it with attribute-timeout=0,entry-timeout=0," +
+      "negative-timeout=0, so that a host sees at once what another has written; set network.ping-timeout 5 and " +
       "client.tcp-user-timeout 6 on the volume",
-    hang:
-      "a connection waits for as long as the volume does not answer: 83 s " +
-      "by default, 7 s with these options; no signal ends that wait",
+    hang: "a call waits for as long as the volume does not answer, 83 s by " +
+      "default, 7 s with these options, and a client for storeTimeout; no " +
+      "signal ends that call",
   },
   // Object stores: no exclusive creation, and a file is written when it is
   // closed or later.
@@ -92,15 +92,15 @@ const KINDS: Readonly<Record<number, Kind>> = {
     name: "FUSE",
     mount: "mount it with attribute-timeout=0,entry-timeout=0 or what its " +
       "daemon calls that, if several hosts share it",
-    hang: "a connection waits for as long as the daemon does not answer; no " +
-      "signal ends that wait",
+    hang: "a call waits for as long as the daemon does not answer, and a " +
+      "client for storeTimeout; no signal ends that call",
   },
   [FS.NFS]: {
     name: "NFS",
     mount:
       "mount it with vers=4.1,hard,lookupcache=none,actimeo=1, so that a " +
       "host sees within a second what another has written",
-    hang: `${WAITS}, on a soft mount as well`,
+    hang: `${WAITS}; this holds for a soft mount as well`,
     losing: {
       soft: "a soft mount gives up writes when the server is slow (nfs(5))",
       softerr: "a soft mount gives up writes when the server is slow (nfs(5))",

@@ -16,18 +16,36 @@ const NEEDED = {
   data: 40_000_000n,
   /** For a binary with V8's compilers: one whose configuration has `serve`. */
   dataToCompile: 600_000_000n,
+  /** For such a binary as `serve`: each of its threads has a heap of its own. */
+  dataToServe: 1_500_000_000n,
 };
 
+/** The least limits of memory under which V8 can start, in bytes. */
+export interface Needed {
+  readonly addressSpace: bigint;
+  readonly data: bigint;
+}
+
 /**
- * Whether V8 can start under the limits of this process.
+ * The least limits for a binary.
  *
  * @param compiles whether the binary has V8's compilers
+ * @param serves whether it is to run as `serve`
  */
-export function memory(compiles: boolean): Finding[] {
+export function neededBy(compiles: boolean, serves: boolean): Needed {
+  const data = serves
+    ? NEEDED.dataToServe
+    : compiles
+    ? NEEDED.dataToCompile
+    : NEEDED.data;
+  return { addressSpace: NEEDED.addressSpace, data };
+}
+
+/** Whether V8 can start under the limits of this process. */
+export function memory(needed: Needed): Finding[] {
   const { addressSpace, data } = memoryLimits();
-  const needed = compiles ? NEEDED.dataToCompile : NEEDED.data;
   const findings: Finding[] = [];
-  if (addressSpace !== undefined && addressSpace < NEEDED.addressSpace) {
+  if (addressSpace !== undefined && addressSpace < needed.addressSpace) {
     findings.push(
       fix(
         `address space is limited to ${addressSpace} bytes: put softlimit -m ` +
@@ -35,10 +53,10 @@ export function memory(compiles: boolean): Finding[] {
       ),
     );
   }
-  if (data !== undefined && data < needed) {
+  if (data !== undefined && data < needed.data) {
     findings.push(
       fix(
-        `data is limited to ${data} bytes: softlimit -d ${needed} or ` +
+        `data is limited to ${data} bytes: softlimit -d ${needed.data} or ` +
           "more before greylist",
       ),
     );

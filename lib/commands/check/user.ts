@@ -24,7 +24,7 @@ export function lookingAs(
     return ok(`looking as ${who}`);
   }
   return warn(
-    `looking as root, who may do anything: give --user=${
+    `looking as root, which may do anything: give --user=${
       serviceUser ?? "NAME"
     }, the user that the service runs as`,
   );

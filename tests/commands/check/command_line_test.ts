@@ -3,6 +3,8 @@ import {
   clientNames,
   cut,
   limitBefore,
+  places,
+  programs,
 } from "../../../lib/commands/check/command_line.ts";
 
 const line = (text: string) =>
@@ -23,6 +25,16 @@ Deno.test("check command line: where greylist stands", () => {
     ["a greylist -- b -- c", "a", false, "b -- c"],
     ["a greylist serve 25 -- b c", "a", true, "b c"],
     ["greylist serve 25 587 -- b", "", true, "b"],
+    // Another name of the binary, and a user that has its name.
+    ["softlimit -m 9 /bin/greylist-mx2 b", "softlimit -m 9", false, "b"],
+    ["/bin/greylist-mx2 serve 25 -- b", "", true, "b"],
+    [
+      "setuidgid greylist /bin/greylist.new b",
+      "setuidgid greylist",
+      false,
+      "b",
+    ],
+    ["a greylister b", "", false, "a greylister b"],
     // A directory or an argument of that name is no program.
     [
       "qmail-smtpd /missing/greylist",
@@ -78,7 +90,9 @@ Deno.test("check command line: where names of clients come from", () => {
   }
 });
 
-Deno.test("check command line: limits of the address space in front", () => {
+const NEEDED = { addressSpace: 75_000_000_000n, data: 40_000_000n };
+
+Deno.test("check command line: limits of memory in front", () => {
   const cases: [string, string | undefined][] = [
     ["softlimit -m 9 tcpserver 0 25 greylist q", "softlimit -m"],
     ["softlimit -m9 greylist q", "softlimit -m"],
@@ -92,12 +106,16 @@ Deno.test("check command line: limits of the address space in front", () => {
     ["chpst -L m greylist q", undefined],
     ["softlimit -d 40000000 greylist q", undefined],
     ["softlimit -dm greylist q", undefined],
+    ["softlimit -d 39999999 greylist q", "softlimit -d"],
+    ["softlimit -m = greylist q", "softlimit -m"],
+    ["softlimit -m 75000000000 greylist q", undefined],
+    ["softlimit -m 75000000000 -d 9 greylist q", "softlimit -d"],
     ["greylist softlimit -m 9 q", undefined],
     ["softlimit -m 9 q", undefined],
     ["tcpserver -m 9 greylist q", undefined],
   ];
   for (const [text, start] of cases) {
-    const [finding] = limitBefore(line(text));
+    const [finding] = limitBefore(line(text), NEEDED);
     assertEquals(
       finding?.text.slice(0, start?.length),
       start,
@@ -105,4 +123,26 @@ Deno.test("check command line: limits of the address space in front", () => {
     );
     assertEquals(finding?.kind, start && "fix");
   }
+});
+
+Deno.test("check command line: where serve listens, and who starts it", () => {
+  const cases: [string, string | undefined, string[]][] = [
+    ["greylist q", undefined, []],
+    ["greylist serve 25 [::1]:587 -- q", "qmaild", []],
+    ["greylist serve -- q", "qmaild", []],
+    ["greylist serve bogus:port -- q", "qmaild", ["fix"]],
+    ["greylist serve 25 -- q", undefined, ["note"]],
+    ["greylist serve 25 0:99999 -- q", undefined, ["fix", "note"]],
+  ];
+  for (const [text, user, kinds] of cases) {
+    const found = places(line(text), user).map(({ kind }) => kind);
+    assertEquals(found, kinds, text);
+  }
+});
+
+Deno.test("check command line: no PROGRAM", () => {
+  for (const text of ["tcpserver 0 25 greylist", "greylist serve 25 --"]) {
+    assertEquals(programs(line(text)).map(({ kind }) => kind), ["fix"], text);
+  }
+  assertEquals(programs(line("")), []);
 });

@@ -3,7 +3,7 @@ import { lookingAs } from "../../../lib/commands/check/user.ts";
 
 Deno.test("check user: root is asked for the user of the service", () => {
   const warning = (name: string) =>
-    `looking as root, who may do anything: give --user=${name}, the user that ` +
+    `looking as root, which may do anything: give --user=${name}, the user that ` +
     "the service runs as";
   const cases: [
     [string | undefined, number, string | undefined],
