@@ -107,3 +107,11 @@ export async function makeBinary(
   if (second.success) return;
   throw new TemporaryError(`deno compile failed:\n${second.output.trimEnd()}`);
 }
+
+/** The error if a program in the scratch directory may not be executed. */
+export function notRun(program: string): TemporaryError {
+  return new TemporaryError(
+    `${program} cannot be executed: expected a temporary directory that is not ` +
+      "mounted noexec: TMPDIR names another one",
+  );
+}

@@ -18,7 +18,7 @@ import { TemporaryError } from "../commands/command.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { bakedConfig } from "./baked.ts";
-import { makeBinary } from "./binary.ts";
+import { makeBinary, notRun } from "./binary.ts";
 import { BYTECODE, SCRIPT } from "./bundle.ts";
 
 /** How long the training may take, in milliseconds. */
@@ -99,7 +99,13 @@ export async function makeBytecode(
   // At "rblsmtpd" the trainer would become rblsmtpd. "banner" is compiled instead.
   // The dialogue is needed there only if the check fails.
   const deferral = { at: at === "rblsmtpd" ? "banner" : at };
-  const raw = { baseDir: base, controlDir: base, deferral };
+  // No disk is too slow for it.
+  const raw = {
+    baseDir: base,
+    controlDir: base,
+    deferral,
+    storeTimeout: "1m" as const,
+  };
   const config = {
     default: raw,
     compiled: bakedConfig(raw, resolveConfig(raw)),
@@ -150,13 +156,20 @@ Deno.exit(0);
 `;
 
 async function run(program: string, args: string[]): Promise<void> {
-  const child = new Deno.Command(program, {
+  const command = new Deno.Command(program, {
     args,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "null",
     stderr: "piped",
-  }).spawn();
+  });
+  let child: Deno.ChildProcess;
+  try {
+    child = command.spawn();
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) throw notRun(program);
+    throw error;
+  }
   const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
   const writer = child.stdin.getWriter();
   // A program that has ended does not read; its output says why.

@@ -14,7 +14,7 @@ import {
   loadConfig,
   rehearse,
 } from "./configuration.ts";
-import { makeBinary } from "./binary.ts";
+import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
@@ -120,7 +120,8 @@ async function checkOwnDenort(scratch: string): Promise<void> {
       stderr: "null",
     }).output();
     text = success ? new TextDecoder().decode(stdout).trim() : "";
-  } catch {
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) throw notRun(program);
     text = "";
   }
   if (text === HERE.version) return;

@@ -34,16 +34,16 @@ SYNOPSIS
 
 DESCRIPTION
   Plays the mail of two weeks against "greylist serve": a sender with 40
-  networks of four hosts that tries again as Postfix does, a single server that tries again
-  as qmail does, spammers that never return, and spammers that return once. The
-  clock is moved: what lies in the base directory is made older by as much as
-  two attempts are apart. Every client connects from an address of 127.0.0.0/8.
+  networks of four hosts that tries again as Postfix does, a single server that
+  tries again as qmail does, spammers that never return, and spammers that
+  return once. The clock is moved: what lies in the base directory is made older
+  by as much as two attempts are apart. Every client connects from an address of
+  127.0.0.0/8.
 
   The same mail is played with whole addresses, with networks (/24), with a pool
-  of the 40 networks, and with "only", if nobody but clients without a name has
-  to wait.
-  The table says of each kind of sender how much of its mail was let in at the
-  first attempt, how much later and after how long, and how much never.
+  of the 40 networks, and with "only", if only clients without a name have to
+  wait. The table says of each kind of sender how much of its mail was let in at
+  the first attempt, how much later and after how long, and how much never.
 
 OPTIONS
   --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the times

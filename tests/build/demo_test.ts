@@ -234,9 +234,9 @@ e2e("a build that fails ends the demo with its code", {}, async () => {
 for (
   const [moment, needs, ...args] of [
     ["Compiling", {}],
-    ["\n2. ", {}],
+    ["\n1. ", {}],
     ["Bringing up", MX_NEEDS, "--hosts=2"],
-    ["\n2. ", MX_NEEDS, "--hosts=2"],
+    ["\n1. ", MX_NEEDS, "--hosts=2"],
   ] as const
 ) {
   const name = `${JSON.stringify(moment)} ${args.join(" ")}`.trim();

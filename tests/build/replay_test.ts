@@ -73,7 +73,7 @@ e2e("replay: the page has the table that the task prints", {}, async () => {
   const { code, stdout, stderr } = await run(
     [Deno.execPath(), "task", "replay"],
     // It compiles programs.
-    { cwd: ROOT, patience: 300 },
+    { cwd: ROOT, patience: 1200 },
   );
   assertEquals([code, stdout], [0, shown], stderr);
 });

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { existsSync } from "@std/fs/exists";
 import type { Config, Path } from "../../lib/config.ts";
 import { program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
 import { areAtRest, type Outcome, run } from "./process.ts";
 import { emptyDir, ROOT, writeFile } from "./root.ts";
+import { standStill } from "./still.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 
@@ -100,7 +102,8 @@ export function compile(
 }
 
 async function make(source: string): Promise<string> {
-  const key = await hashOf(source);
+  // Where the project is makes no difference to the binary.
+  const key = await hashOf(source.replaceAll(PROJECT, ""));
   const path = `${ROOT}/bin/${key}/greylist`;
   const config = writeFile(`bin/${key}/greylist.config.ts`, source);
   const kept = await openKept();
@@ -124,8 +127,13 @@ export function clean(): void {
   writeFile("control/me", "mx.example\n");
 }
 
-/** Empties the log file and does not replace it: a listener has it open. */
+/**
+ * Empties the log file and does not replace it: a listener has it open, or will
+ * soon, since it opens it in another thread than the one that listens.
+ */
 export function emptyLog(): void {
+  const end = Date.now() + BUSY;
+  while (!existsSync(LOG) && Date.now() < end) standStill(QUIET);
   Deno.truncateSync(LOG);
 }
 
@@ -152,7 +160,7 @@ export function addListener(binary: string): void {
 const QUIET = 60;
 
 /** How long a listener that is never at rest is waited for, in milliseconds. */
-const BUSY = 5000;
+const BUSY = 30_000;
 
 /**
  * Waits until a file grows no more, and the listeners are at rest. All of this
@@ -166,13 +174,12 @@ function settle(path: string): void {
       return 0;
     }
   };
-  const nobody = new Int32Array(new SharedArrayBuffer(4));
   const end = Date.now() + BUSY;
   let before: number;
   let areBusy: boolean;
   do {
     before = size();
-    Atomics.wait(nobody, 0, 0, QUIET);
+    standStill(QUIET);
     areBusy = ![...listeners].every(areAtRest) && Date.now() < end;
   } while (size() !== before || areBusy);
 }

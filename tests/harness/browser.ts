@@ -7,6 +7,9 @@
 import { findProgram } from "./need.ts";
 import { waitFor } from "./process.ts";
 
+/** How long a browser runs at most, in seconds. */
+const LIFE = 900;
+
 /** Where Chromium is, undefined if it is not installed. */
 export function findChromium(): string | undefined {
   return findProgram("chromium") ?? findProgram("chromium-browser");
@@ -30,6 +33,7 @@ export class Browser implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #profile: string;
   readonly #socket: WebSocket;
+  readonly #hasClosed = Promise.withResolvers<void>();
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   readonly #events = new Map<string, () => void>();
   #session = "";
@@ -44,6 +48,12 @@ export class Browser implements AsyncDisposable {
     this.#profile = profile;
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
+    socket.onclose = () => {
+      this.#hasClosed.resolve();
+      for (const take of this.#waiting.values()) {
+        take({ error: { message: "the browser has ended" } });
+      }
+    };
   }
 
   /** Starts a browser that can reach nothing but files. */
@@ -52,7 +62,7 @@ export class Browser implements AsyncDisposable {
     const child = new Deno.Command("timeout", {
       args: [
         "--kill-after=5",
-        "120",
+        String(LIFE),
         program,
         "--headless=new",
         "--no-sandbox",
@@ -187,10 +197,9 @@ export class Browser implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose]() {
-    const closed = new Promise((done) => this.#socket.onclose = done);
     this.#session = "";
     await this.call("Browser.close").catch(() => {});
-    await Promise.all([closed, this.#child.status]);
+    await Promise.all([this.#hasClosed.promise, this.#child.status]);
     await Deno.remove(this.#profile, { recursive: true }).catch(() => {});
   }
 }

@@ -39,7 +39,7 @@ const FIRST_SEED = 1_000_000;
 const AT_ONCE = 20;
 
 /** How long all streams of a kind may take, in seconds. */
-const LIFE = 600;
+const LIFE = 1800;
 
 const HOST = "mx.example";
 const TEXT = "Greylisted";

@@ -1,6 +1,7 @@
 /**
  * Binaries that are kept from one run of the tests to the next, by the hash of
- * the sources, the configuration and the version of Deno.
+ * the sources, the configuration and the version of Deno. Clones with the same
+ * sources share them: a binary does not depend on where the sources are.
  *
  * Nearly all of a binary, 85 MB, is the same in all of them. Only the rest is kept:
  * the tail of each.
@@ -39,7 +40,9 @@ async function hashOfSources(): Promise<string> {
     ({ path }) => path,
   ).sort();
   files.push(`${root}main.ts`, `${root}deno.json`);
-  const texts = files.map((file) => `${file}\0${Deno.readTextFileSync(file)}`);
+  const texts = files.map((file) =>
+    `${file.slice(root.length)}\0${Deno.readTextFileSync(file)}`
+  );
   const { version, build, env } = Deno;
   return await hashOf(
     [
@@ -110,12 +113,46 @@ function usedAt(path: string): number {
   }
 }
 
-/** How many bytes the beginnings of two files have in common. */
-function commonLength(a: Uint8Array, b: Uint8Array): number {
-  const end = Math.min(a.length, b.length);
-  let i = 0;
-  while (i < end && a[i] === b[i]) i++;
-  return i;
+/** How much of two files is compared at once, in bytes. */
+const PIECE = 1 << 20;
+
+/**
+ * How many bytes the beginnings of two files have in common, rounded down to words.
+ * Nothing depends on the exact number.
+ */
+function commonLength(one: string, other: string): number {
+  using a = Deno.openSync(one);
+  using b = Deno.openSync(other);
+  const [words, others] = [
+    new Int32Array(PIECE / 4),
+    new Int32Array(PIECE / 4),
+  ];
+  let common = 0;
+  while (true) {
+    const bytes = Math.min(fill(a, words.buffer), fill(b, others.buffer));
+    const length = bytes >> 2;
+    for (let i = 0; i < length; i++) {
+      if (words[i] !== others[i]) return common + 4 * i;
+    }
+    common += 4 * length;
+    if (length < words.length) return common;
+  }
+}
+
+/**
+ * Reads until a buffer is full or the file ends.
+ *
+ * @returns how many bytes were read
+ */
+function fill(file: Deno.FsFile, buffer: ArrayBuffer): number {
+  const bytes = new Uint8Array(buffer);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const length = file.readSync(bytes.subarray(filled));
+    if (length === null) break;
+    filled += length;
+  }
+  return filled;
 }
 
 /** The binary that others are compared with: a trainer of this version. */
@@ -125,18 +162,27 @@ function reference(shared: string): string | undefined {
   return names[0];
 }
 
+/** What a file holds from one of its bytes on. */
+function restOf(path: string, start: number): Uint8Array<ArrayBuffer> {
+  using file = Deno.openSync(path);
+  const rest = new Uint8Array(file.statSync().size - start);
+  file.seekSync(start, Deno.SeekMode.Start);
+  if (fill(file, rest.buffer) < rest.length) {
+    throw new Error(`${path}: shorter than before`);
+  }
+  return rest;
+}
+
 /** Keeps a binary. */
 export function keep({ shared, tails }: Kept, key: string, binary: string) {
   const name = reference(shared);
   // A stand-in is a few small files, and is made anew each time.
   if (name === undefined || usesStandIns()) return;
-  const bytes = Deno.readFileSync(binary);
-  const other = Deno.readFileSync(`${shared}/${name}/trainer`);
-  const common = commonLength(bytes, other);
+  const common = commonLength(binary, `${shared}/${name}/trainer`);
   const head = new TextEncoder().encode(`${name} ${common}\n`);
   const fresh = `${tails}/${key}.${Deno.pid}`;
   Deno.writeFileSync(fresh, head);
-  Deno.writeFileSync(fresh, bytes.subarray(common), { append: true });
+  Deno.writeFileSync(fresh, restOf(binary, common), { append: true });
   Deno.renameSync(fresh, `${tails}/${key}`);
 }
 

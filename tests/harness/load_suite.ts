@@ -13,6 +13,7 @@ import {
   compile,
   emptyLog,
   entries,
+  logLines,
   SERVE,
 } from "./binary.ts";
 import { namesIn } from "./entry.ts";
@@ -20,6 +21,7 @@ import { type Deferred, deferred, type Passed, passed } from "./logged.ts";
 import { e2e } from "./need.ts";
 import { greeter, NEXT } from "./next_program.ts";
 import {
+  areAtRest,
   childrenOf,
   descriptorsOf,
   hungUp,
@@ -87,6 +89,8 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
   clean();
   const binary = await compile({
     timeouts: { delay: "1h" },
+    // Each client waits until all have their banner.
+    deferral: { idleTimeout: "10m", sessionTimeout: "15m" },
     serve: { ...SERVE, limit: CLIENTS + 10 },
   });
   await using server = await way.start({
@@ -95,7 +99,7 @@ async function atOnce(way: WayIn, origin: Origin): Promise<void> {
     clients: CLIENTS + 10,
     life: 8 * PATIENCE,
   });
-  const before = await steady(server, binary);
+  const before = await steady(way, server, binary);
   const networks = origin.networks(CLIENTS);
   const round = async (deferring: boolean) => {
     await crowd(server, origin, deferring);
@@ -202,15 +206,31 @@ function holdings(server: Listener, binary: string): Holdings {
   };
 }
 
-/** The holdings of a server once they have not changed for half a second. */
-async function steady(server: Listener, binary: string): Promise<Holdings> {
+/**
+ * The holdings of a server that has started, once they have not changed for half a
+ * second.
+ */
+async function steady(
+  way: WayIn,
+  server: Listener,
+  binary: string,
+): Promise<Holdings> {
+  if (way.resident > 0) {
+    await waitFor(
+      "the first line",
+      () => logLines().some((line) => / serve on=/.test(line)),
+    );
+  }
   let before: Holdings;
   let now = holdings(server, binary);
   do {
     before = now;
     await new Promise((done) => setTimeout(done, 500));
     now = holdings(server, binary);
-  } while (JSON.stringify(now) !== JSON.stringify(before));
+  } while (
+    JSON.stringify(now) !== JSON.stringify(before) ||
+    way.resident > 0 && !areAtRest(binary)
+  );
   return now;
 }
 

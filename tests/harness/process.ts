@@ -6,11 +6,14 @@
 
 export { freePort } from "../../lib/build/ports.ts";
 
-/** How long anything may take before a test gives up, in seconds. */
-export const DEADLINE = 30;
+/**
+ * How long anything may take before a test gives up, in seconds. The alarm that
+ * ends a wrapper that hangs would come later.
+ */
+export const DEADLINE = 60;
 
 /** How long a server of a test runs at most by default, in seconds. */
-const LIFE = 240;
+const LIFE = 900;
 
 /**
  * Waits until a condition holds.

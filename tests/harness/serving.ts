@@ -17,7 +17,7 @@ import { serve, type Start } from "./way_in.ts";
  * How long `serve` may hold more than before, in seconds: a thread that helped
  * with a slow disk ends after a minute without work.
  */
-export const HELPER_LIFE = 90;
+export const HELPER_LIFE = 180;
 
 /**
  * Starts `serve` with a binary of this configuration on an empty database;

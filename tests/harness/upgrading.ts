@@ -51,29 +51,50 @@ export function upgrades(): string[] {
     .filter((line) => / upgrade=/.test(line));
 }
 
+/** How long all tries of one upgrade may take, in seconds. */
+const PATIENCE = 180;
+
 /** An upgrade that is refused because something takes too long. */
-const STALLED = / upgrade=refused what="[^"]*(?: does not | no end )/g;
+export const STALLED = / upgrade=refused what="[^"]*(?: does not | no end )/;
 
 /**
- * Asks for an upgrade, and again if a machine that stalls has it refused, until
- * one is done.
+ * Asks for something, and again each time that an upgrade is refused because the
+ * machine stalls, until it is done.
+ *
+ * @param refused how many lines of the log are {@linkcode STALLED} so far
+ */
+export async function askUntil(
+  what: string,
+  ask: () => void | Promise<void>,
+  refused: () => number,
+  isDone: () => boolean,
+): Promise<void> {
+  let seen = refused();
+  await ask();
+  await waitFor(what, async () => {
+    const count = refused();
+    if (count > seen) await ask();
+    seen = count;
+    return isDone();
+  }, PATIENCE);
+}
+
+/**
+ * Asks for an upgrade until one is done.
  *
  * @param ask asks for one
  * @param log all lines so far
  */
-export async function upgrade(
+export function upgrade(
   ask: () => void | Promise<void>,
   log: () => string,
 ): Promise<void> {
-  await ask();
-  let refused = 0;
-  await waitFor("the upgrade", async () => {
-    const said = log();
-    const count = said.match(STALLED)?.length ?? 0;
-    if (count > refused) await ask();
-    refused = count;
-    return / upgrade=done /.test(said);
-  });
+  return askUntil(
+    "the upgrade",
+    ask,
+    () => log().split("\n").filter((line) => STALLED.test(line)).length,
+    () => / upgrade=done /.test(log()),
+  );
 }
 
 /** Waits until that many upgrades have been done. */

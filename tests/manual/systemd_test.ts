@@ -125,6 +125,8 @@ can clock date -s @0
 
 const UID = 65534;
 const CONFIG: Partial<Config> = {
+  // Longer than all of it takes.
+  timeouts: { delay: "1h" },
   whitelist: { networks: ["127.0.0.0/24"] },
   log: { target: "auto" },
   serve: { user: "nobody" },

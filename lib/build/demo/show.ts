@@ -66,7 +66,7 @@ export async function showFile(
 }
 
 /** How often a story is begun at most. */
-const BEGINNINGS = 3;
+const BEGINNINGS = 10;
 
 /**
  * Makes the connections of a story one after another. The second has to come too

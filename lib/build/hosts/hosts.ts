@@ -14,7 +14,7 @@
 import { childOf, Init } from "./init.ts";
 
 /** How long a command in a host may take by default, in seconds. */
-const PATIENCE = 30;
+const PATIENCE = 120;
 
 /** How a command in a host ended. */
 export interface Outcome {

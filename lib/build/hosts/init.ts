@@ -9,7 +9,7 @@
  */
 
 /** A host that does not come up in this time fails, in seconds. */
-const BOOT = 30;
+const BOOT = 120;
 
 /** The first process of a set of namespaces. */
 export class Init {
