@@ -224,9 +224,16 @@ async function serve(
   });
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   const listening = `listening on ${on}`;
+  let isReloading = false;
   reload = async () => {
     notify.reloading("reading files again");
-    await within(files.reload(), config.storeTimeout * 1000);
+    const reloaded = files.reload();
+    // The wait that is under way is for this signal too: each wait takes one of the
+    // 32 threads that Deno has for calls that may block, and PROGRAM's start one.
+    if (isReloading) return;
+    isReloading = true;
+    await within(reloaded, config.storeTimeout * 1000);
+    isReloading = false;
     notify.ready(listening);
   };
   stop = () => {

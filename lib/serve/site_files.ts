@@ -22,6 +22,12 @@ import { readRegularFileLater } from "../system/background_file.ts";
 import { within } from "../system/within.ts";
 import { Lists } from "./lists.ts";
 
+/**
+ * How many logs may be closed at once. One whose disk hangs takes one of the
+ * threads that Deno has for such calls until the disk answers.
+ */
+const MOST_CLOSING = 4;
+
 /** The files of one configuration. */
 export class SiteFiles {
   /** The rules on which clients have to wait. */
@@ -89,19 +95,25 @@ export class SiteFiles {
   /**
    * Opens the log again, and reads all files again. Never rejects. A log that
    * cannot be opened yet does not keep the files from being read.
+   *
+   * @returns settled when that is done, also for calls that came meanwhile
    */
   async reload(): Promise<void> {
     if (!isStderr(this.#config.log)) {
       this.#isMoved = true;
       this.#opening ??= this.#openLog();
     }
-    await Promise.all([this.#opening, this.load()]);
+    this.load();
+    while (this.#opening !== undefined || this.#loading !== undefined) {
+      await Promise.all([this.#opening, this.#loading]);
+    }
   }
 
   /** One file is opened at a time, so that calls that hang do not add up. */
   async #openLog(): Promise<void> {
     while (this.#isMoved) {
       this.#isMoved = false;
+      if (this.#closing.size >= MOST_CLOSING) await Promise.race(this.#closing);
       const before = this.#log;
       this.#log = await openBackgroundLog(this.#config.log);
       this.#close(before);

@@ -81,6 +81,15 @@ async function timed<T>(what: () => Promise<T>) {
   return { result, seconds: watch.seconds };
 }
 
+/** Sends a process SIGHUPs for some seconds. */
+async function hangUps(pid: number, seconds: number): Promise<void> {
+  const watch = new Stopwatch();
+  while (watch.seconds < seconds) {
+    Deno.kill(pid, "SIGHUP");
+    await sleep(0.005);
+  }
+}
+
 /** What a client is greeted with, and after how many seconds. */
 async function greeted(port: number, from: string) {
   using client = await Client.connectFrom(port, { from });
@@ -299,8 +308,9 @@ for (const what of ["log", "whitelist"] as const) {
         async () => (await greeted(port, "127.5.0.1")).result === NEXT,
       );
     }
-    // The old rules and the old log stay.
-    await patrol(port, talking, sleep(2));
+    // The old rules and the old log stay. Signals that come again and again, each
+    // while the files of the one before are still waited for, take no more threads.
+    await patrol(port, talking, hangUps(pid, 5));
     const { result } = await greeted(port, "127.6.1.1");
     assertMatch(result, /^220 mx\.example /);
     await lineOf("127.6.1.1");
