@@ -6,19 +6,16 @@
  */
 
 import type { ClientFields } from "../log/line.ts";
-import { bannerOf, BUSY } from "../smtp/refusal.ts";
 import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
-import { type Epoll, PEER_CLOSED } from "../system/epoll.ts";
+import type { Epoll } from "../system/epoll.ts";
 import type { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
-import { receive, send, shutdownWriting } from "../system/transfer.ts";
-import { encode } from "../system/utf8.ts";
 import { within } from "../system/within.ts";
 import { ChildProcesses, type Starting } from "./child_processes.ts";
-import { Deadlines } from "./deadlines.ts";
 import { Helper } from "./helper.ts";
 import type { Spawn } from "./spawn.ts";
+import { type WaitingClient, WaitingClients } from "./waiting_clients.ts";
 
 /** The client of a child process, as it is logged and counted. */
 export interface Served {
@@ -28,8 +25,7 @@ export interface Served {
 }
 
 /** A client that is to get a child process, and what is called on the way. */
-export interface ChildClient {
-  readonly fd: number;
+export interface ChildClient extends WaitingClient {
   /** What the next image of this program has to know. */
   readonly served: Served;
   /** The child's environment besides this process's own. */
@@ -45,11 +41,6 @@ export interface ChildClient {
    * caller's again.
    */
   timedOut(): void;
-  /**
-   * The client hung up while it waited, or closed its side and was told 421; the
-   * connection is closed.
-   */
-  hungUp(): void;
 }
 
 /**
@@ -68,12 +59,6 @@ const MAX_STARTS = 16;
 const RETRY = 1000;
 
 /**
- * How many reads empty the connection of a client that has closed its side; each
- * takes 4 KB.
- */
-const LAST_READS = 64;
-
-/**
  * The children that run and the clients that wait for one. Times are
  * milliseconds.
  */
@@ -81,16 +66,13 @@ export class Children {
   readonly #epoll: Epoll;
   readonly #spawn: Spawn;
   readonly #limit: number;
-  readonly #mostWaiting: number;
   readonly #processes: ChildProcesses;
   /** The number of clients whose child is being started. */
   #starting = 0;
   /** The clients whose child runs, by process id. */
   readonly #served = new Map<number, Served>();
   readonly #helpers = new Set<Helper>();
-  /** By descriptor, in the order in which they came. */
-  readonly #waiting = new Map<number, ChildClient>();
-  readonly #deadlines: Deadlines;
+  readonly #waiting: WaitingClients<ChildClient>;
   /** How many more clients that wait may be tried; 0 after a failed start. */
   #tries = Infinity;
   /** When one more is tried; Infinity while no start has failed. */
@@ -112,9 +94,8 @@ export class Children {
     this.#epoll = epoll;
     this.#spawn = spawn;
     this.#limit = limit;
-    this.#mostWaiting = mostWaiting;
     this.#processes = new ChildProcesses(epoll);
-    this.#deadlines = new Deadlines(patience);
+    this.#waiting = new WaitingClients(epoll, patience, mostWaiting);
   }
 
   /** The number of clients that wait. */
@@ -153,15 +134,8 @@ export class Children {
    * @param now from `performance.now()`
    */
   add(client: ChildClient, now: number): void {
-    if (this.#isFree) return this.#start(client);
-    if (this.#waiting.size >= this.#mostWaiting) return client.timedOut();
-    try {
-      this.#epoll.add(client.fd, PEER_CLOSED);
-    } catch {
-      return client.timedOut();
-    }
-    this.#waiting.set(client.fd, client);
-    this.#deadlines.start(client.fd, now);
+    if (this.#isFree) this.#start(client);
+    else if (!this.#waiting.add(client, now)) client.timedOut();
   }
 
   #start(client: ChildClient): void {
@@ -240,32 +214,7 @@ export class Children {
 
   /** Handles an event: a child has ended, or a client that waits has hung up. */
   ready(fd: number): void {
-    if (this.#processes.ready(fd)) return;
-    const client = this.#takeWaiting(fd);
-    if (client === undefined) return;
-    // A client that has closed the whole connection sends the same as one that has
-    // closed its own side. Only the latter reads the reply. All that the client has
-    // sent has arrived; unread it would turn the close into a reset.
-    send(fd, encode(bannerOf(BUSY)));
-    for (let i = 0; i < LAST_READS; i++) {
-      if (typeof receive(fd) !== "object") break;
-    }
-    // A child between fork and exec may have a copy of the descriptor.
-    shutdownWriting(fd);
-    close(fd);
-    client.hungUp();
-  }
-
-  /** Takes a client out of the queue. */
-  #takeWaiting(fd: number): ChildClient | undefined {
-    const client = this.#waiting.get(fd);
-    if (client === undefined) return undefined;
-    this.#waiting.delete(fd);
-    this.#deadlines.stop(fd);
-    // The child gets the same open file, so epoll would go on to report events for
-    // it after this descriptor is closed.
-    this.#epoll.remove(fd);
-    return client;
+    if (!this.#processes.ready(fd)) this.#waiting.ready(fd);
   }
 
   /** Starts children for clients that wait, as far as the limit allows. */
@@ -274,10 +223,11 @@ export class Children {
     // goes on with the next client.
     if (this.#isStartingWaiting) return;
     this.#isStartingWaiting = true;
-    for (const fd of this.#waiting.keys()) {
-      if (!this.#isFree || this.#tries === 0) break;
+    while (this.#isFree && this.#tries > 0) {
+      const client = this.#waiting.takeFirst();
+      if (client === undefined) break;
       this.#tries--;
-      this.#start(this.#takeWaiting(fd)!);
+      this.#start(client);
     }
     this.#isStartingWaiting = false;
   }
@@ -291,15 +241,13 @@ export class Children {
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
     const retry = this.#waiting.size > 0 ? this.#retry : Infinity;
-    return Math.min(this.#deadlines.next(), retry);
+    return Math.min(this.#waiting.next(), retry);
   }
 
   /** Gives up clients that have waited too long, and finds unnoticed ends. */
   expire(now: number): void {
     this.#processes.takeExitStatuses();
-    for (const fd of this.#deadlines.expired(now)) {
-      this.#takeWaiting(fd)?.timedOut();
-    }
+    for (const client of this.#waiting.expired(now)) client.timedOut();
     if (now < this.#retry) return;
     this.#retry = Infinity;
     this.#tryOne();
@@ -308,6 +256,6 @@ export class Children {
   /** Gives up all clients that wait. Their children run on, helpers do not. */
   shutDown(): void {
     for (const helper of this.#helpers) helper.end();
-    for (const fd of this.#waiting.keys()) this.#takeWaiting(fd)?.timedOut();
+    for (const client of this.#waiting.expired(Infinity)) client.timedOut();
   }
 }

@@ -11,39 +11,24 @@
 
 import { formatLine, quote } from "../log/line.ts";
 import { reasonOf } from "../reason.ts";
-import type { Abi } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
-import { readStart } from "../system/file.ts";
-import { memoryFileOf } from "../system/memory_file.ts";
 import { ownPath, replaceProgram } from "../system/own_program.ts";
-import type { Limit } from "../system/resource_limit.ts";
 import { ENDING, endOn, HANDLED } from "../system/signals.ts";
-import { ChildProgram } from "../system/spawn.ts";
 import type { BaseDirectory } from "./base_directory.ts";
-import type { Children } from "./children.ts";
-import {
-  CHECK_VALUE,
-  HANDOVER_VARIABLE,
-  TAKES_OVER,
-  writeHandover,
-} from "./handover.ts";
+import { writeHandover } from "./handover.ts";
 import type { Server } from "./server.ts";
 import type { SiteFiles } from "./site_files.ts";
-import { spawnOf } from "./spawn.ts";
 import type { StoreQueue } from "./store_queue.ts";
+import { type Checker, checkNewBinary } from "./upgrade_check.ts";
 
 /** What {@linkcode Upgrade} needs. */
-export interface UpgradeOptions {
-  readonly abi: Abi;
+export interface UpgradeOptions extends Checker {
   readonly server: Server;
-  readonly children: Children;
   readonly store: StoreQueue;
   readonly directory: BaseDirectory;
   readonly files: SiteFiles;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
-  /** The limit of descriptors that this program has found, and the one it has. */
-  readonly limits: { readonly before: Limit; readonly now: Limit };
   /** Called when an upgrade begins. */
   begins(): void;
   /** Called when it has failed: this program goes on. */
@@ -51,12 +36,6 @@ export interface UpgradeOptions {
   /** Variables that only the next image of this program is to find. */
   readonly variables: Readonly<Record<string, string>>;
 }
-
-/** How long `check` of the new binary may take, in milliseconds. */
-const CHECK_TIMEOUT = 10_000;
-
-/** How much it may print, in bytes. */
-const CHECK_OUTPUT = 1 << 20;
 
 /** How long threads get to finish what they do, in milliseconds. */
 const THREADS_TIMEOUT = 3000;
@@ -122,50 +101,11 @@ export class Upgrade {
       begins();
       if (store.isHanging(performance.now())) throw new Error(STORE_HANGS);
       directory.hold();
-      await this.#check();
+      await checkNewBinary(this.#knownPath, this.#options);
       await this.#untilIdle();
       server.pause();
     } catch (error) {
       this.#fail(error);
-    }
-  }
-
-  /**
-   * Runs `check` of the new binary.
-   *
-   * @throws {Error} unless the binary can take over
-   */
-  async #check(): Promise<void> {
-    const { abi, children, limits: { before, now } } = this.#options;
-    const path = this.#knownPath;
-    const output = memoryFileOf("greylist-check", CHECK_OUTPUT);
-    let text = "";
-    const program = new ChildProgram(abi, [path, "check"], [0, 1, 2]);
-    const status = await children.help(
-      spawnOf(program, before, now),
-      output,
-      { [HANDOVER_VARIABLE]: CHECK_VALUE },
-      CHECK_TIMEOUT,
-      () => {
-        text = new TextDecoder().decode(readStart(output, CHECK_OUTPUT));
-        close(output);
-      },
-    );
-    const what = `${path} check`;
-    if (status === undefined) {
-      throw new Error(`${what}: no end within ${CHECK_TIMEOUT / 1000} s`);
-    }
-    // The rest of the file is null bytes: a million matches took 25 ms.
-    const lines = text.replace(/\0+/g, "").trimEnd().split("\n");
-    const bad = lines.find((line) => line.startsWith("FIX "));
-    if (bad !== undefined) throw new Error(`${what}: ${bad}`);
-    if (status.code !== 0) {
-      const { code, signal } = status;
-      const how = code === undefined ? `signal ${signal}` : `exit ${code}`;
-      throw new Error(`${what}: ${how}: ${lines.at(-1) || "no output"}`);
-    }
-    if (!lines.some((line) => line.endsWith(TAKES_OVER))) {
-      throw new Error(`${what}: expected a greylist that ${TAKES_OVER}`);
     }
   }
 
