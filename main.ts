@@ -43,8 +43,11 @@ export async function main(
     }
     return await wrap(name === "--" ? args.slice(1) : args, load);
   } catch (error) {
-    // The C library cannot be loaded. One line, because a stack trace does not help.
-    if (!reachesClient(2)) console.error(`greylist: ${reasonOf(error)}`);
+    // For example the C library cannot be loaded. Then reachesClient says true, and
+    // only a terminal tells that no client reads this.
+    if (Deno.stderr.isTerminal() || !reachesClient(2)) {
+      console.error(`greylist: ${reasonOf(error)}`);
+    }
     return EXIT.temporary;
   }
 }

@@ -36,8 +36,8 @@ export class ClientGone extends Error {}
 
 /** The base directory hangs. */
 export class DirectoryHangs extends Error {
-  /** @param isKnown whether the log has an ERROR about that already */
-  constructor(message: string, readonly isKnown: boolean) {
+  /** @param isLogged whether the log has an ERROR about that already */
+  constructor(message: string, readonly isLogged: boolean) {
     super(message);
   }
 }
@@ -128,11 +128,12 @@ export async function checkClient(
         }),
     };
   };
-  const files = [whitelist, only, ...pools].some((section) =>
+  const hasFiles = [whitelist, only, ...pools].some((section) =>
     section !== undefined && section.files.length > 0
   );
-  if (files) {
-    // What needs no file needs no base directory either, where indexes are.
+  if (hasFiles) {
+    // The indexes of files are in the base directory. A rule that needs no file does
+    // not wait for the directory.
     const rules = { whitelist: { ...whitelist, files: [] } };
     const exempt = findPass(rules, caller, filesOf);
     if (exempt !== undefined) return exempt;

@@ -24,7 +24,7 @@ export type Decision = Exempt | Unsuspected | Verdict;
 /**
  * Decides about a client whose check has failed, and logs that.
  *
- * @param known whether the log has an ERROR about the same failure already; this
+ * @param isLogged whether the log has an ERROR about the same failure already; this
  * line is INFO then
  */
 export function decideOnError(
@@ -32,7 +32,7 @@ export function decideOnError(
   error: unknown,
   client: ClientFields,
   log: Logger,
-  known = false,
+  isLogged = false,
 ): "pass" | "defer" {
   const observed = onError === "defer" && mode === "observe";
   const verb = onError === "accept"
@@ -41,7 +41,7 @@ export function decideOnError(
     ? "would-defer"
     : "defer";
   const line = formatLine(verb, { ...client, ...errorFields(error) });
-  if (known) log.info(line);
+  if (isLogged) log.info(line);
   else log.error(line);
   return verb === "defer" ? "defer" : "pass";
 }
@@ -49,16 +49,16 @@ export function decideOnError(
 /**
  * The log line about a client that is let in.
  *
- * @param verdict a deferral if the configuration only observes
+ * @param decision a deferral if the configuration only observes
  */
 export function passLine(
   client: ClientFields,
-  verdict: Decision,
+  decision: Decision,
 ): string {
-  if (verdict.action === "pass") {
-    return formatLine("pass", { ...client, ...passFields(verdict) });
+  if (decision.action === "pass") {
+    return formatLine("pass", { ...client, ...passFields(decision) });
   }
-  const { reason, wait } = verdict;
+  const { reason, wait } = decision;
   return formatLine("would-defer", { ...client, reason, wait });
 }
 
@@ -69,18 +69,18 @@ export const VARIABLE = "GREYLIST";
  * The value of {@linkcode VARIABLE}: a word, then the fields of the log line, such
  * as `known age=312 accepted=14 net=192.0.2.0/24`.
  *
- * @param verdict undefined if the check has failed
+ * @param decision undefined if the check has failed
  */
 export function variableFor(
   { net }: ClientFields,
-  verdict: Decision | undefined,
+  decision: Decision | undefined,
 ): string {
-  if (verdict === undefined) return "error";
-  if (verdict.action === "defer") {
-    const { reason, wait } = verdict;
+  if (decision === undefined) return "error";
+  if (decision.action === "defer") {
+    const { reason, wait } = decision;
     return formatLine("would-defer", { reason, wait, net });
   }
-  const { reason, ...fields } = passFields(verdict);
+  const { reason, ...fields } = passFields(decision);
   return formatLine(reason, { ...fields, net });
 }
 

@@ -130,16 +130,17 @@ async function decide(
   next: Next,
 ): Promise<number> {
   const { client } = next;
-  let verdict: Decision;
+  let decision: Decision;
   try {
-    verdict = await checkClient(config, log, next);
+    // Fills in what `next` says of the client, also if it throws.
+    decision = await checkClient(config, log, next);
   } catch (error) {
     if (error instanceof ClientGone) {
       log.debug(formatLine("gone", errorFields(error)));
       return EXIT.done;
     }
-    const isKnown = error instanceof DirectoryHangs && error.isKnown;
-    const action = decideOnError(config, error, client, log, isKnown);
+    const isLogged = error instanceof DirectoryHangs && error.isLogged;
+    const action = decideOnError(config, error, client, log, isLogged);
     if (action === "pass") {
       return become(next, log, variableFor(client, undefined));
     }
@@ -148,19 +149,19 @@ async function decide(
     if (next.hangs) leaveConnection();
     return EXIT.done;
   }
-  if (verdict.action === "pass" || config.mode === "observe") {
-    log.info(passLine(client, verdict));
-    return become(next, log, variableFor(client, verdict));
+  if (decision.action === "pass" || config.mode === "observe") {
+    log.info(passLine(client, decision));
+    return become(next, log, variableFor(client, decision));
   }
   // The base directory has just answered. After the dialogue it may hang, and a look
   // would keep this process as long as it does.
   const { baseDir, prune: { every } } = config;
-  if (verdict.reason === "new") {
+  if (decision.reason === "new") {
     warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
   }
   const isDue = isPruningDue(baseDir, every);
   try {
-    defer(config, log, next, client, verdict);
+    defer(config, log, next, client, decision);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...client, ...errorFields(error) }));

@@ -2,6 +2,10 @@
  * Child processes: PROGRAM runs once for each accepted client, up to a limit. A
  * client that comes at the limit waits, as in tcpserver's backlog.
  *
+ * dispatch.ts adds a client. This module counts places, waiting_clients.ts has the
+ * clients that wait for one, child_processes.ts follows the processes, and spawn.ts
+ * starts them.
+ *
  * @module
  */
 

@@ -1,7 +1,7 @@
 /**
- * The connections of `serve`. Each goes the same way as through the wrapper:
- * whitelists, then the verdict; then PROGRAM is started, or the client is deferred
- * in this process.
+ * The connections of `serve`. Each goes the same way as through the wrapper: the
+ * whitelist, `only`, a pool or else the network, then the verdict. After that
+ * PROGRAM is started, or the client is deferred in this process.
  *
  * server.ts accepts a connection. This module takes it through the PROXY header,
  * the rules, the limits, the name look-up and the lists, and asks store_queue.ts
@@ -26,10 +26,10 @@ import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import type { Served } from "./children.ts";
 import {
+  type Addressed,
   type Connection,
   Dispatch,
   type DispatchOptions,
-  type Known,
 } from "./dispatch.ts";
 import { lookUpHostName } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
@@ -188,7 +188,7 @@ export class Connections {
     }
   }
 
-  #admit(accepted: Known): void {
+  #admit(accepted: Addressed): void {
     const { fd, peer } = accepted;
     const { config, serve } = this.#options;
     const client: ClientFields = { ip: formatAddress(peer.address) };
@@ -262,8 +262,14 @@ export class Connections {
     const { config } = this.#options;
     const { client } = connection;
     if ("message" in result) {
-      const { message, known } = result;
-      const action = decideOnError(config, message, client, this.#log, known);
+      const { message, isLogged } = result;
+      const action = decideOnError(
+        config,
+        message,
+        client,
+        this.#log,
+        isLogged,
+      );
       if (action === "pass") this.#dispatch.pass(connection);
       else this.#dispatch.defer(connection, LOCAL_PROBLEM);
     } else if (result.action === "pass" || config.mode === "observe") {
@@ -277,12 +283,12 @@ export class Connections {
   /**
    * The decision about a client that does not have to wait.
    *
-   * @param only whether `only` counts too: its rules need the client's name, so it
-   * is left out before the look-up
+   * @param withOnly whether `only` counts too: its rules need the client's name, so
+   * it is left out before the look-up
    */
-  #findPass(connection: Connection, only: boolean) {
+  #findPass(connection: Connection, withOnly: boolean) {
     const { config, files } = this.#options;
-    const sections = only ? config : { whitelist: config.whitelist };
+    const sections = withOnly ? config : { whitelist: config.whitelist };
     const caller = this.#callerOf(connection);
     return findPass(sections, caller, files.lists.filesOf);
   }

@@ -64,14 +64,14 @@ const START_TIMEOUT = 2000;
 /** How often it looks meanwhile whether they have started, in milliseconds. */
 const START_INTERVAL = 10;
 
-/** A connection whose client is known. */
-export interface Known extends Accepted {
+/** A connection whose ends are known. */
+export interface Addressed extends Accepted {
   /** The server's end, if a PROXY header has named it. */
   readonly local?: SocketName;
 }
 
 /** A connection on its way through the check. */
-export interface Connection extends Known {
+export interface Connection extends Addressed {
   readonly client: ClientFields;
   readonly network: Network;
   /** The variables of the rule of `serve.rules`. */
@@ -181,9 +181,9 @@ export class Dispatch {
   /**
    * Starts PROGRAM on a connection.
    *
-   * @param verdict undefined if the check has failed
+   * @param decision undefined if the check has failed
    */
-  pass(connection: Connection, verdict?: Decision): void {
+  pass(connection: Connection, decision?: Decision): void {
     const { fd, client, env, release } = connection;
     const local = connection.local ?? localOf(fd);
     // The client has reset the connection.
@@ -198,16 +198,16 @@ export class Dispatch {
       variables: {
         ...variables,
         ...env,
-        [VARIABLE]: variableFor(client, verdict),
+        [VARIABLE]: variableFor(client, decision),
       },
       starting: () => {
-        if (verdict === undefined) return;
-        this.#log.info(passLine(client, verdict));
+        if (decision === undefined) return;
+        this.#log.info(passLine(client, decision));
       },
       failed: (error) => {
         const what = quote(`${this.#options.program}: ${error.message}`);
         // Not `ip`: `greylist report` counts lines with that field, and the line of
-        // the verdict has it already.
+        // the decision has it already.
         const line = { reason: "error", client: client.ip, what };
         this.#log.error(formatLine("defer", line));
         this.refuse(connection, LOCAL_PROBLEM);

@@ -44,7 +44,7 @@ const SHORT_WAIT = 1;
 const BATCH = 64;
 
 /** How long no connection is accepted after descriptors ran out, in milliseconds. */
-const PAUSE = 200;
+const EXHAUSTED = 200;
 
 /** How often at most the log says that they ran out, in milliseconds. */
 const REPORT_INTERVAL = 60_000;
@@ -68,10 +68,10 @@ const QUIET_TIMEOUT = 2500;
 export class Server {
   readonly #options: ServerOptions;
   #stopping = false;
-  /** Until when a pause may take to begin; undefined if there is none. */
-  #pauseBy: number | undefined;
+  /** Until when a pause for an upgrade may take to begin; undefined without one. */
+  #upgradeBy: number | undefined;
   /** When connections are accepted again; undefined while they are. */
-  #resume: number | undefined;
+  #acceptAt: number | undefined;
   #reported = -Infinity;
 
   constructor(options: ServerOptions) {
@@ -93,7 +93,7 @@ export class Server {
       endListening(listener);
     }
     for (const listener of listeners) epoll.close(listener);
-    if (this.#pauseBy === undefined) connections.stop();
+    if (this.#upgradeBy === undefined) connections.stop();
     epoll.wake();
   }
 
@@ -116,30 +116,30 @@ export class Server {
     if (this.#isEnding) return;
     const { epoll, connections } = this.#options;
     this.#listen(0);
-    this.#pauseBy = performance.now() + QUIET_TIMEOUT;
+    this.#upgradeBy = performance.now() + QUIET_TIMEOUT;
     connections.stop();
     epoll.wake();
   }
 
   /** Ends a pause; {@linkcode run} has to follow. */
   resume(): void {
-    if (this.#pauseBy === undefined) return;
-    this.#pauseBy = undefined;
-    this.#resume = undefined;
+    if (this.#upgradeBy === undefined) return;
+    this.#upgradeBy = undefined;
+    this.#acceptAt = undefined;
     this.#options.connections.resume();
     this.#listen(READABLE);
   }
 
   get #isEnding(): boolean {
-    return this.#stopping || this.#pauseBy !== undefined;
+    return this.#stopping || this.#upgradeBy !== undefined;
   }
 
   /** Whether {@linkcode run} is to go on. */
   get #isNeeded(): boolean {
     const { connections } = this.#options;
     if (this.#stopping) return connections.isBusy;
-    if (this.#pauseBy === undefined || connections.isTalking) return true;
-    return !connections.isQuiet && performance.now() < this.#pauseBy;
+    if (this.#upgradeBy === undefined || connections.isTalking) return true;
+    return !connections.isQuiet && performance.now() < this.#upgradeBy;
   }
 
   /** Runs until {@linkcode stop} or {@linkcode pause}. */
@@ -171,16 +171,16 @@ export class Server {
     connections.expire(now);
     directory.look(now);
     notify.look(now);
-    if (this.#resume !== undefined && now >= this.#resume) {
-      this.#resume = undefined;
+    if (this.#acceptAt !== undefined && now >= this.#acceptAt) {
+      this.#acceptAt = undefined;
       this.#listen(READABLE);
     }
     return Math.min(
       connections.next(),
       directory.next,
       notify.next,
-      this.#resume ?? Infinity,
-      this.#pauseBy ?? Infinity,
+      this.#acceptAt ?? Infinity,
+      this.#upgradeBy ?? Infinity,
     );
   }
 
@@ -205,14 +205,14 @@ export class Server {
         ? accept(listener)
         : "exhausted";
       if (accepted === "none") return;
-      if (accepted === "exhausted") return this.#pause(now);
+      if (accepted === "exhausted") return this.#stopAccepting(now);
       if (accepted !== "gone") connections.add(accepted);
     }
   }
 
   /** Leaves new connections to the backlog for a while. */
-  #pause(now: number): void {
-    this.#resume = now + PAUSE;
+  #stopAccepting(now: number): void {
+    this.#acceptAt = now + EXHAUSTED;
     this.#listen(0);
     if (now - this.#reported < REPORT_INTERVAL) return;
     this.#reported = now;

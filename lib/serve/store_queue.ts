@@ -1,6 +1,6 @@
 /**
  * The store as the event loop sees it: a question about a client, and later an
- * answer. The workers of worker_pool.ts look for it, and no client waits longer than
+ * answer, which a worker of worker_pool.ts finds. No client waits longer than
  * storeTimeout.
  *
  * @module
@@ -25,7 +25,7 @@ const ERRORS = 16;
 export interface Unchecked {
   readonly message: string;
   /** Whether the log says so already, for all such clients together. */
-  readonly known: boolean;
+  readonly isLogged: boolean;
 }
 
 /** Called once, with the verdict or with the reason why there is none. */
@@ -95,7 +95,7 @@ export class StoreQueue {
       this.#breaker.missed(now);
       return done({
         message: "the base directory does not answer",
-        known: true,
+        isLogged: true,
       });
     }
     const job: Job = { id: this.#count++, entry, now: time, isNew: true, done };
@@ -137,7 +137,7 @@ export class StoreQueue {
       const limit = this.#limit / 1000;
       const message = `no answer from the base directory within ${limit} s`;
       // The breaker has it said, for all clients that are too late together.
-      this.#finish(id, { message, known: true });
+      this.#finish(id, { message, isLogged: true });
     }
     this.#breaker.expire(now);
     for (const job of this.#pool.withdrawn()) this.#waiting.push(job);
@@ -158,16 +158,16 @@ export class StoreQueue {
     this.#finish(id, result);
   }
 
-  /** An error is known if the log has had it within the last minute. */
+  /** An error counts as logged if the log has had it within the last minute. */
   #unchecked(message: string, entry: string, now: number): Unchecked {
     const text = message.replace(`/${entry}:`, "");
     const said = this.#errors.get(text);
     if (said !== undefined && now - said < REMINDER) {
-      return { message, known: true };
+      return { message, isLogged: true };
     }
     if (this.#errors.size >= ERRORS) this.#errors.clear();
     this.#errors.set(text, now);
-    return { message, known: false };
+    return { message, isLogged: false };
   }
 
   #finish(id: number, result: Verdict | Unchecked): void {

@@ -17,8 +17,9 @@ import { endAfter, keepExitStatuses, restoreSignals } from "./signals.ts";
  * Runs a program, found on PATH as execvp(3) does, and waits for its end. Except
  * for the process id, the program finds everything as after {@linkcode exec}.
  *
- * This process leaves the connection to the program and ends with no alarm(2), so that the client sees the
- * end of the connection when the program closes it.
+ * This process closes its side of the connection, so that the client sees the end
+ * when the program closes its own. The alarm(2) of the check is taken back: the
+ * program may run for longer.
  *
  * @param variables what the program finds in its environment besides what is
  * there already
@@ -47,7 +48,6 @@ export async function runChild(
   );
   undo();
   if (code !== 0) throw new LibcError("start", code);
-  // PROGRAM may run for longer than a check may take.
   endAfter(0);
   try {
     leaveConnection();

@@ -72,7 +72,7 @@ Deno.test("StoreQueue: a late verdict does not count, and the next are in time",
   queue.expire(LIMIT);
   assertEquals(told, [["slow", {
     message: "no answer from the base directory within 2 s",
-    known: true,
+    isLogged: true,
   }]]);
   assertEquals(notices, [{ state: "begins", clients: 1 }]);
   workers[0].answer(slot, { result: NEW, took: LIMIT + 1 });
@@ -149,7 +149,7 @@ Deno.test("StoreQueue: a store that hangs is not asked, but for one client at a 
   ask("alone", LIMIT + 1);
   assertEquals(told.at(-1), ["alone", {
     message: "the base directory does not answer",
-    known: true,
+    isLogged: true,
   }]);
   ask("probe", LIMIT + 5000);
   assertEquals(told.length, 4);
@@ -176,7 +176,10 @@ Deno.test("StoreQueue: an error of the store is told, and is an answer", () => {
   workers[0].takeQuestion(SLOTS - 1);
   workers[0].answer(SLOTS - 1, { result: "/base/a: open: no", took: 1 });
   queue.settle(1);
-  assertEquals(told, [["a", { message: "/base/a: open: no", known: false }]]);
+  assertEquals(told, [["a", {
+    message: "/base/a: open: no",
+    isLogged: false,
+  }]]);
 });
 
 Deno.test("StoreQueue: a client that was not asked about before is most likely new", () => {
@@ -205,7 +208,7 @@ Deno.test("StoreQueue: the same error is logged once a minute, for all clients t
     const [{ slot }] = take(worker);
     worker.answer(slot, { result: `/g/${entry}: ${what}`, took: 0.1 });
     queue.settle(now);
-    return (told.at(-1)![1] as Unchecked).known;
+    return (told.at(-1)![1] as Unchecked).isLogged;
   };
   assertEquals(fails("a", 0, "statx: Input/output error"), false);
   assertEquals(fails("b", 1, "statx: Input/output error"), true);
@@ -230,5 +233,5 @@ Deno.test("StoreQueue: an error does not end the pause of a store that hung", ()
   queue.settle(LIMIT + 5000);
   assertEquals(notices.length, 1);
   ask("next", LIMIT + 5001);
-  assertEquals((told.at(-1)![1] as Unchecked).known, true);
+  assertEquals((told.at(-1)![1] as Unchecked).isLogged, true);
 });
