@@ -20,6 +20,7 @@ import { findHost, findLocalPort, findPeer } from "./peer.ts";
 import { HangCount, MOST } from "./store/hang_count.ts";
 import { Store } from "./store/store.ts";
 import { variable } from "./system/environment.ts";
+import { C } from "./system/constants.ts";
 import { lookAt } from "./system/file_call.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
@@ -137,7 +138,9 @@ export async function checkClient(
     const rules = { whitelist: { ...whitelist, files: [] } };
     const exempt = findPass(rules, caller, filesOf);
     if (exempt !== undefined) return exempt;
-    if (!count.isHigh) await ask(lookAt(baseDir, true).later());
+    // What the kernel remembers of a file server would not tell whether it answers.
+    const sync = C.AT_STATX_FORCE_SYNC;
+    if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
   }
   const pass = findPass(config, caller, filesOf);
   if (pass !== undefined) return pass;

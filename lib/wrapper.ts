@@ -42,7 +42,8 @@ import {
   type Refusal,
 } from "./smtp/refusal.ts";
 import { cutText } from "./smtp/reply_text.ts";
-import { isPruningDue } from "./store/bookmark.ts";
+import { isPruningDue, isPruningDueLater } from "./store/bookmark.ts";
+import { HangCount } from "./store/hang_count.ts";
 import type { Defer } from "./store/policy.ts";
 import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
@@ -51,6 +52,7 @@ import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
 import { runChild } from "./system/run_child.ts";
 import { endAfter, ignoreFileSizeSignal } from "./system/signals.ts";
+import { within } from "./system/within.ts";
 
 /** The program to become, and what the check finds out for it. */
 interface Next extends Findings {
@@ -168,9 +170,23 @@ async function decide(
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
-  // Another process may have pruned meanwhile.
-  if (isDue && isPruningDue(baseDir, every)) await prune(config, log);
+  if (isDue && await isStillDue(config)) await prune(config, log);
   return EXIT.done;
+}
+
+/** Another process may have pruned during the dialogue, or the directory may hang. */
+async function isStillDue(config: ResolvedConfig): Promise<boolean> {
+  const { baseDir, storeTimeout, prune: { every } } = config;
+  const count = new HangCount(baseDir);
+  if (count.isHigh) return false;
+  const look = isPruningDueLater(baseDir, every);
+  const found = await within(look, storeTimeout * 1000);
+  if (found === undefined) {
+    count.hangs();
+    // That call keeps this process: the client must not wait for it.
+    leaveConnection();
+  }
+  return found?.value === true;
 }
 
 /** Never rejects. */

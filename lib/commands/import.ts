@@ -74,7 +74,8 @@ DESCRIPTION
 
   One client is a network of the configured match. An address that is imported
   makes the network around it known. A network that is wider than match is left
-  out, and a line says so: no connection would look for it.
+  out, and a line says so: no connection would look for it. A network of a pool
+  becomes an entry of its own, and the pool begins anew.
 
   Entries belong to the owner of baseDir. Run it as that user or as root.
 

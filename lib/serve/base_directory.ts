@@ -24,6 +24,13 @@ const INTERVAL = 60_000;
  */
 const BUSY_INTERVAL = 5000;
 
+/**
+ * How long a look or a pruning may take until another look begins beside it, in
+ * milliseconds; each further one takes twice as long. A call may be lost for ever,
+ * such as on a mount that was replaced.
+ */
+const LOST = 3_600_000;
+
 /** The base directory. Times are milliseconds. */
 export class BaseDirectory {
   readonly #config: ResolvedConfig;
@@ -32,8 +39,10 @@ export class BaseDirectory {
   readonly #ownerMasked: boolean;
   #next = 0;
   #busyInterval = BUSY_INTERVAL;
-  /** Whether a look is under way: while it hangs or prunes, no other begins. */
-  #isLooking = false;
+  /** How many looks are under way: one, unless it hangs or prunes for very long. */
+  #looks = 0;
+  /** When the last one began. */
+  #began = 0;
   #isHeld = false;
   /** Ends the pruning that is under way. */
   #pruning = new AbortController();
@@ -62,7 +71,7 @@ export class BaseDirectory {
 
   /** Whether no other thread looks or prunes. */
   get isIdle(): boolean {
-    return !this.#isLooking;
+    return this.#looks === 0;
   }
 
   /**
@@ -87,9 +96,11 @@ export class BaseDirectory {
   look(now: number): void {
     if (this.#isHeld || now < this.#next) return;
     this.#next = now + INTERVAL;
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    this.#look().finally(() => this.#isLooking = false);
+    const patience = LOST * 2 ** (this.#looks - 1);
+    if (this.#looks > 0 && now - this.#began < patience) return;
+    this.#looks++;
+    this.#began = now;
+    this.#look().finally(() => this.#looks--);
   }
 
   /** Never rejects. */
@@ -98,6 +109,7 @@ export class BaseDirectory {
     const database: Database = {
       baseDir,
       timeouts,
+      prune,
       ownerMasked: this.#ownerMasked,
     };
     try {

@@ -27,9 +27,10 @@ self.onmessage = async ({ data }: MessageEvent<Database | "stop">) => {
 };
 
 async function prune(database: Database): Promise<PruneResult> {
+  const progress = { position: 0n };
   try {
     while (true) {
-      const result = pruneSome(database, PIECE);
+      const result = pruneSome(database, PIECE, progress);
       if (result !== "more") return result;
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
       if (isStopping) return "done";

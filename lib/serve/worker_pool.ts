@@ -18,8 +18,16 @@ import {
   StoreSlots,
 } from "./store_slots.ts";
 
-/** How many workers there are at most, and so how many calls can hang. */
+/** How many workers there are at most, unless all have hung for {@linkcode LOST}. */
 const WORKERS = 8;
+
+/**
+ * How long all workers have to hang until one more is started, in milliseconds;
+ * each further one takes twice as long as the one before. A call may be lost for ever,
+ * such as on a mount that was replaced, while new calls are answered. In a day there
+ * are 10 more.
+ */
+const LOST = 60_000;
 
 /**
  * From when on an answer is slow, in milliseconds. On a local disk a new client takes
@@ -135,7 +143,7 @@ export class WorkerPool<Job extends Question> {
   ask(job: Job, now: number): boolean {
     const worker = this.#workers.find((each) => this.#canTake(each));
     if (worker === undefined) {
-      this.#isWanted = this.#workers.length < WORKERS &&
+      this.#isWanted = this.#mayGrow(now) &&
         this.#workers.every((each) => this.#isSlow(each));
       return false;
     }
@@ -266,6 +274,15 @@ export class WorkerPool<Job extends Question> {
     const took = this.#starter.start(slots.memory);
     this.#workers.push(worker);
     return took;
+  }
+
+  #mayGrow(now: number): boolean {
+    const more = this.#workers.length - WORKERS;
+    if (more < 0) return true;
+    const least = LOST * 2 ** more;
+    return this.#workers.every(({ asked, heard }) =>
+      asked.size > 0 && now - heard >= least
+    );
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 
 import { close } from "../system/descriptor.ts";
+import { E } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import {
   lock,
@@ -16,9 +17,13 @@ import {
   truncate,
 } from "../system/file.ts";
 import { openOrCreate, runNow } from "../system/file_call.ts";
+import { isErrno } from "../system/libc.ts";
 import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
 import { StoreError } from "./store.ts";
+
+/** The length of the largest position, 2^63 - 1. */
+const DIGITS = 19;
 
 function pathIn(dir: string): string {
   return `${dir}/.prune`;
@@ -119,21 +124,37 @@ export class Bookmark {
    * Writes the position for the next run and gives up the lock.
    *
    * @param position 0 if this run was complete
+   * @param isKept whether the caller has the position in memory too: then it is no
+   * failure if the file system has no block for it
    * @throws {StoreError} if the file cannot be written
    */
-  leave(position: bigint): void {
+  leave(position: bigint, isKept = false): void {
     try {
       if (position === 0n) {
         truncate(this.#fd, 0);
         setMtime(this.#fd, Date.now() / 1000);
       } else {
-        rewrite(this.#fd, encode(`${position}`));
+        // Always of the same length: on a full file system the old text can be
+        // written over.
+        rewrite(this.#fd, encode(`${position}`.padStart(DIGITS, "0")));
         setMtime(this.#fd, this.lastRun);
       }
     } catch (error) {
+      if (isKept && isErrno(error, E.ENOSPC, E.EDQUOT)) return;
+      if (position !== 0n) this.#giveUp();
       throw failure(this.#path, error);
     } finally {
       close(this.#fd);
+    }
+  }
+
+  /** Begins anew after an interval, so that not each connection fails likewise. */
+  #giveUp(): void {
+    try {
+      truncate(this.#fd, 0);
+      setMtime(this.#fd, Date.now() / 1000);
+    } catch {
+      // The next connection tries again.
     }
   }
 }

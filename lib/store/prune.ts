@@ -18,8 +18,18 @@ const RUN = 1000;
 export interface Database {
   readonly baseDir: string;
   readonly timeouts: Timeouts;
+  readonly prune: {
+    /** Seconds between two complete runs. */
+    readonly every: number;
+  };
   /** What `isOwnerMasked` says, for a thread that must not call it. */
   readonly ownerMasked?: boolean;
+}
+
+/** How far a run has come, in the memory of the process that makes it. */
+export interface Progress {
+  /** The position in the directory; 0 is its beginning. */
+  position: bigint;
 }
 
 /** The result of pruning. */
@@ -34,12 +44,15 @@ export interface Pruned {
 
 /**
  * How far the clock may have gone since the last complete run, in seconds. A run
- * takes it to have gone no further. So a clock that is years ahead until somebody
- * sets it right makes no entry look forgotten, unless that lasts for longer than the
- * time between two runs. If nothing was pruned for longer, the next run does the
- * rest.
+ * takes it to have gone no further: half of the time that a grey entry has, and a
+ * week at most, unless that is less than `every`. So a clock that is a day or years
+ * ahead makes no entry look forgotten that was made since the last run, unless that
+ * lasts for longer than the time between two runs. If nothing was pruned for longer,
+ * the next run does the rest.
  */
-const MOST_PASSED = 7 * 86400;
+function mostPassed({ timeouts, prune: { every } }: Database): number {
+  return Math.max(every, Math.min(7 * 86400, timeouts.retryWindow / 2));
+}
 
 /** Indexes of whitelist files: a file that has changed leaves its old one behind. */
 const INDEX = /^\.whitelist-/;
@@ -68,7 +81,7 @@ function removeOldIndex(dir: string, name: string): void {
  * @throws {StoreError} if the directory cannot be read
  */
 export function prune(
-  { baseDir, timeouts }: Database,
+  { baseDir, timeouts }: Pick<Database, "baseDir" | "timeouts">,
   options: { dry?: boolean; seen?: () => void } = {},
 ): Pruned {
   const listing = new Listing(baseDir);
@@ -107,25 +120,32 @@ export function prune(
  * Does nothing if another process is pruning.
  *
  * @param most how long the run may take, in milliseconds
+ * @param progress kept by a caller that goes on with the same run: then it needs no
+ * free block of the file system for the bookmark
  * @returns `more` if there is more to do, `busy` if another process is pruning
  * @throws {StoreError} if the directory or the bookmark cannot be read or written,
  * or if the run was complete and an entry could not be removed
  */
 export function pruneSome(
-  { baseDir, timeouts, ownerMasked }: Database,
+  database: Database,
   most: number = RUN,
+  progress?: Progress,
 ): "done" | "more" | "busy" {
+  const { baseDir, timeouts, ownerMasked } = database;
   const bookmark = Bookmark.take(baseDir, ownerMasked);
   if (bookmark === undefined) return "busy";
   // After an error the next run is due only after a whole interval. Otherwise
   // each connection would meet the same error.
   let position = 0n;
   try {
-    const now = Math.min(Date.now() / 1000, bookmark.lastRun + MOST_PASSED);
-    position = removeFrom(bookmark.position, baseDir, timeouts, now, most);
+    const latest = bookmark.lastRun + mostPassed(database);
+    const now = Math.min(Date.now() / 1000, latest);
+    const start = progress?.position || bookmark.position;
+    position = removeFrom(start, baseDir, timeouts, now, most);
   } finally {
-    bookmark.leave(position);
+    bookmark.leave(position, progress !== undefined);
   }
+  if (progress !== undefined) progress.position = position;
   return position === 0n ? "done" : "more";
 }
 

@@ -170,13 +170,14 @@ export function readStart(fd: number, size: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Replaces the content of an open file by a few bytes.
+ * Replaces the content of an open file by a few bytes. If the file system has no
+ * free block, it fails only if the file is shorter than these bytes.
  *
- * @throws {LibcError}
+ * @throws {LibcError} and leaves the content as it is
  */
 export function rewrite(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
-  truncate(fd, 0);
   check("pwrite", libc().pwrite(fd, bytes, BigInt(bytes.length), 0n));
+  truncate(fd, bytes.length);
 }
 
 /**

@@ -138,6 +138,19 @@ export function denying(call: string, error: string): string[] {
   return always(call, `error=${error}`);
 }
 
+/** Like {@linkcode denying}, and another call is delayed, in seconds. */
+export function denyingAndSlowing(
+  [denied, error]: readonly [string, string],
+  [slow, seconds]: readonly [string, number],
+): string[] {
+  return [
+    programPath("strace"),
+    ...["-f", "-qq", "-o", "/dev/null", "-e", `trace=${denied},${slow}`],
+    ...["-e", `inject=${denied}:error=${error}`],
+    ...["-e", `inject=${slow}:delay_enter=${seconds * 1e6}`],
+  ];
+}
+
 /** Like {@linkcode denying}, but each call is delayed, in seconds. */
 export function slowing(call: string, seconds: number): string[] {
   return always(call, `delay_enter=${seconds * 1e6}`);

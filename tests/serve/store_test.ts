@@ -1,6 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Bookmark } from "../../lib/store/bookmark.ts";
-import { age, BASE, clean, compile, entries } from "../harness/binary.ts";
+import {
+  age,
+  BASE,
+  clean,
+  compile,
+  entries,
+  logLines,
+} from "../harness/binary.ts";
 import { makeEntry, namesIn } from "../harness/entry.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
@@ -8,6 +15,7 @@ import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, waitFor } from "../harness/process.ts";
 import { logged, serving, withUser } from "../harness/serving.ts";
 import { ATTEMPT, talk } from "../harness/smtp.ts";
+import { denyingAndSlowing } from "../harness/strace.ts";
 import { serve, tcpserver } from "../harness/way_in.ts";
 
 const DAY = 86400;
@@ -85,6 +93,25 @@ e2e(
     );
   },
 );
+
+e2e("serve store: without a block for the bookmark it prunes to the end", {
+  programs: ["strace"],
+}, async () => {
+  clean();
+  forgotten(100);
+  makeEntry(".prune", 0, DAY);
+  // It takes two pieces of a second and more, and no position can be written.
+  const before = denyingAndSlowing(["pwrite64", "ENOSPC"], ["unlinkat", 0.03]);
+  const binary = await compile(withUser({}));
+  await using server = await serve.start({ binary, next: greeter(), before });
+  assertMatch((await talk(server.port))[3], /^451 4\.7\.1 /);
+  await waitFor("the entries to be gone", () => names().length === 2);
+  await waitFor(
+    "the time of a complete run",
+    () => Date.now() - Deno.statSync(`${BASE}/.prune`).mtime!.getTime() < 1e5,
+  );
+  assertEquals(logLines().filter((line) => / prune /.test(line)), []);
+});
 
 e2e("serve store: with prune.every 0 it never prunes", {}, async () => {
   clean();

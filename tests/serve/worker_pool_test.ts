@@ -173,6 +173,39 @@ Deno.test("WorkerPool: a worker that is silent for a second hangs", () => {
   assertEquals(pool.isHanging(9000), false);
 });
 
+Deno.test("WorkerPool: calls that are lost do not keep all others out", () => {
+  const { pool, workers, answered, ask, answer } = make();
+  const isTaken = (now: number) => {
+    pool.settle(now);
+    return ask(`c${now}`, now);
+  };
+  // Every worker begins with its first question, and never ends it.
+  const times: number[] = [];
+  for (let now = 0; now < 1_800_000; now += 1000) {
+    if (!isTaken(now)) continue;
+    times.push(now);
+    workers.at(-1)!.takeQuestion(SLOTS - 1);
+  }
+  const last = times[7];
+  assertEquals(times.slice(8).map((time) => (time - last) / 1000), [
+    60,
+    60 + 120,
+    60 + 120 + 240,
+    60 + 120 + 240 + 480,
+  ]);
+  // The next one finds that the directory answers, and is asked at once from then on.
+  let now = 1_800_000;
+  while (!isTaken(now)) now += 1000;
+  const count = workers.length;
+  assertEquals(count, 13);
+  for (let i = 0; i < 100; i++) {
+    answer(workers[count - 1], 0.2);
+    now += 1000;
+    assertEquals(isTaken(now), true);
+  }
+  assertEquals([workers.length, answered.length], [count, 100]);
+});
+
 Deno.test("WorkerPool: a worker without work ends after a minute, the first stays", () => {
   const { pool, workers, ask, answer } = make();
   ask("a", 0);

@@ -46,7 +46,10 @@ Deno.test("pruneInWorker: the signal does not keep a worker that has ended", asy
     listeners.delete(listener);
   };
   const timeouts = { delay: 60, retryWindow: 86400, expireAfter: 3110400 };
-  const pruned = pruneInWorker({ baseDir: dir.path, timeouts }, signal);
+  const pruned = pruneInWorker(
+    { baseDir: dir.path, timeouts, prune: { every: 3600 } },
+    signal,
+  );
   assertEquals(listeners.size, 1);
   assertEquals(await pruned, "done");
   assertEquals(listeners.size, 0);
@@ -59,7 +62,8 @@ Deno.test("pruneInWorker: the thread is told of the umask, and does not touch it
     using dir = temporary();
     const before = Deno.umask(0o277);
     try {
-      const database = { baseDir: dir.path, timeouts, ownerMasked };
+      const prune = { every: 3600 };
+      const database = { baseDir: dir.path, timeouts, prune, ownerMasked };
       assertEquals(await pruneInWorker(database, signal), "done");
       const { mode } = Deno.statSync(`${dir.path}/.prune`);
       assertEquals(mode! & 0o777, ownerMasked ? 0o600 : 0o400);

@@ -16,6 +16,7 @@ const dir = `${ROOT}/prune`;
 const config = {
   baseDir: dir,
   timeouts: { delay: 60, retryWindow: DAY, expireAfter: 36 * DAY },
+  prune: { every: 3600 },
 };
 
 const KEPT = ["192.0.2.0_24", "2001:db8::17", "README"];
@@ -126,10 +127,42 @@ Deno.test("prune: names that are no entries take their time too", () => {
   assert(!namesIn(dir).includes("10.0.0.0_24"));
 });
 
-Deno.test("prune: a clock that is far ahead", () => {
+/** Runs with a clock that is so many seconds ahead. */
+function ahead(seconds: number, work: () => void): void {
+  const { now } = Date;
+  Date.now = () => now() + seconds * 1000;
+  try {
+    work();
+  } finally {
+    Date.now = now;
+  }
+}
+
+Deno.test("prune: a clock that is a day ahead, or a year", () => {
+  for (const leap of [26 * 3600, 365 * DAY]) {
+    emptyDir("prune");
+    makeEntry(".prune", 0, 1800, dir);
+    makeEntry("192.0.2.0_24", 0, 55, dir);
+    makeEntry("198.51.100.0_24", 1, 30 * DAY, dir);
+    makeEntry("203.0.113.0_24", 0, DAY, dir);
+    ahead(leap, () => pruneSome(config, Infinity));
+    assertEquals(namesIn(dir), [".prune", "192.0.2.0_24", "198.51.100.0_24"]);
+  }
+});
+
+Deno.test("prune: with a long interval, as far as the interval", () => {
+  const rarely = { ...config, prune: { every: 30 * DAY } };
+  emptyDir("prune");
+  makeEntry(".prune", 0, 30 * DAY, dir);
+  makeEntry("192.0.2.0_24", 0, 2 * DAY, dir);
+  pruneSome(rarely, Infinity);
+  assertEquals(namesIn(dir), [".prune"]);
+});
+
+Deno.test("prune: a host that was off for ten days", () => {
   fill(200);
-  // The last run was ten days ago. A week counts, and an entry is 37 days old: one
-  // half is known and stays, and the other half is grey.
+  // Half a day of it counts, and an entry is 37 days old: one half is known and
+  // stays, and the other half is grey.
   makeEntry(".prune", 0, 10 * DAY, dir);
   const mtime = () => Deno.statSync(`${dir}/.prune`).mtime!.getTime();
   const lastRun = mtime();

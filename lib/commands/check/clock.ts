@@ -1,7 +1,6 @@
 /**
  * `greylist check`: compares the clock of the file system with that of this host.
- * On a network file system the server sets an entry's time, and the host that asks
- * computes its age.
+ * On NFS the server sets an entry's time, and the host that asks computes its age.
  *
  * @module
  */

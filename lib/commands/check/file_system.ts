@@ -45,6 +45,8 @@ interface Kind {
   readonly mount?: string;
   /** The effect on clients if the servers do not answer. */
   readonly hang?: string;
+  /** Whether each host dates what it writes by its own clock. */
+  readonly ownTimes?: true;
   /** Why entries get lost on this kind. */
   readonly loses?: string;
   /** Options with which writes get lost, and why. */
@@ -53,6 +55,10 @@ interface Kind {
 
 const WAITS = "a call waits for as long as its servers do not answer, and a " +
   "client for storeTimeout";
+
+const OWN_TIMES =
+  "each host dates entries by its own clock, and check cannot " +
+  "see the other clocks: compare the output of date on all hosts";
 
 /** What fuse(4) reports as the type of a mount, behind `fuse.`. */
 const FUSE: Readonly<Record<string, Partial<Kind>>> = {
@@ -64,6 +70,7 @@ const FUSE: Readonly<Record<string, Partial<Kind>>> = {
     hang: "a call waits for as long as the volume does not answer, 83 s by " +
       "default, 7 s with these options, and a client for storeTimeout; no " +
       "signal ends that call",
+    ownTimes: true,
   },
   // Object stores: no exclusive creation, and a file is written when it is
   // closed or later.
@@ -111,6 +118,7 @@ const KINDS: Readonly<Record<number, Kind>> = {
     mount: "mount it with recover_session=clean,wsync: a client that the " +
       "cluster has blocked comes back by itself then",
     hang: WAITS,
+    ownTimes: true,
     losing: {
       nowsync: "with nowsync a file may vanish that was created already",
     },
@@ -166,6 +174,7 @@ export function kind(
       ? []
       : [note(`${about.name}: ${about.mount}`)]),
     ...(about.hang === undefined ? [] : [note(`${about.name}: ${about.hang}`)]),
+    ...(about.ownTimes ? [note(`${about.name}: ${OWN_TIMES}`)] : []),
   ];
 }
 
