@@ -7,6 +7,7 @@
 import type { ResolvedConfig } from "../config.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { findProgram } from "../system/access.ts";
+import { variable } from "../system/environment.ts";
 import { userId } from "../system/user.ts";
 import { workAs } from "./user_rights.ts";
 import { baseDirectory, foreignNames } from "./check/base_directory.ts";
@@ -25,7 +26,7 @@ import { listener, memory, neededBy } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
-import { upgrade } from "./check/upgrade.ts";
+import { isUpgrade, upgrade } from "./check/upgrade.ts";
 import { ruleFiles, whitelists } from "./check/whitelist.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 
@@ -127,9 +128,16 @@ function looks(
       if (!namesMatter) return findings;
       return [...findings, clientNames(line, serve.nameLookup)];
     },
-    () => [banner(config.controlDir), log(config.log)],
+    () => [
+      // A serve that runs has TCPLOCALHOST; a shell need not have it.
+      banner(config.controlDir, isUpgrade() ? variable : undefined),
+      log(config.log),
+    ],
     () => {
-      const needed = neededBy(serve.configured, line.serves);
+      const needed = neededBy(
+        serve.configured,
+        line.serves || isUpgrade(),
+      );
       return [...memory(needed), ...limitBefore(line, needed)];
     },
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],

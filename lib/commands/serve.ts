@@ -23,10 +23,11 @@ import {
   ignoreFileSizeSignal,
   unblockSignals,
 } from "../system/signals.ts";
+import { changeBacklog } from "../system/listener.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
 import { Children } from "../serve/children.ts";
-import { Upgrade } from "../serve/upgrade.ts";
+import { binaryPath, Upgrade } from "../serve/upgrade.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
 import { Connections } from "../serve/connections.ts";
 import {
@@ -141,6 +142,7 @@ async function serve(
   if (addresses.length + inherited.length === 0) {
     throw new UsageError("expected [HOST:]PORT to listen on");
   }
+  const path = taken?.path ?? binaryPath();
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
   // The signal handlers are set before the first client can connect. Until there
@@ -169,6 +171,7 @@ async function serve(
     ...inherited,
     ...addresses.map((address) => listenAt(address, serve.backlog)),
   ];
+  for (const fd of taken?.own ?? []) changeBacklog(fd, serve.backlog);
   become();
 
   const before = descriptorLimit();
@@ -248,6 +251,7 @@ async function serve(
     directory,
     files,
     listeners,
+    path,
     limits: { before, now: limit },
     variables: { ...variables },
     begins: () => notify.reloading("upgrade"),

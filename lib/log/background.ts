@@ -18,8 +18,11 @@ import { BY_LEVEL, format, Logger, logger, SyslogHandler } from "./targets.ts";
 /** A log that is written in the background. */
 export interface BackgroundLog {
   readonly logger: Logger;
-  /** Whether nothing is being written. */
-  readonly isIdle: boolean;
+  /**
+   * When the write or the opening that is under way began, from
+   * `performance.now()`; Infinity if there is none.
+   */
+  readonly busySince: number;
   /**
    * Waits until all lines are written.
    *
@@ -94,6 +97,7 @@ function fileLog(
   file: AppendedFile | Promise<AppendedFile>,
 ): BackgroundLog {
   let current: Promise<AppendedFile> | undefined = Promise.resolve(file);
+  const began = performance.now();
   let isOpening = true;
   const settled = () => {
     isOpening = false;
@@ -125,8 +129,8 @@ function fileLog(
   const log = queued(level, write, stamped, end);
   return {
     ...log,
-    get isIdle() {
-      return !isOpening && log.isIdle;
+    get busySince() {
+      return isOpening ? began : log.busySince;
     },
   };
 }
@@ -161,8 +165,8 @@ function queued(
   );
   return {
     logger: logger(level, new QueueHandler(level, format, queue)),
-    get isIdle() {
-      return queue.isIdle;
+    get busySince() {
+      return queue.busySince;
     },
     flush: (patience) => queue.flush(patience),
     close: async () => {
@@ -214,7 +218,7 @@ function syslogLog(settings: LogSettings): BackgroundLog {
   const handler = new CountingSyslogHandler(settings);
   return {
     logger: logger(level, handler),
-    isIdle: true,
+    busySince: Infinity,
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(handler.lost),
     lose: (count) => {

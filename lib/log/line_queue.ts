@@ -32,6 +32,8 @@ export class LineQueue {
   /** Whether the log ends in the middle of a line. */
   #isCut = false;
   #writing: Promise<void> | undefined;
+  /** When the last write began. */
+  #began = 0;
 
   /**
    * @param write one call at a time; it may reject
@@ -68,9 +70,12 @@ export class LineQueue {
     this.#writing ??= this.#run();
   }
 
-  /** Whether nothing is being written. */
-  get isIdle(): boolean {
-    return this.#writing === undefined;
+  /**
+   * When the write that is under way began, from `performance.now()`; Infinity if
+   * nothing is being written.
+   */
+  get busySince(): number {
+    return this.#writing === undefined ? Infinity : this.#began;
   }
 
   /**
@@ -98,6 +103,7 @@ export class LineQueue {
 
   /** Writes until nothing is left. Never rejects. */
   async #run(): Promise<void> {
+    this.#began = performance.now();
     // One write takes all lines of one round of the event loop.
     await undefined;
     while (this.#text !== "" || this.#lost > 0) {
@@ -127,6 +133,7 @@ export class LineQueue {
     let written = 0;
     try {
       while (written < bytes.length) {
+        this.#began = performance.now();
         const count = await this.#write(bytes.subarray(written));
         if (count <= 0) break;
         written += count;

@@ -147,10 +147,16 @@ export class ChildProcesses {
 
   /**
    * Takes the exit status of children that could not be watched, and of orphans
-   * that this process inherited as the first of a container. Not while a child is
-   * being started: the C library itself has to take the status of a failed start.
+   * that this process inherited as the first of a container.
    */
   takeExitStatuses(): void {
+    // While a child is being started, the C library itself may have to take the
+    // status of a failed start. A start that hangs must not hide other ends.
+    if (this.#starting.size > 0) {
+      for (const [pid, { watch }] of this.#running) {
+        if (watch === undefined) this.#ended(takeExitStatus(pid));
+      }
+    }
     let status: ExitStatus | undefined;
     while (
       this.#starting.size === 0 && (status = takeExitStatus(-1)) !== undefined

@@ -31,8 +31,8 @@ import {
   Dispatch,
   type DispatchOptions,
 } from "./dispatch.ts";
-import { lookUpHostName } from "./host_name.ts";
-import { NetworkCounts } from "./network_counts.ts";
+import { LOOKUP_DESCRIPTORS, lookUpHostName } from "./host_name.ts";
+import { countedFor, NetworkCounts } from "./network_counts.ts";
 import { ProxyClients } from "./proxy_clients.ts";
 import { admit } from "./rules.ts";
 import type { StoreQueue, Unchecked } from "./store_queue.ts";
@@ -43,13 +43,6 @@ export interface ConnectionsOptions extends DispatchOptions {
   /** How many descriptors connections may use. */
   readonly maxDescriptors: number;
 }
-
-/**
- * How many descriptors a name look-up takes: the client's, and two for queries,
- * since Deno asks two name servers at once. Uncounted they would leave none for
- * the store, and onError would decide about every client that comes then.
- */
-const LOOKUP_DESCRIPTORS = 3;
 
 /**
  * The part of the descriptors that look-ups may use together. More clients are
@@ -124,11 +117,12 @@ export class Connections {
 
   /** Takes over a program that the image before this one has started. */
   adopt(pid: number, served: Served): void {
-    const { client, network } = served;
+    const { client } = served;
+    const network = countedFor(served, this.#options.config.match);
     const release = this.#networks.count(network);
     this.#options.children.adopt(
       pid,
-      served,
+      { client, network },
       (status) => this.#dispatch.ended(client, release, status),
     );
   }

@@ -36,6 +36,8 @@ export interface Handover {
   readonly again: boolean;
   /** The listening sockets that no other process has. */
   readonly own: readonly number[];
+  /** The path of the binary; undefined if an older image has not said it. */
+  readonly path: string | undefined;
 }
 
 /** What the image before this one has handed over. */
@@ -52,12 +54,13 @@ export interface Taken extends Handover {
  * @throws {LibcError}
  */
 export function writeHandover(
-  { programs, again, own }: Handover,
+  { programs, again, own, path }: Handover,
   listeners: readonly number[],
 ): { variables: Record<string, string>; file: number } {
   const file = memoryFile("greylist-upgrade");
   try {
-    const text = JSON.stringify({ version: VERSION, programs, again, own });
+    const version = VERSION;
+    const text = JSON.stringify({ version, programs, again, own, path });
     rewrite(file, encode(text));
   } catch (error) {
     close(file);
@@ -89,11 +92,11 @@ function readHandover(file: number): Handover & { problem?: string } {
   try {
     const text = new TextDecoder().decode(readToEnd(file));
     close(file);
-    // An older image does not write `own`.
-    const { version, programs, again, own = [] } = JSON.parse(text);
-    if (version === VERSION) return { programs, again, own };
+    // An older image does not write `own` and `path`.
+    const { version, programs, again, own = [], path } = JSON.parse(text);
+    if (version === VERSION) return { programs, again, own, path };
   } catch (error) {
     problem = (error as Error).message;
   }
-  return { programs: [], again: false, own: [], problem };
+  return { programs: [], again: false, own: [], path: undefined, problem };
 }

@@ -11,6 +11,13 @@ import { type Address, isSameAddress, parseAddress } from "../address.ts";
 /** How long both queries may take together, in milliseconds. */
 const TIMEOUT = 10_000;
 
+/**
+ * How many descriptors a look-up takes: the client's, and two for queries, since
+ * Deno asks two name servers at once. Uncounted they would leave none for the store,
+ * and onError would decide about every client that comes then.
+ */
+export const LOOKUP_DESCRIPTORS = 3;
+
 /** How many names of one address are checked. */
 const MAX_NAMES = 5;
 

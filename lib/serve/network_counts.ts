@@ -4,6 +4,26 @@
  * @module
  */
 
+import { clientNetwork, formatNetwork, parseAddress } from "../address.ts";
+import type { ResolvedConfig } from "../config.ts";
+import type { Served } from "./children.ts";
+
+/**
+ * The network that a program counts for which the image before this one has started,
+ * perhaps with other prefix lengths.
+ *
+ * @param match the prefix lengths of this image
+ */
+export function countedFor(
+  { client, network }: Served,
+  match: ResolvedConfig["match"],
+): string {
+  const address = parseAddress(client.ip ?? "");
+  return address === undefined
+    ? network
+    : formatNetwork(clientNetwork(address, match));
+}
+
 /** Counts connections by client network. */
 export class NetworkCounts {
   readonly #counts = new Map<string, number>();

@@ -41,6 +41,8 @@ export class SiteFiles {
   #loading: Promise<void> | undefined;
   /** Whether another one has to follow. */
   #isStale = false;
+  /** What all signals wait for that come meanwhile. */
+  #reloading: Promise<void> | undefined;
 
   /** The log that is being opened. */
   #opening: Promise<void> | undefined;
@@ -76,10 +78,15 @@ export class SiteFiles {
     return this.#hostname;
   }
 
-  /** Whether no file is being opened, read or written. */
-  get isIdle(): boolean {
-    return this.#loading === undefined && this.#opening === undefined &&
-      this.#closing.size === 0 && this.#log.isIdle;
+  /**
+   * Whether a file is being opened or read, or a write to the log is under way.
+   *
+   * @param before only a write that has begun earlier, from `performance.now()`: on
+   * a busy site one follows the other
+   */
+  isBusy(before: number): boolean {
+    return this.#loading !== undefined || this.#opening !== undefined ||
+      this.#closing.size > 0 || this.#log.busySince < before;
   }
 
   /** Waits until all lines are written; see {@linkcode BackgroundLog}. */
@@ -104,9 +111,14 @@ export class SiteFiles {
       this.#opening ??= this.#openLog();
     }
     this.load();
+    await (this.#reloading ??= this.#untilRead());
+  }
+
+  async #untilRead(): Promise<void> {
     while (this.#opening !== undefined || this.#loading !== undefined) {
       await Promise.all([this.#opening, this.#loading]);
     }
+    this.#reloading = undefined;
   }
 
   /** One file is opened at a time, so that calls that hang do not add up. */

@@ -15,6 +15,13 @@ import { type Starter, WorkerPool } from "./worker_pool.ts";
 /** How many names of entries are remembered, at some 100 bytes each. */
 const REMEMBERED = 10_000;
 
+/**
+ * How late the event loop may come to give a question up, in milliseconds. After a
+ * stall of the machine, or of the loop, the answer may be there or about to come: the
+ * question then gets so much time again, once.
+ */
+const LATE = 100;
+
 /** How often the log says the same about the store, in milliseconds. */
 const REMINDER = 60_000;
 
@@ -52,6 +59,8 @@ export class StoreQueue {
   readonly #limit: number;
   readonly #breaker: Breaker;
   readonly #deadlines: Deadlines;
+  /** Those of questions that are looked for once more. */
+  readonly #lastLooks = new Deadlines(LATE);
   readonly #pool: WorkerPool<Job>;
   /** By number; those that no worker has yet stand in {@linkcode #waiting}. */
   readonly #jobs = new Map<number, Job>();
@@ -120,6 +129,7 @@ export class StoreQueue {
   next(): number {
     return Math.min(
       this.#deadlines.next(),
+      this.#lastLooks.next(),
       this.#pool.next(),
       this.#breaker.next(),
     );
@@ -132,13 +142,12 @@ export class StoreQueue {
    */
   expire(now: number): void {
     this.settle(now);
+    const isLate = now - this.#deadlines.next() > LATE;
     for (const id of this.#deadlines.expired(now)) {
-      this.#breaker.missed(now);
-      const limit = this.#limit / 1000;
-      const message = `no answer from the base directory within ${limit} s`;
-      // The breaker has it said, for all clients that are too late together.
-      this.#finish(id, { message, isLogged: true });
+      if (isLate) this.#lastLooks.start(id, now);
+      else this.#giveUp(id, now);
     }
+    for (const id of this.#lastLooks.expired(now)) this.#giveUp(id, now);
     this.#breaker.expire(now);
     for (const job of this.#pool.withdrawn()) this.#waiting.push(job);
     this.#hand(now);
@@ -146,6 +155,14 @@ export class StoreQueue {
     if (this.#waiting.length > 0 && this.#pool.grow(now)) this.#hand(now);
     this.#pool.dismiss(now);
     this.flush();
+  }
+
+  #giveUp(id: number, now: number): void {
+    this.#breaker.missed(now);
+    const limit = this.#limit / 1000;
+    const message = `no answer from the base directory within ${limit} s`;
+    // The breaker has it said, for all clients that are too late together.
+    this.#finish(id, { message, isLogged: true });
   }
 
   #answered({ id, entry }: Job, { result, took }: Answer, now: number): void {
@@ -175,6 +192,7 @@ export class StoreQueue {
     if (job === undefined) return;
     this.#jobs.delete(id);
     this.#deadlines.stop(id);
+    this.#lastLooks.stop(id);
     const { done } = job;
     job.done = undefined;
     done?.(result);

@@ -12,13 +12,16 @@
 import { formatLine, quote } from "../log/line.ts";
 import { reasonOf } from "../reason.ts";
 import { close } from "../system/descriptor.ts";
-import { ownPath, replaceProgram } from "../system/own_program.ts";
+import { fileAt, ownPath, replaceProgram } from "../system/own_program.ts";
+import type { Limit } from "../system/resource_limit.ts";
 import { ENDING, endOn, HANDLED } from "../system/signals.ts";
+import { within } from "../system/within.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import { writeHandover } from "./handover.ts";
 import type { Server } from "./server.ts";
 import type { SiteFiles } from "./site_files.ts";
 import type { StoreQueue } from "./store_queue.ts";
+import { sleep, until } from "./until.ts";
 import { type Checker, checkNewBinary } from "./upgrade_check.ts";
 
 /** What {@linkcode Upgrade} needs. */
@@ -27,6 +30,10 @@ export interface UpgradeOptions extends Checker {
   readonly store: StoreQueue;
   readonly directory: BaseDirectory;
   readonly files: SiteFiles;
+  /** The path of the binary, or why it is not known. */
+  readonly path: string | Error;
+  /** The limit of descriptors that this program has found, and the one it has. */
+  readonly limits: { readonly before: Limit; readonly now: Limit };
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
   /** Called when an upgrade begins. */
@@ -37,14 +44,14 @@ export interface UpgradeOptions extends Checker {
   readonly variables: Readonly<Record<string, string>>;
 }
 
+/** How long the disk of the new binary may take to show it, in milliseconds. */
+const LOOK_TIMEOUT = 2000;
+
 /** How long threads get to finish what they do, in milliseconds. */
 const THREADS_TIMEOUT = 3000;
 
 /** How long they get after new clients have begun to wait, in milliseconds. */
 const RELOAD_TIMEOUT = 500;
-
-/** How often they are looked at, in milliseconds. */
-const THREADS_INTERVAL = 20;
 
 /** Why there is no upgrade while a thread waits for the base directory. */
 const STORE_HANGS = "the base directory does not answer";
@@ -58,28 +65,35 @@ const LAST_LINES = 200;
  */
 const SIGNAL_TURN = 10;
 
+/** The path of this binary, or why it is not known. */
+export function binaryPath(): string | Error {
+  try {
+    return ownPath();
+  } catch (error) {
+    // Without /proc all else works.
+    return error as Error;
+  }
+}
+
 /** Upgrades; one at a time. */
 export class Upgrade {
   readonly #options: UpgradeOptions;
-  /** The path of the binary, or why it is not known. */
-  readonly #path: string | Error;
   #isUnderWay = false;
   /** Whether another one was asked for meanwhile. */
   #again = false;
+  /** Whether a look at the binary, or its `check`, has not ended. */
+  #isLooking = false;
+  /** The file that was checked; see {@linkcode fileAt}. */
+  #checked: string | undefined;
 
   constructor(options: UpgradeOptions) {
     this.#options = options;
-    try {
-      this.#path = ownPath();
-    } catch (error) {
-      // Without /proc all else works.
-      this.#path = error as Error;
-    }
   }
 
-  get #knownPath(): string {
-    if (typeof this.#path === "string") return this.#path;
-    throw this.#path;
+  get #path(): string {
+    const { path } = this.#options;
+    if (typeof path === "string") return path;
+    throw path;
   }
 
   /** Begins an upgrade. If one is under way, one more follows. Never throws. */
@@ -101,12 +115,40 @@ export class Upgrade {
       begins();
       if (store.isHanging(performance.now())) throw new Error(STORE_HANGS);
       directory.hold();
-      await checkNewBinary(this.#knownPath, this.#options);
+      await this.#check();
       await this.#untilIdle();
       server.pause();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /**
+   * Checks the new binary. One that hangs takes a thread, so no other try follows
+   * until that has ended.
+   *
+   * @throws {Error} unless it can take over
+   */
+  async #check(): Promise<void> {
+    if (this.#isLooking) {
+      throw new Error(`${this.#path}: an earlier look at it does not end`);
+    }
+    this.#checked = await this.#look();
+    this.#isLooking = true;
+    await checkNewBinary(this.#path, this.#options, () => {
+      this.#isLooking = false;
+    });
+  }
+
+  /** @throws {Error} if that takes too long */
+  async #look(): Promise<string | undefined> {
+    this.#isLooking = true;
+    const look = fileAt(this.#path).finally(() => this.#isLooking = false);
+    const found = await within(look, LOOK_TIMEOUT);
+    if (found === undefined) {
+      throw new Error(`${this.#path}: its disk does not answer`);
+    }
+    return found.value;
   }
 
   /**
@@ -121,16 +163,17 @@ export class Upgrade {
     const began = performance.now();
     await until(
       (now) =>
-        this.#busyFiles() ?? this.#busyStart(began) ??
+        this.#busyFiles(began) ?? this.#busyStart(began) ??
           (store.isHanging(now) ? STORE_HANGS : undefined),
       THREADS_TIMEOUT,
     );
   }
 
-  #busyFiles(): string | undefined {
+  /** @param before only a write to the log that has begun earlier */
+  #busyFiles(before: number): string | undefined {
     const { directory, files } = this.#options;
     if (!directory.isIdle) return "a look at the base directory does not end";
-    if (!files.isIdle) return "the log or another file does not answer";
+    if (files.isBusy(before)) return "the log or another file does not answer";
     return undefined;
   }
 
@@ -147,31 +190,52 @@ export class Upgrade {
    */
   async replace(): Promise<void> {
     const { files, server, store } = this.#options;
+    // execve(2) waits for a thread that hangs, and nothing could end it then. A HUP
+    // that has just come has files read and the log opened again.
+    const busy = () =>
+      this.#busyStart(Infinity) ?? this.#busyFiles(Infinity) ??
+        (store.isIdle ? undefined : STORE_HANGS);
+    try {
+      await files.flush(LAST_LINES);
+      const end = performance.now() + RELOAD_TIMEOUT;
+      while (true) {
+        await until(
+          () => server.isStopping ? undefined : busy(),
+          end - performance.now(),
+        );
+        if (server.isStopping) return;
+        if (await this.#look() !== this.#checked) {
+          this.#again = true;
+          throw new Error(`${this.#path}: has changed since its check`);
+        }
+        await this.#execUnless(busy);
+      }
+    } catch (error) {
+      if (server.isStopping) return;
+      server.resume();
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * Makes the new binary take the place of this one, unless something has come up
+   * that it would cut off.
+   *
+   * @throws {Error} if it cannot be started
+   */
+  async #execUnless(busy: () => string | undefined): Promise<void> {
     // All clients that were to be told something know it. From here on TERM ends
     // this process without its handler: a handler in another thread could run in
-    // vain just before execve(2) ends that thread.
+    // vain just before execve(2) ends that thread. Clients that wait in the kernel
+    // are reset by that, so it must not last.
     // Process 1 of a container keeps its handlers: the kernel drops signals that
     // it has none for.
     const restore = Deno.pid === 1 ? () => {} : endOn(ENDING);
     try {
-      await files.flush(LAST_LINES);
       // For a handler that has run already.
       await sleep(SIGNAL_TURN);
-      // execve(2) waits for a thread that hangs, and nothing could end it then. A
-      // HUP that has just come has files read and the log opened again.
-      if (!store.isIdle) throw new Error(STORE_HANGS);
-      await until(
-        () =>
-          server.isStopping
-            ? undefined
-            : this.#busyStart(Infinity) ?? this.#busyFiles(),
-        RELOAD_TIMEOUT,
-      );
-      if (server.isStopping) return;
+      if (this.#options.server.isStopping || busy() !== undefined) return;
       throw this.#exec();
-    } catch (error) {
-      server.resume();
-      this.#fail(error);
     } finally {
       restore();
     }
@@ -185,10 +249,10 @@ export class Upgrade {
    */
   #exec(): Error {
     const { server, children, listeners, limits, variables } = this.#options;
-    const path = this.#knownPath;
+    const path = this.#path;
     const programs = [...children.served];
     const handover = writeHandover(
-      { programs, again: this.#again, own: server.own },
+      { programs, again: this.#again, own: server.own, path },
       listeners,
     );
     const error = replaceProgram({
@@ -213,29 +277,4 @@ export class Upgrade {
     this.#again = false;
     this.request();
   }
-}
-
-/**
- * Waits until nothing is busy.
- *
- * @param busy what is busy at a time from `performance.now()`
- * @param limit milliseconds
- * @throws {Error} if that takes too long
- */
-async function until(
-  busy: (now: number) => string | undefined,
-  limit: number,
-): Promise<void> {
-  const end = performance.now() + limit;
-  while (true) {
-    const now = performance.now();
-    const what = busy(now);
-    if (what === undefined) return;
-    if (now > end) throw new Error(what);
-    await sleep(THREADS_INTERVAL);
-  }
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -9,11 +9,9 @@ import type { Abi } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
 import { readStart } from "../system/file.ts";
 import { memoryFileOf } from "../system/memory_file.ts";
-import type { Limit } from "../system/resource_limit.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import type { Children } from "./children.ts";
 import { CHECK_VALUE, HANDOVER_VARIABLE, TAKES_OVER } from "./handover.ts";
-import { spawnOf } from "./spawn.ts";
 
 /** How long `check` may take, in milliseconds. */
 const TIMEOUT = 10_000;
@@ -25,28 +23,39 @@ const MAX_OUTPUT = 1 << 20;
 export interface Checker {
   readonly abi: Abi;
   readonly children: Children;
-  /** The limit of descriptors that this program has found, and the one it has. */
-  readonly limits: { readonly before: Limit; readonly now: Limit };
 }
 
 /**
- * Runs `check` of a new binary.
+ * Runs `check` of a new binary. Another thread starts it, since its disk may hang.
  *
+ * @param over is called when it has ended or could not be started
  * @throws {Error} unless the binary can take over
  */
 export async function checkNewBinary(
   path: string,
-  { abi, children, limits: { before, now } }: Checker,
+  { abi, children }: Checker,
+  over: () => void,
 ): Promise<void> {
-  const output = memoryFileOf("greylist-check", MAX_OUTPUT);
+  let output: number;
+  try {
+    output = memoryFileOf("greylist-check", MAX_OUTPUT);
+  } catch (error) {
+    over();
+    throw error;
+  }
   let text = "";
   const program = new ChildProgram(abi, [path, "check"], [0, 1, 2]);
   const status = await children.help(
-    spawnOf(program, before, now),
+    {
+      name: path,
+      start: (fd, variables, done) => program.spawnBeside(fd, variables, done),
+      settle: () => program.settle(),
+    },
     output,
     { [HANDOVER_VARIABLE]: CHECK_VALUE },
     TIMEOUT,
     () => {
+      over();
       text = new TextDecoder().decode(readStart(output, MAX_OUTPUT));
       close(output);
     },

@@ -1,7 +1,7 @@
 /**
  * The workers that are asked about clients: which one gets a question, when another
- * one starts, and when it ends. Workers make the calls on files, so that a slow disk
- * holds up only the clients that have to be looked up on it.
+ * one starts, and when it ends. Workers make the calls on files: a slow disk holds up
+ * only clients that are looked up on it.
  *
  * One worker is enough for a local disk. On one of other machines a decision
  * takes some 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes
@@ -22,10 +22,9 @@ import {
 const WORKERS = 8;
 
 /**
- * How long all workers have to hang until one more is started, in milliseconds;
- * each further one takes twice as long as the one before. A call may be lost for ever,
- * such as on a mount that was replaced, while new calls are answered. In a day there
- * are 10 more.
+ * How long all workers have to hang until one more is started, in milliseconds, and
+ * twice as long for each further one. Calls may be lost for ever, as on a mount that
+ * was replaced.
  */
 const LOST = 60_000;
 
@@ -158,8 +157,7 @@ export class WorkerPool<Job extends Question> {
   /**
    * Starts another worker if a question waits for one and all others wait for the
    * disk. Call it once a turn of the event loop, which stands still while the runtime
-   * makes a thread: for 20 ms, or 150 on a slow machine. Seven in a row kept clients
-   * in dialogue waiting for two seconds there.
+   * makes a thread: for 20 ms, or 150 on a slow machine.
    *
    * @returns whether it has started one; without a thread or descriptors for it,
    * those that there are have to do

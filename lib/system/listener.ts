@@ -67,6 +67,11 @@ export function listenOn(socketName: SocketName, backlog: number): number {
   return fd;
 }
 
+/** Changes how many connections may wait on a socket that listens already. */
+export function changeBacklog(fd: number, backlog: number): void {
+  check("listen", libc().listen(fd, backlog));
+}
+
 /** Whether an error means that this machine has no IPv6. */
 export function isNoSuchFamily(error: unknown): boolean {
   return isErrno(error, E.EAFNOSUPPORT);

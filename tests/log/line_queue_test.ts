@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { LineQueue } from "../../lib/log/line_queue.ts";
 import { lookAt } from "../../lib/system/file_call.ts";
 import "../harness/libc.ts";
+import { waitFor } from "../harness/process.ts";
 import { standStill } from "../harness/still.ts";
 
 const tellLost = (count: number) => `lost=${count}\n`;
@@ -90,11 +91,29 @@ Deno.test("LineQueue: half a line that a full disk took is ended, and counts as 
   assertEquals(written.join(""), "a\nbc\nh\nlost=4\n");
 });
 
+Deno.test("LineQueue: of a log that is always busy, since when one write lasts", async () => {
+  const { queue, go } = stalling();
+  assertEquals(queue.busySince, Infinity);
+  const before = performance.now();
+  queue.push("a\n");
+  await Promise.resolve();
+  const first = queue.busySince;
+  assert(first >= before && first <= performance.now());
+  queue.push("b\n");
+  await waitFor("another time", () => performance.now() > first);
+  assertEquals(queue.busySince, first);
+  // The next write begins at once.
+  await go();
+  assert(queue.busySince > first && queue.busySince <= performance.now());
+  await go();
+  assertEquals(queue.busySince, Infinity);
+});
+
 Deno.test("LineQueue: lines that were lost elsewhere are reported", async () => {
   const { queue, written, go } = stalling();
   queue.lose(0);
   await go();
-  assertEquals(queue.isIdle, true);
+  assertEquals(queue.busySince, Infinity);
   queue.lose(2);
   await go();
   assertEquals(written, ["lost=2\n"]);

@@ -42,6 +42,16 @@ Deno.test("child processes: the end of one that has ended before its start is kn
   assertEquals([processes.running, processes.descriptors], [0, 0]);
 });
 
+Deno.test("child processes: a start that hangs hides no end of another one", async () => {
+  const { pid, spawn } = await ended();
+  const processes = new ChildProcesses(UNWATCHED);
+  const ends: number[] = [];
+  const hangs: Spawn = { ...spawn, start: () => {} };
+  processes.start(hangs, 0, {}, () => {}, () => {});
+  processes.start(spawn, 0, {}, () => {}, (status) => ends.push(status.pid));
+  assertEquals([ends, processes.running, processes.starting], [[pid], 0, 1]);
+});
+
 Deno.test("child processes: a start that another one begins takes no end of that one", async () => {
   const [one, two] = [await ended(), await ended()];
   const processes = new ChildProcesses(UNWATCHED);

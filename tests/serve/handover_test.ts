@@ -34,7 +34,7 @@ Deno.test("a hand-over arrives whole, and is gone from the environment", () => {
   try {
     for (const again of [false, true]) {
       const { variables, file } = writeHandover(
-        { programs: PROGRAMS, again, own: [listeners[1]] },
+        { programs: PROGRAMS, again, own: [listeners[1]], path: "/x/greylist" },
         listeners,
       );
       hand(variables[HANDOVER_VARIABLE]);
@@ -43,6 +43,7 @@ Deno.test("a hand-over arrives whole, and is gone from the environment", () => {
       assertEquals(taken.own, [listeners[1]]);
       assertEquals(taken.programs, PROGRAMS);
       assertEquals([taken.again, taken.problem], [again, undefined]);
+      assertEquals(taken.path, "/x/greylist");
       assertEquals(Deno.env.get(HANDOVER_VARIABLE), undefined);
       assertEquals(isOpen(file), false);
       assertEquals(takeHandover(), undefined);
@@ -70,6 +71,20 @@ Deno.test("a hand-over to another process, or none at all, is not taken", () => 
     hand(value);
     assertEquals(takeHandover(), undefined, value);
     assertEquals(Deno.env.get(HANDOVER_VARIABLE), undefined);
+  }
+});
+
+Deno.test("a hand-over of an older version is understood", () => {
+  const listener = listenOn(LOOPBACK, 1);
+  try {
+    const file = memoryFile("test");
+    const text = JSON.stringify({ version: 1, programs: [], again: true });
+    rewrite(file, new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>);
+    hand(`${Deno.pid} ${file} ${listener}`);
+    const { again, own, path, problem } = takeHandover()!;
+    assertEquals([again, own, path, problem], [true, [], undefined, undefined]);
+  } finally {
+    close(listener);
   }
 });
 

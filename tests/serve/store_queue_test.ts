@@ -80,6 +80,33 @@ Deno.test("StoreQueue: a late verdict does not count, and the next are in time",
   assertEquals(told.length, 1);
 });
 
+Deno.test("StoreQueue: after a stall of the machine an answer may still come", () => {
+  const { queue, workers, notices, told, ask, take } = make();
+  ask("a", 0);
+  ask("b", 1);
+  ask("hangs", 2);
+  // The machine stands still for 5 s, and the event loop runs first.
+  queue.expire(5000);
+  assertEquals([told, notices, queue.next()], [[], [], 5100]);
+  const slots = new Map(
+    take(workers[0]).map(({ slot, entry }) => [entry, slot]),
+  );
+  for (const entry of ["a", "b"]) {
+    workers[0].answer(slots.get(entry)!, { result: NEW, took: 0.2 });
+  }
+  queue.settle(5010);
+  assertEquals(told, [["a", NEW], ["b", NEW]]);
+  // A second stall saves nobody.
+  queue.expire(9000);
+  assertEquals(
+    told.slice(2).map(([entry, result]) => [entry, "action" in result]),
+    [
+      ["hangs", false],
+    ],
+  );
+  assertEquals(queue.next(), Infinity);
+});
+
 Deno.test("StoreQueue: what a silent worker has not begun with goes to others", () => {
   const { queue, workers, told, ask, take, answer } = make();
   for (const entry of ["a", "b", "c"]) ask(entry, 0);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE } from "../harness/binary.ts";
+import { BASE, compile, CONTROL } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { probe, report } from "../harness/handover_probe.ts";
 import { e2e } from "../harness/need.ts";
@@ -25,6 +25,7 @@ import { slowingAt } from "../harness/strace.ts";
 import {
   notUpgradable,
   upgradable,
+  upgrade,
   upgraded,
   upgrades,
 } from "../harness/upgrading.ts";
@@ -192,6 +193,113 @@ e2e("serve upgrade: to a file that is no good it does not come", {
   Deno.kill(pid, "SIGUSR2");
   await upgraded(1);
   assertEquals(server.stderr(), "");
+});
+
+e2e("serve upgrade: a file that comes after the check is checked too", {
+  kernel,
+}, async () => {
+  await using server = await upgradable(CONFIG);
+  const { port, pid, binary } = server;
+  using deferred = await greeted(port, "127.0.1.1", DEFERRED);
+  const kept = `${binary}.kept`;
+  Deno.renameSync(binary, kept);
+  writeFile("installed/bad", "#!/bin/sh\necho why >&2\nexit 100\n", 0o755);
+  const script = `#!/bin/sh
+case $1 in (check) mv -f ${binary}.bad ${binary};; esac
+exec ${kept} "$@"
+`;
+  Deno.renameSync(`${binary.replace(/[^/]*$/, "")}bad`, `${binary}.bad`);
+  writeFile("installed/greylist", script, 0o755);
+  Deno.kill(pid, "SIGUSR2");
+  assertMatch(await deferred.reply() ?? "", /^421 /);
+  await waitFor("both", () => upgrades().length === 4);
+  assertEquals(upgrades(), [
+    `serve upgrade=begins pid=${pid}`,
+    `error serve upgrade=refused what="${binary}: has changed since its check"`,
+    `serve upgrade=begins pid=${pid}`,
+    `error serve upgrade=refused what="${binary} check: exit 100: why"`,
+  ]);
+  using _other = await greeted(port, "127.0.2.1", DEFERRED);
+});
+
+e2e("serve upgrade: a check whose start hangs holds up no client", {
+  programs: ["strace"],
+  kernel,
+}, async () => {
+  await using server = await upgradable(CONFIG, {
+    // The limit is raised, so that serve itself would start PROGRAM.
+    before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
+  });
+  const { port, pid, binary } = server;
+  using deferred = await greeted(port, "127.0.1.1", DEFERRED);
+  const [program, ...options] = slowingAt([binary], "execve", 20);
+  const tracer = new Deno.Command(program, {
+    args: [...options, "-p", String(pid)],
+    stdin: "null",
+  }).spawn();
+  await waitFor("strace", () => /^TracerPid:\s+[1-9]/m.test(statusOf(pid)));
+  Deno.kill(pid, "SIGUSR2");
+  await waitFor("the start", () => upgrades().length === 1);
+  await deferred.send("NOOP\r\n");
+  assertMatch(await deferred.reply() ?? "", /^250 /);
+  using accepted = await greeted(port, "127.0.0.1", ACCEPTED);
+  await accepted.send("QUIT\r\n");
+  assertEquals(await accepted.rest(), "250 QUIT\r\n");
+  await logged(/ error serve upgrade=refused .* check: no end within 10 s"$/);
+  // No more threads wait for that disk.
+  Deno.kill(pid, "SIGUSR2");
+  await logged(/ upgrade=refused .*: an earlier look at it does not end"$/);
+  await deferred.send("NOOP\r\n");
+  assertMatch(await deferred.reply() ?? "", /^250 /);
+  await waitFor("the end of the check", () => childrenOf(pid).length === 0);
+  tracer.kill("SIGKILL");
+  await tracer.status;
+  await upgrade(
+    () => Deno.kill(pid, "SIGUSR2"),
+    () => upgrades().slice(4).join("\n"),
+  );
+});
+
+function statusOf(pid: number): string {
+  return Deno.readTextFileSync(`/proc/${pid}/status`);
+}
+
+e2e("serve upgrade: the name in the banner may be that of TCPLOCALHOST", {
+  kernel,
+}, async () => {
+  const me = `${CONTROL}/me`;
+  const name = Deno.readTextFileSync(me);
+  await using server = await upgradable(CONFIG, {
+    env: { TCPLOCALHOST: "other.example" },
+  });
+  Deno.removeSync(me);
+  try {
+    Deno.kill(server.pid, "SIGUSR2");
+    await upgraded(1);
+    using _client = await greeted(
+      server.port,
+      "127.0.1.1",
+      /^220 other\.example ESMTP$/,
+    );
+  } finally {
+    Deno.writeTextFileSync(me, name);
+  }
+});
+
+e2e("serve upgrade: root does not become another user", {
+  root: true,
+  kernel,
+}, async () => {
+  const as = (user: string) => ({ ...CONFIG, serve: { limit: 1, user } });
+  await using server = await upgradable(as("root"));
+  const { pid, binary } = server;
+  const nobody = await compile(as("nobody"));
+  Deno.removeSync(binary);
+  Deno.linkSync(nobody, binary);
+  Deno.kill(pid, "SIGUSR2");
+  await logged(
+    / upgrade=refused what=".* check: FIX +serve\.user: nobody: this takes a restart"$/,
+  );
 });
 
 e2e("serve upgrade: a check that does not end", { kernel }, async () => {

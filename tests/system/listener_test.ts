@@ -3,7 +3,12 @@ import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { C, E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
-import { accept, isNoSuchFamily, listenOn } from "../../lib/system/listener.ts";
+import {
+  accept,
+  changeBacklog,
+  isNoSuchFamily,
+  listenOn,
+} from "../../lib/system/listener.ts";
 import { localOf } from "../../lib/system/socket.ts";
 import { shutdownWriting } from "../../lib/system/transfer.ts";
 import { accepted, listening, pair } from "../harness/pair.ts";
@@ -67,6 +72,20 @@ Deno.test("listener: what cannot be listened on", () => {
   const before = sockets();
   for (let i = 0; i < 20; i++) assertThrows(() => listenOn(taken, 1));
   assertEquals(sockets(), before);
+});
+
+Deno.test("listener: the backlog of a socket that listens already", async () => {
+  using listener = listening("127.0.0.1", 1);
+  changeBacklog(listener.fd, 8);
+  // The kernel lets one more wait than the backlog says.
+  const { port } = listener;
+  const clients = await Promise.all(
+    Array.from(
+      { length: 8 },
+      () => Deno.connect({ hostname: "127.0.0.1", port }),
+    ),
+  );
+  for (const client of clients) client.close();
 });
 
 Deno.test("listener: a port is free again at once", async () => {

@@ -85,7 +85,13 @@ class Crowd {
 
   /** A client that stays until it is told to go, and comes again. */
   async staying(from: string): Promise<void> {
-    while (!this.#isOver) await this.#deferred(from, async () => {});
+    while (!this.#isOver) {
+      await this.#deferred(from, async (client) => {
+        // It was on its way when the last image was told to end. Nobody tells the
+        // next one.
+        if (this.#isOver) await client.send("QUIT\r\n");
+      });
+    }
   }
 
   /** A client that wants a program, again and again. */

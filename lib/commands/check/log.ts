@@ -17,9 +17,16 @@ import { userId } from "../../system/user.ts";
 import { encode } from "../../system/utf8.ts";
 import { type Finding, fix, ok } from "./finding.ts";
 
-/** The name in the banner, which should come from a control file of qmail. */
-export function banner(controlDir: string): Finding {
-  const name = greetingName(controlDir, () => undefined);
+/**
+ * The name in the banner, which should come from a control file of qmail.
+ *
+ * @param get gives the variables that the service has
+ */
+export function banner(
+  controlDir: string,
+  get: (name: string) => string | undefined = () => undefined,
+): Finding {
+  const name = greetingName(controlDir, get);
   if (name !== "localhost") return ok(`the banner says ${name}`);
   return fix(
     `${controlDir}: no smtpgreeting and no me that can be read: the ` +

@@ -12,19 +12,28 @@ import {
   TAKES_OVER,
 } from "../../serve/handover.ts";
 import { variable } from "../../system/environment.ts";
+import { findUser, userId } from "../../system/user.ts";
 import { UsageError } from "../command.ts";
 import { userOf } from "../serve/become.ts";
 import { type Finding, fix, ok } from "./finding.ts";
 
-/** The finding, if it was asked for in words that this version knows. */
+/** Whether a `serve` that runs asks, in words that this version knows. */
+export function isUpgrade(): boolean {
+  return variable(HANDOVER_VARIABLE) === CHECK_VALUE;
+}
+
+/** The finding, if it was asked for. */
 export function upgrade(serve: ServeConfig): Finding[] {
-  if (variable(HANDOVER_VARIABLE) !== CHECK_VALUE) return [];
+  if (!isUpgrade()) return [];
   try {
     // The user that serve runs as already.
     userOf(serve);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     return [fix(`${error.message}: this takes a restart`)];
+  }
+  if (userId() === 0 && findUser(serve.user ?? "")?.uid !== 0) {
+    return [fix(`serve.user: ${serve.user}: this takes a restart`)];
   }
   return [ok(TAKES_OVER)];
 }
