@@ -24,6 +24,7 @@ import {
   unblockSignals,
 } from "../system/signals.ts";
 import { changeBacklog } from "../system/listener.ts";
+import { shareHeaps } from "../system/memory.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
 import { Children } from "../serve/children.ts";
@@ -145,6 +146,7 @@ async function serve(
   const path = taken?.path ?? binaryPath();
   const child = new ChildProgram(abi, program);
   ignoreFileSizeSignal();
+  shareHeaps();
   // The signal handlers are set before the first client can connect. Until there
   // is a server, signals are noted.
   let isStopping = false;
@@ -186,6 +188,8 @@ async function serve(
   // run before there are threads that make files or start programs.
   const ownerMasked = isOwnerMasked();
   const files = await SiteFiles.open(config);
+  const warn = (what: string) =>
+    files.log.warn(formatLine("serve", { what: quote(what) }));
   const children = new Children(
     epoll,
     spawnOf(child, before, limit),
@@ -211,9 +215,7 @@ async function serve(
     () => files.log,
     () => epoll.wake(),
   );
-  const notify = new Notify(variables, (what) => {
-    files.log.warn(formatLine("serve", { what: quote(what) }));
-  });
+  const notify = new Notify(variables, warn);
   const listeners = opened.map(({ fd }) => fd);
   const server = new Server({
     epoll,
@@ -269,9 +271,7 @@ async function serve(
   const came = taken && { upgrade: "done", programs: programs.length };
   files.log.info(formatLine("serve", { on, pid: Deno.pid, ...came }));
   if (taken?.problem !== undefined) {
-    const what = `programs of before the upgrade are not known: ` +
-      taken.problem;
-    files.log.warn(formatLine("serve", { what: quote(what) }));
+    warn(`programs of before the upgrade are not known: ${taken.problem}`);
   }
   if (problem !== undefined) {
     const what = `${problem}: serve goes on as uid ${userId()}`;
@@ -282,9 +282,10 @@ async function serve(
     files.log.error(formatLine("serve", { what: quote(what) }));
   }
   if (limit.soft < wanted) {
-    const what = `descriptors: ${limit.soft}: expected ${wanted} for ` +
-      "serve.limit and serve.deferredLimit";
-    files.log.warn(formatLine("serve", { what: quote(what) }));
+    warn(
+      `descriptors: ${limit.soft}: expected ${wanted} for serve.limit and ` +
+        "serve.deferredLimit",
+    );
   }
   await within(files.load(), config.storeTimeout * 1000);
   notify.ready(listening);

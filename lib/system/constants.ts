@@ -116,6 +116,8 @@ export const C = {
   S_IFLNK: 0o120000,
   S_IFIFO: 0o010000,
   S_IFSOCK: 0o140000,
+  // malloc.h
+  M_ARENA_MAX: -8,
   // poll.h
   POLLIN: 1,
   POLLOUT: 4,

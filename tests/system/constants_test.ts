@@ -30,6 +30,7 @@ const HEADERS = [
   "errno.h",
   "fcntl.h",
   "grp.h",
+  "malloc.h",
   "netinet/in.h",
   "netinet/tcp.h",
   "poll.h",
