@@ -17,6 +17,12 @@ import { pruneInWorker } from "./workers.ts";
 const INTERVAL = 60_000;
 
 /**
+ * How long nothing is pruned after the start, in milliseconds: clients that have
+ * waited for it come first. A pruning takes 6 MB and much of a processor.
+ */
+const START = 2000;
+
+/**
  * How soon it is looked at again if another process prunes, in milliseconds: that
  * process may end before it has pruned everything. Each further look comes after
  * twice as long, up to {@linkcode INTERVAL}, since it starts a thread. On a shared
@@ -38,6 +44,8 @@ export class BaseDirectory {
   readonly #wake: () => void;
   readonly #ownerMasked: boolean;
   #next = 0;
+  /** From when on it may prune. */
+  readonly #pruneFrom = performance.now() + START;
   #busyInterval = BUSY_INTERVAL;
   /** How many looks are under way: one, unless it hangs or prunes for very long. */
   #looks = 0;
@@ -95,16 +103,17 @@ export class BaseDirectory {
   /** Begins to look, if it is time to. Never throws. */
   look(now: number): void {
     if (this.#isHeld || now < this.#next) return;
-    this.#next = now + INTERVAL;
+    const mayPrune = now >= this.#pruneFrom;
+    this.#next = mayPrune ? now + INTERVAL : this.#pruneFrom;
     const patience = LOST * 2 ** (this.#looks - 1);
     if (this.#looks > 0 && now - this.#began < patience) return;
     this.#looks++;
     this.#began = now;
-    this.#look().finally(() => this.#looks--);
+    this.#look(mayPrune).finally(() => this.#looks--);
   }
 
   /** Never rejects. */
-  async #look(): Promise<void> {
+  async #look(mayPrune: boolean): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
     const database: Database = {
       baseDir,
@@ -118,6 +127,7 @@ export class BaseDirectory {
     } catch {
       // The check of the next client fails for the same reason, and logs it.
     }
+    if (!mayPrune) return;
     if (!await isPruningDueLater(baseDir, prune.every)) {
       this.#busyInterval = BUSY_INTERVAL;
       return;
