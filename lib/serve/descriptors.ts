@@ -10,9 +10,9 @@ import type { ServeConfig } from "./config.ts";
 export const RESERVE = 64;
 
 /**
- * The share of the clients' descriptors that clients may use which wait for a child
- * process. Without it, a few networks that are known, each with as many connections
- * as it may have, would use all, and nobody could connect for as long as they wait.
+ * The share of the clients' descriptors for clients that wait for a child process.
+ * Without it, a few networks that are known, each with as many connections as it may
+ * have, would use all, and nobody could connect for as long as they wait.
  */
 export const WAITING_SHARE = 0.5;
 
