@@ -143,7 +143,7 @@ e2e("a million entries", { programs: ["tcpserver", "script"] }, async (t) => {
     const fastest = Math.min(...times.slice(0, -1));
     assert(fastest < 1000, `${fastest} ms`);
     assertEquals(new Set(places).size, places.length);
-    for (const place of places.slice(0, -1)) assertMatch(place, /^[1-9]\d*$/);
+    for (const place of places.slice(0, -1)) assertMatch(place, /^\d{19}$/);
     const { stdout } = await long(binary, "prune", "--dry-run");
     assertEquals(stdout, "would remove 0 of 900,001 entries\n");
     assert(!Deno.readTextFileSync(LOG).includes(" prune "));

@@ -284,6 +284,8 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   }
   // These clients make the server load everything that it loads once.
   for (let n = 0; n < HOMES; n++) await one(server, n);
+  // serve prunes two seconds after its start.
+  await waitFor("the bookmark", () => namesIn(BASE).includes(".prune"));
   await server.idle();
   const before = holdings(server, binary);
   const memory = memoryOf(server.pid);
