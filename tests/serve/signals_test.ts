@@ -357,7 +357,8 @@ esac
 );
 
 e2e("serve signals: HUP, and the log cannot be opened: syslog is told", {
-  root: true,
+  programs: ["unshare"],
+  mounts: true,
 }, async () => {
   await using syslog = openSyslog();
   await using server = await begin(undefined, syslog.before);

@@ -376,7 +376,7 @@ e2e("serve upgrade: not while a start of PROGRAM hangs", {
 
 e2e("serve upgrade: not while the base directory's daemon has stopped", {
   programs: ["perl", "unshare", "mount"],
-  root: true,
+  mounts: true,
   obstacle: fuseObstacle,
   kernel,
 }, async () => {

@@ -66,7 +66,7 @@ const CALLS = "statx,mknodat,openat,ftruncate";
 
 const FUSE = {
   programs: ["perl", "unshare", "mount"],
-  root: true,
+  mounts: true,
   obstacle: fuseObstacle,
 };
 
