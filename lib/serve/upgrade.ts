@@ -208,7 +208,11 @@ export class Upgrade {
           this.#again = true;
           throw new Error(`${this.#path}: has changed since its check`);
         }
-        await this.#execUnless(busy);
+        const what = await this.#execUnless(busy);
+        // Signals that come again and again must not hold up clients.
+        if (what !== undefined && performance.now() > end) {
+          throw new Error(what);
+        }
       }
     } catch (error) {
       if (server.isStopping) return;
@@ -221,9 +225,12 @@ export class Upgrade {
    * Makes the new binary take the place of this one, unless something has come up
    * that it would cut off.
    *
+   * @returns what is busy; undefined if the server stops
    * @throws {Error} if it cannot be started
    */
-  async #execUnless(busy: () => string | undefined): Promise<void> {
+  async #execUnless(
+    busy: () => string | undefined,
+  ): Promise<string | undefined> {
     // All clients that were to be told something know it. From here on TERM ends
     // this process without its handler: a handler in another thread could run in
     // vain just before execve(2) ends that thread. Clients that wait in the kernel
@@ -234,8 +241,10 @@ export class Upgrade {
     try {
       // For a handler that has run already.
       await sleep(SIGNAL_TURN);
-      if (this.#options.server.isStopping || busy() !== undefined) return;
-      throw this.#exec();
+      if (this.#options.server.isStopping) return undefined;
+      const what = busy();
+      if (what === undefined) throw this.#exec();
+      return what;
     } finally {
       restore();
     }
