@@ -65,8 +65,9 @@ const FUSE: Readonly<Record<string, Partial<Kind>>> = {
   glusterfs: {
     name: "GlusterFS",
     mount: "mount it with attribute-timeout=0,entry-timeout=0," +
-      "negative-timeout=0, so that a host sees at once what another has written; set network.ping-timeout 5 and " +
-      "client.tcp-user-timeout 6 on the volume",
+      "negative-timeout=0, so that a host sees at once what another has " +
+      "written; set network.ping-timeout 5 and client.tcp-user-timeout 6 on " +
+      "the volume",
     hang: "a call waits for as long as the volume does not answer, 83 s by " +
       "default, 7 s with these options, and a client for storeTimeout; no " +
       "signal ends that call",
