@@ -17,7 +17,7 @@ import { pruneInWorker } from "./workers.ts";
 const INTERVAL = 60_000;
 
 /**
- * How long nothing is pruned after the start, in milliseconds: clients that have
+ * How long after the start the first look comes, in milliseconds: clients that have
  * waited for it come first. A pruning takes 6 MB and much of a processor.
  */
 const START = 2000;
@@ -43,9 +43,7 @@ export class BaseDirectory {
   readonly #log: () => Logger;
   readonly #wake: () => void;
   readonly #ownerMasked: boolean;
-  #next = 0;
-  /** From when on it may prune. */
-  readonly #pruneFrom = performance.now() + START;
+  #next = performance.now() + START;
   #busyInterval = BUSY_INTERVAL;
   /** How many looks are under way: one, unless it hangs or prunes for very long. */
   #looks = 0;
@@ -103,17 +101,16 @@ export class BaseDirectory {
   /** Begins to look, if it is time to. Never throws. */
   look(now: number): void {
     if (this.#isHeld || now < this.#next) return;
-    const mayPrune = now >= this.#pruneFrom;
-    this.#next = mayPrune ? now + INTERVAL : this.#pruneFrom;
+    this.#next = now + INTERVAL;
     const patience = LOST * 2 ** (this.#looks - 1);
     if (this.#looks > 0 && now - this.#began < patience) return;
     this.#looks++;
     this.#began = now;
-    this.#look(mayPrune).finally(() => this.#looks--);
+    this.#look().finally(() => this.#looks--);
   }
 
   /** Never rejects. */
-  async #look(mayPrune: boolean): Promise<void> {
+  async #look(): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
     const database: Database = {
       baseDir,
@@ -127,7 +124,6 @@ export class BaseDirectory {
     } catch {
       // The check of the next client fails for the same reason, and logs it.
     }
-    if (!mayPrune) return;
     if (!await isPruningDueLater(baseDir, prune.every)) {
       this.#busyInterval = BUSY_INTERVAL;
       return;

@@ -297,7 +297,7 @@ bothWays(
         empty();
         Deno.chmodSync(BASE, mode);
         assertMatch(await connect(binary, [], way), /\r\n451 4\.7\.1 /);
-        // serve looks at its start, the wrapper when the client has gone; in serve
+        // serve looks 2 s after its start, the wrapper when the client has gone; in serve
         // either line may come first.
         const lines = await waitFor("both lines", () => {
           const lines = clientLines();
