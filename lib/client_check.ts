@@ -61,13 +61,13 @@ export interface Findings {
 
 /**
  * Checks the client on standard input: whitelist, `only`, pools, and then the
- * entry. Rules that are in memory come first, so that an exempt client never
- * waits for the base directory.
+ * entry. Rules that need no file come first, so that a client that one of them
+ * exempts never waits for the base directory.
  *
  * @param findings is filled in on the way, also if the check fails
  * @throws {ClientGone} if the client has reset the connection
- * @throws {DirectoryHangs} if the base directory takes longer than storeTimeout, or
- * is left alone since it does for others
+ * @throws {DirectoryHangs} if the base directory does not answer within
+ * storeTimeout, or is not asked because too many other wrappers wait for it
  * @throws {Error} if the check itself fails
  */
 export async function checkClient(

@@ -92,6 +92,7 @@ export class FollowedFile {
     }
   }
 
+  /** Closes the open file. */
   close(): void {
     close(this.#file.fd);
   }

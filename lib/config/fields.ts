@@ -39,7 +39,9 @@ export function parseDuration(duration: unknown): number | undefined {
   );
 }
 
+/** What is expected of a path. */
 export const PATH = 'an absolute path such as "/var/qmail/greylist"';
+
 const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
   '"24h" or "36d"';
 

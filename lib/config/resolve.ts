@@ -180,8 +180,10 @@ function asHostOrExpression(value: unknown): string | undefined {
   return "fault" in parseRule(value) ? undefined : value;
 }
 
+/** What is expected of a network. */
 export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
   '"2001:db8::/32", with no host bits set';
+
 const HOST = 'a host name such as "mx.example.com", which counts with all ' +
   'names below it, or ".example.org" for only the names below';
 const POOL = 'a name of letters, digits, "." and "-" that no pool before has';

@@ -64,8 +64,8 @@ export function isStderr({ target }: LogSettings): boolean {
  * Opens the log. Stderr must not be a client's socket. If a file cannot be opened,
  * lines go to syslog, and the first line says why.
  *
- * @param patience milliseconds after which a file that is still being opened is
- * the log nevertheless: its lines wait, as those of a file that takes none
+ * @param patience milliseconds to wait for a file to open; after that, lines wait
+ * until it is open
  */
 export async function openBackgroundLog(
   settings: LogSettings,

@@ -18,6 +18,7 @@ export class Column<T extends Values> {
     this.values = make(1024);
   }
 
+  /** Makes room for so many rows. */
   reserve(length: number): void {
     if (length <= this.values.length) return;
     const larger = this.make(this.values.length * 2);

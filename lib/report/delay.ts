@@ -42,6 +42,7 @@ export class Delays {
     this.#counts.set(seconds, (this.#counts.get(seconds) ?? 0) + 1);
   }
 
+  /** What the report says of all waits. */
   summary(): Delay {
     const ascending = [...this.#counts].sort(([a], [b]) => a - b);
     const count = ascending.reduce((sum, [, count]) => sum + count, 0);

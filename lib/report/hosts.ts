@@ -62,11 +62,16 @@ export class Hosts {
     this.#numbers.set(name, this.current);
   }
 
+  /** Counts an entry of the current host. */
   count(what: Countable): void {
     this.#rows[this.current][what]++;
   }
 
-  /** @param first the number of the host of the first deferral, if known */
+  /**
+   * Counts a network that was let in after a wait.
+   *
+   * @param first the number of the host of the first deferral, if known
+   */
   retried(first: number | undefined): void {
     this.count("retried");
     if (first !== undefined && first !== this.current) this.count("elsewhere");

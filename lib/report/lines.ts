@@ -24,6 +24,7 @@ export class LineSplitter {
     this.#long = long;
   }
 
+  /** Takes the next piece. */
   push(bytes: Uint8Array): void {
     this.#take(this.#decoder.decode(bytes, { stream: true }));
   }

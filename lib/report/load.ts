@@ -104,7 +104,11 @@ export class Load {
     this.#slotOf.set(name, this.#slot);
   }
 
-  /** @param outcomeOf what became of a network, by its number */
+  /**
+   * Connections by hour of the day and by day.
+   *
+   * @param outcomeOf what became of a network, by its number
+   */
   summary(outcomeOf: (network: number) => Outcome) {
     const hours = this.#hours.map((count) => ({ ...count }));
     const days = new Map<Count, Count>();
@@ -131,6 +135,7 @@ export function sum({ stopped, delayed, open, atOnce }: Count): number {
   return stopped + delayed + open + atOnce;
 }
 
+/** The count of an hour or a day without connections. */
 export function nobody(): Count {
   return { stopped: 0, delayed: 0, open: 0, atOnce: 0 };
 }

@@ -14,16 +14,19 @@ export class Page {
   readonly lines: string[] = [];
   #gap = false;
 
+  /** Leaves a blank line in front of the next line. */
   gap(): void {
     this.#gap = this.lines.length > 0;
   }
 
+  /** Adds a line. */
   add(line: string): void {
     if (this.#gap) this.lines.push("");
     this.#gap = false;
     this.lines.push(line.trimEnd());
   }
 
+  /** Begins a section. */
   heading(text: string): void {
     this.gap();
     this.add(text);

@@ -85,10 +85,12 @@ export class ChildProcesses {
     spawn.start(fd, variables, (result) => {
       this.#starting.delete(starting);
       if (typeof result !== "number") return started(result);
-      // First: `started` may start another one, and takes exit statuses then.
+      // Before started(), which may start another child and take exit statuses,
+      // this child's among them.
       this.follow(result, ended);
       started(result);
-      // If it has ended already, nothing else may come that would have it noticed.
+      // A child that cannot be watched may have ended already, and no event would
+      // report that.
       if (this.#running.size > this.#watches.size) this.takeExitStatuses();
     });
   }

@@ -77,12 +77,12 @@ export interface Connection extends Addressed {
   /** The variables of the rule of `serve.rules`. */
   readonly env: Readonly<Record<string, string>>;
   readonly host?: string;
-  /** Ends that the connection counts for its network; called once. */
+  /** Takes the connection out of the count of its network; called once. */
   release(): void;
 }
 
-/** What ends a connection. */
-type Open = Pick<Connection, "fd" | "release">;
+/** What it takes to close a connection. */
+type Closable = Pick<Connection, "fd" | "release">;
 
 /** The connections that are past their check. Times are milliseconds. */
 export class Dispatch {
@@ -122,8 +122,8 @@ export class Dispatch {
   }
 
   /**
-   * Whether that is so, or a child process is under way that would end with this
-   * one.
+   * Whether {@linkcode isTalking}, or a program runs that would end with this
+   * process.
    */
   get isBusy(): boolean {
     return this.isTalking ||
@@ -244,13 +244,13 @@ export class Dispatch {
    * Answers 421 in place of a banner, and closes the connection at once, without
    * reading what the client has sent.
    */
-  refuse(connection: Open, refusal: Refusal): void {
+  refuse(connection: Closable, refusal: Refusal): void {
     send(connection.fd, encode(bannerOf(refusal)));
     this.close(connection);
   }
 
   /** Closes a connection at once. */
-  close({ fd, release }: Open): void {
+  close({ fd, release }: Closable): void {
     if (this.#hasCopies()) shutdownWriting(fd);
     close(fd);
     release();

@@ -154,7 +154,8 @@ export class Server {
         const next = this.#expire(now);
         // The last client may just have been given up: no event would follow.
         if (!this.#isNeeded) break;
-        // Starting a worker of the store takes 20 ms and more.
+        // Not `now`: #expire may have started a worker of the store, which takes
+        // 20 ms and more.
         const left = Math.max(0, next - performance.now());
         count = await epoll.wait(count > 0 ? 0 : left);
         turn = performance.now();

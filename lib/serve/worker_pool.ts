@@ -49,22 +49,22 @@ const TOO_SLOW = 8;
 /** How long a worker may be silent until others get its questions, in milliseconds. */
 const SILENT = 100;
 
-/** From when on a worker counts as one that hangs, likewise. */
+/** From when on a worker counts as one that hangs, in milliseconds. */
 const HANGING = 1000;
 
-/** How long a worker besides the first one stays without work, likewise. */
+/** How long a worker besides the first one stays without work, in milliseconds. */
 const IDLE = 60_000;
 
 /**
- * How long no other worker is started after one was, likewise: at least so long, and
- * as long as the start has held the event loop.
+ * The least time between two starts of workers, in milliseconds. A start that held
+ * the event loop for longer is followed by a pause as long as itself.
  */
 const SPACING = 100;
 
-/** The same after that has failed. */
+/** How long no worker is started after a start has failed, in milliseconds. */
 const RETRY = 1000;
 
-/** How often at most it is said that none could be started, likewise. */
+/** How often at most the log says that no worker could be started, in milliseconds. */
 const REMINDER = 60_000;
 
 /** How workers are started. */
@@ -104,9 +104,9 @@ export class WorkerPool<Job extends Question> {
   #looked = 0;
   /** When the next worker may be started. */
   #startAt = -Infinity;
-  /** Whether a question waits for another one. */
+  /** Whether a question waits for another worker. */
   #isWanted = false;
-  /** When it was last said that none could be started. */
+  /** When the log last said that no worker could be started. */
   #failedAt = -Infinity;
 
   /**
@@ -159,8 +159,8 @@ export class WorkerPool<Job extends Question> {
    * disk. Call it once a turn of the event loop, which stands still while the runtime
    * makes a thread: for 20 ms, or 150 on a slow machine.
    *
-   * @returns whether it has started one; without a thread or descriptors for it,
-   * those that there are have to do
+   * @returns whether a worker was started. If there is no thread or no descriptor
+   * for one, the workers that run have to do.
    */
   grow(now: number): boolean {
     if (!this.#isWanted || now < this.#startAt) return false;

@@ -1,10 +1,10 @@
 /**
  * How many wrappers wait for a base directory that hangs. A wrapper whose call hangs
- * cannot end before the call does, so it keeps its place of tcpserver's `-c`. With
- * enough of them the next ones leave the directory alone, except for one at a time
- * that tries. If that one hangs as well, another one tries after a minute, and then
- * in intervals that double: a call may be lost for ever, such as by a daemon that
- * was started anew, while new calls are answered.
+ * cannot end before the call does, so it stays one of the connections that
+ * tcpserver's `-c` allows. With enough of them the next ones leave the directory
+ * alone, except for one at a time that tries. If that one hangs as well, another one
+ * tries after a minute, and then in intervals that double: a call may be lost for
+ * ever, such as by a daemon that was started anew, while new calls are answered.
  *
  * The count is a semaphore: no file may be touched here, and the kernel takes a
  * process out of the count when its last thread has ended.

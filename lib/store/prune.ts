@@ -43,12 +43,11 @@ export interface Pruned {
 }
 
 /**
- * How far the clock may have gone since the last complete run, in seconds. A run
- * takes it to have gone no further: half of the time that a grey entry has, and a
- * week at most, unless that is less than `every`. So a clock that is a day or years
- * ahead makes no entry look forgotten that was made since the last run, unless that
- * lasts for longer than the time between two runs. If nothing was pruned for longer,
- * the next run does the rest.
+ * The most seconds that a run takes to have passed since the last complete run: half
+ * of `retryWindow`, a week at most, and never less than `every`. So a clock that is a
+ * day or years ahead makes no entry look forgotten that was written since that run,
+ * unless the clock stays wrong for longer than `every`. If more time has really
+ * passed, the next run removes the rest.
  */
 function mostPassed({ timeouts, prune: { every } }: Database): number {
   return Math.max(every, Math.min(7 * 86400, timeouts.retryWindow / 2));

@@ -147,9 +147,9 @@ export class Store {
   }
 
   /**
-   * Judges a client that has no entry most likely: the entry is created without a
-   * look at first, which on a shared file system takes a quarter of the time of a
-   * new client. See {@linkcode decide}.
+   * Judges a client that most likely has no entry: creates the entry without a look
+   * at it first. On a shared file system that look takes a quarter of the time that
+   * a new client takes. See {@linkcode decide}.
    */
   decideNew(name: string, now: number, timeouts: Timeouts): Verdict {
     return this.#run(name, this.#decision(name, now, timeouts, true));

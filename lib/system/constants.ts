@@ -1,7 +1,7 @@
 /**
- * The numbers that a C header tells a C program: constants, and the sizes of
- * structures. This is the only table of them; tests/system/constants_test.ts
- * compares it with the machine's own headers.
+ * Constants and sizes that a C header tells a C program. Offsets within one
+ * structure stand in the module that reads it. tests/system/constants_test.ts
+ * compares both with the machine's own headers.
  *
  * @module
  */

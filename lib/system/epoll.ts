@@ -58,7 +58,11 @@ export class Epoll {
   readonly #change = new DataView(new ArrayBuffer(128));
   readonly #changeAt: Deno.PointerValue;
 
-  /** @throws {LibcError} */
+  /**
+   * Makes an empty set.
+   *
+   * @throws {LibcError}
+   */
   constructor(abi: Abi) {
     this.#abi = abi;
     const events = new Uint8Array(MAX_EVENTS * abi.epollEventSize);

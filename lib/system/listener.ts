@@ -67,7 +67,11 @@ export function listenOn(socketName: SocketName, backlog: number): number {
   return fd;
 }
 
-/** Changes how many connections may wait on a socket that listens already. */
+/**
+ * Changes how many connections may wait on a socket that listens already.
+ *
+ * @throws {LibcError} if listen(2) fails
+ */
 export function changeBacklog(fd: number, backlog: number): void {
   check("listen", libc().listen(fd, backlog));
 }

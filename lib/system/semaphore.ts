@@ -9,7 +9,7 @@ import { C, E } from "./constants.ts";
 import { check, errno, fromLibcAtStart, LibcError } from "./libc.ts";
 import { userId } from "./user.ts";
 
-// At the start, since each start needs all of them once a set is there.
+// fromLibcAtStart: once a set exists, each start of the wrapper calls most of these.
 const libc = fromLibcAtStart({
   // int semget(key_t key, int nsems, int semflg);
   semget: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -81,7 +81,11 @@ export class Semaphores {
     return isOwn(id) ? new Semaphores(id) : undefined;
   }
 
-  /** @throws {LibcError} */
+  /**
+   * The value of a semaphore.
+   *
+   * @throws {LibcError}
+   */
   value(index: number): number {
     return check("semctl", libc.semctl(this.#id, index, C.GETVAL, 0n));
   }

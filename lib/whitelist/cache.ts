@@ -152,10 +152,10 @@ function sealOf(path: string, info: Deno.FileInfo): string {
 }
 
 /**
- * Where the index is kept. Its name says what it was made of, so that two hosts
- * with one base directory and a copy of the file each have an index each; pruning
- * removes one that is a week old. Two indexes may have the same name: their seals
- * differ.
+ * Where the index is kept. Its name is a hash of the files and their state: two
+ * hosts that share the base directory, each with its own copy of a file, keep two
+ * indexes. Pruning removes an index that is a week old. If the names of two indexes
+ * are equal, their seals differ.
  */
 function indexPath(dir: string, seal: string): string {
   let hash = 0;

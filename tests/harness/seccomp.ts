@@ -47,9 +47,6 @@ interface Filter {
   readonly rules: readonly Rule[];
 }
 
-/** Values that errno.h has and the program does not need. */
-const ENOSYS = 38, EAFNOSUPPORT = E.EAFNOSUPPORT;
-
 /** From sys/socket.h. */
 const FAMILIES: Readonly<Record<string, number>> = {
   AF_UNIX: C.AF_UNIX,
@@ -114,7 +111,7 @@ function filtersOf(settings: Settings): Filter[] {
     const allowed = families.map((name) => FAMILIES[name]);
     const socket = (when: Comparison): Rule => ({
       calls: ["socket"],
-      action: fail(EAFNOSUPPORT),
+      action: fail(E.EAFNOSUPPORT),
       when,
     });
     const others = Array.from({ length: LAST_FAMILY + 1 }, (_, i) => i)
@@ -129,7 +126,7 @@ function filtersOf(settings: Settings): Filter[] {
     deny(
       { calls: ["setns"], action },
       // Its flags are in memory, where no filter looks.
-      { calls: ["clone3"], action: fail(ENOSYS) },
+      { calls: ["clone3"], action: fail(E.ENOSYS) },
       ...NAMESPACES.map((flag): Rule => ({
         calls: ["clone", "unshare"],
         action,
@@ -139,7 +136,7 @@ function filtersOf(settings: Settings): Filter[] {
   }
   if (isOn("RestrictSUIDSGID")) {
     deny(
-      { calls: ["openat2"], action: fail(ENOSYS) },
+      { calls: ["openat2"], action: fail(E.ENOSYS) },
       ...Object.entries(MODES).flatMap(([call, argument]) =>
         [SET_UID, SET_GID].map((bit): Rule => ({
           calls: [call],

@@ -16,7 +16,14 @@ export interface Finding {
   readonly text: string;
 }
 
+/** A finding that nothing is wrong. */
 export const ok = (text: string): Finding => ({ kind: "ok", text });
+
+/** A finding that only the administrator can judge. */
 export const note = (text: string): Finding => ({ kind: "note", text });
+
+/** A finding that works, and may be a mistake. */
 export const warn = (text: string): Finding => ({ kind: "warn", text });
+
+/** A finding that does not work. */
 export const fix = (text: string): Finding => ({ kind: "fix", text });

@@ -41,9 +41,9 @@ export interface Collector {
 /**
  * Reads a program's directory.
  *
+ * @param failed is called with the path and the error of a directory or file that
+ * cannot be looked at; it throws
  * @returns whether all directories have kept their atimes
- * @throws {LibcError} if a directory or a file cannot be looked at; `Collector`
- * gets the path first
  */
 export function readDirectory(
   top: string,
