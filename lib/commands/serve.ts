@@ -10,7 +10,7 @@ import {
   WAITING_SHARE,
 } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
-import { type Abi, abiOf } from "../system/constants.ts";
+import { isSupported } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import { Epoll } from "../system/epoll.ts";
 import {
@@ -94,15 +94,14 @@ LOG
 `,
   async run(args, site) {
     const { addresses, program } = parseLine(args);
-    const abi = abiOf(Deno.build);
-    if (abi === undefined) {
+    if (!isSupported(Deno.build)) {
       const { os, arch } = Deno.build;
       throw new UsageError(
         `not supported on ${os} ${arch}: expected linux on x86_64 or ` +
           "aarch64; under tcpserver the program works here too",
       );
     }
-    return await serve(abi, addresses, program, site);
+    return await serve(addresses, program, site);
   },
 };
 
@@ -127,7 +126,6 @@ function parseLine(args: string[]) {
 }
 
 async function serve(
-  abi: Abi,
   addresses: readonly ListenAddress[],
   program: readonly string[],
   { config, serve }: Site,
@@ -144,7 +142,7 @@ async function serve(
     throw new UsageError("expected [HOST:]PORT to listen on");
   }
   const path = taken?.path ?? binaryPath();
-  const child = new ChildProgram(abi, program);
+  const child = new ChildProgram(program);
   ignoreFileSizeSignal();
   shareHeaps();
   // The signal handlers are set before the first client can connect. Until there
@@ -183,7 +181,7 @@ async function serve(
   const maxDescriptors = Math.max(1, Number(limit.soft) - RESERVE);
   const found = findProgram(program[0]);
   child.found = found;
-  const epoll = new Epoll(abi);
+  const epoll = new Epoll();
   // isOwnerMasked sets the umask of the whole process for a moment, so it has to
   // run before there are threads that make files or start programs.
   const ownerMasked = isOwnerMasked();
@@ -246,7 +244,6 @@ async function serve(
     server.stop();
   };
   const upgrades = new Upgrade({
-    abi,
     server,
     children,
     store,

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Abi } from "../system/constants.ts";
 import { close } from "../system/descriptor.ts";
 import { readStart } from "../system/file.ts";
 import { memoryFileOf } from "../system/memory_file.ts";
@@ -21,7 +20,6 @@ const MAX_OUTPUT = 1 << 20;
 
 /** What {@linkcode checkNewBinary} needs. */
 export interface Checker {
-  readonly abi: Abi;
   readonly children: Children;
 }
 
@@ -33,7 +31,7 @@ export interface Checker {
  */
 export async function checkNewBinary(
   path: string,
-  { abi, children }: Checker,
+  { children }: Checker,
   over: () => void,
 ): Promise<void> {
   let output: number;
@@ -44,7 +42,7 @@ export async function checkNewBinary(
     throw error;
   }
   let text = "";
-  const program = new ChildProgram(abi, [path, "check"], [0, 1, 2]);
+  const program = new ChildProgram([path, "check"], [0, 1, 2]);
   const status = await children.help(
     {
       name: path,

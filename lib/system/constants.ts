@@ -6,64 +6,40 @@
  * @module
  */
 
-/** Sizes and offsets that `serve` depends on, in bytes, by architecture. */
-export interface Abi {
-  /** `struct epoll_event`, which is packed on x86_64 only. */
-  readonly epollEventSize: number;
-  /** The offset of `data` in `struct epoll_event`. */
-  readonly epollDataOffset: number;
-  /** `posix_spawn_file_actions_t` */
-  readonly spawnFileActionsSize: number;
-  /** `posix_spawnattr_t` */
-  readonly spawnAttributesSize: number;
-  /** `sigset_t` */
-  readonly signalSetSize: number;
-  /** The number of rt_sigaction(2). */
-  readonly sysSigaction: number;
-}
-
 /**
- * From Linux's uapi/linux/eventpoll.h (EPOLL_PACKED), uapi/asm/unistd_64.h and
- * uapi/asm-generic/unistd.h, and glibc's posix/spawn.h and
- * bits/types/__sigset_t.h.
- */
-const ABIS: Readonly<Record<string, Abi>> = {
-  x86_64: {
-    epollEventSize: 12,
-    epollDataOffset: 4,
-    spawnFileActionsSize: 80,
-    spawnAttributesSize: 336,
-    signalSetSize: 128,
-    sysSigaction: 13,
-  },
-  aarch64: {
-    epollEventSize: 16,
-    epollDataOffset: 8,
-    spawnFileActionsSize: 80,
-    spawnAttributesSize: 336,
-    signalSetSize: 128,
-    sysSigaction: 134,
-  },
-};
-
-/**
- * The sizes of a machine's architecture.
- *
- * @param build an operating system and an architecture, as in `Deno.build`
- * @returns undefined if they are not known
- */
-export function abiOf(build: { os: string; arch: string }): Abi | undefined {
-  return build.os === "linux" ? ABIS[build.arch] : undefined;
-}
-
-/**
- * The constants that differ between architectures: Linux's uapi/asm-generic/fcntl.h
- * and arm64's asm/fcntl.h, uapi/asm/unistd_64.h and uapi/asm-generic/unistd.h.
+ * What differs between architectures: Linux's uapi/asm-generic/fcntl.h and arm64's
+ * asm/fcntl.h, uapi/asm/unistd_64.h and uapi/asm-generic/unistd.h, and
+ * uapi/linux/eventpoll.h (EPOLL_PACKED). Sizes and offsets are bytes.
  */
 export function constantsOf(arch: string) {
   return arch === "aarch64"
-    ? { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000, SYS_MKNODAT: 33 }
-    : { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000, SYS_MKNODAT: 259 };
+    ? {
+      O_DIRECTORY: 0o40000,
+      O_NOFOLLOW: 0o100000,
+      SYS_MKNODAT: 33,
+      SYS_RT_SIGACTION: 134,
+      EPOLL_EVENT_SIZE: 16,
+      EPOLL_DATA_OFFSET: 8,
+    }
+    : {
+      O_DIRECTORY: 0o200000,
+      O_NOFOLLOW: 0o400000,
+      SYS_MKNODAT: 259,
+      SYS_RT_SIGACTION: 13,
+      EPOLL_EVENT_SIZE: 12,
+      EPOLL_DATA_OFFSET: 4,
+    };
+}
+
+/**
+ * Whether the constants of a machine are known, on which `serve` depends.
+ *
+ * @param build an operating system and an architecture, as in `Deno.build`
+ */
+export function isSupported(
+  { os, arch }: { os: string; arch: string },
+): boolean {
+  return os === "linux" && (arch === "x86_64" || arch === "aarch64");
 }
 
 /**
@@ -163,6 +139,8 @@ export const C = {
   RLIMIT_NOFILE: 7,
   RLIMIT_AS: 9,
   // spawn.h
+  POSIX_SPAWN_FILE_ACTIONS_SIZE: 80,
+  POSIX_SPAWNATTR_SIZE: 336,
   POSIX_SPAWN_SETPGROUP: 2,
   POSIX_SPAWN_SETSIGDEF: 4,
   POSIX_SPAWN_SETSIGMASK: 8,
@@ -177,6 +155,7 @@ export const C = {
   MFD_CLOEXEC: 1,
   MFD_ALLOW_SEALING: 2,
   // signal.h
+  SIGSET_SIZE: 128,
   SIG_BLOCK: 0,
   SIG_UNBLOCK: 1,
   SIG_SETMASK: 2,

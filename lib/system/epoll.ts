@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Abi, C } from "./constants.ts";
+import { C } from "./constants.ts";
 import { close } from "./descriptor.ts";
 import { check, fromLibc } from "./libc.ts";
 
@@ -50,7 +50,6 @@ export function wake(wakeup: number): void {
 
 /** A set of descriptors that are waited for: epoll(7). */
 export class Epoll {
-  readonly #abi: Abi;
   readonly #fd: number;
   readonly #wakeup: number;
   readonly #events: DataView;
@@ -63,9 +62,8 @@ export class Epoll {
    *
    * @throws {LibcError}
    */
-  constructor(abi: Abi) {
-    this.#abi = abi;
-    const events = new Uint8Array(MAX_EVENTS * abi.epollEventSize);
+  constructor() {
+    const events = new Uint8Array(MAX_EVENTS * C.EPOLL_EVENT_SIZE);
     this.#events = new DataView(events.buffer);
     this.#eventsAt = Deno.UnsafePointer.of(events);
     const change = new Uint8Array(this.#change.buffer);
@@ -118,7 +116,7 @@ export class Epoll {
 
   #control(operation: number, fd: number, events: number): void {
     this.#change.setUint32(0, events, true);
-    this.#change.setInt32(this.#abi.epollDataOffset, fd, true);
+    this.#change.setInt32(C.EPOLL_DATA_OFFSET, fd, true);
     const { epoll_ctl } = libc();
     check("epoll_ctl", epoll_ctl(this.#fd, operation, fd, this.#changeAt));
   }
@@ -175,8 +173,8 @@ export class Epoll {
    * that only {@linkcode wake} has caused
    */
   event(index: number): { fd: number; events: number } | undefined {
-    const start = index * this.#abi.epollEventSize;
-    const fd = this.#events.getInt32(start + this.#abi.epollDataOffset, true);
+    const start = index * C.EPOLL_EVENT_SIZE;
+    const fd = this.#events.getInt32(start + C.EPOLL_DATA_OFFSET, true);
     if (fd === this.#wakeup) {
       libc().eventfd_read(fd, new Uint8Array(8));
       return undefined;

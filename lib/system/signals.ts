@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Abi, C } from "./constants.ts";
+import { C } from "./constants.ts";
 import { check, fromLibc, fromLibcAtStart } from "./libc.ts";
 
 const atStart = fromLibcAtStart({
@@ -83,11 +83,11 @@ const RESET: readonly number[] = [C.SIGPIPE, C.SIGCHLD];
  * The set has every other signal, also those at their defaults already: the C
  * library takes longer over a signal that is not in it.
  */
-export function signalsToReset(abi: Abi): Uint8Array<ArrayBuffer> {
-  const signals = new Uint8Array(abi.signalSetSize);
+export function signalsToReset(): Uint8Array<ArrayBuffer> {
+  const signals = new Uint8Array(C.SIGSET_SIZE);
   const action = new BigUint64Array(SIGACTION_WORDS);
   const bytes = new Uint8Array(action.buffer);
-  const call = BigInt(abi.sysSigaction);
+  const call = BigInt(C.SYS_RT_SIGACTION);
   for (let signal = 1; signal <= C.SIGRTMAX; signal++) {
     // The C library's function refuses its own signals, 32 and 33.
     libc().rt_sigaction(call, signal, null, bytes, 8n);
@@ -119,11 +119,8 @@ export const ENDING: readonly number[] = [C.SIGINT, C.SIGTERM];
 /** Signals that a listener has handlers for. */
 export const HANDLED: readonly number[] = [...ENDING, C.SIGHUP, C.SIGUSR2];
 
-/** The size of a sigset_t, whatever the architecture. */
-const SIGNAL_SET_SIZE = 128;
-
 function setOf(signals: readonly number[]): Uint8Array<ArrayBuffer> {
-  const set = new Uint8Array(SIGNAL_SET_SIZE);
+  const set = new Uint8Array(C.SIGSET_SIZE);
   for (const signal of signals) {
     set[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
   }
@@ -139,7 +136,7 @@ function setOf(signals: readonly number[]): Uint8Array<ArrayBuffer> {
  */
 export function blockSignals(signals: readonly number[]): () => void {
   const { sigprocmask } = libc();
-  const before = new Uint8Array(SIGNAL_SET_SIZE);
+  const before = new Uint8Array(C.SIGSET_SIZE);
   check("sigprocmask", sigprocmask(C.SIG_BLOCK, setOf(signals), before));
   return () => {
     sigprocmask(C.SIG_SETMASK, before, null);

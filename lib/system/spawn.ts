@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Abi, C, E } from "./constants.ts";
+import { C, E } from "./constants.ts";
 import { type EnvironmentString, environmentStrings } from "./environment.ts";
 import { argumentStrings } from "./arguments.ts";
 import { addressOf, cString, LibcError, pointerTable } from "./libc.ts";
@@ -34,7 +34,6 @@ export type Done = (result: number | LibcError) => void;
 export class ChildProgram {
   /** The name that it is started by. */
   readonly name: string;
-  readonly #abi: Abi;
   readonly #descriptors: readonly number[];
   /** The path of the program; undefined if the next start has to search PATH. */
   #found: Uint8Array<ArrayBuffer> | undefined;
@@ -58,18 +57,16 @@ export class ChildProgram {
    * @throws {LibcError}
    */
   constructor(
-    abi: Abi,
     program: readonly string[],
     descriptors: readonly number[] = [0, 1],
   ) {
     this.name = program[0];
-    this.#abi = abi;
     this.#descriptors = descriptors;
     const { block, addresses } = argumentStrings(program);
     this.#arguments = block;
     this.#argv = pointerTable(addresses);
     this.#inherited = environmentStrings();
-    this.#attributes = attributesOf(abi);
+    this.#attributes = attributesOf();
     keepExitStatuses();
   }
 
@@ -225,7 +222,7 @@ export class ChildProgram {
     let actions = this.#actions.get(socket);
     if (actions === undefined) {
       const calls = posixSpawn();
-      actions = new Uint8Array(this.#abi.spawnFileActionsSize);
+      actions = new Uint8Array(C.POSIX_SPAWN_FILE_ACTIONS_SIZE);
       must(calls.posix_spawn_file_actions_init(actions));
       for (const fd of this.#descriptors) {
         must(calls.posix_spawn_file_actions_adddup2(actions, socket, fd));
@@ -236,11 +233,11 @@ export class ChildProgram {
   }
 }
 
-function attributesOf(abi: Abi): Uint8Array<ArrayBuffer> {
+function attributesOf(): Uint8Array<ArrayBuffer> {
   const calls = posixSpawn();
-  const attributes = new Uint8Array(abi.spawnAttributesSize);
+  const attributes = new Uint8Array(C.POSIX_SPAWNATTR_SIZE);
   must(calls.posix_spawnattr_init(attributes));
-  must(calls.posix_spawnattr_setsigdefault(attributes, signalsToReset(abi)));
+  must(calls.posix_spawnattr_setsigdefault(attributes, signalsToReset()));
   must(calls.posix_spawnattr_setflags(
     attributes,
     // With an empty mask no signal is blocked.

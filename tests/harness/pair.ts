@@ -6,15 +6,11 @@
  */
 
 import { parseAddress } from "../../lib/address.ts";
-import { abiOf } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { accept, type Accepted, listenOn } from "../../lib/system/listener.ts";
 import { localOf } from "../../lib/system/socket.ts";
 import "./libc.ts";
 import { waitFor } from "./process.ts";
-
-/** The sizes of this architecture, which `serve` has to support. */
-export const ABI = abiOf(Deno.build)!;
 
 /** A listening socket on a port that was free. */
 export interface Listening extends Disposable {

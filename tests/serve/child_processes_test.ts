@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ChildProcesses } from "../../lib/serve/child_processes.ts";
 import type { Spawn } from "../../lib/serve/spawn.ts";
 import type { ExitStatus } from "../../lib/system/child.ts";
-import { abiOf, E } from "../../lib/system/constants.ts";
+import { E } from "../../lib/system/constants.ts";
 import type { Epoll } from "../../lib/system/epoll.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
@@ -18,7 +18,7 @@ const UNWATCHED = {
 
 /** A program that has ended. */
 async function ended(): Promise<{ pid: number; spawn: Spawn }> {
-  const program = new ChildProgram(abiOf(Deno.build)!, ["true"]);
+  const program = new ChildProgram(["true"]);
   const pid = program.spawn(0, {});
   const isZombie = () =>
     /^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));

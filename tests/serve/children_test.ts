@@ -8,20 +8,20 @@ import { Children } from "../../lib/serve/children.ts";
 import type { Spawn } from "../../lib/serve/spawn.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { childrenOf, DEADLINE, waitFor } from "../harness/process.ts";
-import { ABI, isOpen, type Pair, pair } from "../harness/pair.ts";
+import { isOpen, type Pair, pair } from "../harness/pair.ts";
 
 const PATIENCE = 5000;
 
 /** The children under test: each ends when its client hangs up. */
 class Fixture {
-  readonly epoll = new Epoll(ABI);
+  readonly epoll = new Epoll();
   readonly children: Children;
   readonly spawn: Spawn;
   /** The callbacks so far, with the client's name. */
   readonly events: string[] = [];
   /** Clients whose child cannot be started. */
   readonly broken = new Set<number>();
-  readonly #program = new ChildProgram(ABI, [
+  readonly #program = new ChildProgram([
     "/bin/sh",
     "-c",
     "read x; exit 3",
@@ -567,7 +567,7 @@ test("a client that cannot be watched does not wait", async (beside) => {
 test("an orphan's exit status is taken, and is no client's", async (beside) => {
   const fixture = new Fixture(1, beside);
   using stray = await pair();
-  const pid = new ChildProgram(ABI, ["true"]).spawn(stray.fd, {});
+  const pid = new ChildProgram(["true"]).spawn(stray.fd, {});
   close(stray.fd);
   // The end of the connection is the end of the program.
   assertEquals(await stray.rest(), "");

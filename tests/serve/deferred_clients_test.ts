@@ -8,7 +8,7 @@ import {
   type Speaker,
 } from "../../lib/serve/deferred_clients.ts";
 import { DEADLINE, waitFor } from "../harness/process.ts";
-import { ABI, isOpen, type Pair, pair, reset } from "../harness/pair.ts";
+import { isOpen, type Pair, pair, reset } from "../harness/pair.ts";
 
 // Opened before any test begins: see libc.ts.
 const libc = fromLibc({
@@ -52,7 +52,7 @@ class Parrot implements Speaker {
 
 /** DeferredClients, whose time is what a test says it is. */
 class Desk {
-  readonly poll = new Epoll(ABI);
+  readonly poll = new Epoll();
   readonly deferrals: DeferredClients;
   now = 1000;
   hasCopies = false;

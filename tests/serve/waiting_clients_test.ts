@@ -3,7 +3,7 @@ import { WaitingClients } from "../../lib/serve/waiting_clients.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
 import { localOf } from "../../lib/system/socket.ts";
-import { ABI, type Pair, pair } from "../harness/pair.ts";
+import { type Pair, pair } from "../harness/pair.ts";
 
 const PATIENCE = 5000;
 
@@ -23,7 +23,7 @@ async function handle(
 }
 
 Deno.test("clients that wait are taken in the order in which they came", async () => {
-  const waiting = new WaitingClients(new Epoll(ABI), PATIENCE, 2);
+  const waiting = new WaitingClients(new Epoll(), PATIENCE, 2);
   using one = await pair();
   using two = await pair();
   using three = await pair();
@@ -42,13 +42,13 @@ Deno.test("clients that wait are taken in the order in which they came", async (
 });
 
 Deno.test("a client that cannot be watched does not wait", () => {
-  const waiting = new WaitingClients(new Epoll(ABI), PATIENCE, 2);
+  const waiting = new WaitingClients(new Epoll(), PATIENCE, 2);
   assert(!waiting.add({ fd: -1, hungUp: () => {} }, 0));
   assertEquals([waiting.size, waiting.next()], [0, Infinity]);
 });
 
 Deno.test("clients that have waited too long are given back, still connected", async () => {
-  const waiting = new WaitingClients(new Epoll(ABI), PATIENCE, 2);
+  const waiting = new WaitingClients(new Epoll(), PATIENCE, 2);
   using one = await pair();
   using two = await pair();
   const clients = [one, two].map(clientOf);
@@ -64,7 +64,7 @@ Deno.test("clients that have waited too long are given back, still connected", a
 });
 
 Deno.test("a client that closes its side while it waits is told 421", async () => {
-  const epoll = new Epoll(ABI);
+  const epoll = new Epoll();
   const waiting = new WaitingClients<ReturnType<typeof clientOf>>(
     epoll,
     PATIENCE,

@@ -8,11 +8,11 @@ import { close, poll, POLLIN } from "../../lib/system/descriptor.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { waitFor } from "../harness/process.ts";
-import { ABI, pair } from "../harness/pair.ts";
+import { pair } from "../harness/pair.ts";
 
 Deno.test("child: the status of each of several is given once", async () => {
   using connection = await pair();
-  const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line; exit 3"]);
+  const spawner = new ChildProgram(["/bin/sh", "-c", "read line; exit 3"]);
   const pids = Array.from(
     { length: 50 },
     (_, i) => spawner.spawn(connection.fd, { NUMBER: `${i}`, [`V${i}`]: "" }),
@@ -32,7 +32,7 @@ Deno.test("child: the status of each of several is given once", async () => {
 
 Deno.test("child: a descriptor reports the end, even an earlier one", async () => {
   using connection = await pair();
-  const spawner = new ChildProgram(ABI, ["/bin/sh", "-c", "read line"]);
+  const spawner = new ChildProgram(["/bin/sh", "-c", "read line"]);
   const pid = spawner.spawn(connection.fd, {});
   close(connection.fd);
   const watch = watchChild(pid);

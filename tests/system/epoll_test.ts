@@ -9,7 +9,7 @@ import {
 } from "../../lib/system/epoll.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { receive } from "../../lib/system/transfer.ts";
-import { ABI, isOpen, listening, pair } from "../harness/pair.ts";
+import { isOpen, listening, pair } from "../harness/pair.ts";
 import { waitFor } from "../harness/process.ts";
 
 function text(bytes: Uint8Array | undefined | "gone"): string | undefined {
@@ -28,7 +28,7 @@ function ready(poll: Epoll): { fd: number; events: number }[] {
 }
 
 Deno.test("epoll: watching for reads, for writes and for neither", async () => {
-  const poll = new Epoll(ABI);
+  const poll = new Epoll();
   using one = await pair();
   using two = await pair();
   poll.add(one.fd, READABLE);
@@ -71,7 +71,7 @@ Deno.test("epoll: watching for reads, for writes and for neither", async () => {
 });
 
 Deno.test("epoll: descriptors that cannot be watched", async () => {
-  const poll = new Epoll(ABI);
+  const poll = new Epoll();
   using connection = await pair();
   const { fd } = connection;
   for (
@@ -93,7 +93,7 @@ Deno.test("epoll: descriptors that cannot be watched", async () => {
 });
 
 Deno.test("epoll: a wait ends for an event, a wake-up, or by itself", async () => {
-  const poll = new Epoll(ABI);
+  const poll = new Epoll();
   assertEquals(await poll.wait(1), 0);
 
   // The first of the two ends the wait.
@@ -120,7 +120,7 @@ Deno.test("epoll: a wait ends for an event, a wake-up, or by itself", async () =
 });
 
 Deno.test("epoll: more events than one look gives", async () => {
-  const poll = new Epoll(ABI);
+  const poll = new Epoll();
   const fds: number[] = [];
   for (let i = 0; i < 300; i++) {
     const { fd, client } = await pair();

@@ -7,7 +7,7 @@ import { ChildProgram } from "../../lib/system/spawn.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import { waitFor } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
-import { ABI, pair } from "../harness/pair.ts";
+import { pair } from "../harness/pair.ts";
 
 /** How a program has ended. */
 async function end(pid: number): Promise<ExitStatus> {
@@ -24,7 +24,7 @@ async function start(
   input = "",
 ) {
   using connection = await pair();
-  const spawner = new ChildProgram(ABI, program);
+  const spawner = new ChildProgram(program);
   const pid = spawner.spawn(connection.fd, variables);
   close(connection.fd);
   await connection.client.write(new TextEncoder().encode(input));
@@ -114,7 +114,7 @@ Deno.test("spawn: programs that cannot be started", async () => {
       [`${ROOT}/spawn`, E.EACCES],
     ] as const
   ) {
-    const spawner = new ChildProgram(ABI, [program]);
+    const spawner = new ChildProgram([program]);
     const error = assertThrows(
       () => spawner.spawn(connection.fd, {}),
       LibcError,
@@ -130,7 +130,7 @@ Deno.test("spawn: programs that cannot be started", async () => {
 Deno.test("spawn: a program that has moved", async () => {
   using connection = await pair();
   const found = writeFile("spawn/echo", "#!/bin/sh\n", 0o755);
-  const spawner = new ChildProgram(ABI, ["echo", "found"]);
+  const spawner = new ChildProgram(["echo", "found"]);
   spawner.found = found;
   Deno.removeSync(found);
   const pid = spawner.spawn(connection.fd, {});
@@ -138,7 +138,7 @@ Deno.test("spawn: a program that has moved", async () => {
   assertEquals(await connection.rest(), "found\n");
   assertEquals(await end(pid), { pid, code: 0 });
   // With a slash in its name it is nowhere else.
-  const gone = new ChildProgram(ABI, [found]);
+  const gone = new ChildProgram([found]);
   gone.found = found;
   const error = assertThrows(() => gone.spawn(1, {}), LibcError);
   assertEquals(error.code, E.ENOENT);
@@ -146,7 +146,7 @@ Deno.test("spawn: a program that has moved", async () => {
 
 Deno.test("spawn: in another thread, several at once", async () => {
   const pairs = await Promise.all(Array.from({ length: 20 }, pair));
-  const spawner = new ChildProgram(ABI, [
+  const spawner = new ChildProgram([
     "/bin/sh",
     "-c",
     "echo $NUMBER; exit 3",
@@ -175,7 +175,7 @@ Deno.test("spawn: in another thread, several at once", async () => {
 
 Deno.test("spawn: in another thread, reported by the promise", async () => {
   using connection = await pair();
-  const spawner = new ChildProgram(ABI, ["true"]);
+  const spawner = new ChildProgram(["true"]);
   const pid = await new Promise<number | LibcError>((done) =>
     spawner.spawnBeside(connection.fd, {}, done)
   ) as number;
@@ -192,7 +192,7 @@ Deno.test("spawn: in another thread, missing and moved programs", async () => {
   const found = `${ROOT}/spawn/none`;
   const start = (program: string[], found?: string) =>
     new Promise<number | LibcError>((done) => {
-      const spawner = new ChildProgram(ABI, program);
+      const spawner = new ChildProgram(program);
       spawner.found = found;
       spawner.spawnBeside(fd, {}, done);
     });
@@ -226,14 +226,13 @@ async function find(before: string, script: string, shell?: string) {
     import { openForWriting } from ${url("lib/system/file.ts")};
     import { ignoreFileSizeSignal } from ${url("lib/system/signals.ts")};
     import { becomeUser } from ${url("lib/system/user.ts")};
-    import { abiOf } from ${url("lib/system/constants.ts")};
     import * as limits from ${url("lib/system/resource_limit.ts")};
     import { takeExitStatus } from ${url("lib/system/child.ts")};
     import { ChildProgram } from ${url("lib/system/spawn.ts")};
     ${before}
     const program = ["/bin/sh", "-c", ${JSON.stringify(script)}];
     const fd = openForWriting(${JSON.stringify(path)}, "existing");
-    const pid = new ChildProgram(abiOf(Deno.build), program)
+    const pid = new ChildProgram(program)
       .spawn(fd, { GIVEN: "1", GONE: undefined });
     while (takeExitStatus(pid) === undefined) {
       await new Promise((done) => setTimeout(done, 10));

@@ -5,7 +5,6 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
-import { abiOf } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
 import { Epoll, READABLE } from "../../system/epoll.ts";
 import {
@@ -72,7 +71,7 @@ interface Client {
 }
 
 async function crowdAt(bench: Bench, { process, port }: Server) {
-  const poll = new Epoll(abiOf(Deno.build)!);
+  const poll = new Epoll();
   const dialer = new Dialer(port);
   const open = new Map<number, Client>();
   const gone = new Set<number>();

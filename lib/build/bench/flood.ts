@@ -7,7 +7,7 @@
  * @module
  */
 
-import { abiOf } from "../../system/constants.ts";
+import { isSupported } from "../../system/constants.ts";
 import { close } from "../../system/descriptor.ts";
 import { Epoll, READABLE } from "../../system/epoll.ts";
 import { receive, send } from "../../system/transfer.ts";
@@ -61,9 +61,10 @@ interface Client {
 
 /** Holds sessions with a server on this machine. */
 async function flood(order: Order): Promise<Flood> {
-  const abi = abiOf(Deno.build);
-  if (abi === undefined) throw new Error("not supported on this machine");
-  const poll = new Epoll(abi);
+  if (!isSupported(Deno.build)) {
+    throw new Error("not supported on this machine");
+  }
+  const poll = new Epoll();
   const dialer = new Dialer(order.port, order.strangers, order.site);
   const from = order.strangers === undefined ? undefined : "new";
   const pieces = order.oneByOne

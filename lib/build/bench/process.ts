@@ -141,11 +141,9 @@ function spawn(path: string, start: Start): number {
   const { argv, env = {}, socket, output = "/dev/null", errors } = start;
   const calls = posixSpawn();
   const pid = new Uint8Array(4);
-  // posix_spawn_file_actions_t has 80 bytes in glibc on 64 bits,
-  // posix_spawnattr_t 336, sigset_t 128.
-  const actions = new Uint8Array(128);
-  const attributes = new Uint8Array(512);
-  const signals = new Uint8Array(128);
+  const actions = new Uint8Array(C.POSIX_SPAWN_FILE_ACTIONS_SIZE);
+  const attributes = new Uint8Array(C.POSIX_SPAWNATTR_SIZE);
+  const signals = new Uint8Array(C.SIGSET_SIZE);
   signals[(C.SIGPIPE - 1) >> 3] = 1 << ((C.SIGPIPE - 1) & 7);
   const flags = C.O_WRONLY | C.O_CREAT | C.O_APPEND;
   const open = (fd: number, path: string, flags: number) =>

@@ -7,7 +7,7 @@
 
 import { parseAddress } from "../../address.ts";
 import { takeExitStatus } from "../../system/child.ts";
-import { type Abi, abiOf } from "../../system/constants.ts";
+import { isSupported } from "../../system/constants.ts";
 import { close, poll, POLLIN } from "../../system/descriptor.ts";
 import { accept, listenOn } from "../../system/listener.ts";
 import { localOf } from "../../system/socket.ts";
@@ -22,16 +22,15 @@ export type Program = readonly [path: string, ...args: string[]];
 
 /** A socket that listens on 127.0.0.1. */
 export class Listener implements Disposable {
-  readonly #abi: Abi;
   readonly #fd: number;
   /** The TCP port, one that was free. */
   readonly port: number;
 
   /** @throws {Error} if that is not possible here */
   constructor() {
-    const abi = abiOf(Deno.build);
-    if (abi === undefined) throw new Error("expected Linux on x86_64 or arm64");
-    this.#abi = abi;
+    if (!isSupported(Deno.build)) {
+      throw new Error("expected Linux on x86_64 or arm64");
+    }
     const address = parseAddress("127.0.0.1")!;
     this.#fd = listenOn({ address, port: 0 }, 16);
     this.port = localOf(this.#fd)!.port;
@@ -63,7 +62,7 @@ export class Listener implements Disposable {
       const line = ["sh", "-c", 'exec "$@" 2>>"$0"', stderr];
       const clean = ["env", "-i", path, ...variables];
       const whole = [...line, ...clean, ...program];
-      return new ChildProgram(this.#abi, whole).spawn(fd, {});
+      return new ChildProgram(whole).spawn(fd, {});
     } finally {
       close(fd);
     }
