@@ -17,7 +17,7 @@ import {
   unlink,
 } from "./file.ts";
 import { cString, fromLibcAtStart, isErrno } from "./libc.ts";
-import { readState, type State, stateOf, STATX_WORDS } from "./statx.ts";
+import { readState, type State, stateOf, STATX, STATX_WORDS } from "./statx.ts";
 
 /**
  * One call. Both forms throw {@linkcode LibcError}. The errno of another thread
@@ -118,13 +118,27 @@ const libc = fromLibcAtStart({
     result: "i32",
     nonblocking: true,
   },
-  statx_later: {
-    name: "statx",
-    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
-    result: "i32",
-    nonblocking: true,
-  },
+  statx_later: { ...STATX.statx, name: "statx", nonblocking: true },
 });
+
+/**
+ * statx(2) in another thread, because the disk may hang.
+ *
+ * @returns a struct statx in words of 32 bits; undefined if the call fails
+ */
+export async function statxLater(
+  path: string,
+  flags: number,
+): Promise<Uint32Array | undefined> {
+  const words = new Uint32Array(STATX_WORDS);
+  const bytes = new Uint8Array(words.buffer);
+  const name = cString(path);
+  const result = await keeping(
+    [name, bytes],
+    libc.statx_later(C.AT_FDCWD, name, flags, C.STATX_BASIC_STATS, bytes),
+  );
+  return result === -1 ? undefined : words;
+}
 
 /**
  * Looks at a file, and does not follow a symbolic link; see {@linkcode stateOf}.
@@ -143,16 +157,8 @@ export function lookAt(
   return {
     now,
     async later() {
-      const words = new Uint32Array(STATX_WORDS);
-      const bytes = new Uint8Array(words.buffer);
-      const flags = C.AT_SYMLINK_NOFOLLOW | sync;
-      const mask = C.STATX_BASIC_STATS;
-      const name = cString(path);
-      const result = await keeping(
-        [name, bytes],
-        libc.statx_later(C.AT_FDCWD, name, flags, mask, bytes),
-      );
-      if (result !== -1) return readState(words);
+      const words = await statxLater(path, C.AT_SYMLINK_NOFOLLOW | sync);
+      if (words !== undefined) return readState(words);
       return mayFail ? undefined : now();
     },
   };

@@ -7,9 +7,8 @@
 
 import { findProgram } from "./access.ts";
 import { ownArguments } from "./arguments.ts";
-import { C } from "./constants.ts";
 import { keepOpen } from "./descriptor.ts";
-import { keeping } from "./file_call.ts";
+import { statxLater } from "./file_call.ts";
 import { cString, errno, fromLibc, LibcError, pointerTable } from "./libc.ts";
 import {
   descriptorLimit,
@@ -17,15 +16,13 @@ import {
   setDescriptorLimit,
 } from "./resource_limit.ts";
 import { blockSignals, restoreSignals } from "./signals.ts";
-import { DEVICE, INODE, MTIME, SIZE, STATX, STATX_WORDS } from "./statx.ts";
+import { DEVICE, INODE, MTIME, SIZE } from "./statx.ts";
 
 const libc = fromLibc({
   // int execv(const char *pathname, char *const argv[]);
   execv: { parameters: ["buffer", "buffer"], result: "i32" },
   // char *realpath(const char *path, char *resolved_path);
   realpath: { parameters: ["buffer", "buffer"], result: "pointer" },
-  // statx in another thread.
-  statx_later: { ...STATX.statx, name: "statx", nonblocking: true },
 });
 
 /** PATH_MAX, from linux/limits.h. */
@@ -66,15 +63,8 @@ const IDENTITY = [DEVICE, INODE, SIZE, MTIME].flatMap((at) => [at, at + 1]);
  * @returns undefined if there is none, or it cannot be looked at
  */
 export async function fileAt(path: string): Promise<string | undefined> {
-  const words = new Uint32Array(STATX_WORDS);
-  const bytes = new Uint8Array(words.buffer);
-  const name = cString(path);
-  const { statx_later } = libc();
-  const result = await keeping(
-    [name, bytes],
-    statx_later(C.AT_FDCWD, name, 0, C.STATX_BASIC_STATS, bytes),
-  );
-  if (result === -1) return undefined;
+  const words = await statxLater(path, 0);
+  if (words === undefined) return undefined;
   // The third word of a time has its nanoseconds.
   return [...IDENTITY, MTIME + 2].map((at) => words[at]).join(" ");
 }
