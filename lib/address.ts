@@ -42,6 +42,13 @@ export function parseAddress(text: string): Address | undefined {
   }
   const value = parseIPv6(text);
   if (value === undefined) return undefined;
+  return fromIPv6(value);
+}
+
+/**
+ * The address of 128 bits. An IPv4-mapped one (RFC 4291, section 2.5.5.2) is IPv4.
+ */
+export function fromIPv6(value: bigint): Address {
   return isMapped(value)
     ? { family: 4, value: value & 0xffffffffn }
     : { family: 6, value };
@@ -206,6 +213,11 @@ export function clientNetwork(
 /** The canonical text of a network: `192.0.2.0/24`, `2001:db8::/32`. */
 export function formatNetwork(network: Network): string {
   return `${formatAddress(network)}/${network.prefix}`;
+}
+
+/** Whether all addresses of the inner network belong to the outer one. */
+export function covers(outer: Network, inner: Network): boolean {
+  return outer.prefix <= inner.prefix && contains(outer, inner);
 }
 
 /** Whether the address belongs to the network. */

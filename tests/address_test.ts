@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Address,
   contains,
+  covers,
   formatAddress,
   formatNetwork,
   isSameAddress,
@@ -478,4 +479,16 @@ Deno.test("addresses that are the same one", () => {
   assertEquals(same("0.0.0.7", "::7"), false);
   assertEquals(same("no address", "192.0.2.7"), false);
   assertEquals(same("no address", "no address"), false);
+});
+
+Deno.test("address: whether one network covers another", () => {
+  const network = (text: string) => parseNetwork(text)!;
+  const yes = [["10.0.0.0/8", "10.1.0.0/16"], ["10.0.0.0/8", "10.0.0.0/8"]];
+  const no = [
+    ["10.1.0.0/16", "10.0.0.0/8"],
+    ["10.0.0.0/8", "11.0.0.0/16"],
+    ["0.0.0.0/0", "::1"],
+  ];
+  for (const [a, b] of yes) assert(covers(network(a), network(b)));
+  for (const [a, b] of no) assert(!covers(network(a), network(b)));
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { contains, type Network, parseNetwork } from "../address.ts";
+import { covers, type Network, parseNetwork } from "../address.ts";
 import { Listing, type State, statesAt } from "../store/listing.ts";
 import { quote } from "../log/line.ts";
 import { parseEntryName } from "../store/store.ts";
@@ -145,8 +145,7 @@ function atMost(value: string | boolean | undefined): number {
 
 function isIn(name: string, outer: Network): boolean {
   const network = parseEntryName(name);
-  return network !== undefined && network.prefix >= outer.prefix &&
-    contains(outer, network);
+  return network !== undefined && covers(outer, network);
 }
 
 function summarize(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Address, parseAddress } from "../address.ts";
+import { type Address, fromIPv6, parseAddress } from "../address.ts";
 
 /** One end of the connection that the balancer has accepted. */
 export interface ProxyEnd {
@@ -118,7 +118,9 @@ function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
   }
   if (family === 0x21 && length >= FIXED + 36) {
     const end = (at: number, port: number): ProxyEnd => ({
-      address: unmapped(view.getBigUint64(at), view.getBigUint64(at + 8)),
+      address: fromIPv6(
+        view.getBigUint64(at) << 64n | view.getBigUint64(at + 8),
+      ),
       port: view.getUint16(port),
     });
     return { length, ends: { peer: end(16, 48), local: end(32, 50) } };
@@ -132,11 +134,4 @@ function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
  */
 function isReserved(family: number): boolean {
   return family >> 4 > 3 || (family & 15) > 2;
-}
-
-/** An IPv4 address within IPv6 (`::ffff:192.0.2.1`) is IPv4, as everywhere. */
-function unmapped(high: bigint, low: bigint): Address {
-  return high === 0n && low >> 32n === 0xffffn
-    ? { family: 4, value: low & 0xffff_ffffn }
-    : { family: 6, value: high << 64n | low };
 }

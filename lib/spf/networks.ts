@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Network, networkOf, width } from "../address.ts";
+import { covers, type Network, networkOf, width } from "../address.ts";
 
 /** A network, and the terms that list it. */
 export interface Sourced {
@@ -53,15 +53,6 @@ function mergeHalves(merged: Sourced[]): void {
       origins: union(low.origins, high.origins),
     });
   }
-}
-
-/** Whether all addresses of the inner network belong to the outer one. */
-export function covers(outer: Network, inner: Network): boolean {
-  if (outer.family !== inner.family || outer.prefix > inner.prefix) {
-    return false;
-  }
-  const host = BigInt(width(outer.family) - outer.prefix);
-  return outer.value >> host === inner.value >> host;
 }
 
 /** The order of the result: family, address, and the wider network first. */

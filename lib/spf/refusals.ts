@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { Network } from "../address.ts";
-import { covers } from "./networks.ts";
+import { covers, type Network } from "../address.ts";
 
 /** A record on the way from the domain that was asked for. */
 export interface Step {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Address, formatAddress } from "../address.ts";
+import { type Address, formatAddress, fromIPv6 } from "../address.ts";
 import { C, E } from "./constants.ts";
 import { check, errno, fromLibc, fromLibcAtStart } from "./libc.ts";
 
@@ -103,12 +103,7 @@ export function readSocketName(view: DataView): SocketName | undefined {
   if (family !== C.AF_INET6) return undefined;
   const high = view.getBigUint64(8);
   const low = view.getBigUint64(16);
-  // ::ffff:0:0/96 is IPv4.
-  const mapped = high === 0n && low >> 32n === 0xffffn;
-  const address: Address = mapped
-    ? { family: 4, value: low & 0xffffffffn }
-    : { family: 6, value: high << 64n | low };
-  return { address, port };
+  return { address: fromIPv6(high << 64n | low), port };
 }
 
 /** Makes a struct sockaddr_in (16 bytes) or sockaddr_in6 (28 bytes). */

@@ -5,7 +5,7 @@ import {
   type Network,
   parseNetwork,
 } from "../../lib/address.ts";
-import { covers, excess, minimal } from "../../lib/spf/networks.ts";
+import { excess, minimal } from "../../lib/spf/networks.ts";
 
 function network(text: string): Network {
   const parsed = parseNetwork(text);
@@ -63,17 +63,6 @@ Deno.test("spf networks: neighbours that are no halves of one stay two", () => {
   assertEquals(names(...neighbours), neighbours);
   const mixed = ["192.0.2.0/25", "192.0.2.128/26"];
   assertEquals(names(...mixed), mixed);
-});
-
-Deno.test("spf networks: covers", () => {
-  const yes = [["10.0.0.0/8", "10.1.0.0/16"], ["10.0.0.0/8", "10.0.0.0/8"]];
-  const no = [
-    ["10.1.0.0/16", "10.0.0.0/8"],
-    ["10.0.0.0/8", "11.0.0.0/16"],
-    ["0.0.0.0/0", "::1"],
-  ];
-  for (const [a, b] of yes) assert(covers(network(a), network(b)));
-  for (const [a, b] of no) assert(!covers(network(a), network(b)));
 });
 
 Deno.test("spf networks: more than an IPv4 /8 or an IPv6 /16 is too much", () => {

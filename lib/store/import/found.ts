@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Network, networkOf } from "../../address.ts";
+import { clientNetwork, type Network } from "../../address.ts";
 import type { Entry } from "../policy.ts";
 
 /**
@@ -61,6 +61,6 @@ export function clientOf(
   network: Network,
   match: { readonly ipv4: number; readonly ipv6: number },
 ): Network | undefined {
-  const prefix = network.family === 4 ? match.ipv4 : match.ipv6;
-  return network.prefix < prefix ? undefined : networkOf(network, prefix);
+  const client = clientNetwork(network, match);
+  return network.prefix < client.prefix ? undefined : client;
 }

@@ -53,7 +53,7 @@ function found(
   first: unknown,
   last: unknown,
 ): Found<Network | PoolEntry> | undefined {
-  const network = typeof text === "string" ? clientOf(text) : undefined;
+  const network = typeof text === "string" ? parseClient(text) : undefined;
   if (network === undefined || !isCount(accepted) || !isCount(last)) {
     return undefined;
   }
@@ -65,7 +65,7 @@ function found(
 }
 
 /** A network, or the entry of a pool. */
-function clientOf(text: string): Network | PoolEntry | undefined {
+function parseClient(text: string): Network | PoolEntry | undefined {
   if (!text.startsWith("@")) return parseNetwork(text);
   return isEntryName(text) ? text as PoolEntry : undefined;
 }
