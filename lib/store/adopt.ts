@@ -10,10 +10,9 @@ import { close } from "../system/descriptor.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import { setMtime, truncate } from "../system/file.ts";
 import { openOrCreate, runNow } from "../system/file_call.ts";
-import { stateOf } from "../system/statx.ts";
 import { withFileRights } from "../system/user.ts";
 import { type Entry, isForgotten, type Timeouts } from "./policy.ts";
-import { StoreError } from "./store.ts";
+import { Store, storeError } from "./store.ts";
 
 /** What became of the entry: made new, made better, or good enough before. */
 export type Adopted = "made" | "improved" | "kept";
@@ -69,7 +68,7 @@ export function adopt(
 ): Adopted {
   const path = `${dir}/${name}`;
   try {
-    const old = existing(path);
+    const old = new Store(dir, false).read(name);
     const entry = old === undefined ? found : choose(old);
     if (entry.accepted === old?.accepted && entry.mtime === old.mtime) {
       return "kept";
@@ -81,18 +80,8 @@ export function adopt(
     }
     return old === undefined ? "made" : "improved";
   } catch (error) {
-    if (error instanceof StoreError) throw error;
-    throw new StoreError(path, (error as Error).message, { cause: error });
+    throw storeError(path, error);
   }
-}
-
-function existing(path: string): Entry | undefined {
-  const state = stateOf(path, "keep");
-  if (state === undefined) return undefined;
-  if (!state.isFile) {
-    throw new StoreError(path, `${state.kind}: expected a regular file`);
-  }
-  return { accepted: state.size, mtime: state.mtime };
 }
 
 function write(path: string, { accepted, mtime }: Entry): void {

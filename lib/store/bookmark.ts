@@ -20,17 +20,13 @@ import { openOrCreate, runNow } from "../system/file_call.ts";
 import { isErrno } from "../system/libc.ts";
 import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
-import { StoreError } from "./store.ts";
+import { storeError } from "./store.ts";
 
 /** The length of the largest position, 2^63 - 1. */
 const DIGITS = 19;
 
 function pathIn(dir: string): string {
   return `${dir}/.prune`;
-}
-
-function failure(path: string, error: unknown): StoreError {
-  return new StoreError(path, (error as Error).message, { cause: error });
 }
 
 /**
@@ -116,7 +112,7 @@ export class Bookmark {
       return new Bookmark(path, fd, position, lastRun);
     } catch (error) {
       if (fd !== undefined) close(fd);
-      throw failure(path, error);
+      throw storeError(path, error);
     }
   }
 
@@ -142,7 +138,7 @@ export class Bookmark {
     } catch (error) {
       if (isKept && isErrno(error, E.ENOSPC, E.EDQUOT)) return;
       if (position !== 0n) this.#giveUp();
-      throw failure(this.#path, error);
+      throw storeError(this.#path, error);
     } finally {
       close(this.#fd);
     }

@@ -7,7 +7,7 @@
 import { Directory } from "../system/directory.ts";
 import { LibcError } from "../system/libc.ts";
 import type { Entry, Timeouts } from "./policy.ts";
-import { isEntryName, StoreError } from "./store.ts";
+import { isEntryName, type StoreError, storeError } from "./store.ts";
 
 /** An entry and its name. Times are seconds since 1970. */
 export interface Listed extends Entry {
@@ -185,6 +185,6 @@ export class Listing {
 
   #explain(error: LibcError, name?: string): StoreError {
     const path = name ? `${this.#dir}/${name}` : this.#dir;
-    return new StoreError(path, error.message, { cause: error });
+    return storeError(path, error);
   }
 }

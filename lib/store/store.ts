@@ -39,6 +39,12 @@ export class StoreError extends Error {
   }
 }
 
+/** The error of a call on a file of the store; a StoreError stays as it is. */
+export function storeError(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  return new StoreError(path, (error as Error).message, { cause: error });
+}
+
 /**
  * The file name of a network: the canonical text of a whole address; for a shorter
  * prefix, the text, `_` and the prefix length (a file name cannot have a `/`).
@@ -142,7 +148,7 @@ export class Store {
     try {
       return await runLater(this.#decision(name, now, timeouts), isLate);
     } catch (error) {
-      throw this.#wrap(name, error);
+      throw storeError(`${this.#dir}/${name}`, error);
     }
   }
 
@@ -159,7 +165,7 @@ export class Store {
     try {
       return runNow(task);
     } catch (error) {
-      throw this.#wrap(name, error);
+      throw storeError(`${this.#dir}/${name}`, error);
     }
   }
 
@@ -234,12 +240,6 @@ export class Store {
     } finally {
       yield* make(shut(fd));
     }
-  }
-
-  #wrap(name: string, error: unknown): StoreError {
-    if (error instanceof StoreError) return error;
-    const path = `${this.#dir}/${name}`;
-    return new StoreError(path, (error as Error).message, { cause: error });
   }
 }
 
