@@ -8,6 +8,7 @@
 import type { ResolvedConfig } from "./config.ts";
 import {
   type ClientFields,
+  envelopeFields,
   errorFields,
   formatLine,
   passFields,
@@ -60,6 +61,16 @@ export function passLine(
   }
   const { reason, wait } = decision;
   return formatLine("would-defer", { ...client, reason, wait });
+}
+
+/** The log line about a client that is deferred. */
+export function deferLine(
+  client: ClientFields,
+  { reason, wait }: Defer,
+  envelope: Parameters<typeof envelopeFields>[0] = {},
+): string {
+  const fields = { ...client, reason, wait, ...envelopeFields(envelope) };
+  return formatLine("defer", fields);
 }
 
 /** The environment variable that tells PROGRAM what was decided. */

@@ -16,6 +16,7 @@ import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
   decideOnError,
   type Decision,
+  deferLine,
   passLine,
   refusalFor,
   VARIABLE,
@@ -26,7 +27,6 @@ import { EXIT } from "./exit.ts";
 import { reachesClient } from "./log/client_socket.ts";
 import {
   type ClientFields,
-  envelopeFields,
   errorFields,
   formatLine,
   quote,
@@ -206,11 +206,8 @@ function defer(
   client: ClientFields,
   verdict: Defer,
 ): void {
-  const { reason, wait } = verdict;
-  const logDeferral = (envelope: Envelope) => {
-    const fields = { ...client, reason, wait, ...envelopeFields(envelope) };
-    log.info(formatLine("defer", fields));
-  };
+  const logDeferral = (envelope: Envelope) =>
+    log.info(deferLine(client, verdict, envelope));
   const refusal = refusalFor(verdict, config, client, log);
   refuse(config, next, log, refusal, logDeferral);
 }

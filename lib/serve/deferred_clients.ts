@@ -5,16 +5,17 @@
  * @module
  */
 
+import { FAREWELL, type Patience } from "../smtp/conversation.ts";
 import type { Dialogue } from "../smtp/dialogue.ts";
 import { type Epoll, READABLE, WRITABLE } from "../system/epoll.ts";
 import { receive, send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import { Deadlines } from "./deadlines.ts";
 
-/** How long a client has to hang up after the last reply, in milliseconds. */
-const FAREWELL = 2000;
-
-/** How long it has for that when this program stops, in milliseconds. */
+/**
+ * How long a client has to hang up after the last reply when this program stops, in
+ * milliseconds.
+ */
 const LAST_FAREWELL = 200;
 
 /**
@@ -55,12 +56,6 @@ interface Client {
   closed(): void;
 }
 
-/** How long a deferred client may take, in seconds. */
-export interface Patience {
-  readonly idleTimeout: number;
-  readonly sessionTimeout: number;
-}
-
 /** All deferred clients, by their descriptor. Times are milliseconds. */
 export class DeferredClients {
   readonly #epoll: Epoll;
@@ -68,7 +63,7 @@ export class DeferredClients {
   readonly #clients = new Map<number, Client>();
   readonly #idle: Deadlines;
   readonly #session: Deadlines;
-  #farewell = new Deadlines(FAREWELL);
+  #farewell = new Deadlines(FAREWELL * 1000);
   #farewells = 0;
 
   /** @param hasCopies whether a child process may have copies of descriptors now */
@@ -173,7 +168,7 @@ export class DeferredClients {
 
   /** Takes clients again after {@linkcode shutDown}, which has ended all. */
   resume(): void {
-    this.#farewell = new Deadlines(FAREWELL);
+    this.#farewell = new Deadlines(FAREWELL * 1000);
   }
 
   /** Sends a last reply to a client that may not have read the one before. */

@@ -7,15 +7,20 @@
 
 import { formatNetwork, type Network } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
-import { type Decision, passLine, VARIABLE, variableFor } from "../decision.ts";
+import {
+  type Decision,
+  deferLine,
+  passLine,
+  VARIABLE,
+  variableFor,
+} from "../decision.ts";
 import {
   type ClientFields,
-  envelopeFields,
   errorFields,
   formatLine,
   quote,
 } from "../log/line.ts";
-import { Dialogue } from "../smtp/dialogue.ts";
+import { Dialogue, type Envelope } from "../smtp/dialogue.ts";
 import {
   bannerOf,
   BUSY,
@@ -264,11 +269,9 @@ export class Dispatch {
   defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
     const { fd, client, release } = connection;
     const { config, serve, files } = this.#options;
-    const logDeferral = (envelope = {}) => {
+    const logDeferral = (envelope?: Envelope) => {
       if (verdict === undefined) return;
-      const { reason, wait } = verdict;
-      const line = { ...client, reason, wait, ...envelope };
-      this.#log.info(formatLine("defer", line));
+      this.#log.info(deferLine(client, verdict, envelope));
     };
     const now = performance.now();
     if (this.#deferred.size >= serve.deferredLimit) {
@@ -284,7 +287,7 @@ export class Dispatch {
       }
       const options = dialogueOptions(refusal, files.hostname);
       const dialogue = new Dialogue(options);
-      const finished = () => logDeferral(envelopeFields(dialogue.envelope));
+      const finished = () => logDeferral(dialogue.envelope);
       this.#deferred.add(fd, dialogue, now, { finished, closed: release });
     } catch (error) {
       this.#log.error(

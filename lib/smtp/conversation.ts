@@ -36,7 +36,7 @@ const PIECE = 4096;
 const LAST_RESORT = 60;
 
 /** How long a client has to hang up after the last reply, in seconds. */
-const FAREWELL = 2;
+export const FAREWELL = 2;
 
 /**
  * Holds the dialogue until it is done, the client is gone or the time is over.
