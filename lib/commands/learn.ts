@@ -10,7 +10,7 @@ import type { ResolvedConfig } from "../config.ts";
 import { type Delivery, DeliveryReader } from "../report/delivery.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
-import { Lists } from "../serve/lists.ts";
+import { Lists } from "../lists.ts";
 import { readRegularFileLater } from "../system/background_file.ts";
 import { subjectOf } from "../who_waits.ts";
 import { baseDirOwner } from "./user_rights.ts";

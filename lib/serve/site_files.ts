@@ -20,7 +20,7 @@ import { greetingFiles, greetingName } from "../smtp/control_files.ts";
 import { variable } from "../system/environment.ts";
 import { readRegularFileLater } from "../system/background_file.ts";
 import { within } from "../system/within.ts";
-import { Lists } from "./lists.ts";
+import { Lists } from "../lists.ts";
 
 /**
  * How many logs may be closed at once. One whose disk hangs takes one of the

@@ -1,17 +1,18 @@
 /**
- * The lists of `serve`: the rules on which clients have to wait, kept in memory.
+ * The rules on which clients wait, read once and kept in memory: for `serve` and
+ * `learn`.
  *
  * @module
  */
 
-import type { Address } from "../address.ts";
-import type { ResolvedConfig } from "../config.ts";
-import type { Caller } from "../whitelist/exemption.ts";
-import { type FilesOf } from "../who_waits.ts";
-import { Whitelists } from "./whitelists.ts";
+import type { Address } from "./address.ts";
+import type { ResolvedConfig } from "./config.ts";
+import type { Caller } from "./whitelist/exemption.ts";
+import type { FilesOf } from "./who_waits.ts";
+import { RuleFiles } from "./whitelist/rule_files.ts";
 
 /** The facts about a connection that rules are matched against. */
-export interface Asked {
+export interface ConnectionFacts {
   readonly address: Address;
   readonly host?: string;
   /** The variables of the rule of `serve.rules`. */
@@ -21,7 +22,7 @@ export interface Asked {
 
 /** The variables and files of the sections `whitelist`, `only` and `pools`. */
 export class Lists {
-  readonly #files: Readonly<Record<Parameters<FilesOf>[0], Whitelists>>;
+  readonly #files: Readonly<Record<Parameters<FilesOf>[0], RuleFiles>>;
   /** Variables of `whitelist.env` and `only.env` that this process has. */
   readonly #variables: ReadonlySet<string>;
 
@@ -31,9 +32,9 @@ export class Lists {
     isSet: (name: string) => boolean,
   ) {
     this.#files = {
-      whitelist: new Whitelists(whitelist.files),
-      only: new Whitelists(only?.files ?? [], "only"),
-      pools: new Whitelists(pools.flatMap(({ files }) => files), "pools"),
+      whitelist: new RuleFiles(whitelist.files),
+      only: new RuleFiles(only?.files ?? [], "only"),
+      pools: new RuleFiles(pools.flatMap(({ files }) => files), "pools"),
     };
     const names = [...whitelist.env, ...only?.env ?? []];
     this.#variables = new Set(names.filter(isSet));
@@ -58,7 +59,7 @@ export class Lists {
   readonly filesOf: FilesOf = (section) => this.#files[section];
 
   /** A client as rules are matched against it. */
-  callerOf({ address, host, env, localPort }: Asked): Caller {
+  callerOf({ address, host, env, localPort }: ConnectionFacts): Caller {
     return {
       address,
       host,

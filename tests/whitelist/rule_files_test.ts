@@ -1,24 +1,24 @@
 import { assert, assertEquals } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
-import { Whitelists } from "../../lib/serve/whitelists.ts";
+import { RuleFiles } from "../../lib/whitelist/rule_files.ts";
 
 const CLIENT = parseAddress("192.0.2.7")!;
 
 /** Files that a test changes, and the warnings about them. */
 function site(files: Record<string, string>) {
   const paths = Object.keys(files);
-  const whitelists = new Whitelists(paths);
+  const ruleFiles = new RuleFiles(paths);
   return {
     /** The first line that exempts the client, as the log names it. */
     find(host?: string): string | undefined {
       for (const path of paths) {
-        const { line } = whitelists.search(path, { address: CLIENT, host });
+        const { line } = ruleFiles.search(path, { address: CLIENT, host });
         if (line !== undefined) return `${path}:${line}`;
       }
     },
     async load(): Promise<string[]> {
       const warnings: string[] = [];
-      await whitelists.load((path) => {
+      await ruleFiles.load((path) => {
         return files[path] === undefined
           ? Promise.reject(new Error("open: no such file"))
           : Promise.resolve(files[path]);
@@ -28,7 +28,7 @@ function site(files: Record<string, string>) {
   };
 }
 
-Deno.test("serve whitelists: the first line that matches, file by file", async () => {
+Deno.test("rule files: the first line that matches, file by file", async () => {
   const { load, find } = site({
     "/a": "# comment\n\n198.51.100.1\n.example.org # names below\n",
     "/b": "192.0.2.0/24\n192.0.2.7\n",
@@ -39,7 +39,7 @@ Deno.test("serve whitelists: the first line that matches, file by file", async (
   assertEquals(find("mx.example.org"), "/a:4");
 });
 
-Deno.test("serve whitelists: a change counts when the file is read again", async () => {
+Deno.test("rule files: a change counts when the file is read again", async () => {
   const files: Record<string, string> = { "/a": "192.0.2.7\n" };
   const { load, find } = site(files);
   await load();
@@ -52,7 +52,7 @@ Deno.test("serve whitelists: a change counts when the file is read again", async
   assertEquals(find(), undefined);
 });
 
-Deno.test("serve whitelists: the rules of a file that cannot be read stay in force", async () => {
+Deno.test("rule files: the rules of a file that cannot be read stay in force", async () => {
   const files: Record<string, string> = {
     "/a": "192.0.2.7\n",
     "/b": "client.example\n",
@@ -71,7 +71,7 @@ Deno.test("serve whitelists: the rules of a file that cannot be read stay in for
   assertEquals(find("client.example"), undefined);
 });
 
-Deno.test("serve whitelists: bad lines are told, the others count", async () => {
+Deno.test("rule files: bad lines are told, the others count", async () => {
   const bad = Array.from({ length: 12 }, (_, i) => `no rule ${i}\n`).join("");
   const { load, find } = site({ "/a": `${bad}192.0.2.7\n` });
   const warnings = await load();
@@ -81,7 +81,7 @@ Deno.test("serve whitelists: bad lines are told, the others count", async () => 
   assertEquals(find(), "/a:13");
 });
 
-Deno.test("serve whitelists: clients are served while a large file is read again", async () => {
+Deno.test("rule files: clients are served while a large file is read again", async () => {
   const files: Record<string, string> = { "/a": "" };
   const { load, find } = site(files);
   await load();

@@ -5,14 +5,10 @@
  * @module
  */
 
-import {
-  type Files,
-  tellBadLines,
-  unreadable,
-} from "../whitelist/exemption.ts";
-import type { Client, Found } from "../whitelist/file.ts";
-import { Index } from "../whitelist/index.ts";
-import { IndexBuilder } from "../whitelist/index_builder.ts";
+import { type Files, tellBadLines, unreadable } from "./exemption.ts";
+import type { Client, Found } from "./file.ts";
+import { Index } from "./index.ts";
+import { IndexBuilder } from "./index_builder.ts";
 
 /** A client that no line matches, so that every line is parsed. */
 const NOBODY: Client = { address: undefined, host: undefined };
@@ -44,7 +40,7 @@ async function indexOf(text: string, isServing: boolean): Promise<Index> {
 }
 
 /** All files with rules that one section of the configuration names. */
-export class Whitelists implements Files {
+export class RuleFiles implements Files {
   /** The section, such as `whitelist`. */
   readonly section: string;
   readonly #paths: readonly string[];
