@@ -9,6 +9,7 @@
 
 import { reasonOf } from "../reason.ts";
 import { type Database, pruneSome } from "../store/prune.ts";
+import { sleep } from "./until.ts";
 
 /**
  * How long one piece may take, and how long the next one waits, in milliseconds.
@@ -32,7 +33,7 @@ async function prune(database: Database): Promise<PruneResult> {
     while (true) {
       const result = pruneSome(database, PIECE, progress);
       if (result !== "more") return result;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      await sleep(PAUSE);
       if (isStopping) return "done";
     }
   } catch (error) {

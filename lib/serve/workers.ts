@@ -9,6 +9,7 @@ import { returnFreeMemory } from "../system/memory.ts";
 import type { Database } from "../store/prune.ts";
 import type { PruneResult } from "./prune_worker.ts";
 import type { StoreWorkerSetup } from "./store_worker.ts";
+import { sleep } from "./until.ts";
 
 /**
  * Starts a worker that decides about clients. The calling thread stands still while
@@ -59,7 +60,7 @@ export async function pruneInWorker(
   } finally {
     signal.removeEventListener("abort", stop);
     worker.terminate();
-    await new Promise((resolve) => setTimeout(resolve, THREAD_END));
+    await sleep(THREAD_END);
     await returnFreeMemory();
   }
 }

@@ -114,6 +114,20 @@ export function poll(fd: number, events: number, timeout: number): boolean {
   }
 }
 
+/** The flags of a descriptor, such as FD_CLOEXEC; -1 if it is closed. */
+export function flagsOf(fd: number): number {
+  return libc.fcntl(fd, C.F_GETFD, 0);
+}
+
+/**
+ * Makes a descriptor a copy of another one; what it was before is closed.
+ *
+ * @throws {LibcError}
+ */
+export function copyOnto(fd: number, target: number): void {
+  check("dup2", libc.dup2(fd, target));
+}
+
 /**
  * Replaces a descriptor by /dev/null.
  *
@@ -123,10 +137,10 @@ export function poll(fd: number, events: number, timeout: number): boolean {
 export function silence(fd: number): () => void {
   const saved = check("fcntl", libc.fcntl(fd, C.F_DUPFD_CLOEXEC, 3));
   const nothing = open("/dev/null", C.O_WRONLY);
-  check("dup2", libc.dup2(nothing, fd));
+  copyOnto(nothing, fd);
   close(nothing);
   return () => {
-    check("dup2", libc.dup2(saved, fd));
+    copyOnto(saved, fd);
     close(saved);
   };
 }

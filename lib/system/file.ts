@@ -62,11 +62,6 @@ export function unlink(path: string): void {
   check("unlink", libc().unlink(cString(path)));
 }
 
-/** Whether a call failed because the file exists already: EEXIST. */
-export function isExisting(error: unknown): boolean {
-  return isErrno(error, E.EEXIST);
-}
-
 /**
  * Sets a file's size, which also sets its mtime if the size changes.
  *
@@ -197,7 +192,7 @@ export function readRegularFile(path: string): string {
  * @param temporary a path in the same directory, which must not exist yet; it is
  * created before `content` is called
  * @param mode the permissions of the new file, less the umask
- * @throws {LibcError} if it cannot be replaced; see {@linkcode isExisting}
+ * @throws {LibcError} if it cannot be replaced; EEXIST if `temporary` exists
  * @throws what `content` throws
  */
 export function replaceFile(

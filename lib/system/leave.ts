@@ -5,17 +5,13 @@
  */
 
 import { C } from "./constants.ts";
-import { close, open } from "./descriptor.ts";
-import { check, fromLibc } from "./libc.ts";
+import { close, copyOnto, flagsOf, open } from "./descriptor.ts";
+import { fromLibc } from "./libc.ts";
 import { openOn } from "./statx.ts";
 
 const libc = fromLibc({
-  // int fcntl(int fd, int cmd, int arg);
-  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // off_t lseek(int fd, off_t offset, int whence);
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
-  // int dup2(int oldfd, int newfd);
-  dup2: { parameters: ["i32", "i32"], result: "i32" },
 });
 
 /** The first number that is not looked at. */
@@ -35,14 +31,13 @@ const END = 1024;
  * @throws {LibcError}
  */
 export function leaveConnection(): void {
-  const { fcntl, dup2 } = libc();
   const connection = [0, 1].map((fd) => openOn(fd).identity);
   const nothing = open("/dev/null", C.O_RDWR);
   for (let fd = 0; fd < END; fd++) {
-    const flags = fcntl(fd, C.F_GETFD, 0);
+    const flags = flagsOf(fd);
     if (flags === -1 || fd === nothing) continue;
     if (isStream(fd) && connection.includes(openOn(fd).identity)) {
-      check("dup2", dup2(nothing, fd));
+      copyOnto(nothing, fd);
     } else if (fd > 2 && (flags & C.FD_CLOEXEC) === 0) {
       close(fd);
     }

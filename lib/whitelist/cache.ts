@@ -6,7 +6,9 @@
  * @module
  */
 
-import { isExisting, readRegularFile, replaceFile } from "../system/file.ts";
+import { E } from "../system/constants.ts";
+import { readRegularFile, replaceFile } from "../system/file.ts";
+import { isErrno } from "../system/libc.ts";
 import { hasLinearMatcher } from "./expression.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
 import { Index, type Reader } from "./index.ts";
@@ -204,7 +206,7 @@ function searchNew(
     // Only the process that creates the temporary file builds the index.
     replaceFile(index, fresh, 0o600, () => bytes = build());
   } catch (error) {
-    if (isExisting(error)) removeGivenUp(fresh, now);
+    if (isErrno(error, E.EEXIST)) removeGivenUp(fresh, now);
     return undefined;
   }
   return searchBytes(bytes, seal, client);

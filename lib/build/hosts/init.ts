@@ -8,6 +8,8 @@
  * @module
  */
 
+import { sleep } from "../../serve/until.ts";
+
 /** A host that does not come up in this time fails, in seconds. */
 const BOOT = 120;
 
@@ -40,7 +42,7 @@ export class Init {
         const said = exists(errors) ? Deno.readTextFileSync(errors) : "";
         throw new Error(`${file}: waited in vain: ${said.trim()}`);
       }
-      await pause(10);
+      await sleep(10);
     }
     this.pid = initBelow(this.#child.pid);
   }
@@ -64,10 +66,6 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((done) => setTimeout(done, milliseconds));
 }
 
 /** The id of the only child of a process. */
