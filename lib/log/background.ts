@@ -6,6 +6,7 @@
  */
 
 import { BaseHandler } from "@std/log/base-handler";
+import { LogLevels } from "@std/log/levels";
 import type { LogRecord } from "@std/log/logger";
 import { reasonOf } from "../reason.ts";
 import { AppendedFile } from "../system/background_file.ts";
@@ -13,7 +14,7 @@ import { within } from "../system/within.ts";
 import { formatLine, quote } from "./line.ts";
 import { LineQueue, type Write } from "./line_queue.ts";
 import type { Level, LogSettings } from "./settings.ts";
-import { BY_LEVEL, format, Logger, logger, SyslogHandler } from "./targets.ts";
+import { format, Logger, logger, SyslogHandler } from "./targets.ts";
 
 /** A log that is written in the background. */
 export interface BackgroundLog {
@@ -46,14 +47,10 @@ export interface BackgroundLog {
 function lostRecord(count: number): { level: number; msg: string } {
   const what = "lines were lost while the log did not take them";
   return {
-    level: WARN,
+    level: LogLevels.WARN,
     msg: formatLine("log", { lost: count, what: quote(what) }),
   };
 }
-
-const WARN = Number(
-  Object.keys(BY_LEVEL).find((level) => BY_LEVEL[+level].prefix === "warn "),
-);
 
 /** Whether the log is standard error, which cannot be opened again. */
 export function isStderr({ target }: LogSettings): boolean {

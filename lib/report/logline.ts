@@ -6,6 +6,7 @@
  * @module
  */
 
+import { LEVELS } from "../log/settings.ts";
 import { StampReader } from "./stamp.ts";
 
 /** A parsed line. */
@@ -94,7 +95,6 @@ export class LogReader {
 }
 
 const COLON = 58;
-const LEVELS = ["DEBUG", "INFO", "WARN", "ERROR", "CRITICAL"];
 const TAG = /^[\w./()@+-]+(?:\[\d+\])?:$/;
 const VERB = /^[a-z][a-z-]*$/;
 const FIELD = /^ [a-z]+=/;
@@ -110,7 +110,9 @@ function entryAt(
   let verb = line.slice(at, end);
   // Every level but INFO is in the line. Nearly all lines are of two kinds.
   const usual = verb === "defer" || verb === "pass";
-  const level = usual ? -1 : LEVELS.indexOf(verb.toUpperCase());
+  const level = usual
+    ? -1
+    : (LEVELS as readonly string[]).indexOf(verb.toUpperCase());
   if (level >= 0) {
     at = end + 1;
     end = wordEnd(line, at);
