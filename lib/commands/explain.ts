@@ -6,6 +6,7 @@
 
 import { clientNetwork, formatAddress, parseAddress } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
+import { counted } from "../report/format.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { Listing } from "../store/listing.ts";
 import { type Entry, judge, type Verdict } from "../store/policy.ts";
@@ -23,7 +24,7 @@ import {
   tell,
   UsageError,
 } from "./command.ts";
-import { count, period, timeAndAge } from "./format.ts";
+import { period, timeAndAge } from "./format.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -201,7 +202,7 @@ function describe(entry: Entry | undefined, now: number): string {
   if (entry === undefined) return "none";
   const state = entry.accepted === 0
     ? "grey"
-    : `known, accepted ${count(entry.accepted, "time", "times")}`;
+    : `known, accepted ${counted(entry.accepted, "time")}`;
   return `${state}, last written ${timeAndAge(entry.mtime, now)}`;
 }
 

@@ -16,17 +16,25 @@ import { TemporaryError, UsageError } from "./command.ts";
 
 /** An open file or device. */
 export interface Handle {
-  /** Reads into the buffer; gives the number of bytes, 0 at the end. */
+  /**
+   * Reads into the buffer; gives the number of bytes, 0 at the end.
+   *
+   * @throws {UsageError | TemporaryError} that names the file
+   */
   read(buffer: Uint8Array<ArrayBuffer>): number;
   close(): void;
 }
 
 /**
- * Opens a file for reading.
+ * Opens a file for reading, or standard input if the path is `-`.
  *
+ * @returns what is known about the file, undefined for standard input
  * @throws {UsageError} if it is missing, is a directory or may not be read
  */
-export function openInput(path: string): { info: State; handle: Handle } {
+export function openInput(
+  path: string,
+): { info: State | undefined; handle: Handle } {
+  if (path === "-") return { info: undefined, handle: stdin };
   return withPath(path, () => {
     const info = existingState(path, "follow");
     if (info.kind === "a directory") {
@@ -34,7 +42,7 @@ export function openInput(path: string): { info: State; handle: Handle } {
     }
     const { fd } = openUnnoticed(path);
     const handle: Handle = {
-      read: (buffer) => read(fd, buffer),
+      read: (buffer) => withPath(path, () => read(fd, buffer)),
       close: () => close(fd),
     };
     return { info, handle };
@@ -54,25 +62,22 @@ const PIECE = 65536;
 export function openPieces(
   name: string,
 ): { size: number | undefined; pieces: Iterable<Uint8Array<ArrayBuffer>> } {
-  if (name === "-") return { size: undefined, pieces: pieces(name, stdin) };
   const { info, handle } = openInput(name);
-  const size = info.isFile ? info.size : undefined;
-  return { size, pieces: pieces(name, handle) };
+  return { size: info?.isFile ? info.size : undefined, pieces: pieces(handle) };
 }
 
 const stdin: Handle = {
-  read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
+  read: (buffer) =>
+    withPath("standard input", () => Deno.stdin.readSync(buffer) ?? 0),
   close() {},
 };
 
-function* pieces(name: string, handle: Handle) {
+function* pieces(handle: Handle) {
   const buffer = new Uint8Array(PIECE);
   try {
     for (let length; (length = handle.read(buffer)) > 0;) {
       yield buffer.subarray(0, length);
     }
-  } catch (error) {
-    throw fileError(name === "-" ? "standard input" : name, error);
   } finally {
     handle.close();
   }

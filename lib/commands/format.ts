@@ -1,5 +1,5 @@
 /**
- * Times and counts as text, for the output of the commands.
+ * Times as text, for the output of the commands.
  *
  * @module
  */
@@ -32,9 +32,4 @@ export function timestamp(time: number): string {
 /** A time, and how long ago it was: `2026-11-23 19:04:05 (3 h ago)`. */
 export function timeAndAge(time: number, now: number): string {
   return `${timestamp(time)} (${relative(time, now)})`;
-}
-
-/** A number with its noun: `1 entry`, `2 entries`. */
-export function count(number: number, one: string, many: string): string {
-  return `${number.toLocaleString("en-US")} ${number === 1 ? one : many}`;
 }

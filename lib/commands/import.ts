@@ -8,6 +8,7 @@
 import { formatNetwork, type Network } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { quote } from "../log/line.ts";
+import { amount, counted } from "../report/format.ts";
 import { LineSplitter } from "../report/lines.ts";
 import { cqgreylist } from "../store/import/cqgreylist.ts";
 import {
@@ -33,7 +34,6 @@ import {
 } from "./command.ts";
 import { fileError, openPieces } from "./files.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./format.ts";
 
 const DIRECTORIES: Readonly<Record<string, DirectoryFormat>> = {
   qgreylist,
@@ -223,7 +223,7 @@ class Import {
     const { read, firstWider, failed, failure } = this.intake;
     if (this.#refused > 0) {
       const more = this.#refused - 1;
-      const rest = more > 0 ? ` (and ${number(more)} more)` : "";
+      const rest = more > 0 ? ` (and ${amount(more)} more)` : "";
       const message = this.#firstRefused + rest;
       if (read === 0) throw new UsageError(message);
       tell(`greylist import: ${message}`);
@@ -240,7 +240,7 @@ class Import {
     output.flush();
     if (failure === undefined) return EXIT.done;
     throw new TemporaryError(
-      `${count(failed, "entry", "entries")} not written: ` +
+      `${counted(failed, "entry", "entries")} not written: ` +
         (failure as Error).message,
     );
   }
@@ -248,7 +248,7 @@ class Import {
   #summary(source: string): string {
     const { read, known, grey, widened, kept, expired, wider } = this.intake;
     const verb = this.#dry ? "would import" : "imported";
-    const all = count(read, "entry", "entries");
+    const all = counted(read, "entry", "entries");
     const others: [number, string][] = [
       [widened, "as the network around an address"],
       [kept, "there already"],
@@ -257,14 +257,10 @@ class Import {
       [this.#refused, "unreadable"],
     ];
     return [
-      `${verb} ${number(known + grey)} of ${all} from ${source}: ` +
-      `${number(known)} known, ${number(grey)} grey`,
+      `${verb} ${amount(known + grey)} of ${all} from ${source}: ` +
+      `${amount(known)} known, ${amount(grey)} grey`,
       ...others.filter(([value]) => value > 0)
-        .map(([value, text]) => `${number(value)} ${text}`),
+        .map(([value, text]) => `${amount(value)} ${text}`),
     ].join(", ");
   }
-}
-
-function number(value: number): string {
-  return value.toLocaleString("en-US");
 }

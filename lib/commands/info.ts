@@ -7,6 +7,7 @@
 import { covers, type Network, parseNetwork } from "../address.ts";
 import { Listing, type State, statesAt } from "../store/listing.ts";
 import { quote } from "../log/line.ts";
+import { counted } from "../report/format.ts";
 import { parseEntryName } from "../store/store.ts";
 import {
   type Command,
@@ -18,7 +19,6 @@ import {
 import { Progress } from "./progress.ts";
 import { EntrySorter, KEYS } from "./entry_sorter.ts";
 import { formOf } from "./entry_forms.ts";
-import { count } from "./format.ts";
 
 const STATES: readonly State[] = ["grey", "known", "expired"];
 
@@ -157,5 +157,5 @@ function summarize(
   const { example } = foreign;
   const notOurs = `${foreign.count} not ours` +
     (example === undefined ? "" : ` (such as ${quote(example)})`);
-  return `${count(all, "entry", "entries")}: ${parts.join(", ")}; ${notOurs}`;
+  return `${counted(all, "entry", "entries")}: ${parts.join(", ")}; ${notOurs}`;
 }

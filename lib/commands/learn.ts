@@ -8,6 +8,7 @@
 import { type Address, clientNetwork } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { type Delivery, DeliveryReader } from "../report/delivery.ts";
+import { amount, counted } from "../report/format.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
 import { Lists } from "../lists.ts";
@@ -24,8 +25,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { FollowedFile } from "./follow.ts";
-import { readLogs } from "./logs.ts";
-import { count } from "./format.ts";
+import { checkStandardInput, readLogs } from "./logs.ts";
 
 /** The least time between two writes for one network, in seconds. */
 const WRITE_EVERY = 3600;
@@ -80,9 +80,7 @@ EXIT STATUS
     );
     const dry = options["dry-run"] === true;
     const paths = operands.length > 0 ? operands : ["-"];
-    if (paths.filter((path) => path === "-").length > 1) {
-      throw new UsageError("-: standard input can be read once only");
-    }
+    checkStandardInput(paths);
     if (options.follow && paths.includes("-")) {
       throw new UsageError("--follow: expected LOGFILE, not standard input");
     }
@@ -236,17 +234,17 @@ class Learner {
    */
   finish(): number {
     const output = new Output();
-    const networks = count(this.#learned, "network", "networks");
+    const networks = counted(this.#learned, "network");
     output.line(
-      `${count(this.#deliveries, "delivery", "deliveries")}: ` +
+      `${counted(this.#deliveries, "delivery", "deliveries")}: ` +
         `${this.#place.dry ? "would make" : "made"} ${networks} known, ` +
         `${this.#place.dry ? "renew" : "renewed"} ` +
-        this.#renewed.toLocaleString("en-US"),
+        amount(this.#renewed),
     );
     output.flush();
     if (this.#failure === undefined) return EXIT.done;
     throw new TemporaryError(
-      `${count(this.#failed, "entry", "entries")} not written: ` +
+      `${counted(this.#failed, "entry", "entries")} not written: ` +
         (this.#failure as Error).message,
     );
   }

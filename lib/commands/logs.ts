@@ -7,7 +7,7 @@
 
 import { LineSplitter } from "../report/lines.ts";
 import { tell, UsageError } from "./command.ts";
-import { fileError, type Handle, openInput } from "./files.ts";
+import { type Handle, openInput } from "./files.ts";
 import { compressedBy, isGzipError, unpacked } from "./gzip.ts";
 import { Progress } from "./progress.ts";
 
@@ -17,6 +17,12 @@ export interface LogName {
   readonly path: string;
   /** The host whose log it is; undefined takes the name from the lines. */
   readonly host?: string;
+}
+
+/** @throws {UsageError} if standard input is to be read more than once */
+export function checkStandardInput(paths: readonly string[]): void {
+  if (paths.indexOf("-") === paths.lastIndexOf("-")) return;
+  throw new UsageError("-: standard input can be read once only");
 }
 
 /** A parsed line. */
@@ -198,14 +204,12 @@ async function look<T extends Timed>(
       `greylist ${reading.command}: reading standard input; ^D ends it`,
     );
   }
-  const { info, handle } = path === "-"
-    ? { info: undefined, handle: standardInput }
-    : openInput(path);
+  const { info, handle } = openInput(path);
   const regular = info?.isFile === true;
   const written = regular ? info.mtime : Date.now() / 1000;
 
   const buffer = new Uint8Array(PIECE / 4);
-  const head = buffer.slice(0, read(path, handle, buffer));
+  const head = buffer.slice(0, handle.read(buffer));
   if (regular) handle.close();
   const other = compressedBy(head);
   if (other !== undefined) {
@@ -237,34 +241,17 @@ async function look<T extends Timed>(
   };
 }
 
-const standardInput: Handle = {
-  read: (buffer) => Deno.stdin.readSync(buffer) ?? 0,
-  close() {},
-};
-
 /** All bytes of a log, piece by piece; each piece is overwritten by the next. */
 function* pieces({ path, head, handle }: Log, progress: Progress) {
   const open = handle ?? openInput(path).handle;
   try {
     if (handle !== undefined && head.length > 0) yield head;
     const buffer = new Uint8Array(PIECE);
-    for (let length; (length = read(path, open, buffer)) > 0;) {
+    for (let length; (length = open.read(buffer)) > 0;) {
       progress.tick(length);
       yield buffer.subarray(0, length);
     }
   } finally {
     open.close();
-  }
-}
-
-function read(
-  path: string,
-  handle: Handle,
-  buffer: Uint8Array<ArrayBuffer>,
-): number {
-  try {
-    return handle.read(buffer);
-  } catch (error) {
-    throw fileError(path === "-" ? "standard input" : path, error);
   }
 }

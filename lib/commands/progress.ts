@@ -4,6 +4,8 @@
  * @module
  */
 
+import { amount } from "../report/format.ts";
+
 /** Milliseconds of work before the bar is drawn, and between two drawings. */
 const PATIENCE = 1000;
 const INTERVAL = 200;
@@ -51,15 +53,15 @@ export function progressLine(
   total: number | undefined,
   unit: string,
 ): string {
-  const amount = (value: number) =>
-    unit === "bytes" ? (value / 1e6).toFixed(0) : value.toLocaleString("en-US");
+  const shown = (value: number) =>
+    unit === "bytes" ? (value / 1e6).toFixed(0) : amount(value);
   const name = unit === "bytes" ? "MB" : unit;
-  if (total === undefined || total <= 0) return `${amount(count)} ${name}`;
+  if (total === undefined || total <= 0) return `${shown(count)} ${name}`;
   const part = Math.min(1, count / total);
   const done = Math.floor(part * BAR);
   return `[${"#".repeat(done)}${".".repeat(BAR - done)}] ` +
     `${String(Math.floor(part * 100)).padStart(3)} %  ` +
-    `${amount(count)} of ${amount(total)} ${name}`;
+    `${shown(count)} of ${shown(total)} ${name}`;
 }
 
 function write(text: string): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { amount, counted } from "../report/format.ts";
 import { prune } from "../store/prune.ts";
 import {
   type Command,
@@ -14,7 +15,6 @@ import {
   UsageError,
 } from "./command.ts";
 import { Progress } from "./progress.ts";
-import { count } from "./format.ts";
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -51,9 +51,9 @@ OPTIONS
     });
     progress.done();
     const output = new Output();
-    const of = count(seen, "entry", "entries");
-    const number = removed.toLocaleString("en-US");
-    output.line(`${dry ? "would remove" : "removed"} ${number} of ${of}`);
+    const of = counted(seen, "entry", "entries");
+    const verb = dry ? "would remove" : "removed";
+    output.line(`${verb} ${amount(removed)} of ${of}`);
     output.flush();
     if (failure === undefined) return EXIT.done;
     throw new TemporaryError(`some stay: ${(failure as Error).message}`);

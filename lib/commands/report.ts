@@ -33,7 +33,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { checkOutput, replaceFile } from "./files.ts";
-import { type LogName, readLogs } from "./logs.ts";
+import { checkStandardInput, type LogName, readLogs } from "./logs.ts";
 
 const HELP = `NAME
   greylist report - what greylisting does for this site, from its log
@@ -223,9 +223,7 @@ function logNames(
   if (names.length === 0) {
     names.push({ path: log.target.startsWith("/") ? log.target : "-" });
   }
-  if (names.filter(({ path }) => path === "-").length > 1) {
-    throw new UsageError("-: standard input can be read once only");
-  }
+  checkStandardInput(names.map(({ path }) => path));
   return names;
 }
 

@@ -10,7 +10,7 @@ export function amount(value: number): string {
 }
 
 /** The number of a pool's networks as text; the count stops at 1,000. */
-export function atMost(networks: number): string {
+export function networkCount(networks: number): string {
   return amount(networks) + (networks >= 1000 ? "+" : "");
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { amount, atMost, duration, share, tied } from "./format.ts";
+import { amount, duration, networkCount, share, tied } from "./format.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { Report } from "./report.ts";
 import { type Row, table } from "./table.ts";
@@ -99,7 +99,12 @@ export function senders(report: Report): (Markup | string)[] {
       ["domain", "moves", "networks", "let in"],
       report.pools.map(
         ({ domain, moves, networks, accepted, helo, from }) => ({
-          cells: [domain, amount(moves), atMost(networks), amount(accepted)],
+          cells: [
+            domain,
+            amount(moves),
+            networkCount(networks),
+            amount(accepted),
+          ],
           example: [helo, from],
         }),
       ),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { amount, atMost, duration } from "./format.ts";
+import { amount, duration, networkCount } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
 import { cut, type Page, WIDTH } from "./page.ts";
 import type { Report } from "./report.ts";
@@ -68,7 +68,7 @@ export function poolTable(page: Page, { pools }: Report): void {
   for (const pool of pools) {
     page.add(
       `  ${cut(pool.domain, 28).padEnd(28)}${amount(pool.moves).padStart(12)}` +
-        `${atMost(pool.networks).padStart(11)}${
+        `${networkCount(pool.networks).padStart(11)}${
           amount(pool.accepted).padStart(11)
         }`,
     );

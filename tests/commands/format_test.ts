@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import {
-  count,
   period,
   relative,
   timeAndAge,
@@ -41,10 +40,4 @@ Deno.test("format: a time is local", () => {
   assertEquals(timestamp(time + 0.999), "2026-01-02 03:04:05");
   assertEquals(timeAndAge(time, time + 60), "2026-01-02 03:04:05 (60 s ago)");
   assertMatch(timestamp(0), /^19(69|70)-\d\d-\d\d \d\d:\d\d:\d\d$/);
-});
-
-Deno.test("format: numbers with their noun", () => {
-  assertEquals(count(0, "entry", "entries"), "0 entries");
-  assertEquals(count(1, "entry", "entries"), "1 entry");
-  assertEquals(count(1234567, "entry", "entries"), "1,234,567 entries");
 });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { amount } from "../../report/format.ts";
 import type { Binaries } from "./binaries.ts";
 import { absentListing, measureListing } from "./listing.ts";
 import { type Bench, expectQuietLog } from "./plan.ts";
@@ -35,11 +36,11 @@ export async function measureGrowth(
       largest = await sites.database(count);
       const site = largest && await sites.make(largest, 0);
       const place = placeOf(largest ?? "");
-      databases.push({ count, text: `${number(count)} entries${place}`, site });
+      databases.push({ count, text: `${amount(count)} entries${place}`, site });
     }
     const whitelists: Case[] = [];
     for (const count of lines) {
-      const text = `${number(count)} whitelist lines that do not match`;
+      const text = `${amount(count)} whitelist lines that do not match`;
       // A database for each, since the index of its whitelist is kept there.
       const site = await sites.make((await sites.database(0))!, count);
       whitelists.push({ count, text, site });
@@ -60,10 +61,6 @@ export async function measureGrowth(
   } finally {
     await sites.remove();
   }
-}
-
-function number(count: number): string {
-  return count.toLocaleString("en-US");
 }
 
 /** Compares the pass in each case with that in the first one. */

@@ -6,10 +6,10 @@
 
 import { quote } from "../../log/line.ts";
 import { reasonOf } from "../../reason.ts";
+import { counted } from "../../report/format.ts";
 import { Listing } from "../../store/listing.ts";
 import { mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
-import { count } from "../format.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
 /** Whether this user can make entries in the directory, and no other user can. */
@@ -61,11 +61,11 @@ export function foreignNames(dir: string): Finding {
     });
     listing.close();
     const { example, count: foreign } = listing.foreign;
-    const found = count(entries, "entry", "entries");
+    const found = counted(entries, "entry", "entries");
     if (example === undefined) return ok(`${found} in it, nothing else`);
     const what = foreign === 1 ? "is no entry" : "are no entries";
     return fix(
-      `${count(foreign, "name", "names")} in ${dir} that ${what}, ` +
+      `${counted(foreign, "name")} in ${dir} that ${what}, ` +
         `such as ${quote(example)}: move them away`,
     );
   } catch (error) {

@@ -6,6 +6,7 @@
  */
 
 import { reasonOf } from "../../reason.ts";
+import { amount } from "../../report/format.ts";
 import { C, FS } from "../../system/constants.ts";
 import { close, open } from "../../system/descriptor.ts";
 import { readToEnd } from "../../system/file.ts";
@@ -192,10 +193,10 @@ export function inodes(
   ipv6: number,
 ): Finding {
   const networks = 2 ** Math.max(0, ipv6 - ALLOCATION);
-  const need = `an IPv6 /${ALLOCATION} has ${number(networks)} networks of ` +
+  const need = `an IPv6 /${ALLOCATION} has ${amount(networks)} networks of ` +
     `/${ipv6}, and each new one is an inode`;
   if (inodes === 0) return ok(`inodes: no limit; ${need}`);
-  const left = `inodes: ${number(freeInodes)} of ${number(inodes)} left`;
+  const left = `inodes: ${amount(freeInodes)} of ${amount(inodes)} left`;
   if (freeInodes === 0) {
     return fix(`${left}: no new client can have an entry; run greylist prune`);
   }
@@ -208,7 +209,3 @@ export function inodes(
 
 /** As many networks of /64 as the IPv6 /48 of one customer has. */
 const FEW = 65_536;
-
-function number(value: number): string {
-  return value.toLocaleString("en-US");
-}

@@ -9,6 +9,7 @@ import { formatNetwork } from "../../address.ts";
 import type { ResolvedConfig } from "../../config.ts";
 import { quote } from "../../log/line.ts";
 import { PEER_VARIABLES } from "../../peer.ts";
+import { counted } from "../../report/format.ts";
 import { readRegularFile } from "../../system/file.ts";
 import { unreadable } from "../../whitelist/exemption.ts";
 import {
@@ -17,11 +18,10 @@ import {
   parseRule,
   type Rule,
 } from "../../whitelist/file.ts";
-import { count } from "../format.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
-/** The findings about whitelists. */
-export interface Whitelists {
+/** The findings about lists of rules. */
+export interface ListFindings {
   readonly findings: readonly Finding[];
   /** Whether a rule names hosts: it can match only if clients have names. */
   readonly namesHosts: boolean;
@@ -36,7 +36,7 @@ interface Line {
 /** Looks at all whitelists of a configuration. */
 export function whitelists(
   { networks, hosts, files, env, localPorts }: ResolvedConfig["whitelist"],
-): Whitelists {
+): ListFindings {
   const findings: Finding[] = [];
   env.forEach((name, i) => {
     const whom = setFor(name);
@@ -53,7 +53,6 @@ export function whitelists(
         "where mail of other servers comes in: is that meant?",
     ));
   }
-  let namesHosts = hosts.length > 0;
   const compiled = [
     ...networks.map(({ text }, i) => ({
       at: `whitelist.networks[${i}]`,
@@ -62,16 +61,11 @@ export function whitelists(
     ...hosts.map((content, i) => ({ at: `whitelist.hosts[${i}]`, content })),
   ];
   findings.push(...wideLines(compiled));
-  for (const path of files) {
-    try {
-      const file = readFile(path, "whitelist");
-      findings.push(...file.findings);
-      namesHosts ||= file.namesHosts;
-    } catch (error) {
-      findings.push(fix(unreadable(path, error)));
-    }
-  }
-  return { findings, namesHosts };
+  const listed = ruleFiles("whitelist", files);
+  return {
+    findings: [...findings, ...listed.findings],
+    namesHosts: hosts.length > 0 || listed.namesHosts,
+  };
 }
 
 /** The port to which servers send mail (RFC 5321 section 4.5.4.2). */
@@ -108,13 +102,13 @@ const EVERYWHERE = [
 ];
 
 /**
- * Looks at the files of `only` or of pools. Their lines exempt no client, so no
- * line is too wide.
+ * Looks at the files of a section. Lines of `only` and of pools exempt no client, so
+ * none of them is too wide.
  */
 export function ruleFiles(
-  section: "only" | "pools",
+  section: "whitelist" | "only" | "pools",
   files: readonly string[],
-): Whitelists {
+): ListFindings {
   const findings: Finding[] = [];
   let namesHosts = false;
   for (const path of files) {
@@ -133,7 +127,7 @@ export function ruleFiles(
  * @param section the section of the configuration that names the file
  * @throws {Error} if the file cannot be read
  */
-function readFile(path: string, section: string): Whitelists {
+function readFile(path: string, section: string): ListFindings {
   const bad: (Line & Fault)[] = [];
   const wide: Line[] = [];
   let namesHosts = false;
@@ -151,7 +145,7 @@ function readFile(path: string, section: string): Whitelists {
   if (bad.length > 0) {
     findings.push(fix(
       `${shown(bad[0])}: ${bad[0].fault} ` +
-        `(${count(bad.length, "bad line", "bad lines")} in all)`,
+        `(${counted(bad.length, "bad line")} in all)`,
     ));
   }
   if (findings.length === 0) findings.push(ok(`${section} file ${path}`));
@@ -167,7 +161,7 @@ function wideLines(lines: readonly Line[]): Finding[] {
   });
   if (wide.length === 0) return [];
   const [{ line, why }] = wide;
-  const all = count(wide.length, "line like that", "lines like that");
+  const all = counted(wide.length, "line like that", "lines like that");
   return [warn(`${shown(line)}: ${why}: is that meant? (${all} in all)`)];
 }
 
