@@ -13,7 +13,7 @@ import { V8_LINEAR } from "../whitelist/expression.ts";
 import { type Needs, needsOf } from "./binary.ts";
 import { deno } from "./deno.ts";
 import { permissionFlags, type Permissions } from "./permissions.ts";
-import { inOneLine, readTypeError } from "./report.ts";
+import { inOneLine, readTypeError } from "./deno_message.ts";
 import { ROOT } from "./std.ts";
 
 /** A configuration module that cannot be used; the message begins with FILE. */

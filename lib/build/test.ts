@@ -17,7 +17,7 @@ import {
   describeSkipped,
   matchesFilter,
   SKIPPED_VARIABLE,
-} from "./skipped.ts";
+} from "./test/skipped.ts";
 import {
   IMPORT_MAP_VARIABLE,
   ROOT,
@@ -33,8 +33,8 @@ import {
   NO_COUNTS,
   readCounts,
   withoutCounts,
-} from "./test_counts.ts";
-import { type Order, parseOrder, Turn, turnOf } from "./test_order.ts";
+} from "./test/counts.ts";
+import { type Order, parseOrder, Turn, turnOf } from "./test/order.ts";
 
 /** How many files run at a time: tests spend some of their time waiting. */
 const WORKERS = navigator.hardwareConcurrency + 1;

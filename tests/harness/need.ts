@@ -4,7 +4,10 @@
  * @module
  */
 
-import { encodeSkipped, SKIPPED_VARIABLE } from "../../lib/build/skipped.ts";
+import {
+  encodeSkipped,
+  SKIPPED_VARIABLE,
+} from "../../lib/build/test/skipped.ts";
 import { packageOf } from "./packages.ts";
 
 const SYSTEM_DIRS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

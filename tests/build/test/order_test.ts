@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { UsageError } from "../../lib/commands/command.ts";
-import { parseOrder, Turn, turnOf } from "../../lib/build/test_order.ts";
-import { emptyDir, writeFile } from "../harness/root.ts";
+import { UsageError } from "../../../lib/commands/command.ts";
+import { parseOrder, Turn, turnOf } from "../../../lib/build/test/order.ts";
+import { emptyDir, writeFile } from "../../harness/root.ts";
 
 Deno.test("deno task test: a file says when its turn is", () => {
   const cases: [string, Turn][] = [

@@ -10,8 +10,8 @@
 
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, resolve } from "@std/path";
-import { UsageError } from "../commands/command.ts";
-import { ROOT } from "./std.ts";
+import { UsageError } from "../../commands/command.ts";
+import { ROOT } from "../std.ts";
 
 /** The command line of a test run. */
 export interface Order {

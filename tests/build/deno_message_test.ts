@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { inOneLine, readTypeError } from "../../lib/build/report.ts";
+import { inOneLine, readTypeError } from "../../lib/build/deno_message.ts";
 
 Deno.test("inOneLine: the first line that says something", () => {
   assertEquals(inOneLine(new Error("one\ntwo")), "one");

@@ -6,7 +6,7 @@ import {
   NO_COUNTS,
   readCounts,
   withoutCounts,
-} from "../../lib/build/test_counts.ts";
+} from "../../../lib/build/test/counts.ts";
 
 const PASSED = `running 2 tests from ./a_test.ts
 a ... ok (1ms)

@@ -5,7 +5,7 @@ import {
   encodeSkipped,
   matchesFilter,
   type Skipped,
-} from "../../lib/build/skipped.ts";
+} from "../../../lib/build/test/skipped.ts";
 
 /** A test that lacks nothing, but for what is given. */
 function skipped(lack: Partial<Skipped>): Skipped {
