@@ -19,7 +19,7 @@ const MANUAL = `${import.meta.dirname}/../manual`;
  *
  * @throws {Deno.errors.NotCapable} if this runs from source without --allow-read
  */
-export function topics(): string[] {
+function topics(): string[] {
   return Array.from(Deno.readDirSync(MANUAL), ({ name }) => name)
     .filter((name) => name.endsWith(".md"))
     .map((name) => name.slice(0, -".md".length))
@@ -31,12 +31,12 @@ export function topics(): string[] {
  *
  * @param topic one of {@linkcode topics}
  */
-export function page(topic: string): string {
+function page(topic: string): string {
   return Deno.readTextFileSync(`${MANUAL}/${topic}.md`);
 }
 
 /** The purpose of a page: its first sentence, which follows the title. */
-export function summaryOf(page: string): string {
+function summaryOf(page: string): string {
   const [, paragraph = ""] = page.split(/\n\n+/, 2);
   return paragraph.replaceAll("\n", " ").replace(/\.(?: .*)?$/, "");
 }

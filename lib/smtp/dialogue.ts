@@ -22,8 +22,6 @@ import { LineBuffer, MAX_LINE } from "./line_buffer.ts";
 import { MAX_REPLY, printable } from "./reply_text.ts";
 import { encode } from "../system/utf8.ts";
 
-export { cutText } from "./reply_text.ts";
-
 /** The bad command of this number ends the session. */
 const MAX_BAD = 20;
 

@@ -9,7 +9,7 @@ import { E } from "./constants.ts";
 import { encode } from "./utf8.ts";
 
 /** The C library as dlopen(3) finds it. */
-export const LIBC = "libc.so.6";
+const LIBC = "libc.so.6";
 
 /** A call that failed; `code` is its errno. */
 export class LibcError extends Error {

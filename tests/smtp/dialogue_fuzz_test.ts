@@ -1,5 +1,6 @@
 import { assert } from "@std/assert";
-import { cutText, Dialogue } from "../../lib/smtp/dialogue.ts";
+import { Dialogue } from "../../lib/smtp/dialogue.ts";
+import { cutText } from "../../lib/smtp/reply_text.ts";
 import {
   assertReplies,
   assertSame,

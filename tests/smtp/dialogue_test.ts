@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { cutText, Dialogue } from "../../lib/smtp/dialogue.ts";
+import { Dialogue } from "../../lib/smtp/dialogue.ts";
+import { cutText } from "../../lib/smtp/reply_text.ts";
 
 const HOST = "mx.example.org";
 const DEFERRAL = "451 4.7.1 Greylisted, please try again in 60 seconds";
