@@ -70,8 +70,8 @@ export class BaseDirectory {
     this.#wake = wake;
   }
 
-  /** When {@linkcode look} has something to do. */
-  get next(): number {
+  /** When {@linkcode expire} has something to do. */
+  next(): number {
     return this.#isHeld ? Infinity : this.#next;
   }
 
@@ -99,7 +99,7 @@ export class BaseDirectory {
   }
 
   /** Begins to look, if it is time to. Never throws. */
-  look(now: number): void {
+  expire(now: number): void {
     if (this.#isHeld || now < this.#next) return;
     this.#next = now + INTERVAL;
     const patience = LOST * 2 ** (this.#looks - 1);

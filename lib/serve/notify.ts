@@ -70,8 +70,8 @@ export class Notify {
     this.#send(() => stopping(status));
   }
 
-  /** When {@linkcode look} has something to do. */
-  get next(): number {
+  /** When {@linkcode expire} has something to do. */
+  next(): number {
     return this.#next;
   }
 
@@ -79,7 +79,7 @@ export class Notify {
    * Says that the event loop is alive, if it is time to. Only the event loop may
    * call this: a loop that stands still must not look alive.
    */
-  look(now: number): void {
+  expire(now: number): void {
     if (this.#interval === undefined || now < this.#next) return;
     this.#next = now + this.#interval;
     this.#send(() => ALIVE);

@@ -170,16 +170,16 @@ export class Server {
   #expire(now: number): number {
     const { connections, directory, notify } = this.#options;
     connections.expire(now);
-    directory.look(now);
-    notify.look(now);
+    directory.expire(now);
+    notify.expire(now);
     if (this.#acceptAt !== undefined && now >= this.#acceptAt) {
       this.#acceptAt = undefined;
       this.#listen(READABLE);
     }
     return Math.min(
       connections.next(),
-      directory.next,
-      notify.next,
+      directory.next(),
+      notify.next(),
       this.#acceptAt ?? Infinity,
       this.#upgradeBy ?? Infinity,
     );
