@@ -17,7 +17,7 @@ import type { Decision } from "./decision.ts";
 import { type ClientFields, formatLine, quote } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
-import { HangCount, MOST } from "./store/hang_count.ts";
+import { HangCount, MOST_WAITING } from "./store/hang_count.ts";
 import { Store } from "./store/store.ts";
 import { variable } from "./system/environment.ts";
 import { C } from "./system/constants.ts";
@@ -25,7 +25,7 @@ import { lookAt } from "./system/file_call.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
 import {
-  type Caller,
+  type ClientConnection,
   tellBadLines,
   unreadable,
 } from "./whitelist/exemption.ts";
@@ -95,7 +95,7 @@ export async function checkClient(
   }
   const { baseDir, pools, timeouts, whitelist, only } = config;
   const limit = config.storeTimeout * 1000;
-  const caller: Caller = {
+  const connection: ClientConnection = {
     address,
     host: findHost(variable),
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
@@ -136,22 +136,22 @@ export async function checkClient(
     // The indexes of files are in the base directory. A rule that needs no file does
     // not wait for the directory.
     const rules = { whitelist: { ...whitelist, files: [] } };
-    const exempt = findPass(rules, caller, filesOf);
+    const exempt = findPass(rules, connection, filesOf);
     if (exempt !== undefined) return exempt;
     // What the kernel remembers of a file server would not tell whether it answers.
     const sync = C.AT_STATX_FORCE_SYNC;
     if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
   }
-  const pass = findPass(config, caller, filesOf);
+  const pass = findPass(config, connection, filesOf);
   if (pass !== undefined) return pass;
   if (network === undefined) throw failure;
-  const { entry, net } = subjectOf(pools, network, caller, filesOf);
+  const { entry, net } = subjectOf(pools, network, connection, filesOf);
   client.net = net;
   const now = Date.now() / 1000;
   if (!findings.hangs) {
     if (!count.mayAsk(now)) {
       const message =
-        `${baseDir}: left alone, since ${MOST} processes wait for it`;
+        `${baseDir}: left alone, since ${MOST_WAITING} processes wait for it`;
       throw new DirectoryHangs(message, true);
     }
     const store = new Store(baseDir);

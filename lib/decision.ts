@@ -74,11 +74,11 @@ export function deferLine(
 }
 
 /** The environment variable that tells PROGRAM what was decided. */
-export const VARIABLE = "GREYLIST";
+export const DECISION_VARIABLE = "GREYLIST";
 
 /**
- * The value of {@linkcode VARIABLE}: a word, then the fields of the log line, such
- * as `known age=312 accepted=14 net=192.0.2.0/24`.
+ * The value of {@linkcode DECISION_VARIABLE}: a word, then the fields of the log
+ * line, such as `known age=312 accepted=14 net=192.0.2.0/24`.
  *
  * @param decision undefined if the check has failed
  */

@@ -7,7 +7,7 @@
 
 import type { Address } from "./address.ts";
 import type { ResolvedConfig } from "./config.ts";
-import type { Caller } from "./whitelist/exemption.ts";
+import type { ClientConnection } from "./whitelist/exemption.ts";
 import type { FilesOf } from "./who_waits.ts";
 import { RuleFiles } from "./whitelist/rule_files.ts";
 
@@ -59,7 +59,9 @@ export class Lists {
   readonly filesOf: FilesOf = (section) => this.#files[section];
 
   /** A client as rules are matched against it. */
-  callerOf({ address, host, env, localPort }: ConnectionFacts): Caller {
+  clientOf(
+    { address, host, env, localPort }: ConnectionFacts,
+  ): ClientConnection {
     return {
       address,
       host,

@@ -10,7 +10,7 @@ import type { ResolvedConfig } from "./config.ts";
 import { entryName, poolEntryName } from "./store/store.ts";
 import type { Client } from "./whitelist/file.ts";
 import {
-  type Caller,
+  type ClientConnection,
   type Files,
   findExemption,
 } from "./whitelist/exemption.ts";
@@ -42,15 +42,15 @@ export type FilesOf = (section: "whitelist" | "only" | "pools") => Files;
  */
 export function findPass(
   { whitelist, only }: Pick<ResolvedConfig, "whitelist" | "only">,
-  caller: Caller,
+  connection: ClientConnection,
   filesOf: FilesOf,
 ): Exempt | Unsuspected | undefined {
-  const rule = findExemption(whitelist, caller, filesOf("whitelist"));
+  const rule = findExemption(whitelist, connection, filesOf("whitelist"));
   if (rule !== undefined) {
     return { action: "pass", reason: "whitelisted", rule };
   }
   if (only === undefined) return undefined;
-  return findSuspicion(only, caller, filesOf("only")) === undefined
+  return findSuspicion(only, connection, filesOf("only")) === undefined
     ? { action: "pass", reason: "unsuspected" }
     : undefined;
 }

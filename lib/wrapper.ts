@@ -16,10 +16,10 @@ import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
   decideOnError,
   type Decision,
+  DECISION_VARIABLE,
   deferLine,
   passLine,
   refusalFor,
-  VARIABLE,
   variableFor,
   warnOfOpenDirectory,
 } from "./decision.ts";
@@ -264,7 +264,7 @@ async function become(
   decision: string,
 ): Promise<number> {
   const { program, restore } = next;
-  const variables = { ...next.variables, [VARIABLE]: decision };
+  const variables = { ...next.variables, [DECISION_VARIABLE]: decision };
   restore();
   let error: Error;
   if (next.hangs) {

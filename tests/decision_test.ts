@@ -2,8 +2,8 @@ import { assertEquals } from "@std/assert";
 import { BaseHandler } from "@std/log/base-handler";
 import {
   decideOnError,
+  DECISION_VARIABLE,
   passLine,
-  VARIABLE,
   variableFor,
   warnOfOpenDirectory,
 } from "../lib/decision.ts";
@@ -46,7 +46,7 @@ Deno.test("decision: the line about a client that is let in", () => {
 });
 
 Deno.test("decision: what PROGRAM is told", () => {
-  assertEquals(VARIABLE, "GREYLIST");
+  assertEquals(DECISION_VARIABLE, "GREYLIST");
   const net = "net=192.0.2.0/24";
   assertEquals(variableFor(CLIENT, KNOWN), `known age=312 accepted=14 ${net}`);
   assertEquals(

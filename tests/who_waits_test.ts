@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { clientNetwork, parseAddress } from "../lib/address.ts";
 import type { Config } from "../lib/config.ts";
 import { resolveConfig } from "../lib/config/resolve.ts";
-import type { Caller } from "../lib/whitelist/exemption.ts";
+import type { ClientConnection } from "../lib/whitelist/exemption.ts";
 import { type FilesOf, findPass, subjectOf } from "../lib/who_waits.ts";
 
 const filesOf: FilesOf = () => ({
@@ -14,16 +14,21 @@ const filesOf: FilesOf = () => ({
 function way(config: Partial<Config>, ip: string, host?: string): string {
   const resolved = resolveConfig({ baseDir: "/x", ...config });
   const address = parseAddress(ip)!;
-  const caller: Caller = {
+  const connection: ClientConnection = {
     address,
     host,
     localPort: () => undefined,
     hasVariable: () => false,
   };
-  const pass = findPass(resolved, caller, filesOf);
+  const pass = findPass(resolved, connection, filesOf);
   if (pass !== undefined) return pass.reason;
   const network = clientNetwork(address, resolved.match);
-  const { entry, net } = subjectOf(resolved.pools, network, caller, filesOf);
+  const { entry, net } = subjectOf(
+    resolved.pools,
+    network,
+    connection,
+    filesOf,
+  );
   return `${entry} ${net}`;
 }
 

@@ -9,7 +9,7 @@ import { LISTEN_VARIABLES } from "../system/inherited.ts";
 import { join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
 import { ConfigError } from "../config/fields.ts";
-import { VARIABLE } from "../decision.ts";
+import { DECISION_VARIABLE } from "../decision.ts";
 import { PEER_VARIABLES } from "../peer.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { HANDOVER_VARIABLE } from "../serve/handover.ts";
@@ -64,7 +64,7 @@ export function permissionsOf(
     write: unique([baseDir, ...logFiles]),
     env: unique([
       ...PEER_VARIABLES,
-      VARIABLE,
+      DECISION_VARIABLE,
       ...rblsmtpd,
       "NO_COLOR",
       ...LISTEN_VARIABLES,

@@ -13,12 +13,16 @@ import { type Entry, judge, type Verdict } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
 import { Store } from "../store/store.ts";
-import { type Caller, findExemption } from "../whitelist/exemption.ts";
+import {
+  type ClientConnection,
+  findExemption,
+} from "../whitelist/exemption.ts";
 import { searchFile } from "../whitelist/file.ts";
 import { findSuspicion, type Only } from "../whitelist/only.ts";
 import { type FilesOf, subjectOf } from "../who_waits.ts";
 import {
   type Command,
+  EXIT,
   Output,
   parseOptions,
   tell,
@@ -68,7 +72,7 @@ OPTIONS
     const output = new Output();
     const host = hostOf(options.host);
     const port = portOf(options.port);
-    const caller: Caller = {
+    const connection: ClientConnection = {
       address,
       host,
       localPort: () => port,
@@ -80,7 +84,7 @@ OPTIONS
       warn: (message) => tell(`greylist explain: ${message}`),
     });
     const network = clientNetwork(address, config.match);
-    const subject = subjectOf(config.pools, network, caller, filesOf);
+    const subject = subjectOf(config.pools, network, connection, filesOf);
     output.line(
       `client     ${formatAddress(address)}, counts as ${subject.net}`,
     );
@@ -92,24 +96,24 @@ OPTIONS
 
     const rule = findExemption(
       config.whitelist,
-      caller,
+      connection,
       filesOf("whitelist"),
     );
     if (rule !== undefined) {
       output.line(`whitelist  exempt by ${rule}`);
       output.line("verdict    pass, whitelisted; its entry is not looked at");
       output.flush();
-      return 0;
+      return EXIT.done;
     }
     output.line(`whitelist  ${unmatched(config, host, port)}`);
     const { only } = config;
     if (only !== undefined) {
-      const suspicion = findSuspicion(only, caller, filesOf("only"));
+      const suspicion = findSuspicion(only, connection, filesOf("only"));
       if (suspicion === undefined) {
         output.line(`only       ${unsuspected(only, host)}`);
         output.line("verdict    pass, unsuspected; its entry is not looked at");
         output.flush();
-        return 0;
+        return EXIT.done;
       }
       output.line(`only       suspect by ${suspicion}`);
     }
@@ -132,7 +136,7 @@ OPTIONS
       output.line(`later      ${line}`);
     }
     output.flush();
-    return 0;
+    return EXIT.done;
   },
 };
 

@@ -11,6 +11,7 @@ import { counted } from "../report/format.ts";
 import { parseEntryName } from "../store/store.ts";
 import {
   type Command,
+  EXIT,
   Output,
   parseOptions,
   tell,
@@ -112,7 +113,7 @@ OPTIONS
       output.line(summary);
       output.flush();
     }
-    return 0;
+    return EXIT.done;
   },
 };
 

@@ -5,7 +5,7 @@
  */
 
 import { duration } from "./format.ts";
-import { type Count, nobody } from "./load.ts";
+import { type Count, noConnections } from "./load.ts";
 import type { Report } from "./report.ts";
 
 /** One bar of the delay histogram. */
@@ -57,7 +57,7 @@ export function periods(byDay: Report["byDay"], most: number): Periods {
     for (let day = first; day <= last; day += DAY) {
       const label = labelOf(day);
       if (counts.has(label)) continue;
-      counts.set(label, { label, ...nobody() });
+      counts.set(label, { label, ...noConnections() });
     }
     if (counts.size > most && unit !== "year") continue;
     for (const { day, stopped, delayed, open, atOnce } of byDay) {

@@ -30,7 +30,7 @@ const ROWS = 4_000_000;
 
 /** Counts connections by hour and day. */
 export class Load {
-  readonly #hours = Array.from({ length: 24 }, nobody);
+  readonly #hours = Array.from({ length: 24 }, noConnections);
   readonly #days = new Map<string, Count>();
   readonly #slots: { hour: Count; day: Count }[] = [];
   readonly #slotOf = new Map<string, number>();
@@ -97,7 +97,7 @@ export class Load {
     }
     let count = this.#days.get(day);
     if (count === undefined) {
-      count = nobody();
+      count = noConnections();
       if (this.#days.size < DAYS) this.#days.set(day, count);
     }
     this.#slot = this.#slots.push({ hour: this.#hours[hour], day: count }) - 1;
@@ -136,7 +136,7 @@ export function sum({ stopped, delayed, open, atOnce }: Count): number {
 }
 
 /** The count of an hour or a day without connections. */
-export function nobody(): Count {
+export function noConnections(): Count {
   return { stopped: 0, delayed: 0, open: 0, atOnce: 0 };
 }
 

@@ -239,9 +239,12 @@ export class Connections {
   #ask(connection: Connection): void {
     const { fd, network, client } = connection;
     const { config, files, store } = this.#options;
-    const caller = this.#callerOf(connection);
-    const { filesOf } = files.lists;
-    const subject = subjectOf(config.pools, network, caller, filesOf);
+    const subject = subjectOf(
+      config.pools,
+      network,
+      this.#clientOf(connection),
+      files.lists.filesOf,
+    );
     client.net = subject.net;
     this.#asked.set(fd, connection);
     const time = Date.now() / 1000;
@@ -283,12 +286,12 @@ export class Connections {
   #findPass(connection: Connection, withOnly: boolean) {
     const { config, files } = this.#options;
     const sections = withOnly ? config : { whitelist: config.whitelist };
-    const caller = this.#callerOf(connection);
-    return findPass(sections, caller, files.lists.filesOf);
+    const client = this.#clientOf(connection);
+    return findPass(sections, client, files.lists.filesOf);
   }
 
-  #callerOf({ fd, peer, local, host, env }: Connection) {
-    return this.#options.files.lists.callerOf({
+  #clientOf({ fd, peer, local, host, env }: Connection) {
+    return this.#options.files.lists.clientOf({
       address: peer.address,
       host,
       env,

@@ -9,9 +9,9 @@ import { formatNetwork, type Network } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import {
   type Decision,
+  DECISION_VARIABLE,
   deferLine,
   passLine,
-  VARIABLE,
   variableFor,
 } from "../decision.ts";
 import {
@@ -203,7 +203,7 @@ export class Dispatch {
       variables: {
         ...variables,
         ...env,
-        [VARIABLE]: variableFor(client, decision),
+        [DECISION_VARIABLE]: variableFor(client, decision),
       },
       starting: () => {
         if (decision === undefined) return;

@@ -15,7 +15,7 @@
 import { Semaphores } from "../system/semaphore.ts";
 
 /** How many may wait, besides the one that tries. */
-export const MOST = 8;
+export const MOST_WAITING = 8;
 
 /** How long the first one that tries is waited for, in seconds. */
 const PATIENCE = 60;
@@ -42,7 +42,7 @@ export class HangCount {
       const set = Semaphores.find(this.#directory, COUNT);
       const waiting = set?.value(WAITING) ?? 0;
       if (waiting > 0) this.#set = set;
-      return waiting >= MOST;
+      return waiting >= MOST_WAITING;
     }, false);
   }
 
@@ -57,7 +57,7 @@ export class HangCount {
     return attempt(() => {
       const set = this.#set!;
       if (set.addToZero(TRYING)) return true;
-      const tried = Math.max(0, set.value(WAITING) - MOST - 1);
+      const tried = Math.max(0, set.value(WAITING) - MOST_WAITING - 1);
       if (now - set.lastAdded < PATIENCE * 2 ** tried) return false;
       // That sets the time for all others.
       set.add(TRYING);

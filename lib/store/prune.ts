@@ -87,7 +87,7 @@ export function prune(
   if (!options.dry) {
     listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
   }
-  const kindOf = statesAt(Date.now() / 1000, timeouts);
+  const stateAt = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
   let seen = 0;
   let failure: unknown;
@@ -99,7 +99,7 @@ export function prune(
     return false;
   };
   listing.visit((_, accepted, mtime) => {
-    if (kindOf(accepted, mtime) !== "expired") return stays();
+    if (stateAt(accepted, mtime) !== "expired") return stays();
     try {
       if (!options.dry && !listing.remove()) return false;
     } catch (error) {
@@ -160,7 +160,7 @@ function removeFrom(
   most: number,
 ): bigint {
   const end = performance.now() + most;
-  const kindOf = statesAt(now, timeouts);
+  const stateAt = statesAt(now, timeouts);
   const listing = new Listing(baseDir);
   listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
   let failure: unknown;
@@ -170,7 +170,7 @@ function removeFrom(
     seek(listing, position);
     listing.visit((_, accepted, mtime) => {
       try {
-        if (kindOf(accepted, mtime) === "expired") listing.remove();
+        if (stateAt(accepted, mtime) === "expired") listing.remove();
       } catch (error) {
         failure ??= error;
       }

@@ -24,8 +24,8 @@ export interface Whitelist {
   readonly localPorts: readonly number[];
 }
 
-/** The client's properties. Each is looked up only if a rule needs it. */
-export interface Caller extends Client {
+/** What rules are matched against. A property is looked up only if a rule needs it. */
+export interface ClientConnection extends Client {
   localPort(): number | undefined;
   /** Tells whether the environment variable is set, even to nothing. */
   hasVariable(name: string): boolean;
@@ -50,27 +50,27 @@ export interface Files {
 }
 
 /**
- * Finds the first rule that exempts the caller.
+ * Finds the first rule that exempts a client.
  *
  * @returns the rule as the log names it, such as `env:RELAYCLIENT`,
  * `networks:192.0.2.0/24` or `/etc/whitelist:12`, or undefined
  */
 export function findExemption(
   whitelist: Whitelist,
-  caller: Caller,
+  connection: ClientConnection,
   files: Files,
 ): string | undefined {
-  const variable = whitelist.env.find((name) => caller.hasVariable(name));
+  const variable = whitelist.env.find((name) => connection.hasVariable(name));
   if (variable !== undefined) return `env:${variable}`;
 
   if (whitelist.localPorts.length > 0) {
-    const port = caller.localPort();
+    const port = connection.localPort();
     if (port !== undefined && whitelist.localPorts.includes(port)) {
       return `localPorts:${port}`;
     }
   }
 
-  const { address, host } = caller;
+  const { address, host } = connection;
   if (address !== undefined) {
     const rule = whitelist.networks.find((rule) =>
       contains(rule.network, address)
@@ -84,7 +84,7 @@ export function findExemption(
   }
 
   for (const path of whitelist.files) {
-    const line = findInFile(path, caller, files);
+    const line = findInFile(path, connection, files);
     if (line !== undefined) return `${path}:${line}`;
   }
   return undefined;

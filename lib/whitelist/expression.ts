@@ -91,7 +91,7 @@ function toLowerCase(text: string): string {
   return text.replace(
     TOKEN,
     (token, escaped?: string, not?: string, members?: string) => {
-      if (escaped !== undefined) return escape(token, "dDsSwWbB");
+      if (escaped !== undefined) return checkEscape(token, "dDsSwWbB");
       if (members !== undefined) return `[${not}${classOf(token, members)}]`;
       if (/^\(\?<?[=!]/.test(token)) {
         throw new ExpressionError(
@@ -107,8 +107,13 @@ function toLowerCase(text: string): string {
   );
 }
 
-/** @param sets the letters that may follow a backslash */
-function escape(token: string, sets: string): string {
+/**
+ * Checks an escape.
+ *
+ * @param sets the letters that may follow a backslash
+ * @returns the token
+ */
+function checkEscape(token: string, sets: string): string {
   const letter = token.slice(1);
   if (!/[a-z0-9]/i.test(letter) || sets.includes(letter)) return token;
   if (/[1-9k]/.test(letter)) {
@@ -139,8 +144,8 @@ function classOf(token: string, members: string): string {
   const add = (from: string, to: string) =>
     lower += `${from.toLowerCase()}-${to.toLowerCase()}`;
   for (const [member, from, to, single] of members.matchAll(MEMBER)) {
-    if (member.startsWith("\\")) escape(member.slice(0, 2), "dDsSwW");
-    if (to?.startsWith("\\")) escape(to, "dDsSwW");
+    if (member.startsWith("\\")) checkEscape(member.slice(0, 2), "dDsSwW");
+    if (to?.startsWith("\\")) checkEscape(to, "dDsSwW");
     if (single !== undefined && single.toLowerCase() !== single) {
       add(single, single);
     } else if (from !== undefined) {

@@ -7,7 +7,7 @@
 
 import { type Address, isSameAddress, parseAddress } from "../address.ts";
 import {
-  type Caller,
+  type ClientConnection,
   type Files,
   findExemption,
   type Whitelist,
@@ -30,18 +30,22 @@ export interface Only extends Omit<Whitelist, "localPorts"> {
  */
 export function findSuspicion(
   only: Only,
-  caller: Caller,
+  connection: ClientConnection,
   files: Files,
 ): string | undefined {
-  if (only.nameless && isNameless(caller)) return "nameless";
-  const { host } = caller;
+  if (only.nameless && isNameless(connection)) return "nameless";
+  const { host } = connection;
   const text = host && only.hosts.find((text) => {
     const rule = ruleOf(text);
     return !("fault" in rule) && exempts(rule, { address: undefined, host });
   });
   if (text) return `hosts:${text}`;
   // The rest is what a whitelist has, and is named like that.
-  return findExemption({ ...only, hosts: [], localPorts: [] }, caller, files);
+  return findExemption(
+    { ...only, hosts: [], localPorts: [] },
+    connection,
+    files,
+  );
 }
 
 /** The parsed rules of `only.hosts`: `serve` needs them at each connection. */

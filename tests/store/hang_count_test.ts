@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { HangCount, MOST } from "../../lib/store/hang_count.ts";
+import { HangCount, MOST_WAITING } from "../../lib/store/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import "../harness/libc.ts";
 
@@ -20,7 +20,7 @@ function comes(directory: string, now = Date.now() / 1000) {
 Deno.test("hang count: with enough that wait, one at a time tries", () => {
   const dir = "/test/hang count/high";
   const set = fresh(dir);
-  for (let i = 0; i < MOST; i++) {
+  for (let i = 0; i < MOST_WAITING; i++) {
     const { count, isHigh, mayAsk } = comes(dir);
     assertEquals([isHigh, mayAsk], [false, true]);
     assertEquals(count.hangs(), i === 0, "the first one is told of");

@@ -3,7 +3,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { MOST } from "../../lib/store/hang_count.ts";
+import { MOST_WAITING } from "../../lib/store/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import { BASE, clean, compile, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
@@ -145,8 +145,11 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
   const others = 6;
   {
     await using server = await hangingServer("statx");
-    // MOST, and one that tries.
-    const waiting = Array.from({ length: MOST }, () => greeting(server.port));
+    // MOST_WAITING, and one that tries.
+    const waiting = Array.from(
+      { length: MOST_WAITING },
+      () => greeting(server.port),
+    );
     for (const { reply } of await Promise.all(waiting)) {
       assertEquals(reply, NEXT);
     }
@@ -166,10 +169,10 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
     const errors = lines.filter((line) => / error /.test(line));
     assertEquals(errors.length, 1, lines.join("\n"));
     const late = lines.filter((line) => /no answer within 2 s/.test(line));
-    assertEquals(late.length, MOST + 1, lines.join("\n"));
+    assertEquals(late.length, MOST_WAITING + 1, lines.join("\n"));
     await waitFor(
       "the end of the others",
-      () => childrenOf(server.pid).length === MOST + 1,
+      () => childrenOf(server.pid).length === MOST_WAITING + 1,
     );
     release(server);
     await server.idle();

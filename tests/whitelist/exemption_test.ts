@@ -2,10 +2,13 @@ import { assertEquals } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
-import { type Caller, findExemption } from "../../lib/whitelist/exemption.ts";
+import {
+  type ClientConnection,
+  findExemption,
+} from "../../lib/whitelist/exemption.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
 
-/** A caller, its parts as text. */
+/** A client, its parts as text. */
 interface Who {
   readonly ip?: string;
   readonly host?: string;
@@ -21,18 +24,18 @@ const FILES: Record<string, string> = {
   "/w/empty": "",
 };
 
-/** The rule that exempts the caller, and what was warned of. */
+/** The rule that exempts the client, and what was warned of. */
 function find(whitelist: Config["whitelist"], who: Who) {
   const warnings: string[] = [];
   const read: string[] = [];
-  const caller: Caller = {
+  const connection: ClientConnection = {
     address: who.ip === undefined ? undefined : parseAddress(who.ip),
     host: who.host,
     localPort: () => who.port,
     hasVariable: (name) => who.set?.includes(name) ?? false,
   };
   const config = resolveConfig({ baseDir: "/x", whitelist });
-  const rule = findExemption(config.whitelist, caller, {
+  const rule = findExemption(config.whitelist, connection, {
     search(path, client) {
       read.push(path);
       if (Object.hasOwn(FILES, path)) return searchFile(FILES[path], client);
@@ -136,7 +139,7 @@ Deno.test("whitelist: a property that no rule needs is not looked up", () => {
   assertEquals(find(ALL, { host: "example.org" }).read, ["/w/one"]);
   assertEquals(find(ALL, { ip: "198.51.100.1" }).read, ["/w/one", "/w/two"]);
   const config = resolveConfig({ baseDir: "/x" });
-  const caller: Caller = {
+  const connection: ClientConnection = {
     address: parseAddress("192.0.2.1"),
     host: undefined,
     localPort() {
@@ -144,8 +147,8 @@ Deno.test("whitelist: a property that no rule needs is not looked up", () => {
     },
     hasVariable: () => false,
   };
-  const files = { search: () => searchFile("", caller), warn() {} };
-  assertEquals(findExemption(config.whitelist, caller, files), undefined);
+  const files = { search: () => searchFile("", connection), warn() {} };
+  assertEquals(findExemption(config.whitelist, connection, files), undefined);
 });
 
 Deno.test("whitelist: bad lines are warned of, the rest counts", () => {

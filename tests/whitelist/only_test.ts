@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
-import type { Caller, Files } from "../../lib/whitelist/exemption.ts";
+import type { ClientConnection, Files } from "../../lib/whitelist/exemption.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
 import { findSuspicion, isNameless } from "../../lib/whitelist/only.ts";
 
@@ -19,7 +19,7 @@ function find(
   files: Record<string, string> = {},
 ) {
   const warnings: string[] = [];
-  const caller: Caller = {
+  const connection: ClientConnection = {
     address: who.ip === undefined ? undefined : parseAddress(who.ip),
     host: who.host,
     localPort: () => {
@@ -36,7 +36,7 @@ function find(
     warn: (message) => warnings.push(message),
   };
   const resolved = resolveConfig({ baseDir: "/x", only }).only!;
-  return { rule: findSuspicion(resolved, caller, given), warnings };
+  return { rule: findSuspicion(resolved, connection, given), warnings };
 }
 
 Deno.test("only: a client without a name", () => {
