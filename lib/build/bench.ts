@@ -19,7 +19,12 @@ import { measureServe } from "./bench/serve.ts";
 import { measureShared } from "./bench/shared.ts";
 import { measureSessions } from "./bench/sessions.ts";
 import { measureStarts } from "./bench/starts.ts";
-import { type Section, tableLines, tableObject } from "./bench/table.ts";
+import {
+  type Section,
+  tableLines,
+  tableObject,
+  withTable,
+} from "./bench/table.ts";
 import { ROOT } from "./std.ts";
 
 /** What `--help` shows. */
@@ -122,17 +127,6 @@ OPTIONS
 
 /** The page of the manual that holds the table. */
 const PAGE = new URL("lib/manual/cost.md", ROOT);
-
-/**
- * Puts a table into a page, in place of the text of its block "bench".
- *
- * @throws {Error} if the page has no such block
- */
-export function withTable(page: string, table: string): string {
-  const block = /^```bench\n[^]*?^```$/m;
-  if (!block.test(page)) throw new Error("the page has no block ```bench");
-  return page.replace(block, () => `\`\`\`bench\n${table}\n\`\`\``);
-}
 
 /** What is measured in place of the usual. */
 export interface Instead {
@@ -281,7 +275,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
   if (options.write) {
     await Deno.writeTextFile(
       PAGE,
-      withTable(await Deno.readTextFile(PAGE), table),
+      withTable(await Deno.readTextFile(PAGE), "bench", table),
     );
   }
   return EXIT.done;

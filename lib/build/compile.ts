@@ -18,7 +18,7 @@ import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
-import { ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
 const HELP = `NAME
   deno task compile - build greylist with its configuration
@@ -65,7 +65,7 @@ async function build(
   await checkOwnDenort(scratch);
   const warning = untried(HERE);
   if (warning !== undefined) console.error(`greylist compile: ${warning}`);
-  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
+  const std = chosenStd();
   const loaded = await loadConfig(file, shown);
   const { permissions } = loaded.needs;
   const flags = await stdFlags(std, scratch);

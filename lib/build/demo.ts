@@ -18,6 +18,7 @@ import { difference, labelled, verdictOf } from "./demo/screen.ts";
 import { converse, finish, paint, showFile, tell } from "./demo/show.ts";
 import { standIn } from "./demo/stand_in.ts";
 import { lackOf } from "./hosts/glusterfs.ts";
+import { SIGNALS } from "./signals.ts";
 import { ROOT } from "./std.ts";
 import { reasonOf } from "../reason.ts";
 
@@ -233,7 +234,6 @@ file of the sender's network; its size is how often that was accepted.`,
   );
 }
 
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 for (const [signal, number] of Object.entries(SIGNALS)) {
   Deno.addSignalListener(signal as Deno.Signal, () => end(128 + number));
 }

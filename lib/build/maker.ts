@@ -12,14 +12,13 @@
 import { toFileUrl } from "@std/path";
 import { loadConfig } from "./configuration.ts";
 import { makeProgram } from "./program.ts";
-import { type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+import { chosenStd, stdFlags } from "./std.ts";
 import { makeStandIn, usesStandIns } from "./stand_in.ts";
 
 const [config, output, shared] = Deno.args;
 const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
 try {
-  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
-  const flags = await stdFlags(std, scratch);
+  const flags = await stdFlags(chosenStd(), scratch);
   const file = toFileUrl(config);
   const loaded = await loadConfig(file, config);
   const make = usesStandIns() ? makeStandIn : undefined;

@@ -17,7 +17,7 @@ import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
 import type { Loaded } from "./configuration.ts";
 import { originOf } from "./denort.ts";
 import { permissionFlags } from "./permissions.ts";
-import { STD_VARIABLE } from "./std.ts";
+import { chosenStd } from "./std.ts";
 
 /** The directories and options of a build. */
 export interface BuildContext {
@@ -69,7 +69,7 @@ export async function makeProgram(
       join(trainer, TRAINER),
     );
   }
-  const std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "JSR";
+  const std = chosenStd() === "npm" ? "npm" : "JSR";
   // Not before there is a trainer: making that may have fetched the runtime.
   const { name: runtime, sha256 } = await originOf(shared);
   await Deno.writeTextFile(

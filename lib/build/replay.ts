@@ -8,12 +8,7 @@
 
 import { ensureDir } from "@std/fs/ensure-dir";
 import { join } from "@std/path";
-import {
-  EXIT,
-  parseOptions,
-  TemporaryError,
-  UsageError,
-} from "../commands/command.ts";
+import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import type { Config } from "../config.ts";
 import { duration, share } from "../report/format.ts";
 import { compileConfig, serveSection } from "./bench/binaries.ts";
@@ -21,6 +16,7 @@ import type { Bench } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
 import { runMeasurement } from "./bench/run.ts";
 import { startServe, stopServers } from "./bench/servers.ts";
+import { withTable } from "./bench/table.ts";
 import { type Attempt, restamp } from "./replay/log.ts";
 import { figuresOf, KINDS, play } from "./replay/senders.ts";
 import { LET_IN, Site } from "./replay/site.ts";
@@ -182,12 +178,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
   console.log(table);
   if (options.write) {
     const page = await Deno.readTextFile(PAGE);
-    const block = /^```replay\n[^]*?^```$/m;
-    if (!block.test(page)) {
-      throw new TemporaryError("the page has no block ```replay");
-    }
-    const text = page.replace(block, () => `\`\`\`replay\n${table}\n\`\`\``);
-    await Deno.writeTextFile(PAGE, text);
+    await Deno.writeTextFile(PAGE, withTable(page, "replay", table));
   }
   return EXIT.done;
 }

@@ -17,6 +17,11 @@ export const STD_VARIABLE = "GREYLIST_STD";
 /** The variable in which tests find the import map that they run with. */
 export const IMPORT_MAP_VARIABLE = "GREYLIST_IMPORT_MAP";
 
+/** The choice that was handed on to this program. */
+export function chosenStd(): Std {
+  return Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
+}
+
 /** The directory of deno.json. */
 export const ROOT: URL = new URL("../../", import.meta.url);
 

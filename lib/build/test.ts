@@ -12,19 +12,14 @@ import { EXIT, UsageError } from "../commands/command.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
 import { SHARE_VARIABLE } from "./ports.ts";
+import { SIGNALS } from "./signals.ts";
 import {
   decodeSkipped,
   describeSkipped,
   matchesFilter,
   SKIPPED_VARIABLE,
 } from "./test/skipped.ts";
-import {
-  IMPORT_MAP_VARIABLE,
-  ROOT,
-  type Std,
-  STD_VARIABLE,
-  stdFlags,
-} from "./std.ts";
+import { chosenStd, IMPORT_MAP_VARIABLE, ROOT, stdFlags } from "./std.ts";
 import {
   addCounts,
   type Counts,
@@ -157,8 +152,6 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-
 /**
  * Runs one command line.
  *
@@ -167,8 +160,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 async function main(argv: string[], scratch: string): Promise<number> {
   const begin = Date.now();
   const order = await parseOrder(argv);
-  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
-  const flags = await stdFlags(std, scratch);
+  const flags = await stdFlags(chosenStd(), scratch);
   const skipped = `${scratch}/skipped`;
   await Deno.writeTextFile(skipped, "");
 

@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { bench, HELP, withTable } from "../../lib/build/bench.ts";
+import { bench, HELP } from "../../lib/build/bench.ts";
 import { Connection } from "../../lib/build/bench/connection.ts";
 import { Dialer, resentOn } from "../../lib/build/bench/dial.ts";
 import { makeEntries, whitelistText } from "../../lib/build/bench/entries.ts";
@@ -26,6 +26,7 @@ import {
   type Section,
   tableLines,
   tableObject,
+  withTable,
 } from "../../lib/build/bench/table.ts";
 import { parseEntryName } from "../../lib/store/store.ts";
 import { close } from "../../lib/system/descriptor.ts";
@@ -48,12 +49,15 @@ Deno.test("a table takes the place of the one in the manual", () => {
   const page =
     "# cost\n\n```bench\nold\n\nold\n```\n\nText.\n\n```sh\ntrue\n```\n";
   assertEquals(
-    withTable(page, "new $& row\n\nend"),
+    withTable(page, "bench", "new $& row\n\nend"),
     page.replace("old\n\nold", () => "new $& row\n\nend"),
   );
-  assertThrows(() => withTable("# cost\n", "new"), Error, "no block");
+  assertThrows(() => withTable("# cost\n", "bench", "new"), Error, "no block");
   const cost = Deno.readTextFileSync(`${PROJECT}lib/manual/cost.md`);
-  assertStringIncludes(withTable(cost, "new"), "```bench\nnew\n```\n\n## How");
+  assertStringIncludes(
+    withTable(cost, "bench", "new"),
+    "```bench\nnew\n```\n\n## How",
+  );
 });
 
 Deno.test("the median is the middle, or the mean of the two there", () => {

@@ -12,7 +12,7 @@ import {
   makeTrainer,
   TRAINER,
 } from "../../lib/build/bytecode.ts";
-import { type Std, STD_VARIABLE, stdFlags } from "../../lib/build/std.ts";
+import { chosenStd, stdFlags } from "../../lib/build/std.ts";
 import { TemporaryError } from "../../lib/commands/command.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
 import { configModule } from "../harness/binary.ts";
@@ -35,8 +35,7 @@ async function bundle(name: string) {
     raw,
     resolveConfig(raw),
   );
-  const std = (Deno.env.get(STD_VARIABLE) ?? "jsr") as Std;
-  const flags = await stdFlags(std, scratch);
+  const flags = await stdFlags(chosenStd(), scratch);
   const file = writeFile(`${name}/baked.ts`, baked);
   await bundleProgram(directory, flags);
   const trainer = async (name: string, v8Flags: string) => {

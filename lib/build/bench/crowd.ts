@@ -15,7 +15,7 @@ import { receive, send } from "../../system/transfer.ts";
 import type { Binaries } from "./binaries.ts";
 import { Dialer, resentOn } from "./dial.ts";
 import { memoryOf, UNFINISHED } from "./memory.ts";
-import { type Bench, expectQuietLog } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { type Server, startServe, stopServers } from "./servers.ts";
 import type { Section } from "./table.ts";
 
@@ -49,7 +49,7 @@ export async function measureCrowd(
     await stopServers(servers);
     setDescriptorLimit(before);
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   return {
     key: "crowd",
     title: `${all} CLIENTS AT ONCE`,

@@ -8,7 +8,7 @@
 import { amount } from "../../report/format.ts";
 import type { Binaries } from "./binaries.ts";
 import { absentListing, measureListing } from "./listing.ts";
-import { type Bench, expectQuietLog } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { CLIENT, placeOf, Sites } from "./sites.ts";
 import { COSTS } from "./starts.ts";
 import type { Row, Section } from "./table.ts";
@@ -50,7 +50,7 @@ export async function measureGrowth(
       await grow(pass, "entries", databases),
       await grow(pass, "lines", whitelists),
     ];
-    await expectQuietLog(bench);
+    await expectQuiet(logOf(bench));
     const count = entries.at(-1)!;
     if (largest === undefined) return [...sections, absentListing(count)];
     sites.use(databases.at(-1)!.site!);

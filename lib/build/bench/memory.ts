@@ -7,7 +7,7 @@
 import { TemporaryError } from "../../commands/command.ts";
 import type { Binaries } from "./binaries.ts";
 import { Connection } from "./connection.ts";
-import { type Bench, expectQuietLog, logOf } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { bytesIn } from "./proc.ts";
 import { findProgram, Process } from "./process.ts";
 import { RBLSMTPD } from "./starts.ts";
@@ -83,7 +83,7 @@ export async function measureMemory(
       },
     });
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   return {
     key: "memory",
     title: `MEMORY (${waiting} clients after RCPT)`,

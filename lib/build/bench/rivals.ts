@@ -10,7 +10,7 @@
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { baseOf, type Binaries } from "./binaries.ts";
-import { type Bench, expectQuietLog, logOf } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { lacksPostscreen, startPostscreen } from "./postscreen.ts";
 import { findProgram, Process } from "./process.ts";
 import { processorTime } from "./processor_time.ts";
@@ -138,7 +138,7 @@ async function besidePostscreen(bench: Bench, binary: string) {
   } finally {
     await stopServers(servers);
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   const [their, our] = [theirs, ours].map(({ spent, sessions }) =>
     Math.max(0.01, spent) / sessions * 1e6
   );
@@ -184,7 +184,7 @@ async function besideC(bench: Bench, binary: string) {
   } finally {
     await stopServers(servers);
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   const [theirs, ours] = turns;
   return {
     theirs: median(theirs),

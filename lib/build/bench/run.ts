@@ -6,9 +6,8 @@
  */
 
 import { EXIT, UsageError } from "../../commands/command.ts";
+import { SIGNALS } from "../signals.ts";
 import { killAll } from "./process.ts";
-
-const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
  * Runs the task and ends this process with its exit code.

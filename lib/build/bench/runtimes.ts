@@ -10,7 +10,7 @@ import { TemporaryError, UsageError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { V8_LINEAR } from "../../whitelist/expression.ts";
 import { STAND_IN_VARIABLE } from "../stand_in.ts";
-import { ROOT, type Std, STD_VARIABLE, stdFlags } from "../std.ts";
+import { chosenStd, ROOT, stdFlags } from "../std.ts";
 import { baseOf, writeConfig } from "./binaries.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { findProgram, Process } from "./process.ts";
@@ -99,13 +99,12 @@ async function makeStandIn(
   const directory = join(bench.scratch, key);
   const shared = join(directory, "shared");
   await Deno.mkdir(shared, { recursive: true });
-  const std: Std = Deno.env.get(STD_VARIABLE) === "npm" ? "npm" : "jsr";
   const program = join(directory, "greylist");
   const child = new Process({
     argv: [
       deno,
       ...["run", "-A", "--quiet", "--no-check", `--v8-flags=${V8_LINEAR}`],
-      ...await stdFlags(std, directory),
+      ...await stdFlags(chosenStd(), directory),
       fromFileUrl(new URL("lib/build/maker.ts", ROOT)),
       ...[config, program, shared],
     ],

@@ -6,7 +6,7 @@
 
 import { TemporaryError } from "../../commands/command.ts";
 import type { Binaries } from "./binaries.ts";
-import { type Bench, expectQuietLog } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { findProgram } from "./process.ts";
 import { processorTime } from "./processor_time.ts";
 import {
@@ -107,7 +107,7 @@ export async function measureServe(
     if (lack !== undefined) absent.set(key, `${lack} is not installed`);
     else results.set(key, await fight(bench, binaries.serve, duel));
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   return {
     key: "serve",
     title: `SERVE, A SECOND (${plan.duels} rounds)`,

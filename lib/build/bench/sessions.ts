@@ -5,7 +5,7 @@
  */
 
 import type { Binaries } from "./binaries.ts";
-import { type Bench, expectQuietLog } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { findProgram } from "./process.ts";
 import {
   runFlood,
@@ -95,7 +95,7 @@ export async function measureSessions(
   } finally {
     await stopServers(servers.values());
   }
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   const cells = (key: string) =>
     Object.fromEntries(
       clients.map((count) => [

@@ -14,7 +14,7 @@ import { publicAddress, type Running } from "../hosts/hosts.ts";
 import { ROOT } from "../std.ts";
 import { baseOf, compileConfig, serveSection } from "./binaries.ts";
 import type { Flood } from "./flood.ts";
-import { type Bench, logOf } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { numberIn, runFlood } from "./servers.ts";
 import { DEFERRED } from "./sessions.ts";
 import { median } from "./statistics.ts";
@@ -202,11 +202,4 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code === 0) return;
   const said = new TextDecoder().decode(stderr).trim();
   throw new TemporaryError(`${name}: exit ${code}: ${said}`);
-}
-
-/** A check that fails and lets the client in is quick, but not to be measured. */
-async function expectQuiet(log: string): Promise<void> {
-  const text = await Deno.readTextFile(log);
-  const line = text.split("\n").find((line) => /^(warn|error) /.test(line));
-  if (line !== undefined) throw new TemporaryError(`greylist logged: ${line}`);
 }

@@ -6,7 +6,7 @@
 
 import type { Binaries } from "./binaries.ts";
 import { baseOf, copiesOf } from "./binaries.ts";
-import { type Bench, expectQuietLog, logOf } from "./plan.ts";
+import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { findProgram, Process } from "./process.ts";
 import type { Row, Section } from "./table.ts";
 import { type Contender, takeTurns } from "./turns.ts";
@@ -112,7 +112,7 @@ export async function measureStarts(
     candidates.filter(({ key }) => !absent.has(key)),
   );
   await Promise.all(copies.flat().map((path) => Deno.remove(path)));
-  await expectQuietLog(bench);
+  await expectQuiet(logOf(bench));
   return {
     key: "start",
     title: `ONE CONNECTION (median of ${rounds} rounds)`,

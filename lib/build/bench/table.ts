@@ -83,3 +83,17 @@ export function tableObject(
     ),
   );
 }
+
+/**
+ * Puts a table into a page, in place of the text of a block.
+ *
+ * @param name the word after the backquotes with which the block begins
+ * @throws {Error} if the page has no such block
+ */
+export function withTable(page: string, name: string, table: string): string {
+  const block = new RegExp(`^\`\`\`${name}\\n[^]*?^\`\`\`$`, "m");
+  if (!block.test(page)) {
+    throw new Error(`the page has no block \`\`\`${name}`);
+  }
+  return page.replace(block, () => `\`\`\`${name}\n${table}\n\`\`\``);
+}

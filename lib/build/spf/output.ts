@@ -6,11 +6,15 @@
 
 import { basename, dirname, resolve } from "@std/path";
 import { TemporaryError, UsageError } from "../../commands/command.ts";
+import { reasonOf } from "../../reason.ts";
 import { printable } from "../../spf/record.ts";
 
 /**
  * Writes a file whole or not at all, also if the machine crashes. Mode and owner
  * stay those of the old file.
+ *
+ * With Deno's functions: the task has no permission for the C library
+ * (lib/build/task.ts).
  *
  * @throws {UsageError} if the path cannot be that of a file
  * @throws {TemporaryError} if the disk does not take it
@@ -78,9 +82,7 @@ export function directoryOf(output: string): string {
 }
 
 function about(output: string, error: unknown): UsageError | TemporaryError {
-  // Deno adds the system call and its paths to the message.
-  const why = (error as Error).message.replace(/ \(os error.*$/s, "");
-  const message = `--output: ${printable(output)}: ${why}`;
+  const message = `--output: ${printable(output)}: ${reasonOf(error)}`;
   return isWrongPath(error)
     ? new UsageError(message)
     : new TemporaryError(message);
