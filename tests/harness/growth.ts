@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bytesIn } from "../../lib/build/bench/proc.ts";
 import { makeEntry } from "./entry.ts";
 import {
   childrenOf,
@@ -37,9 +38,8 @@ async function sizeOf(
     HELPER_LIFE,
   );
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(status)!;
   return {
-    memory: Number(kilobytes) * 1024,
+    memory: bytesIn(status, "VmRSS"),
     descriptors: descriptorsOf(pid).length,
     children: childrenOf(pid).length,
   };

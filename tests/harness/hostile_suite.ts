@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { bytesIn } from "../../lib/build/bench/proc.ts";
 import type { Config } from "../../lib/config.ts";
 import { clean, compile, entries } from "./binary.ts";
 import { deferred } from "./logged.ts";
@@ -475,8 +476,7 @@ async function flood(client: Client, line = "NOOP\r\n"): Promise<void> {
 /** The most memory that a process ever had, in bytes. */
 function peakMemory(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const [, kilobytes] = /^VmHWM:\s*(\d+) kB$/m.exec(status)!;
-  return Number(kilobytes) * 1024;
+  return bytesIn(status, "VmHWM");
 }
 
 /** Bytes between two letters, so that none of them is at an end. */

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { bytesIn } from "../../lib/build/bench/proc.ts";
 import {
   age,
   BASE,
@@ -339,6 +340,5 @@ async function one(server: Listener, n: number): Promise<void> {
 /** The private memory of a process, in bytes. */
 function memoryOf(pid: number): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const [, kilobytes] = /^RssAnon:\s*(\d+) kB$/m.exec(status)!;
-  return Number(kilobytes) * 1024;
+  return bytesIn(status, "RssAnon");
 }

@@ -4,32 +4,12 @@
  * @module
  */
 
+import { findProgram } from "../../lib/build/bench/process.ts";
 import {
   encodeSkipped,
   SKIPPED_VARIABLE,
 } from "../../lib/build/test/skipped.ts";
 import { packageOf } from "./packages.ts";
-
-const SYSTEM_DIRS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-
-/**
- * Looks for a program on PATH and in the system's own directories.
- *
- * @returns its path
- */
-export function findProgram(name: string): string | undefined {
-  const dirs = (Deno.env.get("PATH") ?? "").split(":").concat(SYSTEM_DIRS);
-  for (const dir of dirs) {
-    try {
-      const path = `${dir}/${name}`;
-      const { isFile, mode } = Deno.statSync(path);
-      if (isFile && ((mode ?? 0) & 0o111) !== 0) return path;
-    } catch {
-      // Not there.
-    }
-  }
-  return undefined;
-}
 
 /** The path of a program that the test has named in its needs. */
 export function programPath(name: string): string {

@@ -6,14 +6,14 @@
  */
 
 import "./libc.ts";
+import { parseAddress } from "../../lib/address.ts";
 import { close, poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
 import { C, E } from "../../lib/system/constants.ts";
 import { check, fromLibc, isErrno, LibcError } from "../../lib/system/libc.ts";
+import { makeSocketName, openSocket } from "../../lib/system/socket.ts";
 
 // Opened before any test begins: see libc.ts.
 const libc = fromLibc({
-  // int socket(int domain, int type, int protocol);
-  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int bind(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int connect(int sockfd, const struct sockaddr *addr, socklen_t addrlen);
@@ -73,9 +73,8 @@ export class Socket implements Connection {
     hostname: string,
     { from, receiveBuffer }: SocketOptions,
   ): Promise<Socket> {
-    const { socket, bind, connect, setsockopt, getsockopt } = libc;
-    const type = C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
-    const fd = check("socket", socket(C.AF_INET, type, 0));
+    const { bind, connect, setsockopt, getsockopt } = libc;
+    const fd = openSocket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK);
     const made = new Socket(fd);
     try {
       if (from !== undefined) check("bind", bind(fd, name(from, 0), 16));
@@ -178,11 +177,7 @@ function call(what: string, make: () => bigint): number {
 
 /** A struct sockaddr_in. */
 function name(address: string, port: number): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(16));
-  view.setUint16(0, C.AF_INET, true);
-  view.setUint16(2, port);
-  address.split(".").forEach((part, i) => view.setUint8(4 + i, Number(part)));
-  return new Uint8Array(view.buffer);
+  return makeSocketName({ address: parseAddress(address)!, port });
 }
 
 function numbers(...values: number[]): Uint8Array<ArrayBuffer> {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { findProgram } from "../../lib/build/bench/process.ts";
 import { BASE, compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
@@ -16,7 +17,7 @@ import {
   STATES,
 } from "../harness/fault.ts";
 import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
-import { e2e, findProgram, type Needs } from "../harness/need.ts";
+import { e2e, type Needs } from "../harness/need.ts";
 import { greeter } from "../harness/next_program.ts";
 import { gone, run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
