@@ -23,7 +23,13 @@ import { variable } from "./system/environment.ts";
 import { C } from "./system/constants.ts";
 import { lookAt } from "./system/file_call.ts";
 import { localOf, peerOf } from "./system/socket.ts";
-import { searchFiles, searchWhitelist } from "./whitelist/cache.ts";
+import {
+  type IndexDirectory,
+  makeIndex,
+  type MissingIndex,
+  searchFiles,
+  searchWhitelist,
+} from "./whitelist/cache.ts";
 import {
   type ClientConnection,
   tellBadLines,
@@ -114,7 +120,23 @@ export async function checkClient(
     }
     return found;
   };
-  const indexDir = () => findings.hangs || count.isHigh ? undefined : baseDir;
+  const noAnswer = `${baseDir}: no answer within ${config.storeTimeout} s`;
+  const missing = new Map<string, MissingIndex>();
+  const indexes: IndexDirectory = {
+    path: baseDir,
+    missing: (index) => missing.set(index.path, index),
+  };
+  const indexDir = () => findings.hangs || count.isHigh ? undefined : indexes;
+  /** Makes the indexes that were missing. If that hangs, the decision stands. */
+  const withIndexes = async (decision: Decision) => {
+    for (const index of missing.values()) {
+      if (findings.hangs) break;
+      // If it fails, the next connection tries again.
+      await ask(makeIndex(index).catch(() => {}));
+    }
+    if (isFirst) log.error(formatLine("baseDir", { what: quote(noAnswer) }));
+    return decision;
+  };
   const filesOf: FilesOf = (section) => {
     const warn = (message: string) =>
       log.warn(formatLine(section, { what: quote(message) }));
@@ -143,7 +165,7 @@ export async function checkClient(
     if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
   }
   const pass = findPass(config, connection, filesOf);
-  if (pass !== undefined) return pass;
+  if (pass !== undefined) return await withIndexes(pass);
   if (network === undefined) throw failure;
   const { entry, net } = subjectOf(pools, network, connection, filesOf);
   client.net = net;
@@ -156,15 +178,17 @@ export async function checkClient(
     }
     const store = new Store(baseDir);
     const isLate = () => findings.hangs;
+    let hasWritten = false;
     try {
-      const decided = await ask(
-        store.decideLater(entry, now, timeouts, isLate),
-      );
-      if (decided !== undefined) return decided.value;
+      const answer = store.decideLater(entry, now, timeouts, isLate);
+      const decided = await ask(answer);
+      if (decided !== undefined) {
+        hasWritten = decided.value.write !== "none";
+        return await withIndexes(decided.value);
+      }
     } finally {
-      if (!findings.hangs) count.answered();
+      if (!findings.hangs) count.answered(hasWritten);
     }
   }
-  const message = `${baseDir}: no answer within ${config.storeTimeout} s`;
-  throw new DirectoryHangs(message, !isFirst);
+  throw new DirectoryHangs(noAnswer, !isFirst);
 }

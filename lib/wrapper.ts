@@ -158,10 +158,10 @@ async function decide(
   // The base directory has just answered. After the dialogue it may hang, and a look
   // would keep this process as long as it does.
   const { baseDir, prune: { every } } = config;
-  if (decision.reason === "new") {
+  if (decision.reason === "new" && !next.hangs) {
     warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
   }
-  const isDue = isPruningDue(baseDir, every);
+  const isDue = !next.hangs && isPruningDue(baseDir, every);
   try {
     defer(config, log, next, client, decision);
   } catch (error) {
@@ -170,7 +170,8 @@ async function decide(
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
-  if (isDue && await isStillDue(config)) await prune(config, log);
+  if (next.hangs) leaveConnection();
+  else if (isDue && await isStillDue(config)) await prune(config, log);
   return EXIT.done;
 }
 
@@ -192,6 +193,8 @@ async function isStillDue(config: ResolvedConfig): Promise<boolean> {
 /** Never rejects. */
 async function prune(config: ResolvedConfig, log: Logger) {
   try {
+    // Writing may hang: the client must not wait for it.
+    leaveConnection();
     const { pruneSome } = await import("./store/prune.ts");
     pruneSome(config);
   } catch (error) {
@@ -281,5 +284,6 @@ async function become(
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
+  if (next.hangs) leaveConnection();
   return EXIT.temporary;
 }

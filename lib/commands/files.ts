@@ -7,7 +7,9 @@
  */
 
 import { close, openUnnoticed } from "../system/descriptor.ts";
-import { read, replaceFile as replace } from "../system/file.ts";
+import { read } from "../system/file.ts";
+import { runNow } from "../system/file_task.ts";
+import { replaceFile as replace } from "../system/replace_file.ts";
 import { isPassing, LibcError } from "../system/libc.ts";
 import { existingState, type State, stateOf } from "../system/statx.ts";
 import { reasonOf } from "../reason.ts";
@@ -96,7 +98,7 @@ export function replaceFile(path: string, text: string): void {
   const temporary = `${path.slice(0, slash)}.greylist-${Deno.pid}.tmp`;
   withPath(path, () => {
     refuseOthers(path);
-    replace(path, temporary, 0o666, () => encode(text));
+    runNow(replace(path, temporary, 0o666, () => encode(text)));
   });
 }
 

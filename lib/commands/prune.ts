@@ -27,8 +27,8 @@ SYNOPSIS
 DESCRIPTION
   Removes the entries that have expired: those never accepted and older than
   timeouts.retryWindow, and those accepted and not seen for longer than
-  timeouts.expireAfter. Each entry is looked at again just before it is
-  removed. An index of a whitelist file goes if it is a week old. Any other
+  timeouts.expireAfter. Each entry is looked at just before it is removed.
+  An index of a whitelist file goes if it is a week old. Any other
   name in baseDir is never touched.
 
   The wrapper and serve do this by themselves every prune.every. The wrapper

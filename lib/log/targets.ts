@@ -45,7 +45,7 @@ class StderrHandler extends BaseHandler {
 
   override log(line: string): void {
     // If poll(2) calls a pipe writable, the pipe takes PIPE_BUF bytes at once and
-    // as one piece. No line is longer.
+    // as one piece, unless another process writes in between. No line is longer.
     if (!poll(2, POLLOUT, this.#timeout)) {
       // No later line waits: the reader of stderr has stalled.
       this.#timeout = 0;

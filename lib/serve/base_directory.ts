@@ -112,19 +112,15 @@ export class BaseDirectory {
   /** Never rejects. */
   async #look(): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
-    const database: Database = {
-      baseDir,
-      timeouts,
-      prune,
-      ownerMasked: this.#ownerMasked,
-    };
+    const ownerMasked = this.#ownerMasked;
+    const database: Database = { baseDir, timeouts, prune, ownerMasked };
     try {
       const { mode } = await Deno.stat(baseDir);
       warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
     } catch {
       // The check of the next client fails for the same reason, and logs it.
     }
-    if (!await isPruningDueLater(baseDir, prune.every)) {
+    if (!await isPruningDueLater(baseDir, prune.every, ownerMasked)) {
       this.#busyInterval = BUSY_INTERVAL;
       return;
     }

@@ -25,7 +25,10 @@ export interface Patience {
   readonly sessionTimeout: number;
 }
 
-/** PIPE_BUF: poll(2) promises that a write of so many bytes does not block. */
+/**
+ * PIPE_BUF: poll(2) promises that a write of so many bytes does not block if nobody
+ * else writes.
+ */
 const PIECE = 4096;
 
 /**

@@ -9,7 +9,8 @@
 import { close } from "../system/descriptor.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import { setMtime, truncate } from "../system/file.ts";
-import { openOrCreate, runNow } from "../system/file_call.ts";
+import { openOrCreate } from "../system/file_call.ts";
+import { runNow } from "../system/file_task.ts";
 import { withFileRights } from "../system/user.ts";
 import { type Entry, isForgotten, type Timeouts } from "./policy.ts";
 import { Store, storeError } from "./store.ts";
@@ -88,8 +89,8 @@ function write(path: string, { accepted, mtime }: Entry): void {
   const fd = runNow(openOrCreate(path, isOwnerMasked()));
   try {
     truncate(fd, accepted);
-    // If a connection has written a later time meanwhile, that time is lost. The
-    // entry stays known, with the time that it had before.
+    // What a connection has written since the look is lost: a later time, or that
+    // the entry is known, if it was grey at the look.
     setMtime(fd, mtime);
   } finally {
     close(fd);

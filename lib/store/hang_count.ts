@@ -65,10 +65,16 @@ export class HangCount {
     }, true);
   }
 
-  /** The directory has answered: those that have waited count no more. */
-  answered(): void {
+  /**
+   * The directory has answered.
+   *
+   * @param hasWritten whether a call that hung has returned, or an entry was written:
+   * then those that have waited count no more. While writes alone hang (fsfreeze(8)),
+   * a client that is early is answered all the same.
+   */
+  answered(hasWritten = true): void {
     attempt(() => {
-      this.#set?.set(WAITING, 0);
+      if (hasWritten) this.#set?.set(WAITING, 0);
       this.#set?.set(TRYING, 0);
     }, undefined);
   }

@@ -16,16 +16,13 @@ import { C, E } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import {
   createNew,
-  type FileTask,
   lookAt,
-  make,
   openOrCreate,
   resize,
-  runLater,
-  runNow,
   shut,
   stamp,
 } from "../system/file_call.ts";
+import { type FileTask, make, runLater, runNow } from "../system/file_task.ts";
 import { isErrno } from "../system/libc.ts";
 import { stateOf } from "../system/statx.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";

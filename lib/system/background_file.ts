@@ -9,7 +9,8 @@
 import { C } from "./constants.ts";
 import { open } from "./descriptor.ts";
 import { read } from "./file.ts";
-import { keeping, openLater, shut } from "./file_call.ts";
+import { openLater, shut } from "./file_call.ts";
+import { keeping } from "./file_task.ts";
 import { fromLibc, LibcError } from "./libc.ts";
 
 const libc = fromLibc({

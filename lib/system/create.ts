@@ -29,13 +29,16 @@ const libc = fromLibc({
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
 });
 
+/** The mode of each file. */
+export const OWNER_MODE = 0o600;
+
 /** The arguments of mknodat(2) that {@linkcode createFile} uses. */
 export function creationOf(path: string) {
   return [
     BigInt(C.SYS_MKNODAT),
     C.AT_FDCWD,
     cString(path),
-    C.S_IFREG | 0o600,
+    C.S_IFREG | OWNER_MODE,
     0n,
   ] as const;
 }
@@ -70,10 +73,10 @@ export function isOwnerMasked(): boolean {
 }
 
 /**
- * Sets a file's mode to 0600.
+ * Sets a file's mode to {@linkcode OWNER_MODE}.
  *
  * @throws {LibcError}
  */
 export function permitOwner(fd: number): void {
-  check("fchmod", libc().fchmod(fd, 0o600));
+  check("fchmod", libc().fchmod(fd, OWNER_MODE));
 }

@@ -5,7 +5,7 @@
  */
 
 import { C, E } from "./constants.ts";
-import { close, open } from "./descriptor.ts";
+import { open } from "./descriptor.ts";
 import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 
 const atStart = fromLibcAtStart({
@@ -33,6 +33,24 @@ const libc = fromLibc({
   // int unlink(const char *pathname);
   unlink: { parameters: ["buffer"], result: "i32" },
 });
+
+/**
+ * Waits until the content of a file is on the disk.
+ *
+ * @throws {LibcError}
+ */
+export function dataSync(fd: number): void {
+  check("fdatasync", libc().fdatasync(fd));
+}
+
+/**
+ * Gives a file another name, in place of the file that has it.
+ *
+ * @throws {LibcError}
+ */
+export function rename(from: string, to: string): void {
+  check("rename", libc().rename(cString(from), cString(to)));
+}
 
 /** The flags of open(2) that {@linkcode openForWriting} uses. */
 export function flagsForWriting(how: "existing" | "new"): number {
@@ -72,12 +90,11 @@ export function truncate(fd: number, size: number): void {
 }
 
 /**
- * Sets a file's mtime, and leaves its atime as it is.
+ * The argument of futimens(3) that sets a file's mtime, and leaves its atime as it is.
  *
  * @param mtime seconds since 1970, exact to the millisecond
- * @throws {LibcError}
  */
-export function setMtime(fd: number, mtime: number): void {
+export function mtimeAlone(mtime: number): Uint8Array<ArrayBuffer> {
   const milliseconds = Math.round(mtime * 1000);
   const seconds = Math.floor(milliseconds / 1000);
   // Two of struct timespec, atime and mtime: seconds, then nanoseconds.
@@ -87,8 +104,16 @@ export function setMtime(fd: number, mtime: number): void {
     BigInt(seconds),
     BigInt(milliseconds - seconds * 1000) * 1_000_000n,
   );
-  const bytes = new Uint8Array(times.buffer);
-  check("futimens", libc().futimens(fd, bytes));
+  return new Uint8Array(times.buffer);
+}
+
+/**
+ * Sets a file's mtime; see {@linkcode mtimeAlone}.
+ *
+ * @throws {LibcError}
+ */
+export function setMtime(fd: number, mtime: number): void {
+  check("futimens", libc().futimens(fd, mtimeAlone(mtime)));
 }
 
 /**
@@ -183,37 +208,4 @@ export function rewrite(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 export function readRegularFile(path: string): string {
   if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
   return Deno.readTextFileSync(path);
-}
-
-/**
- * Writes a file whole or not at all: the old one stays until the new one is
- * complete and on the disk.
- *
- * @param temporary a path in the same directory, which must not exist yet; it is
- * created before `content` is called
- * @param mode the permissions of the new file, less the umask
- * @throws {LibcError} if it cannot be replaced; EEXIST if `temporary` exists
- * @throws what `content` throws
- */
-export function replaceFile(
-  path: string,
-  temporary: string,
-  mode: number,
-  content: () => Uint8Array<ArrayBuffer>,
-): void {
-  const flags = C.O_WRONLY | C.O_CREAT | C.O_EXCL | C.O_NOCTTY | C.O_NOFOLLOW;
-  const fd = open(temporary, flags, mode);
-  try {
-    try {
-      write(fd, content());
-      // Without it, half a file might have the name after a power failure.
-      check("fdatasync", libc().fdatasync(fd));
-    } finally {
-      close(fd);
-    }
-    check("rename", libc().rename(cString(temporary), cString(path)));
-  } catch (error) {
-    libc().unlink(cString(temporary));
-    throw error;
-  }
 }

@@ -1,101 +1,30 @@
 /**
- * Calls on one file that can be made in this thread or in another one. A caller
- * that must not wait for a disk that hangs uses the other thread. A task of several
- * such calls is a generator, so that one text serves both forms.
+ * Calls on one file that can be made in this thread or in another one; see
+ * file_task.ts.
  *
  * @module
  */
 
 import { C, E } from "./constants.ts";
-import { createFile, creationOf, MKNODAT, permitOwner } from "./create.ts";
+import {
+  createFile,
+  creationOf,
+  MKNODAT,
+  OWNER_MODE,
+  permitOwner,
+} from "./create.ts";
 import { close } from "./descriptor.ts";
 import {
   flagsForWriting,
+  mtimeAlone,
   openForWriting,
   setMtime,
   truncate,
   unlink,
 } from "./file.ts";
-import { cString, fromLibcAtStart, isErrno } from "./libc.ts";
+import { type FileCall, type FileTask, keeping, make } from "./file_task.ts";
+import { cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 import { readState, type State, stateOf, STATX, STATX_WORDS } from "./statx.ts";
-
-/**
- * One call. Both forms throw {@linkcode LibcError}. The errno of another thread
- * cannot be read, so a call that fails there is made again in this thread: a disk
- * that has just answered does not hang.
- */
-export interface FileCall<T> {
-  /** Makes the call and waits for it. */
-  now(): T;
-  /** Makes the call in another thread. */
-  later(): Promise<T>;
-}
-
-/** A task: it yields each call, and gets the result of the call. */
-export type FileTask<T> = Generator<FileCall<unknown>, T, unknown>;
-
-/** One call of a task, with the type of its result. */
-export function* make<T>(call: FileCall<T>): FileTask<T> {
-  return (yield call) as T;
-}
-
-/** Runs a task, and waits for each of its calls. */
-export function runNow<T>(task: FileTask<T>): T {
-  let step = task.next();
-  while (!step.done) {
-    let result: unknown;
-    try {
-      result = step.value.now();
-    } catch (error) {
-      step = task.throw(error);
-      continue;
-    }
-    step = task.next(result);
-  }
-  return step.value;
-}
-
-/**
- * Runs a task with its calls in another thread, one after the other.
- *
- * @param isLate whether the result is waited for no more: the task does not go on
- * when its call has returned
- * @throws {Error} if that is so
- */
-export async function runLater<T>(
-  task: FileTask<T>,
-  isLate: () => boolean = () => false,
-): Promise<T> {
-  let step = task.next();
-  while (!step.done) {
-    let go: () => typeof step;
-    try {
-      const result = await step.value.later();
-      go = () => task.next(result);
-    } catch (error) {
-      go = () => task.throw(error);
-    }
-    if (isLate()) throw new Error("the result is waited for no more");
-    step = go();
-  }
-  return step.value;
-}
-
-/** Buffers that another thread uses: the garbage collector does not know of it. */
-const inUse = new Set<unknown>();
-
-/** Keeps buffers while a call in another thread is under way. */
-export async function keeping<T>(
-  buffers: unknown,
-  call: Promise<T>,
-): Promise<T> {
-  inUse.add(buffers);
-  try {
-    return await call;
-  } finally {
-    inUse.delete(buffers);
-  }
-}
 
 const libc = fromLibcAtStart({
   // The functions of descriptor.ts, file.ts and statx.ts, in another thread.
@@ -119,6 +48,28 @@ const libc = fromLibcAtStart({
     nonblocking: true,
   },
   statx_later: { ...STATX.statx, name: "statx", nonblocking: true },
+});
+
+/** Those that few clients need. */
+const rare = fromLibc({
+  futimens_later: {
+    name: "futimens",
+    parameters: ["i32", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
+  fchmod_later: {
+    name: "fchmod",
+    parameters: ["i32", "u32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  unlink_later: {
+    name: "unlink",
+    parameters: ["buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
 });
 
 /**
@@ -230,25 +181,39 @@ export function shut(fd: number): FileCall<void> {
   };
 }
 
-/** A call that is made in this thread in both forms, because few tasks need it. */
-function here<T>(now: () => T): FileCall<T> {
-  // deno-lint-ignore require-await -- an error has to be a rejection
-  return { now, later: async () => now() };
-}
-
 /** Sets the mtime; see {@linkcode setMtime}. */
 export function stamp(fd: number, time: number): FileCall<void> {
-  return here(() => setMtime(fd, time));
+  return {
+    now: () => setMtime(fd, time),
+    async later() {
+      const times = mtimeAlone(time);
+      const result = await keeping(times, rare().futimens_later(fd, times));
+      if (result === -1) setMtime(fd, time);
+    },
+  };
 }
 
 /** Gives a file's owner its permissions; see {@linkcode permitOwner}. */
 function permit(fd: number): FileCall<void> {
-  return here(() => permitOwner(fd));
+  return {
+    now: () => permitOwner(fd),
+    async later() {
+      const result = await rare().fchmod_later(fd, OWNER_MODE);
+      if (result === -1) permitOwner(fd);
+    },
+  };
 }
 
 /** Removes a file. */
-function remove(path: string): FileCall<void> {
-  return here(() => unlink(path));
+export function remove(path: string): FileCall<void> {
+  return {
+    now: () => unlink(path),
+    async later() {
+      const name = cString(path);
+      const result = await keeping(name, rare().unlink_later(name));
+      if (result === -1) unlink(path);
+    },
+  };
 }
 
 /**

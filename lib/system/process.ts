@@ -21,8 +21,8 @@ const libc = fromLibcAtStart({
 
 /**
  * Replaces this process by another program, found on PATH as execvp(3) does:
- * the same process id, the same descriptors, the arguments as they are, signals
- * as this process found them.
+ * the same process id, the same descriptors, the arguments as they are, and
+ * signals as {@linkcode restoreSignals} leaves them.
  *
  * @param program see {@linkcode argumentStrings}
  * @param variables are added to the environment of this process

@@ -1,14 +1,18 @@
 /**
  * Searches whitelist files at each connection. The index of a large file is kept
  * in the base directory, so that a connection reads some kilobytes of the index
- * and not the file. If the file changes, the next connection makes the index anew.
+ * and not the file. If the file changes, the next connection makes the index anew,
+ * once its client has been judged.
  *
  * @module
  */
 
 import { E } from "../system/constants.ts";
-import { readRegularFile, replaceFile } from "../system/file.ts";
+import { readRegularFile } from "../system/file.ts";
+import { lookAt, remove } from "../system/file_call.ts";
+import { type FileTask, make, runLater } from "../system/file_task.ts";
 import { isErrno } from "../system/libc.ts";
+import { replaceFile } from "../system/replace_file.ts";
 import { hasLinearMatcher } from "./expression.ts";
 import { type Client, type Found, searchFile } from "./file.ts";
 import { Index, type Reader } from "./index.ts";
@@ -32,6 +36,22 @@ const SETTLED = 3_000;
 const GIVEN_UP = 600_000;
 
 /**
+ * An index that is to be made. A client has its answer without it, because writing
+ * may take long, or hang while reading does not (fsfreeze(8)).
+ */
+export interface MissingIndex {
+  readonly path: string;
+  build(): Uint8Array<ArrayBuffer>;
+}
+
+/** The files of one base directory, as they are searched for one client. */
+export interface IndexDirectory {
+  readonly path: string;
+  /** Told of an index that is to be made. */
+  missing(index: MissingIndex): void;
+}
+
+/**
  * Looks through a whitelist file for a client.
  *
  * @param dir the base directory, where the index is kept; undefined if it does not
@@ -41,21 +61,20 @@ const GIVEN_UP = 600_000;
  */
 export function searchWhitelist(
   path: string,
-  dir: string | undefined,
+  dir: IndexDirectory | undefined,
   client: Client,
   now = Date.now(),
 ): Found {
   const info = Deno.statSync(path);
   if (dir !== undefined && info.size >= SMALL && info.isFile) {
     const seal = sealOf(path, info);
-    const index = indexPath(dir, seal);
-    let found = searchKept(index, seal, client);
-    const age = now - (info.ctime?.getTime() ?? NaN);
-    if (found === undefined && age >= SETTLED) {
-      const build = () => buildIndex(readRegularFile(path), seal);
-      found = searchNew(build, index, seal, client, now);
-    }
+    const index = indexPath(dir.path, seal);
+    const found = searchKept(index, seal, client);
     if (found !== undefined) return found;
+    if (isSettled(info, now)) {
+      const build = () => buildIndex(readRegularFile(path), seal);
+      dir.missing({ path: index, build });
+    }
   }
   return searchFile(readRegularFile(path), client);
 }
@@ -72,7 +91,7 @@ export function searchWhitelist(
  */
 export function searchFiles(
   paths: readonly string[],
-  dir: string | undefined,
+  dir: IndexDirectory | undefined,
   client: Client,
   warn: {
     unreadable(path: string, error: unknown): void;
@@ -94,7 +113,7 @@ export function searchFiles(
     const info = infos[i];
     return info === undefined ? "-" : sealOf(path, info);
   }).join("\n");
-  const index = dir === undefined ? undefined : indexPath(dir, seal);
+  const index = dir && indexPath(dir.path, seal);
   let found = index === undefined ? undefined : searchKept(index, seal, client);
   if (found === undefined) {
     // An index without a file that cannot be read now would outlive the reason.
@@ -108,16 +127,18 @@ export function searchFiles(
         return "";
       }
     });
-    const build = () => buildIndex(texts, seal);
+    const bytes = buildIndex(texts, seal);
     const settled = infos.every((info) =>
-      info === undefined || now - (info.ctime?.getTime() ?? NaN) >= SETTLED
+      info === undefined || isSettled(info, now)
     );
     if (index !== undefined && settled && isComplete) {
-      found = searchNew(build, index, seal, client, now);
+      dir!.missing({ path: index, build: () => bytes });
     }
-    found ??= searchBytes(build(), seal, client);
+    const reader: Reader = (offset, length) =>
+      bytes.subarray(offset, offset + length);
+    found = Index.open(reader, seal)!.search(client);
   }
-  const { line, bad } = found!;
+  const { line, bad } = found;
   for (const [i, path] of paths.entries()) {
     const own = bad.map(({ number, ...rest }) => ({
       ...rest,
@@ -132,14 +153,9 @@ export function searchFiles(
   return line === undefined ? undefined : paths[lineIn(line).file];
 }
 
-function searchBytes(
-  bytes: Uint8Array,
-  seal: string,
-  client: Client,
-): Found | undefined {
-  const reader: Reader = (offset, length) =>
-    bytes.subarray(offset, offset + length);
-  return Index.open(reader, seal)?.search(client);
+/** Whether a file has been left unchanged for long enough. */
+function isSettled({ ctime }: Deno.FileInfo, now: number): boolean {
+  return now - (ctime?.getTime() ?? NaN) >= SETTLED;
 }
 
 /** Goes up with each change of the index's format or of a line's meaning. */
@@ -192,32 +208,30 @@ function readerOf(file: Deno.FsFile): Reader {
   };
 }
 
-/** Makes the index; undefined if it cannot be made, or another process makes it. */
-function searchNew(
-  build: () => Uint8Array<ArrayBuffer>,
-  index: string,
-  seal: string,
-  client: Client,
-  now: number,
-): Found | undefined {
-  const fresh = `${index}.new`;
-  let bytes = new Uint8Array();
+/**
+ * Makes an index, for later connections. Its calls are made in another thread.
+ *
+ * @param now milliseconds since 1970
+ * @throws {Error} if it cannot be made; EEXIST if another process makes it
+ */
+export async function makeIndex(
+  { path, build }: MissingIndex,
+  now = Date.now(),
+): Promise<void> {
+  const fresh = `${path}.new`;
   try {
     // Only the process that creates the temporary file builds the index.
-    replaceFile(index, fresh, 0o600, () => bytes = build());
+    await runLater(replaceFile(path, fresh, 0o600, build));
   } catch (error) {
-    if (isErrno(error, E.EEXIST)) removeGivenUp(fresh, now);
-    return undefined;
+    if (isErrno(error, E.EEXIST)) await runLater(removeGivenUp(fresh, now));
+    throw error;
   }
-  return searchBytes(bytes, seal, client);
 }
 
-function removeGivenUp(fresh: string, now: number): void {
-  try {
-    const { mtime } = Deno.lstatSync(fresh);
-    const age = now - (mtime?.getTime() ?? 0);
-    if (age >= GIVEN_UP || age < 0) Deno.removeSync(fresh);
-  } catch {
-    // Another process has finished the index meanwhile.
-  }
+function* removeGivenUp(path: string, now: number): FileTask<void> {
+  const state = yield* make(lookAt(path));
+  // Another process has finished the index meanwhile.
+  if (state === undefined) return;
+  const age = now - state.mtime * 1000;
+  if (age >= GIVEN_UP || age < 0) yield* make(remove(path));
 }

@@ -15,11 +15,14 @@ import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
 import { setMtime } from "../../lib/system/file.ts";
+import { stamp } from "../../lib/system/file_call.ts";
+import { runLater } from "../../lib/system/file_task.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { accept } from "../../lib/system/listener.ts";
 import { returnFreeMemory } from "../../lib/system/memory.ts";
 import { memoryFile } from "../../lib/system/memory_file.ts";
 import { monotonicMicroseconds } from "../../lib/system/monotonic.ts";
+import { replaceFile } from "../../lib/system/replace_file.ts";
 import { descriptorLimit } from "../../lib/system/resource_limit.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import { isListening, openSocket, peerOf } from "../../lib/system/socket.ts";
@@ -36,6 +39,16 @@ for (const call of [() => setMtime(-1, 0), () => permitOwner(-1)]) {
     // The call fails, but the library is open now.
   }
 }
+try {
+  await stamp(-1, 0).later();
+} catch {
+  // Likewise.
+}
+const dir = Deno.makeTempDirSync({ prefix: "greylist-libc-" });
+await runLater(
+  replaceFile(`${dir}/file`, `${dir}/new`, 0o600, () => new Uint8Array()),
+);
+Deno.removeSync(dir, { recursive: true });
 try {
   enterNetwork(Deno.pid)[Symbol.dispose]();
 } catch {

@@ -54,6 +54,20 @@ Deno.test("hang count: with enough that wait, one at a time tries", () => {
   assertEquals(comes(dir).isHigh, false);
 });
 
+Deno.test("hang count: an answer that took no write ends nothing", () => {
+  const dir = "/test/hang count/writes";
+  const set = fresh(dir);
+  for (let i = 0; i < MOST_WAITING; i++) comes(dir).count.hangs();
+  const early = comes(dir);
+  assert(early.mayAsk);
+  assertEquals(comes(dir).mayAsk, false);
+  early.count.answered(false);
+  assertEquals([set.value(0), set.value(1)], [MOST_WAITING, 0]);
+  // The next one may try at once.
+  const next = comes(dir);
+  assertEquals([next.isHigh, next.mayAsk], [true, true]);
+});
+
 Deno.test("hang count: an answer ends what a few have counted", () => {
   const dir = "/test/hang count/few";
   const set = fresh(dir);

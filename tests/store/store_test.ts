@@ -11,7 +11,7 @@ import "../harness/libc.ts";
 import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
 import { type Outcome, run, waitFor } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
-import { type FileTask, runNow } from "../../lib/system/file_call.ts";
+import { type FileTask, runNow } from "../../lib/system/file_task.ts";
 
 const TIMEOUTS: Timeouts = { delay: 60, retryWindow: 3600, expireAfter: 86400 };
 const NAME = "192.0.2.0_24";

@@ -2,14 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C, E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { permitOwner } from "../../lib/system/create.ts";
-import {
-  openForWriting,
-  replaceFile,
-  setMtime,
-  truncate,
-} from "../../lib/system/file.ts";
-import { isErrno, LibcError } from "../../lib/system/libc.ts";
-import { encode } from "../../lib/system/utf8.ts";
+import { openForWriting, setMtime, truncate } from "../../lib/system/file.ts";
+import { LibcError } from "../../lib/system/libc.ts";
 import "../harness/libc.ts";
 import { run } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -89,46 +83,6 @@ Deno.test("file: paths that are not opened", async () => {
   // An existing file is neither emptied nor changed.
   close(openForWriting(`${path}/file`, "existing"));
   assertEquals(Deno.readTextFileSync(`${path}/file`), "content");
-});
-
-Deno.test("file: replaced whole or not at all", () => {
-  using dir = temporary();
-  const path = `${dir.path}/file`, temporaryPath = `${path}.new`;
-  const names = () => [...Deno.readDirSync(dir.path)].map(({ name }) => name);
-  const replace = (content: () => Uint8Array<ArrayBuffer>) =>
-    replaceFile(path, temporaryPath, 0o640, content);
-  replace(() => encode("one"));
-  assertEquals(Deno.readTextFileSync(path), "one");
-  assertEquals(Deno.statSync(path).mode! & 0o7777, 0o640 & ~Deno.umask());
-  // The old one stays until the new one is complete.
-  replace(() => {
-    assertEquals(Deno.readTextFileSync(path), "one");
-    assertEquals(Deno.statSync(temporaryPath).size, 0);
-    return encode("x".repeat(1_000_000));
-  });
-  assertEquals(Deno.statSync(path).size, 1_000_000);
-  assertThrows(
-    () =>
-      replace(() => {
-        throw new Error("no content");
-      }),
-    Error,
-    "no content",
-  );
-  assertEquals(Deno.statSync(path).size, 1_000_000);
-  assertEquals(names(), ["file"]);
-  // Another process is replacing the file: its temporary file stays.
-  Deno.writeTextFileSync(temporaryPath, "other");
-  const error = assertThrows(() => replace(() => encode("two")));
-  assert(isErrno(error, E.EEXIST));
-  assertEquals(Deno.readTextFileSync(temporaryPath), "other");
-  assertEquals(Deno.statSync(path).size, 1_000_000);
-  // A directory cannot be replaced by a file.
-  Deno.removeSync(temporaryPath);
-  Deno.removeSync(path);
-  Deno.mkdirSync(path);
-  assertEquals(errno(() => replace(() => encode("two"))), E.EISDIR);
-  assertEquals(names(), ["file"]);
 });
 
 Deno.test("file: an mtime to the millisecond, and atime as it was", () => {

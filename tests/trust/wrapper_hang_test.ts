@@ -19,6 +19,8 @@ import { tcpserver } from "../harness/way_in.ts";
 /** How long each call is delayed, in seconds. */
 const HANG = 60;
 
+const DAY = 86400;
+
 const CONFIG: Partial<Config> = { storeTimeout: undefined };
 
 /**
@@ -85,6 +87,11 @@ const CASES: readonly [string, string, () => void][] = [
     "the change of the entry hangs",
     "openat",
     () => makeEntry("127.0.0.0_24", 3, 60),
+  ],
+  [
+    "the new time of the entry hangs",
+    "utimensat",
+    () => makeEntry("127.0.0.0_24", 0, 2 * DAY),
   ],
 ];
 
@@ -190,6 +197,125 @@ e2e("wrapper: a few wait for the directory, the others leave it alone", {
   assertMatch(reply!, /^220 mx\.example /, logLines().join("\n"));
   await waitFor("its line", () => logLines().length > 0);
   assertMatch(logLines().join(), / defer ip=127\.0\.0\.1 .*reason=new /);
+});
+
+e2e("wrapper: while only writes hang, clients without a write end nothing", {
+  programs: ["tcpserver", "strace"],
+}, async () => {
+  await using server = await hangingServer("mknodat");
+  const waiting = Array.from(
+    { length: MOST_WAITING },
+    () => greeting(server.port),
+  );
+  for (const { reply } of await Promise.all(waiting)) assertEquals(reply, NEXT);
+  const set = Semaphores.find(BASE, 2)!;
+  assertEquals([set.value(0), set.value(1)], [MOST_WAITING, 0]);
+  makeEntry("127.0.0.0_24", 0, 10);
+  const { reply } = await greeting(server.port);
+  assertMatch(reply!, /^220 mx\.example /, logLines().join("\n"));
+  assertEquals([set.value(0), set.value(1)], [MOST_WAITING, 0]);
+  release(server);
+  await server.idle();
+});
+
+for (const isListed of [false, true]) {
+  const who = isListed ? "a client that it exempts" : "a client";
+  e2e(`wrapper: ${who} does not wait for a whitelist index`, {
+    programs: ["tcpserver", "strace"],
+  }, async () => {
+    clean();
+    const address = isListed ? "127.0.0.1" : "192.0.2.1";
+    const list = writeFile("list", `${"# filler\n".repeat(400)}${address}\n`);
+    // The index of a file that has just changed is not kept.
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await using server = await tcpserver.start({
+      binary: await compile({
+        ...CONFIG,
+        whitelist: { files: [list as `/${string}`] },
+      }),
+      before: hanging("fdatasync", []),
+      next: greeter(),
+    });
+    const { reply, seconds } = await greeting(server.port);
+    if (isListed) assertEquals(reply, NEXT);
+    else assertMatch(reply!, /^220 mx\.example /);
+    assert(seconds < LIMIT, `${seconds} s`);
+    assert(seconds >= 2, `${seconds} s`);
+    const [error, line, ...more] = await waitFor(
+      "both lines",
+      () => logLines().length >= 2 && logLines(),
+    );
+    assertMatch(error, / error baseDir what=".*: no answer within 2 s"$/);
+    const verdict = isListed ? / pass .*whitelisted/ : / defer .*reason=new/;
+    assertMatch(line, verdict);
+    assertEquals(more, []);
+    release(server);
+    await server.idle();
+  });
+}
+
+/** What the standard output of a process is, for each thread that has not ended. */
+function outputsOf(pid: number): string[] {
+  try {
+    const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
+    return threads.flatMap(({ name }) => {
+      try {
+        return Deno.readLinkSync(`/proc/${pid}/task/${name}/fd/1`);
+      } catch {
+        return [];
+      }
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** The wrapper below strace(1), without a super-server. */
+async function wrapperBelow(before: readonly string[], program: string) {
+  const [strace, ...args] = [...before, await compile(CONFIG), program];
+  const child = new Deno.Command(strace, {
+    args,
+    env: { TCPREMOTEIP: "127.0.0.1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  return {
+    /** Waits until the wrapper has left its standard output. */
+    async leaves() {
+      // strace has other children for a moment at its start.
+      await waitFor(
+        "its standard output to be gone",
+        () => childrenOf(child.pid).flatMap(outputsOf).includes("/dev/null"),
+      );
+    },
+    async end() {
+      // Without strace, the call is made.
+      child.kill("SIGKILL");
+      const { stdout } = await child.output();
+      return new TextDecoder().decode(stdout);
+    },
+  };
+}
+
+e2e("wrapper: pruning that hangs does not hold the connection", {
+  programs: ["strace"],
+}, async () => {
+  clean();
+  makeEntry(".prune", 0, 2 * DAY);
+  const wrapper = await wrapperBelow(hanging("flock", []), "/bin/true");
+  await wrapper.leaves();
+  assertMatch(await wrapper.end(), /^220 mx\.example /);
+});
+
+e2e("wrapper: neither does a PROGRAM that is not there, while a call hangs", {
+  programs: ["strace"],
+}, async () => {
+  clean();
+  const before = hanging("statx", [ENTRY]);
+  const wrapper = await wrapperBelow(before, "/nonexistent/program");
+  await wrapper.leaves();
+  assertMatch(await wrapper.end(), /^421 4\.3\.0 /);
 });
 
 e2e("wrapper: it waits no more when the call returns, whatever PROGRAM does", {

@@ -1,0 +1,118 @@
+/**
+ * A file that is replaced whole or not at all.
+ *
+ * @module
+ */
+
+import { open } from "./descriptor.ts";
+import { dataSync, flagsForWriting, rename, write } from "./file.ts";
+import { openLater, remove, shut } from "./file_call.ts";
+import { type FileCall, type FileTask, keeping, make } from "./file_task.ts";
+import { cString, fromLibc } from "./libc.ts";
+
+const libc = fromLibc({
+  // The functions of file.ts, in another thread.
+  write_later: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+  },
+  fdatasync_later: {
+    name: "fdatasync",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  rename_later: {
+    name: "rename",
+    parameters: ["buffer", "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
+});
+
+/**
+ * Writes a file whole or not at all: the old one stays until the new one is
+ * complete and on the disk.
+ *
+ * @param temporary a path in the same directory, which must not exist yet; it is
+ * created before `content` is called
+ * @param mode the permissions of the new file, less the umask
+ * @throws {LibcError} if it cannot be replaced; EEXIST if `temporary` exists
+ * @throws what `content` throws
+ */
+export function* replaceFile(
+  path: string,
+  temporary: string,
+  mode: number,
+  content: () => Uint8Array<ArrayBuffer>,
+): FileTask<void> {
+  const fd = yield* make(openNew(temporary, mode));
+  try {
+    try {
+      yield* make(writeAll(fd, content()));
+      // Without it, half a file might have the name after a power failure.
+      yield* make(toDisk(fd));
+    } finally {
+      yield* make(shut(fd));
+    }
+    yield* make(moved(temporary, path));
+  } catch (error) {
+    try {
+      yield* make(remove(temporary));
+    } catch {
+      // The first error says more.
+    }
+    throw error;
+  }
+}
+
+function openNew(path: string, mode: number): FileCall<number> {
+  const flags = flagsForWriting("new");
+  const now = () => open(path, flags, mode);
+  return {
+    now,
+    async later() {
+      const fd = await openLater(path, flags, mode);
+      return fd === -1 ? now() : fd;
+    },
+  };
+}
+
+function writeAll(
+  fd: number,
+  bytes: Uint8Array<ArrayBuffer>,
+): FileCall<void> {
+  return {
+    now: () => write(fd, bytes),
+    async later() {
+      const size = BigInt(bytes.length);
+      const written = await keeping(bytes, libc().write_later(fd, bytes, size));
+      // More than 2 GB are written in parts, see write(2). An error comes again.
+      if (written !== size) {
+        write(fd, bytes.subarray(Math.max(0, Number(written))));
+      }
+    },
+  };
+}
+
+function toDisk(fd: number): FileCall<void> {
+  return {
+    now: () => dataSync(fd),
+    async later() {
+      if (await libc().fdatasync_later(fd) === -1) dataSync(fd);
+    },
+  };
+}
+
+function moved(from: string, to: string): FileCall<void> {
+  return {
+    now: () => rename(from, to),
+    async later() {
+      const names = [cString(from), cString(to)] as const;
+      const result = await keeping(names, libc().rename_later(...names));
+      if (result === -1) rename(from, to);
+    },
+  };
+}
