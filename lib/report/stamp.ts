@@ -15,7 +15,15 @@ export interface Stamp {
 }
 
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
-const HALF_YEAR = 183 * 86400;
+const HOUR = 3600;
+const DAY = 86400;
+const HALF_YEAR = 183 * DAY;
+
+/**
+ * How much earlier than the line before it a line may be, in seconds, and still have
+ * come late rather than after clocks went back.
+ */
+const LATE = 60;
 
 /**
  * Times that fit into 32 bits: seconds since 1970, and years. A stamp beyond is
@@ -93,7 +101,7 @@ export class StampReader {
       const hours = digits(line, end + 1, 2);
       const minutes = digits(line, end + 3 + colon, 2);
       if (!(hours >= 0 && minutes >= 0)) return undefined;
-      zone = (hours * 3600 + minutes * 60) * (sign === DASH ? -1 : 1);
+      zone = (hours * HOUR + minutes * 60) * (sign === DASH ? -1 : 1);
       end += 5 + colon;
     }
     if (line.charCodeAt(end) !== SPACE) return undefined;
@@ -116,22 +124,23 @@ export class StampReader {
       !isDay(month, day) || seconds < 0 || line.charCodeAt(at + 15) !== SPACE
     ) return undefined;
 
+    const inYear = (year: number) =>
+      this.#from(year, month, day, seconds, true);
+    // A day of grace for a clock that was set or a zone that changed.
+    const latest = this.#written + DAY;
     if (this.#year === undefined) {
       this.#year = new Date(this.#written * 1000).getFullYear();
-      const time = this.#from(this.#year, month, day, seconds, true);
-      // A day of grace for a clock that was set or a zone that changed.
-      if (time > this.#written + 86400) this.#year--;
-      this.#previous = this.#from(this.#year, month, day, seconds, true);
+      if (inYear(this.#year) > latest) this.#year--;
+      this.#previous = inYear(this.#year);
     }
-    let time = this.#from(this.#year, month, day, seconds, true);
+    let time = inYear(this.#year);
     if (time < this.#previous - HALF_YEAR) {
-      time = this.#from(++this.#year, month, day, seconds, true);
-    } else if (time > this.#previous + HALF_YEAR) {
+      time = inYear(++this.#year);
+    } else if (time > this.#previous + HALF_YEAR && time > latest) {
       // December just after New Year: the line came late.
-      return {
-        time: this.#from(this.#year - 1, month, day, seconds, true),
-        end: at + 16,
-      };
+      return { time: inYear(this.#year - 1), end: at + 16 };
+    } else if (time < this.#previous - LATE && isRepeated(time)) {
+      time += HOUR;
     }
     this.#previous = time;
     return { time, end: at + 16 };
@@ -145,7 +154,7 @@ export class StampReader {
     seconds: number,
     local: boolean,
   ): number {
-    const hour = Math.floor(seconds / 3600);
+    const hour = Math.floor(seconds / HOUR);
     const key = (((year * 13 + month) * 32 + day) * 25 + hour) * 2 +
       (local ? 1 : 0);
     if (key !== this.#hourKey) {
@@ -154,7 +163,7 @@ export class StampReader {
         ? new Date(year, month - 1, day, hour).getTime()
         : Date.UTC(year, month - 1, day, hour)) / 1000;
     }
-    return this.#hourStart + seconds - hour * 3600;
+    return this.#hourStart + seconds - hour * HOUR;
   }
 }
 
@@ -170,6 +179,13 @@ function tai64n(line: string, at: number): Stamp | undefined {
   if (line.charCodeAt(at + 24) !== SPACE) return undefined;
   if (!(seconds >= 0 && seconds < END && nanoseconds < 1e9)) return undefined;
   return { time: seconds + nanoseconds / 1e9, end: at + 25 };
+}
+
+/** Whether clocks show the same an hour later, because they go back. */
+function isRepeated(time: number): boolean {
+  const now = new Date(time * 1000);
+  const later = new Date((time + HOUR) * 1000);
+  return now.getHours() === later.getHours();
 }
 
 function isDigit(code: number): boolean {
@@ -198,5 +214,5 @@ function clock(line: string, at: number): number {
   const seconds = digits(line, at + 6, 2);
   const good = hours < 24 && minutes < 60 && seconds < 61 &&
     line.charCodeAt(at + 2) === COLON && line.charCodeAt(at + 5) === COLON;
-  return good ? hours * 3600 + minutes * 60 + seconds : -1;
+  return good ? hours * HOUR + minutes * 60 + seconds : -1;
 }
