@@ -12,6 +12,7 @@ import { amount, counted } from "../report/format.ts";
 import { adopt, better, type Place } from "../store/adopt.ts";
 import { type Entry, isForgotten } from "../store/policy.ts";
 import { Lists } from "../lists.ts";
+import { reasonOf } from "../reason.ts";
 import { readRegularFileLater } from "../system/background_file.ts";
 import { subjectOf } from "../who_waits.ts";
 import { baseDirOwner } from "./user_rights.ts";
@@ -35,6 +36,9 @@ const HELD = 100_000;
 
 /** Milliseconds between two looks at a log that is followed. */
 const POLL_EVERY = 1000;
+
+/** Milliseconds until networks that could not be written are tried again. */
+const RETRY_EVERY = 60_000;
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -89,24 +93,29 @@ EXIT STATUS
     try {
       if (options.follow) await follow(paths, learner);
       else {
+        // A delivery may begin in one file and end in the next one.
+        const local = new Set<string>();
         await readLogs(paths.map((path) => ({ path })), {
           command: "learn",
-          reader: readerOf,
+          reader: (written) => readerOf(written, local),
           line: ({ time, host }) => learner.take(host, time),
           long() {},
         });
       }
     } finally {
       // Also if a log cannot be read any further.
-      learner.write();
+      learner.writeNow();
     }
     return learner.finish();
   },
 };
 
 /** A reader for which a line without a stamp is as old as the file. */
-function readerOf(written: number): { read(line: string): Delivery } {
-  const reader = new DeliveryReader(written);
+function readerOf(
+  written: number,
+  local: Set<string>,
+): { read(line: string): Delivery } {
+  const reader = new DeliveryReader(written, local);
   return {
     read(line) {
       const { time = written, host } = reader.read(line);
@@ -137,7 +146,10 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
   Deno.addSignalListener("SIGTERM", stop);
   while (!stopped) {
     for (const file of files) file.poll();
-    learner.write();
+    const failure = learner.write();
+    if (failure !== undefined) {
+      warn(`${reasonOf(failure)}: tried again once a minute`);
+    }
     await new Promise<void>((resolve) => {
       wake = resolve;
       setTimeout(resolve, POLL_EVERY);
@@ -163,8 +175,14 @@ class Learner {
   #deliveries = 0;
   #learned = 0;
   #renewed = 0;
-  #failed = 0;
+  /** How many networks did not fit into memory. */
+  #dropped = 0;
+  /** Why a network could not be written, of the last time that one could not. */
   #failure: unknown;
+  /** Whether some of the networks could not be written last time. */
+  #isFailing = false;
+  /** From when on these are tried again. */
+  #retryAt = -Infinity;
 
   constructor(config: ResolvedConfig, dry: boolean) {
     const { baseDir } = config;
@@ -198,32 +216,57 @@ class Learner {
     );
     const latest = this.#held.get(name) ?? -Infinity;
     this.#held.set(name, Math.max(latest, Math.floor(time)));
-    if (this.#held.size >= HELD) this.write();
+    if (this.#held.size < HELD) return;
+    this.write();
+    if (this.#held.size < HELD) return;
+    this.#dropped += this.#held.size;
+    this.#held.clear();
   }
 
-  /** Writes the networks that are held. */
-  write(): void {
-    const { timeouts } = this.#config;
-    const now = Date.now() / 1000;
+  /**
+   * Writes the networks that are held. Those that cannot be written stay held, and
+   * all wait for a minute then.
+   *
+   * @returns why some could not be written, if that is new
+   */
+  write(): unknown {
+    if (performance.now() < this.#retryAt) return undefined;
+    return this.writeNow();
+  }
+
+  /** The same, without waiting. */
+  writeNow(): unknown {
+    let failure: unknown;
     for (const [name, time] of this.#held) {
-      const found = { accepted: 1, mtime: Math.min(time, Math.floor(now)) };
-      if (isForgotten(found, now, timeouts)) continue;
-      let wasKnown = false;
-      const choose = (old: Entry) => {
-        wasKnown = old.accepted > 0 && !isForgotten(old, now, timeouts);
-        const recent = wasKnown && found.mtime < old.mtime + WRITE_EVERY;
-        return recent ? old : better(old, found, now, timeouts);
-      };
       try {
-        if (adopt(this.#place, name, found, choose) === "kept") continue;
-        if (wasKnown) this.#renewed++;
-        else this.#learned++;
+        this.#adopt(name, time);
+        this.#held.delete(name);
       } catch (error) {
-        this.#failed++;
-        this.#failure ??= error;
+        failure ??= error;
       }
     }
-    this.#held.clear();
+    const wasFailing = this.#isFailing;
+    this.#isFailing = failure !== undefined;
+    if (!this.#isFailing) return undefined;
+    this.#failure = failure;
+    this.#retryAt = performance.now() + RETRY_EVERY;
+    return wasFailing ? undefined : failure;
+  }
+
+  #adopt(name: string, time: number): void {
+    const { timeouts } = this.#config;
+    const now = Date.now() / 1000;
+    const found = { accepted: 1, mtime: Math.min(time, Math.floor(now)) };
+    if (isForgotten(found, now, timeouts)) return;
+    let wasKnown = false;
+    const choose = (old: Entry) => {
+      wasKnown = old.accepted > 0 && !isForgotten(old, now, timeouts);
+      const recent = wasKnown && found.mtime < old.mtime + WRITE_EVERY;
+      return recent ? old : better(old, found, now, timeouts);
+    };
+    if (adopt(this.#place, name, found, choose) === "kept") return;
+    if (wasKnown) this.#renewed++;
+    else this.#learned++;
   }
 
   /**
@@ -242,10 +285,11 @@ class Learner {
         amount(this.#renewed),
     );
     output.flush();
-    if (this.#failure === undefined) return EXIT.done;
+    const failed = this.#dropped + this.#held.size;
+    if (failed === 0) return EXIT.done;
     throw new TemporaryError(
-      `${counted(this.#failed, "entry", "entries")} not written: ` +
-        (this.#failure as Error).message,
+      `${counted(failed, "entry", "entries")} not written: ` +
+        reasonOf(this.#failure),
     );
   }
 }

@@ -44,11 +44,16 @@ const MOST = 10_000;
  */
 export class DeliveryReader {
   readonly #stamps: StampReader;
-  readonly #local = new Set<string>();
+  readonly #local: Set<string>;
 
-  /** @param written when the log was last written to, in seconds since 1970 */
-  constructor(written: number) {
+  /**
+   * @param written when the log was last written to, in seconds since 1970
+   * @param local the numbers of local deliveries that are under way, to be shared by
+   * the readers of a log's parts
+   */
+  constructor(written: number, local = new Set<string>()) {
     this.#stamps = new StampReader(written);
+    this.#local = local;
   }
 
   /** Reads one line, given without its line end. */

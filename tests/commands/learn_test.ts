@@ -292,6 +292,42 @@ e2e("learn: --follow waits for a new file that may not be read yet", {
   });
 });
 
+e2e("learn: --follow says that it cannot write, and tries again", {
+  root: true,
+  programs: ["setpriv"],
+}, async () => {
+  clean();
+  Deno.chownSync(BASE, 65_534, 65_534);
+  Deno.chmodSync(BASE, 0o500);
+  const path = `${emptyDir("follow")}/current`;
+  const lines = accepted("203.0.113.9", 60) + accepted("198.51.100.1", 60);
+  Deno.writeTextFileSync(path, lines);
+  await using following = await follow([path], NOBODY);
+  const warning = `greylist learn: ${BASE}/203.0.113.0_24: open: ` +
+    "Permission denied: tried again once a minute\n";
+  await waitFor("a warning", () => following.stderr() !== "");
+  assertEquals(following.stderr(), warning);
+  Deno.writeTextFileSync(path, accepted("192.0.2.1", 60), { append: true });
+  Deno.chmodSync(BASE, 0o700);
+  assertEquals(await following.end(), {
+    code: 0,
+    stdout: "3 deliveries: made 3 networks known, renewed 0\n",
+    stderr: warning,
+  });
+  assertEquals(Object.keys(entries()).length, 3);
+});
+
+e2e("learn: a local delivery that two files share", {}, async () => {
+  clean();
+  const first = writeFile(
+    "send/@1",
+    `${tai64n(90)} starting delivery 3: msg 4712 to local bob\n`,
+  );
+  const second = writeFile("send/current", accepted("203.0.113.9", 60));
+  const { stdout } = await learn([second, first]);
+  assertEquals(stdout, "0 deliveries: made 0 networks known, renewed 0\n");
+});
+
 e2e("learn: what was read is written before an error ends it", {}, async () => {
   clean();
   const file = writeFile("send/current", accepted("203.0.113.9", 60));
