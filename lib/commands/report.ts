@@ -97,10 +97,11 @@ JSON
   lines          read, entries, outside (of the period), foreign, unreadable
   from, to       time of the first and last entry, seconds since 1970, or null
   retryWindow    seconds, as configured
-  connections, deferred, wouldDefer (in mode "observe"), passed, warnings,
-  errors         how many
+  connections, deferred, wouldDefer (in mode "observe"), passed, turnedAway (by
+  a limit or a rule of serve), warnings, errors
+                 how many
   troubles       the errors and warnings written most often: level, what, count
-  deferredByReason, wouldDeferByReason, passedByReason
+  deferredByReason, wouldDeferByReason, passedByReason, turnedAwayByReason
                  connections by reason
   networks       deferred (new networks), and of these accepted, stopped (once:
                  of the stopped those that came once) and open; observed: of the

@@ -26,6 +26,7 @@ export function compare(first: Report, second: Report): Comparison[] {
     row("connections", ({ connections }) => amount(connections)),
     row("connections a day", (report) => daily(report, report.connections)),
     row("let in at once, of connections", atOnce),
+    row("turned away", ({ turnedAway }) => amount(turnedAway)),
     row("new networks", ({ networks }) => amount(networks.deferred)),
     row(
       "new networks a day",

@@ -45,6 +45,10 @@ export function connectionTable(report: Report): Markup | string {
     row("would have been deferred", report.wouldDefer),
     ...reasons(report.wouldDeferByReason),
   ];
+  const turnedAway = report.turnedAway === 0 ? [] : [
+    row("turned away", report.turnedAway),
+    ...reasons(report.turnedAwayByReason),
+  ];
   return table(
     "What was done",
     ["", "connections", `share of ${amount(connections)} connections`],
@@ -54,6 +58,7 @@ export function connectionTable(report: Report): Markup | string {
       ...observed,
       row("let in", report.passed),
       ...reasons(report.passedByReason),
+      ...turnedAway,
     ],
   );
 }

@@ -31,6 +31,8 @@ export interface LogLine {
   readonly fields: string;
   /** The explanation at the end of an error or a warning, without quotes. */
   readonly what: string;
+  /** How often it was written: rsyslog may write equal lines as one. */
+  readonly times: number;
 }
 
 /**
@@ -81,7 +83,8 @@ export class LogReader {
           (word === 0
             ? undefined
             : line.slice(start, line.indexOf(" ", start)));
-        const tagged = entryAt(line, last + 1, time, host);
+        const tagged = entryAt(line, last + 1, time, host) ??
+          repeatedEntry(line.slice(last + 1), time, host);
         if (tagged !== undefined) return tagged;
         const ours = line.startsWith("greylist", at);
         return noEntry(ours ? "unreadable" : "foreign", time);
@@ -98,6 +101,21 @@ const COLON = 58;
 const TAG = /^[\w./()@+-]+(?:\[\d+\])?:$/;
 const VERB = /^[a-z][a-z-]*$/;
 const FIELD = /^ [a-z]+=/;
+
+/** What rsyslog writes in place of equal lines (`RepeatedMsgReduction`). */
+const REPEATED = /^message repeated (\d{1,6}) times: \[ ?(.*)\]$/;
+
+/** The entry that stands for several, undefined if the message is none. */
+function repeatedEntry(
+  message: string,
+  time: number | undefined,
+  host: string | undefined,
+): LogLine | undefined {
+  const [, times, text] = REPEATED.exec(message) ?? [];
+  if (text === undefined) return undefined;
+  const entry = entryAt(text, 0, time, host);
+  return entry && { ...entry, times: Number(times) };
+}
 
 /** The entry that begins at `at`; undefined if this program writes no such text. */
 function entryAt(
@@ -140,7 +158,8 @@ function entryAt(
     return undefined;
   }
   const name = LEVELS[level] ?? "INFO";
-  return { time, kind: "entry", host, level: name, verb, fields, what };
+  const entry = { time, host, level: name, verb, fields, what };
+  return { kind: "entry", ...entry, times: 1 };
 }
 
 function wordEnd(line: string, at: number): number {
@@ -153,5 +172,5 @@ function noEntry(
   time: number | undefined,
 ): LogLine {
   const none = { host: undefined, level: "", verb: "", fields: "", what: "" };
-  return { time, kind, ...none };
+  return { time, kind, ...none, times: 1 };
 }

@@ -31,9 +31,13 @@ export interface Report {
   /** Let in, and deferred if the mode were not "observe". */
   wouldDefer: number;
   passed: number;
+  /** By a limit or a rule of `serve`. */
+  turnedAway: number;
   deferredByReason: Record<string, number>;
   wouldDeferByReason: Record<string, number>;
   passedByReason: Record<string, number>;
+  /** The reason of `busy`, or the rule of `deny`. */
+  turnedAwayByReason: Record<string, number>;
   warnings: number;
   errors: number;
   /** The errors and warnings that were written most often. */

@@ -65,6 +65,13 @@ export function caveats(report: Report): string[] {
       } can still come back within ${window}. A week tells more.`,
     );
   }
+  const busy = report.turnedAwayByReason.limit ?? 0;
+  if (busy > 0) {
+    said.push(
+      `${counted(busy, "connection")} of ${amount(connections)} got a 421 ` +
+        "because all programs that `limit` allows were in use.",
+    );
+  }
   if (observed > 0) {
     said.push(
       `${

@@ -25,6 +25,9 @@ const TROUBLES = 5;
 /** Candidates for a pool or a whitelist, including those already covered. */
 const CANDIDATES = 100;
 
+/** The path of an entry in an error; see entryName and poolEntryName. */
+const ENTRY = /^(\/.*\/)(?:[\da-f]*[.:][\da-f.:]*(?:_\d+)?|@[\w.-]+)(: .*)$/;
+
 /** Counts entries one by one, in the order of the log. */
 export class Tally {
   readonly #retryWindow: number;
@@ -39,6 +42,7 @@ export class Tally {
   readonly #deferrals = new Map<string, number>();
   readonly #observed = new Map<string, number>();
   readonly #passes = new Map<string, number>();
+  readonly #turnedAway = new Map<string, number>();
   readonly #rules = new Map<string, number>();
   readonly #troubles = new Map<string, number>();
   readonly #delays = new Delays();
@@ -78,10 +82,11 @@ export class Tally {
   /** Counts one line. */
   add(line: LogLine): void {
     this.#lines.read++;
-    if (line.kind !== "entry") {
-      this.#lines[line.kind]++;
-      return;
-    }
+    if (line.kind !== "entry") this.#lines[line.kind]++;
+    else for (let i = 0; i < line.times; i++) this.#entry(line);
+  }
+
+  #entry(line: LogLine): void {
     const { time, level, verb } = line;
     if (this.#period !== undefined && !includes(this.#period, time)) {
       this.#lines.outside++;
@@ -98,7 +103,8 @@ export class Tally {
       if (failed) this.#errors++;
       else this.#warnings++;
       this.#hosts.count(failed ? "errors" : "warnings");
-      increase(this.#troubles, `${level} ${line.what || verb}`);
+      const what = withoutEntry(line.what) || verb;
+      increase(this.#troubles, `${level} ${what}`, `${level} other`);
     }
     if (verb === "pass") this.#pass(line);
     else if (verb === "would-defer") this.#defer(line, true);
@@ -108,6 +114,9 @@ export class Tally {
       if (!failed || fieldOf(line, "ip") !== undefined) {
         this.#defer(line, false);
       }
+    } else if (verb === "busy" || verb === "deny") {
+      const reason = fieldOf(line, "reason") ?? fieldOf(line, "rule");
+      increase(this.#turnedAway, reason ?? "unknown");
     }
   }
 
@@ -201,18 +210,21 @@ export class Tally {
     const deferred = total(this.#deferrals);
     const wouldDefer = total(this.#observed);
     const passed = total(this.#passes);
+    const turnedAway = total(this.#turnedAway);
     return {
       lines: { ...this.#lines },
       from: timed ? this.#from : null,
       to: timed ? this.#to : null,
       retryWindow: this.#retryWindow,
-      connections: deferred + wouldDefer + passed,
+      connections: deferred + wouldDefer + passed + turnedAway,
       deferred,
       wouldDefer,
       passed,
+      turnedAway,
       deferredByReason: sorted(this.#deferrals),
       wouldDeferByReason: sorted(this.#observed),
       passedByReason: sorted(this.#passes),
+      turnedAwayByReason: sorted(this.#turnedAway),
       warnings: this.#warnings,
       errors: this.#errors,
       troubles: Object.entries(sorted(this.#troubles)).slice(0, TROUBLES)
@@ -243,11 +255,21 @@ export class Tally {
   }
 }
 
-function increase(counts: Map<string, number>, key: string): void {
+/** @param other what is counted instead if too many are kept apart */
+function increase(
+  counts: Map<string, number>,
+  key: string,
+  other = "other",
+): void {
   const count = counts.get(key);
   if (count !== undefined) counts.set(key, count + 1);
   else if (counts.size < KINDS) counts.set(detached(key), 1);
-  else counts.set("other", (counts.get("other") ?? 0) + 1);
+  else counts.set(other, (counts.get(other) ?? 0) + 1);
+}
+
+/** An error without the name of the client's entry: a full disk is one trouble. */
+function withoutEntry(what: string): string {
+  return what.replace(ENTRY, "$1...$2");
 }
 
 function total(counts: Map<string, number>): number {

@@ -180,6 +180,10 @@ function connections(page: Page, report: Report): void {
   }
   figure("let in", report.passed);
   reasons(report.passedByReason);
+  if (report.turnedAway > 0) {
+    figure("turned away", report.turnedAway);
+    reasons(report.turnedAwayByReason);
+  }
 }
 
 function load(page: Page, report: Report): void {

@@ -209,10 +209,55 @@ Deno.test("years that syslog leaves out", async (t) => {
       [local(2026, 3, 1, 10, 0, 0), local(2026, 3, 1, 9, 0, 0)],
     );
   });
+  await t.step("a log with a gap of more than half a year", () => {
+    const written = local(2026, 9, 1, 10, 0, 0);
+    assertEquals(
+      times(written, ["Jan  5 10:00:00", "Sep  1 09:00:00"]),
+      [local(2026, 1, 5, 10, 0, 0), local(2026, 9, 1, 9, 0, 0)],
+    );
+  });
   await t.step("a last line a little after the file's mtime", () => {
     const written = local(2026, 3, 2, 8, 0, 0);
     assertEquals(times(written, ["Mar  2 08:00:01"]), [
       local(2026, 3, 2, 8, 0, 1),
     ]);
   });
+});
+
+Deno.test("the hour that comes twice when clocks go back", async () => {
+  const code = `
+    import { LogReader } from "./lib/report/logline.ts";
+    const reader = new LogReader(Date.parse("2026-10-25T12:00:00Z") / 1000);
+    const stamps = ["01:59:59", "02:58:00", "02:57:30", "02:04:00", "02:03:50",
+      "02:59:00", "03:00:00"];
+    for (const stamp of stamps) {
+      const { time } = reader.read("Oct 25 " + stamp + " mx greylist: ${DEFER}");
+      console.log(new Date(time * 1000).toISOString().slice(11, 19));
+    }`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--ext=ts", code],
+    env: { TZ: "Europe/Berlin", NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
+    "23:59:59",
+    "00:58:00",
+    // This line came late.
+    "00:57:30",
+    "01:04:00",
+    "01:03:50",
+    "01:59:00",
+    "02:00:00",
+  ]);
+});
+
+Deno.test("equal lines that rsyslog writes as one", () => {
+  const tag = "Nov 23 19:00:00 mx greylist[7]: message repeated 99 times: [ ";
+  const line = read(`${tag}${DEFER}]`);
+  assertEquals([line.kind, line.verb, line.times], ["entry", "defer", 99]);
+  assertEquals(line.fields, DEFER.slice("defer".length));
+  const error = read(`${tag}error store what="x y"]`);
+  assertEquals([error.level, error.what, error.times], ["ERROR", "x y", 99]);
+  assertEquals(read(`${tag}something else]`).kind, "unreadable");
+  assertEquals(read(`${tag}${DEFER}`).kind, "unreadable");
 });

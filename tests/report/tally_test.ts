@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { delayBars, periods } from "../../lib/report/bars.ts";
 import { caveats, remarks, summary } from "../../lib/report/story.ts";
 import { textReport } from "../../lib/report/text.ts";
@@ -37,6 +37,63 @@ Deno.test("errors and warnings", () => {
   assertEquals([report.errors, report.warnings], [3, 1]);
   assertEquals(report.connections, 3, "the one without a program counts once");
   assertEquals(report.networks.deferred, 0);
+});
+
+Deno.test("clients that serve turned away", () => {
+  const report = new Log().pass("known", "a")
+    .write("busy ip=x net=b reason=limit").write("busy ip=x net=c reason=limit")
+    .write("busy ip=x net=c reason=limitPerNetwork")
+    .write("deny ip=x rule=rules[1]").tally.report();
+  assertEquals([report.connections, report.turnedAway], [5, 4]);
+  assertEquals(report.turnedAwayByReason, {
+    limit: 2,
+    limitPerNetwork: 1,
+    "rules[1]": 1,
+  });
+  const busy =
+    "2 connections of 5 got a 421 because all programs that `limit` " +
+    "allows were in use.";
+  assert(caveats(report).includes(busy), caveats(report).join());
+  const text = textReport(report).join("\n");
+  assertMatch(text, /^ {2}turned away +4 +80\.0 %\n {4}limit +2 +40\.0 %$/m);
+});
+
+Deno.test("an error about many entries is one trouble", () => {
+  const log = new Log();
+  const names = ["10.0.0.0_24", "2001:db8::_64", "192.0.2.1", "@big.example"];
+  for (const name of names) {
+    const what = `/var/qmail/greylist/${name}: create: No space left on device`;
+    log.write(`error pass ip=x net=a reason=error what="${what}"`);
+  }
+  log.write('error log what="/var/log/greylist: open: No such file"');
+  assertEquals(log.tally.report().troubles, [
+    {
+      level: "ERROR",
+      what: "/var/qmail/greylist/...: create: No space left on device",
+      count: 4,
+    },
+    { level: "ERROR", what: "/var/log/greylist: open: No such file", count: 1 },
+  ]);
+});
+
+Deno.test("troubles beyond those that are kept apart have their level", () => {
+  const log = new Log();
+  for (let i = 0; i < 10_001; i++) log.write(`warn x what="${i}"`);
+  log.write('warn x what="later"');
+  assertEquals(log.tally.report().troubles[0], {
+    level: "WARN",
+    what: "other",
+    count: 2,
+  });
+});
+
+Deno.test("a line that stands for several counts as often", () => {
+  const report = new Log().line(
+    "Nov  2 12:00:00 mx greylist[7]: message repeated 3 times: " +
+      "[ pass ip=x net=a reason=known]",
+  ).tally.report();
+  assertEquals([report.lines.read, report.lines.entries], [1, 3]);
+  assertEquals([report.connections, report.passed], [3, 3]);
 });
 
 Deno.test("a client that is exempt ends no wait of its network", () => {
