@@ -7,7 +7,13 @@
  */
 
 import { join } from "@std/path";
-import { EXIT, Output, parseOptions, UsageError } from "../commands/command.ts";
+import {
+  EXIT,
+  Output,
+  parseOptions,
+  tell,
+  UsageError,
+} from "../commands/command.ts";
 import { printable } from "../spf/record.ts";
 import { PermError } from "../spf/expand.ts";
 import type { Resolver } from "../spf/resolver.ts";
@@ -235,7 +241,7 @@ function chosen(only: string | undefined): readonly Sender[] {
 }
 
 function complain(message: string): void {
-  console.error(`greylist pools: ${message}`);
+  tell(`greylist pools: ${message}`);
 }
 
 if (import.meta.main) Deno.exit(await run(Deno.args));

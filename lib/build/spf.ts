@@ -5,7 +5,13 @@
  * @module
  */
 
-import { EXIT, Output, parseOptions, UsageError } from "../commands/command.ts";
+import {
+  EXIT,
+  Output,
+  parseOptions,
+  tell,
+  UsageError,
+} from "../commands/command.ts";
 import { isName } from "../spf/message.ts";
 import type { Sourced } from "../spf/networks.ts";
 import { printable } from "../spf/record.ts";
@@ -144,7 +150,7 @@ function print(text: string): void {
 }
 
 function complain(message: string): void {
-  console.error(`greylist spf: ${message}`);
+  tell(`greylist spf: ${message}`);
 }
 
 if (import.meta.main) Deno.exit(await run(Deno.args));

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { tell } from "../commands/tell.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import {
   askJsr,
@@ -104,7 +105,7 @@ async function chooseStd(scratch: string): Promise<Std> {
       111,
     );
   }
-  console.error("@std comes from npm: JSR does not answer here");
+  tell("@std comes from npm: JSR does not answer here");
   return "npm";
 }
 
@@ -158,7 +159,7 @@ try {
   code = await main(Deno.args, scratch);
 } catch (error) {
   if (!(error instanceof Error)) throw error;
-  console.error(`greylist ${Deno.args[0] ?? "task"}: ${error.message}`);
+  tell(`greylist ${Deno.args[0] ?? "task"}: ${error.message}`);
   code = error instanceof Stop ? error.code : 111;
 } finally {
   if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });

@@ -10,8 +10,9 @@ import type { ResolvedConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
 import { reasonOf } from "../reason.ts";
 import type { ServeConfig } from "../serve/config.ts";
+import { tell } from "./tell.ts";
 
-export { EXIT };
+export { EXIT, tell };
 
 /** The configuration that a command works on, resolved when it is asked for. */
 export interface Site {
@@ -140,17 +141,5 @@ export class Output {
       if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.done);
       throw new TemporaryError(`standard output: ${reasonOf(error)}`);
     }
-  }
-}
-
-/**
- * Writes one line to standard error. A line that cannot be written is dropped: it
- * must not change the exit code.
- */
-export function tell(line: string): void {
-  try {
-    console.error(line);
-  } catch {
-    // The disk is full, or the reader is gone.
   }
 }

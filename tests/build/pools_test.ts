@@ -307,6 +307,23 @@ e2e("pools: a directory that cannot be written to", NEEDS, async () => {
   ]);
 });
 
+e2e("pools: what standard error does not take is dropped", NEEDS, async () => {
+  await using dns = await startUnbound({ "": zone(RECORDS) });
+  const dir = emptyDir("pools-untold");
+  const { code, stdout } = await run([
+    "sh",
+    "-c",
+    'exec "$@" 2>/dev/full',
+    "sh",
+    ...[Deno.execPath(), "task", "--quiet", "pools", "--only=google,mailjet"],
+    `--output=${dir}`,
+    `--server=127.0.0.1:${dns.port}`,
+  ], { cwd: PROJECT });
+  assertEquals(code, 100, "mailjet has no networks");
+  assertMatch(stdout, /name: "google"/);
+  assertEquals(networks(`${dir}/pool-google`).length, 3);
+});
+
 e2e("pools: a command line that is wrong", {}, async () => {
   const file = writeFile("pools-file", "");
   const cases: [string[], string][] = [

@@ -388,6 +388,22 @@ e2e("spf: an output that cannot be written", NEEDS, async () => {
   }
 });
 
+e2e("spf: what standard error does not take is dropped", NEEDS, async () => {
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
+  const file = `${emptyDir("spf")}/pools`;
+  const { code } = await run([
+    "sh",
+    "-c",
+    'exec "$@" 2>/dev/full',
+    "sh",
+    ...[Deno.execPath(), "task", "--quiet", "spf", "pool.spf.example"],
+    `--output=${file}`,
+    `--server=127.0.0.1:${dns.port}`,
+  ], { cwd: PROJECT });
+  assertEquals(code, 0);
+  assertEquals(networks(Deno.readTextFileSync(file)).length, 1);
+});
+
 e2e("spf: a command line that is wrong", {}, async () => {
   const help = "deno task spf --help tells more";
   const domain = "expected a domain such as example.com";
