@@ -56,8 +56,8 @@ DESCRIPTION
     a SIGHUP.
 
     A file is replaced in one step, and only if every look-up for it succeeded.
-    If one fails, the old file stays, and the other senders go on. What counts
-    in a record is as with deno task spf.
+    If a look-up or the file fails, the old file stays, and the other senders go
+    on. What counts in a record is as with deno task spf.
 
 OPTIONS
     --output=DIR
@@ -124,21 +124,23 @@ async function pools(args: string[]): Promise<number> {
   const lines: string[] = [];
   for (const sender of senders) {
     const path = join(dir, `pool-${sender.name}`);
-    const old = readOutput(path);
+    let old: string | undefined;
     let made: Made | undefined;
     try {
+      old = readOutput(path);
       made = await list(sender, resolver);
+      if (made !== undefined && !(old && isSameList(old, made.text))) {
+        writeOutput(path, made.text);
+        for (const line of [...made.warnings, change(old, made.text)]) {
+          complain(`${sender.name}: ${line}`);
+        }
+      }
     } catch (error) {
       if (!isFailure(error)) throw error;
       failures.push(error);
+      made = undefined;
       const kept = old === undefined ? "no file is made" : "the old file stays";
       complain(`${sender.name}: ${error.message}; ${kept}`);
-    }
-    if (made !== undefined && !(old && isSameList(old, made.text))) {
-      writeOutput(path, made.text);
-      for (const line of [...made.warnings, change(old, made.text)]) {
-        complain(`${sender.name}: ${line}`);
-      }
     }
     const files = old === undefined && made === undefined ? [] : [path];
     lines.push(...poolLine(sender, files));

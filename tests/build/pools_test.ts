@@ -292,19 +292,64 @@ e2e(
   },
 );
 
-e2e("pools: a directory that cannot be written to", NEEDS, async () => {
+e2e("pools: a file that cannot be written, and the others", NEEDS, async () => {
   await using dns = await startUnbound({ "": zone(RECORDS) });
   const dir = emptyDir("pools-in-the-way");
   Deno.mkdirSync(`${dir}/pool-google`);
   const failed = await pools(
     `--output=${dir}`,
-    "--only=google",
+    "--only=google,ovh",
     `--server=127.0.0.1:${dns.port}`,
   );
-  assertEquals([failed.code, failed.stdout], [100, ""], failed.stderr);
+  assertEquals(failed.code, 100, failed.stderr);
   assertEquals(failed.told, [
-    `--output: ${dir}/pool-google: not a regular file`,
+    `google: --output: ${dir}/pool-google: not a regular file; no file is made`,
+    "ovh: 2 networks, a new file",
   ]);
+  assertEquals(networks(`${dir}/pool-ovh`).length, 2);
+  assertEquals(
+    failed.stdout,
+    `  pools: [
+    // OVHcloud, mail of hosted domains
+    { name: "ovh", files: ["${dir}/pool-ovh"] },
+  ],
+`,
+  );
+});
+
+e2e("pools: a disk that is full", {
+  mounts: true,
+  programs: ["unbound", "mount"],
+}, async () => {
+  // More than the one page that is free.
+  const more = LONG.map((term) => term.replace(":10.1.", ":10.5."));
+  const records = {
+    ...RECORDS,
+    "_spf.outlook.com": `v=spf1 ${more.join(" ")}`,
+  };
+  await using dns = await startUnbound({ "": zone(records) });
+  const dir = emptyDir("pools-full");
+  const mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", dir];
+  assertEquals((await run(mount)).code, 0);
+  try {
+    Deno.writeTextFileSync(`${dir}/pool-microsoft`, "192.0.2.77/32\n");
+    const failed = await pools(
+      `--output=${dir}`,
+      "--only=microsoft,ovh",
+      `--server=127.0.0.1:${dns.port}`,
+    );
+    assertEquals(failed.code, 111, failed.stderr);
+    assertEquals(failed.told, [
+      `microsoft: --output: ${dir}/pool-microsoft: No space left on device; ` +
+      "the old file stays",
+      "ovh: 2 networks, a new file",
+    ]);
+    assertEquals(networks(`${dir}/pool-microsoft`), ["192.0.2.77/32"]);
+    assertEquals(networks(`${dir}/pool-ovh`).length, 2);
+    assertMatch(failed.stdout, /pool-microsoft"\] },\n[^]*pool-ovh"\]/);
+  } finally {
+    await run(["umount", dir]);
+  }
 });
 
 e2e("pools: what standard error does not take is dropped", NEEDS, async () => {

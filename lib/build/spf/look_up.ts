@@ -5,7 +5,7 @@
  */
 
 import { formatNetwork } from "../../address.ts";
-import { EXIT, UsageError } from "../../commands/command.ts";
+import { EXIT, TemporaryError, UsageError } from "../../commands/command.ts";
 import { DnsResolver, parseServer, systemServers } from "../../spf/dns.ts";
 import { expand, PermError } from "../../spf/expand.ts";
 import { excess, minimal, type Sourced } from "../../spf/networks.ts";
@@ -85,15 +85,23 @@ function merge(list: readonly Sourced[]): Sourced[] {
   );
 }
 
-/** An error of one domain, after which the others are looked up all the same. */
-export function isFailure(error: unknown): error is PermError | TempError {
-  return error instanceof PermError || error instanceof TempError;
+/** Errors for which trying again changes nothing, and the other ones. */
+const LASTING = [PermError, UsageError];
+const PASSING = [TempError, TemporaryError];
+
+/**
+ * Tells whether an error is about one domain or one file. The others go on all the
+ * same.
+ */
+export function isFailure(error: unknown): error is Error {
+  return [...LASTING, ...PASSING].some((kind) => error instanceof kind);
 }
 
 /** The exit code after failures; the same command helps only if all are temporary. */
 export function exitCodeOf(failures: readonly Error[]): number {
   if (failures.length === 0) return EXIT.done;
-  return failures.some((failure) => failure instanceof PermError)
-    ? EXIT.wrong
-    : EXIT.temporary;
+  const lasts = failures.some((failure) =>
+    LASTING.some((kind) => failure instanceof kind)
+  );
+  return lasts ? EXIT.wrong : EXIT.temporary;
 }
