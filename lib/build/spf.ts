@@ -12,6 +12,7 @@ import {
   tell,
   UsageError,
 } from "../commands/command.ts";
+import { PermError } from "../spf/expand.ts";
 import { isName } from "../spf/message.ts";
 import type { Sourced } from "../spf/networks.ts";
 import { printable } from "../spf/record.ts";
@@ -45,9 +46,9 @@ DESCRIPTION
 
     FILE is replaced in one step, and only if every look-up succeeded. If a
     DOMAIN fails, one line on standard error says why, and FILE stays as it was.
-    A DOMAIN also fails if its networks have more addresses than an IPv4 /8 or
-    an IPv6 /16, as with a record that ends with +all. So do all domains
-    together.
+    A DOMAIN also fails if its record lists no networks, or if its networks have
+    more addresses than an IPv4 /8 or an IPv6 /16, as with a record that ends
+    with +all. So do all domains together.
 
     Terms that differ for each client (ptr, exists, macros) cannot be written
     as networks. They are left out, and a line on standard error and in the
@@ -64,8 +65,9 @@ OPTIONS
         This text.
 
 EXIT STATUS
-    0 done; 100 a record is wrong or missing, or the command line is wrong;
-    111 the DNS did not answer, or the file cannot be written: try again later.
+    0 done; 100 a record is wrong, missing or without networks, or the command
+    line is wrong; 111 the DNS did not answer, or the file cannot be written:
+    try again later.
 `;
 
 /**
@@ -102,8 +104,9 @@ async function spf(args: string[]): Promise<number> {
   for (const domain of domains) {
     try {
       const result = await lookUp(domain, resolver);
-      results.push(result);
       for (const warning of result.warnings) complain(`${domain}: ${warning}`);
+      if (result.networks.length === 0) throw new PermError("no networks");
+      results.push(result);
       complain(summary(result));
     } catch (error) {
       if (!isFailure(error)) throw error;

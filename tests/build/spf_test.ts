@@ -70,6 +70,9 @@ vague TXT "v=spf1 ip4:203.0.113.1 ptr exists:%{i}.spf.example -all"
 none A 192.0.2.1
 two TXT "v=spf1 -all"
 two TXT "v=spf1 ip4:192.0.2.1 -all"
+closed TXT "v=spf1 -all"
+bare TXT "v=spf1"
+asks TXT "v=spf1 exists:%{i}.spf.example -all"
 garbage TXT "v=spf1 \\255\\027[2J\\010ip4 -all"
 loop TXT "v=spf1 include:loop2.spf.example -all"
 loop2 TXT "v=spf1 redirect=loop.spf.example"
@@ -216,6 +219,8 @@ const FAULTS: [string, 100 | 111, string][] = [
   ["nowhere.spf.example", 100, "no such domain"],
   ["none.spf.example", 100, "no SPF record"],
   ["two.spf.example", 100, "2 SPF records, expected one"],
+  ["closed.spf.example", 100, "no networks"],
+  ["bare.spf.example", 100, "no networks"],
   [
     "garbage.spf.example",
     100,
@@ -319,6 +324,17 @@ e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
       "greylist spf: eleven.spf.example: 1 network (0 of 10 look-ups)",
       `greylist spf: all domains together: ${WORLD}an IPv4 /8 has; the ` +
       "widest network is 10.0.0.0/7 (ten.spf.example > ip4)",
+    ]);
+    untouched();
+  });
+
+  await t.step("a domain without networks, after its warnings", async () => {
+    const failed = await spf("asks.spf.example", ...options);
+    assertEquals([failed.code, failed.stdout], [100, ""], failed.stderr);
+    assertEquals(failed.told, [
+      "greylist spf: asks.spf.example: exists:%{i}.spf.example: left out: " +
+      "cannot be turned into networks",
+      "greylist spf: asks.spf.example: no networks",
     ]);
     untouched();
   });
