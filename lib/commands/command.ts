@@ -117,14 +117,21 @@ export function parseOptions(args: string[], known: KnownOptions): Parsed {
 const PIECE = 8192;
 
 /**
- * Buffered standard output. If the reader is gone (`| head`), the program ends
- * without a message. SIGPIPE would do that, but the Rust runtime ignores it.
+ * Buffered standard output. If the reader is gone (`| head`), the rest is dropped
+ * without a message, and the command goes on: only its end gives the exit code.
  */
 export class Output {
   #text = "";
+  #isClosed = false;
+
+  /** Whether the reader is gone. A command with a long list can end it there. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
 
   /** Writes one line. */
   line(text: string): void {
+    if (this.#isClosed) return;
     this.#text += text + "\n";
     if (this.#text.length >= PIECE) this.flush();
   }
@@ -138,8 +145,10 @@ export class Output {
         bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
       }
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) Deno.exit(EXIT.done);
-      throw new TemporaryError(`standard output: ${reasonOf(error)}`);
+      if (!(error instanceof Deno.errors.BrokenPipe)) {
+        throw new TemporaryError(`standard output: ${reasonOf(error)}`);
+      }
+      this.#isClosed = true;
     }
   }
 }

@@ -96,15 +96,17 @@ OPTIONS
       else if (++shown <= limit) {
         output.line(form.line(name, is, accepted, mtime, first));
       }
-      return false;
+      return output.isClosed;
     });
     for (const { name, accepted, mtime, first } of sorter?.entries() ?? []) {
-      if (++shown > limit) break;
+      if (++shown > limit || output.isClosed) break;
       const is = stateOf(accepted, mtime);
       output.line(form.line(name, is, accepted, mtime, first));
     }
     progress.done();
     listing.close();
+    // The visit may have ended early, and then the counts are wrong.
+    if (output.isClosed) return 0;
     const summary = summarize(counts, listing.foreign);
     if (form.heading === undefined || options.csv) {
       output.flush();

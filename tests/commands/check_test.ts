@@ -84,6 +84,19 @@ e2e("check: everything right", {}, async () => {
   assertEquals(namesIn(), ["192.0.2.0_24"]);
 });
 
+e2e(
+  "check: a reader that goes away does not change the exit code",
+  {},
+  async () => {
+    setUp();
+    Deno.removeSync(FILE);
+    const script = '{ "$0" check; echo "exit $?" >&2; } | head -n 1';
+    const { stdout, stderr } = await run(["sh", "-c", script, await binary()]);
+    assertEquals(stdout, "ok   greylist.config.ts is valid\n");
+    assertEquals(stderr, "exit 100\n");
+  },
+);
+
 e2e("check: the base directory", {}, async (t) => {
   const elsewhere = `${ROOT}/check/base`;
   const there = await compile({ baseDir: elsewhere as Path });

@@ -163,15 +163,16 @@ Deno.test("command: nothing is written before it has to be", () => {
   }
 });
 
-Deno.test("command: a closed pipe ends the program quietly", async () => {
+Deno.test("command: a closed pipe is quiet, and the exit code is the end's", async () => {
   const { code, stdout, stderr } = await evaluate(
     PRELUDE + `
     for (let i = 0; i < 1_000_000; i++) output.line("line " + i);
     output.flush();
-    console.error("went on");`,
+    if (!output.isClosed) console.error("is open");
+    Deno.exit(111);`,
     'exec 3>&1; { "$@"; echo "exit $?" >&3; } | head -n 1',
   );
-  assertEquals(stdout.split("\n").toSorted(), ["", "exit 0", "line 0"]);
+  assertEquals(stdout.split("\n").toSorted(), ["", "exit 111", "line 0"]);
   assertEquals([code, stderr], [0, ""]);
 });
 
