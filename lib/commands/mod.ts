@@ -112,13 +112,9 @@ export function refuseUnknown(name: string): number | undefined {
   return complain(`${name}: no such command: see "greylist help"`);
 }
 
-/** Writes one line to stderr; control characters of an argument are escaped. */
+/** Writes one line to stderr. */
 function complain(line: string, code: number = EXIT.wrong): number {
-  const safe = line.replaceAll(
-    /[\p{C}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
-  tell(`greylist ${safe}`);
+  tell(`greylist ${line}`);
   return code;
 }
 

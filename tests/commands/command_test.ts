@@ -193,6 +193,16 @@ Deno.test("command: a full disk is temporary trouble", async () => {
   ]);
 });
 
+Deno.test("command: a line on standard error is one line", async () => {
+  const { stderr } = await evaluate(
+    PRELUDE + `tell("evil\\x1b[31m\\nfoo\\u2028 \\u202e\\x9b bär");`,
+  );
+  assertEquals(
+    stderr,
+    "evil\\u{1b}[31m\\u{a}foo\\u{2028} \\u{202e}\\u{9b} bär\n",
+  );
+});
+
 Deno.test("command: a line that standard error does not take is dropped", async () => {
   const { code, stdout } = await evaluate(
     PRELUDE + `

@@ -262,6 +262,20 @@ for (const form of ["--json", "--csv"]) {
   );
 }
 
+e2e("import: a name that no terminal should see", {}, async () => {
+  clean();
+  const dir = emptyDir("qgreylist");
+  old("qgreylist/192.0.2.", 10 * DAY, 2 * DAY);
+  old("qgreylist/evil\x1b[31m\nfoo", 0, 0);
+  const { code, stderr } = await importing(["--from=qgreylist", dir]);
+  assertEquals(code, 0);
+  assertEquals(
+    stderr,
+    `greylist import: ${dir}/evil\\u{1b}[31m\\u{a}foo: expected an entry of ` +
+      "qgreylist\n",
+  );
+});
+
 e2e("import: root makes entries of the owner", { root: true }, async () => {
   clean();
   const dir = makeQgreylist();
