@@ -8,7 +8,7 @@
 
 import { close } from "../system/descriptor.ts";
 import { isOwnerMasked } from "../system/create.ts";
-import { setMtime, truncate } from "../system/file.ts";
+import { setMtime, truncate, unlink } from "../system/file.ts";
 import { openOrCreate } from "../system/file_call.ts";
 import { runNow } from "../system/file_task.ts";
 import { withFileRights } from "../system/user.ts";
@@ -75,7 +75,7 @@ export function adopt(
       return "kept";
     }
     if (!dry) {
-      const work = () => write(path, entry);
+      const work = () => write(path, entry, old === undefined);
       if (owner === undefined) work();
       else withFileRights(owner, work);
     }
@@ -85,13 +85,22 @@ export function adopt(
   }
 }
 
-function write(path: string, { accepted, mtime }: Entry): void {
+function write(
+  path: string,
+  { accepted, mtime }: Entry,
+  isNew: boolean,
+): void {
   const fd = runNow(openOrCreate(path, isOwnerMasked()));
   try {
     truncate(fd, accepted);
     // What a connection has written since the look is lost: a later time, or that
     // the entry is known, if it was grey at the look.
     setMtime(fd, mtime);
+  } catch (error) {
+    // The empty file would be a grey entry. If a connection has made it meanwhile,
+    // its client waits anew.
+    if (isNew) unlink(path);
+    throw error;
   } finally {
     close(fd);
   }

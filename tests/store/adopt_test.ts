@@ -97,6 +97,29 @@ Deno.test("adopt: an error is one line with the path", () => {
   assertEquals(error.message.startsWith(`${dir.path}/none/192.0.2.1: `), true);
 });
 
+Deno.test("adopt: an entry that cannot be written leaves no file", () => {
+  using dir = temporary();
+  const place = { dir: dir.path };
+  // A size that every file system refuses; a count of 2^53 - 1 is refused by some.
+  const found = { accepted: -1, mtime: 1000 };
+  const error = assertThrows(
+    () => adopt(place, "192.0.2.1", found, (old) => old),
+    StoreError,
+  );
+  assertEquals(
+    error.message,
+    `${dir.path}/192.0.2.1: ftruncate: Invalid argument`,
+  );
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+  // An entry that was there stays.
+  adopt(place, "192.0.2.1", { accepted: 3, mtime: 1000 }, (old) => old);
+  assertThrows(
+    () => adopt(place, "192.0.2.1", found, () => found),
+    StoreError,
+  );
+  assertEquals(look(`${dir.path}/192.0.2.1`), [3, 1000, 0o600]);
+});
+
 Deno.test({
   name:
     "adopt: as root, the entry is the owner's, and nobody else's file opens",
