@@ -61,7 +61,8 @@ DESCRIPTION
   left out.
 
   FILE without --from is what greylist info wrote with --json or --csv: a
-  backup, or the state of another host. FILE may be - for standard input.
+  backup, or the state of another host. FILE may be - for standard input. A FILE
+  without a line is refused: the program that wrote it has most likely failed.
 
   The source is only read, and keeps its access times. If the source belongs to
   another user and the command does not run as root, the access times of its
@@ -93,7 +94,8 @@ OPTIONS
 
 EXIT STATUS
   0    done, even if single lines or names could not be read
-  100  nothing in the source could be read, or the command line is wrong
+  100  FILE is empty, nothing in the source could be read, or the command line
+       is wrong
   111  some entries could not be written
 `,
   run(args, { config }) {
@@ -169,16 +171,19 @@ function importFile(
     ? "expected a line of greylist info --json or --csv"
     : "expected a line of spamdb";
   let number = 0;
+  let isEmpty = true;
   const refuse = (line: string) =>
     job.refuse(`${file}:${number}: ${quote(line.slice(0, 60))}`, expected);
   const lines = new LineSplitter((line) => {
     number++;
     if (line === "") return;
+    isEmpty = false;
     const found = readLine(line);
     if (found === undefined) refuse(line);
     else if (found !== "other") job.intake.take(found);
   }, () => {
     number++;
+    isEmpty = false;
     refuse("a line without an end");
   });
   const { size, pieces } = openPieces(file);
@@ -188,6 +193,11 @@ function importFile(
     lines.push(bytes);
   }
   lines.end();
+  // That is what a pipe brings from a command that has failed.
+  if (isEmpty) {
+    const what = file === "-" ? "standard input" : file;
+    throw new UsageError(`${what}: is empty: ${expected}`);
+  }
 }
 
 /** What an import works on: the entries, what is no entry, and a bar. */

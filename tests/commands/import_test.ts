@@ -333,6 +333,7 @@ e2e(
 e2e("import: wrong use", {}, async () => {
   clean();
   const file = writeFile("import-nonsense", "a table\n  of something\n");
+  const nothing = writeFile("import-nothing", "\n\n");
   const empty = emptyDir("import-empty");
   const cases: [string[], RegExp][] = [
     [[], /FILE: is missing/],
@@ -359,6 +360,14 @@ e2e("import: wrong use", {}, async () => {
       /nonsense:1: "a table": expected a line of spamdb \(and 1 more\)/,
     ],
     [
+      ["-"],
+      /standard input: is empty: expected a line of greylist info --json or --csv/,
+    ],
+    [
+      ["--from=spamdb", nothing],
+      /nothing: is empty: expected a line of spamdb/,
+    ],
+    [
       ["--from=jgreylist", makeQgreylist()],
       /qgreylist\/\S+: expected an entry of jgreylist \(and 5 more\)/,
     ],
@@ -371,6 +380,12 @@ e2e("import: wrong use", {}, async () => {
   assertEquals(await importing(["--from=qgreylist", empty]), {
     code: 0,
     stdout: `imported 0 of 0 entries from ${empty}: 0 known, 0 grey\n`,
+    stderr: "",
+  });
+  // A heading is what info --csv writes for an empty database.
+  assertEquals(await importing(["-"], "network,accepted,first,last\n"), {
+    code: 0,
+    stdout: "imported 0 of 0 entries from -: 0 known, 0 grey\n",
     stderr: "",
   });
   const missing = await importing(["-"], "", {
