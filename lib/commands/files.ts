@@ -11,7 +11,7 @@ import { read } from "../system/file.ts";
 import { runNow } from "../system/file_task.ts";
 import { replaceFile as replace } from "../system/replace_file.ts";
 import { isPassing, LibcError } from "../system/libc.ts";
-import { existingState, type State, stateOf } from "../system/statx.ts";
+import { existingState, openOn, type State, stateOf } from "../system/statx.ts";
 import { reasonOf } from "../reason.ts";
 import { encode } from "../system/utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
@@ -30,13 +30,16 @@ export interface Handle {
 /**
  * Opens a file for reading, or standard input if the path is `-`.
  *
- * @returns what is known about the file, undefined for standard input
+ * @returns what is known about the file, undefined for standard input; and its
+ * identity, which is the same for each name of one file
  * @throws {UsageError} if it is missing, is a directory or may not be read
  */
 export function openInput(
   path: string,
-): { info: State | undefined; handle: Handle } {
-  if (path === "-") return { info: undefined, handle: stdin };
+): { info: State | undefined; identity: string; handle: Handle } {
+  if (path === "-") {
+    return { info: undefined, identity: openOn(0).identity, handle: stdin };
+  }
   return withPath(path, () => {
     const info = existingState(path, "follow");
     if (info.kind === "a directory") {
@@ -47,7 +50,7 @@ export function openInput(
       read: (buffer) => withPath(path, () => read(fd, buffer)),
       close: () => close(fd),
     };
-    return { info, handle };
+    return { info, identity: openOn(fd).identity, handle };
   });
 }
 

@@ -64,8 +64,11 @@ interface Log extends LogName {
 
 const PIECE = 65536;
 
+/** The descriptor of standard input. */
+const STDIN = 0;
+
 /**
- * Reads all logs.
+ * Reads all logs. A log that is named several times is read once.
  *
  * @throws {UsageError} if a file is not there or not readable
  */
@@ -74,7 +77,11 @@ export async function readLogs<T extends Timed>(
   reading: Reading<T>,
 ): Promise<void> {
   const logs: Log[] = [];
-  for (const name of names) logs.push(await look(name, reading));
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const log = await look(name, reading, seen);
+    if (log !== undefined) logs.push(log);
+  }
   logs.sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
 
   const sizes = logs.map(({ size }) => size ?? NaN);
@@ -194,17 +201,31 @@ class Source<T extends Timed> {
   }
 }
 
-/** Opens a log and reads as much as it takes to see when it begins. */
+/**
+ * Opens a log and reads as much as it takes to see when it begins.
+ *
+ * @param seen the names of the logs before it, by the identity of the file
+ * @returns undefined if it is one of these
+ */
 async function look<T extends Timed>(
   { path, host }: LogName,
   reading: Reading<T>,
-): Promise<Log> {
+  seen: Map<string, string>,
+): Promise<Log | undefined> {
   if (path === "-" && Deno.stdin.isTerminal()) {
     tell(
       `greylist ${reading.command}: reading standard input; ^D ends it`,
     );
   }
-  const { info, handle } = openInput(path);
+  const { info, identity, handle } = openInput(path);
+  const before = seen.get(identity);
+  if (before !== undefined) {
+    handle.close();
+    const what = before === path ? "named twice" : `the same file as ${before}`;
+    tell(`greylist ${reading.command}: ${path}: ${what}: read once`);
+    return undefined;
+  }
+  seen.set(identity, path);
   const regular = info?.isFile === true;
   const written = regular ? info.mtime : Date.now() / 1000;
 

@@ -53,8 +53,9 @@ DESCRIPTION
   tai64nlocal), by a syslog daemon, by journalctl or by greylist itself, and it
   may be compressed with gzip. - is standard input. Several files are read as
   one log, in the order of their entries' times: rotated files as well as files
-  of several hosts that share one database. Without LOGFILE the file that
-  log.target in greylist.config.ts names is read, or else standard input.
+  of several hosts that share one database. A file that is named twice is read
+  once. Without LOGFILE the file that log.target in greylist.config.ts names is
+  read, or else standard input.
 
   Lines of other programs are passed over. Lines that cannot be read are
   counted. A syslog stamp has no year: a file is taken to span less than one.

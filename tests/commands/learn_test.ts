@@ -347,6 +347,15 @@ e2e("learn: root makes entries of the owner", { root: true }, async () => {
   assertEquals([uid, gid], [65_500, 65_501]);
 });
 
+e2e("learn: a file that is named twice is read once", {}, async () => {
+  clean();
+  const file = writeFile("learn-twice", accepted("203.0.113.9", 60));
+  const { code, stdout, stderr } = await learn([file, file]);
+  assertEquals(code, 0);
+  assertEquals(stdout, "1 delivery: made 1 network known, renewed 0\n");
+  assertEquals(stderr, `greylist learn: ${file}: named twice: read once\n`);
+});
+
 e2e("learn: an entry that cannot be written", {}, async () => {
   clean();
   Deno.mkdirSync(`${BASE}/203.0.113.0_24`);

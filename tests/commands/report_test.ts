@@ -235,6 +235,25 @@ Deno.test("report: files in the order of their first lines", async () => {
   }
 });
 
+Deno.test("report: a file that is named twice is read once", async () => {
+  const file = writeFile("log/twice", FIRST + SECOND);
+  const link = `${ROOT}/log/link`;
+  Deno.symlinkSync(file, link);
+  const copy = writeFile("log/copy", FIRST);
+  const said = (name: string, what = `the same file as ${file}`) =>
+    `greylist report: ${name}: ${what}: read once\n`;
+  // A --host comes first.
+  const found = await report(["--json", file, link, copy, `--host=a=${file}`]);
+  assertEquals(found.code, 0);
+  assertEquals(found.stderr, said(file, "named twice") + said(link));
+  assertEquals(JSON.parse(found.stdout).connections, 3);
+
+  const shell = ["sh", "-c", 'exec "$0" report --json "$1" - <"$1"'];
+  const stdin = await run([...shell, await compile(), file]);
+  assertEquals([stdin.code, stdin.stderr], [0, said("-")]);
+  assertEquals(JSON.parse(stdin.stdout).connections, 2);
+});
+
 Deno.test("report: nothing, and what is no log", async () => {
   const nothing = await report(["-"]);
   assertEquals([nothing.code, nothing.stderr], [0, ""]);
