@@ -100,6 +100,7 @@ EXIT STATUS
           reader: (written) => readerOf(written, local),
           line: ({ time, host }) => learner.take(host, time),
           long() {},
+          damaged() {},
         });
       }
     } finally {

@@ -46,6 +46,8 @@ export interface Reading<T extends Timed> {
   line(line: T): void;
   /** Called for a line that was skipped, because it is too long for a log line. */
   long(): void;
+  /** Called for a log whose gzip data is damaged, where its reading ends. */
+  damaged(path: string): void;
 }
 
 /** A log that has been looked into. */
@@ -155,6 +157,7 @@ class Source<T extends Timed> {
         `greylist ${reading.command}: ${log.path}: damaged gzip data, read ` +
           "up to there",
       );
+      reading.damaged(log.path);
     };
   }
 

@@ -96,6 +96,7 @@ JSON
   summary        the first sentence
   caveats        what has to be said next to it, a list of sentences
   lines          read, entries, outside (of the period), foreign, unreadable
+  damaged        each LOGFILE with damaged gzip data, which was read up to there
   from, to       time of the first and last entry, seconds since 1970, or null
   retryWindow    seconds, as configured
   connections, deferred, wouldDefer (in mode "observe"), passed, turnedAway (by
@@ -161,6 +162,10 @@ export const command: Command = {
       long() {
         tally.addUnreadable();
         otherTally?.addUnreadable();
+      },
+      damaged(path) {
+        tally.addDamaged(path);
+        otherTally?.addDamaged(path);
       },
     });
     const covered = coverage(config);

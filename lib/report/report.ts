@@ -21,6 +21,8 @@ export interface Report {
     foreign: number;
     unreadable: number;
   };
+  /** The names of logs with damaged gzip data, read up to there. */
+  damaged: string[];
   /** First and last time of an entry, in seconds since 1970. */
   from: number | null;
   to: number | null;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { quote } from "../log/line.ts";
 import { amount, counted, duration, moment, roughly } from "./format.ts";
 import { MOVES, WAIT } from "./advice.ts";
 import type { Report } from "./report.ts";
@@ -90,7 +91,7 @@ export function caveats(report: Report): string[] {
 
 /** Remarks on what was left out, for the end of the report. */
 export function remarks(report: Report): string[] {
-  const { lines, networks, poolsForgotten } = report;
+  const { lines, damaged, networks, poolsForgotten } = report;
   const said: string[] = [];
   if (lines.outside > 0) {
     said.push(
@@ -103,6 +104,13 @@ export function remarks(report: Report): string[] {
       `${amount(lines.unreadable)} of ${
         amount(lines.read)
       } lines could not be read.`,
+    );
+  }
+  for (const log of damaged) {
+    const what = log === "-" ? "standard input" : quote(log);
+    said.push(
+      `The gzip data of ${what} is damaged: this report lacks what follows the ` +
+        "damage.",
     );
   }
   if (lines.foreign > 0) {

@@ -39,6 +39,7 @@ export class Tally {
     foreign: 0,
     unreadable: 0,
   };
+  readonly #damaged: string[] = [];
   readonly #deferrals = new Map<string, number>();
   readonly #observed = new Map<string, number>();
   readonly #passes = new Map<string, number>();
@@ -77,6 +78,11 @@ export class Tally {
   addUnreadable(): void {
     this.#lines.read++;
     this.#lines.unreadable++;
+  }
+
+  /** A log with damaged gzip data: the rest of it is missing. */
+  addDamaged(log: string): void {
+    this.#damaged.push(log);
   }
 
   /** Counts one line. */
@@ -213,6 +219,7 @@ export class Tally {
     const turnedAway = total(this.#turnedAway);
     return {
       lines: { ...this.#lines },
+      damaged: [...this.#damaged],
       from: timed ? this.#from : null,
       to: timed ? this.#to : null,
       retryWindow: this.#retryWindow,

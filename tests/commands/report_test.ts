@@ -218,8 +218,18 @@ Deno.test("report: gzip that ends early is read up to there", async () => {
     stderr,
     `greylist report: ${file}: damaged gzip data, read up to there\n`,
   );
-  const { connections } = JSON.parse(stdout) as Report;
+  const { connections, damaged } = JSON.parse(stdout) as Report;
   assert(connections > 1000 && connections < 20_000, `${connections}`);
+  assertEquals(damaged, [file]);
+  // Nobody may see the standard error of a page from cron.
+  for (const args of [[file], ["--html=-", file]]) {
+    const { code, stdout } = await report(args);
+    assertEquals(code, 0);
+    assertMatch(
+      stdout.replaceAll(/\s+/g, " "),
+      /The gzip data of \S+ is damaged/,
+    );
+  }
 });
 
 Deno.test("report: files in the order of their first lines", async () => {
