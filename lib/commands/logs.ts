@@ -66,9 +66,6 @@ interface Log extends LogName {
 
 const PIECE = 65536;
 
-/** The descriptor of standard input. */
-const STDIN = 0;
-
 /**
  * Reads all logs. A log that is named several times is read once.
  *

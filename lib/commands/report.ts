@@ -4,9 +4,7 @@
  * @module
  */
 
-import { parseAddress } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
-import type { Covered } from "../report/advice.ts";
 import { htmlReport } from "../report/html.ts";
 import {
   parsePeriod,
@@ -19,12 +17,6 @@ import type { Report } from "../report/report.ts";
 import { caveats, summary } from "../report/story.ts";
 import { Tally } from "../report/tally.ts";
 import { textReport } from "../report/text.ts";
-import { readRegularFile } from "../system/file.ts";
-import { findExemption } from "../whitelist/exemption.ts";
-import type { Client } from "../whitelist/file.ts";
-import { Index } from "../whitelist/index.ts";
-import { buildIndex } from "../whitelist/index_builder.ts";
-import { findPool } from "../whitelist/pools.ts";
 import {
   type Command,
   EXIT,
@@ -34,6 +26,7 @@ import {
 } from "./command.ts";
 import { checkOutput, replaceFile } from "./files.ts";
 import { checkStandardInput, type LogName, readLogs } from "./logs.ts";
+import { coverage } from "./report/coverage.ts";
 
 const HELP = `NAME
   greylist report - what greylisting does for this site, from its log
@@ -265,32 +258,4 @@ function otherPeriod(
   throw new UsageError(
     `--compare=${text}: expected FROM..TO, FROM before TO, each ${TIMES}`,
   );
-}
-
-/**
- * Tells which clients the present whitelist exempts or a pool has. The log has no
- * TCPREMOTEHOST, so the HELO name is used as the host name.
- */
-function coverage({ whitelist, pools }: ResolvedConfig): Covered {
-  const indexes = new Map<string, Index>();
-  const search = (path: string, client: Client) => {
-    let index = indexes.get(path);
-    if (index === undefined) {
-      index = Index.inMemory(buildIndex(readRegularFile(path), ""));
-      indexes.set(path, index);
-    }
-    return index.search(client);
-  };
-  // No warnings: `greylist check` reports a whitelist file that cannot be read.
-  const files = { search, warn() {} };
-  return ({ ip = "", helo = "" }) => {
-    const connection = {
-      address: parseAddress(ip),
-      host: helo.toLowerCase().replace(/\.$/, "") || undefined,
-      localPort: () => undefined,
-      hasVariable: () => false,
-    };
-    return findExemption(whitelist, connection, files) !== undefined ||
-      findPool(pools, connection, files) !== undefined;
-  };
 }
