@@ -14,6 +14,7 @@ import {
 } from "../report/period.ts";
 import { type LogLine, LogReader } from "../report/logline.ts";
 import type { Report } from "../report/report.ts";
+import { counted } from "../report/format.ts";
 import { caveats, summary } from "../report/story.ts";
 import { Tally } from "../report/tally.ts";
 import { textReport } from "../report/text.ts";
@@ -83,7 +84,8 @@ OPTIONS
                  hosts the report has a line for each.
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
-                 output; - is standard output.
+                 output; - is standard output. FILE stays as it was if no line
+                 of greylist was read, except from log files that are empty.
 
 JSON
   summary        the first sentence
@@ -145,7 +147,8 @@ export const command: Command = {
     const { retryWindow } = config.timeouts;
     const tally = new Tally(retryWindow, period);
     const otherTally = other && new Tally(retryWindow, other);
-    await readLogs(logNames(hosts, operands, config), {
+    const names = logNames(hosts, operands, config);
+    await readLogs(names, {
       command: "report",
       reader: (written, host) => new LogReader(written, host),
       line(line: LogLine) {
@@ -164,6 +167,8 @@ export const command: Command = {
     const covered = coverage(config);
     const report = tally.report(covered);
     const compared = otherTally?.report(covered);
+
+    if (page !== undefined && page !== "-") refuseNoLog(report, names, page);
 
     const output = new Output();
     if (page !== undefined) {
@@ -184,6 +189,32 @@ export const command: Command = {
     return EXIT.done;
   },
 };
+
+/**
+ * Keeps the old page if no log was read but another file, or the output of a
+ * command that failed. An empty file is the log of a quiet night.
+ *
+ * @throws {UsageError}
+ */
+function refuseNoLog(
+  { lines, damaged }: Report,
+  names: LogName[],
+  page: string,
+): void {
+  if (lines.entries + lines.outside > 0) return;
+  const isEmpty = lines.read === 0 && damaged.length === 0;
+  const paths = names.map(({ path }) => path);
+  if (isEmpty && !paths.includes("-")) return;
+  const [path] = paths;
+  const one = path === "-" ? "standard input" : path;
+  const where = paths.length === 1 ? one : `${paths.length} logs`;
+  const what = lines.read === 0
+    ? "no line"
+    : `no line of greylist in ${counted(lines.read, "line")}`;
+  throw new UsageError(
+    `${where}: ${what}: expected a log of greylist: ${page} is not written`,
+  );
+}
 
 /** The report with its sentences, as `--json` prints it. */
 function withSentences(report: Report) {

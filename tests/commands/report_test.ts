@@ -488,6 +488,44 @@ Deno.test("report --html: a page, replaced as a whole", async () => {
   );
 });
 
+Deno.test("report --html: what is no log leaves the old page", async () => {
+  const page = writeFile("html/page.html", "old");
+  const services = writeFile("log/services", "ssh 22/tcp\nsmtp 25/tcp mail\n");
+  const foreign = writeFile("log/mail.log", "Nov 23 19:00:00 mx sshd[1]: hi\n");
+  const empty = writeFile("log/empty", "");
+  const cut = writeFile("log/cut", (await gzip(FIRST)).subarray(0, 10));
+  const cases: [string[], string][] = [
+    [[], "standard input: no line"],
+    [["-"], "standard input: no line"],
+    [["-", empty], "2 logs: no line"],
+    [[services], `${services}: no line of greylist in 2 lines`],
+    [["--json", services, foreign], "2 logs: no line of greylist in 3 lines"],
+    [[foreign, "--since=1d"], `${foreign}: no line of greylist in 1 line`],
+    [[cut], `${cut}: no line`],
+  ];
+  // With log.target "auto" or "stderr" there is no LOGFILE by default.
+  const binary = await compile({ log: { target: "stderr" } });
+  const html = [binary, "report", `--html=${page}`];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await run([...html, ...args]);
+    assertEquals(
+      stderr.split("\n").at(-2),
+      `greylist report: ${message}: expected a log of greylist: ${page} is not ` +
+        "written",
+    );
+    assertEquals([code, stdout], [100, ""]);
+    assertEquals(Deno.readTextFileSync(page), "old");
+  }
+  // The log of a quiet night, and one with entries of other nights only.
+  const log = writeFile("log/good", FIRST);
+  for (const args of [[empty], [empty, "--since=1d"], [log, "--since=1d"]]) {
+    Deno.writeTextFileSync(page, "old");
+    const { code, stderr } = await run([...html, ...args]);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(Deno.readTextFileSync(page), /The log holds no connection\./);
+  }
+});
+
 e2e("report --html: a full disk leaves the old page", {
   mounts: true,
   programs: ["mount"],

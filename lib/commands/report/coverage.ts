@@ -31,13 +31,13 @@ export function coverage({ whitelist, pools }: ResolvedConfig): Covered {
   // No warnings: `greylist check` reports a whitelist file that cannot be read.
   const files = { search, warn() {} };
   return ({ ip = "", helo = "" }) => {
-    const caller = {
+    const connection = {
       address: parseAddress(ip),
       host: helo.toLowerCase().replace(/\.$/, "") || undefined,
       localPort: () => undefined,
       hasVariable: () => false,
     };
-    return findExemption(whitelist, caller, files) !== undefined ||
-      findPool(pools, caller, files) !== undefined;
+    return findExemption(whitelist, connection, files) !== undefined ||
+      findPool(pools, connection, files) !== undefined;
   };
 }
