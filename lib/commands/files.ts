@@ -6,11 +6,12 @@
  * @module
  */
 
+import { E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read } from "../system/file.ts";
 import { runNow } from "../system/file_task.ts";
+import { isErrno, isPassing, LibcError } from "../system/libc.ts";
 import { replaceFile as replace } from "../system/replace_file.ts";
-import { isPassing, LibcError } from "../system/libc.ts";
 import { existingState, openOn, type State, stateOf } from "../system/statx.ts";
 import { reasonOf } from "../reason.ts";
 import { encode } from "../system/utf8.ts";
@@ -90,18 +91,29 @@ function* pieces(handle: Handle) {
 
 /**
  * Writes a file whole or not at all: the old file stays until the new one is
- * complete.
+ * complete, which gets its mode and owner.
  *
- * @throws {UsageError} if there is no such directory, or if the path is that of
- * something other than a regular file
+ * @throws {UsageError} if there is no such directory, if the path is that of
+ * something other than a regular file, or if the owner cannot be kept
  * @throws {TemporaryError} if the disk is full or fails
  */
 export function replaceFile(path: string, text: string): void {
   const slash = path.lastIndexOf("/") + 1;
   const temporary = `${path.slice(0, slash)}.greylist-${Deno.pid}.tmp`;
   withPath(path, () => {
-    refuseOthers(path);
-    runNow(replace(path, temporary, 0o666, () => encode(text)));
+    const old = refuseOthers(path);
+    // Nobody may read a secret page before its mode is set.
+    const mode = old === undefined ? 0o666 : 0o600;
+    try {
+      runNow(replace(path, temporary, mode, () => encode(text), old));
+    } catch (error) {
+      if (old === undefined || !isErrno(error, E.EPERM)) throw error;
+      const { uid, gid } = old;
+      throw new UsageError(
+        `${path}: belongs to uid ${uid} and gid ${gid}, which only root can ` +
+          "keep: not replaced",
+      );
+    }
   });
 }
 
@@ -115,20 +127,25 @@ export function checkOutput(path: string): void {
   withPath(path, () => refuseOthers(path));
 }
 
-function refuseOthers(path: string): void {
+/**
+ * @returns the old file, if there is one
+ * @throws {UsageError} if the path is not that of a regular file
+ */
+function refuseOthers(path: string): State | undefined {
   const slash = path.lastIndexOf("/");
   const directory = existingState(path.slice(0, slash + 1) || ".", "follow");
   if (directory.kind !== "a directory") {
     throw new UsageError(`${path}: expected a file in a directory`);
   }
   const info = stateOf(path, "keep");
-  if (info === undefined) return;
+  if (info === undefined) return undefined;
   if (info.kind === "a directory") {
     throw new UsageError(`${path}: is a directory: expected a file`);
   }
   if (!info.isFile) {
     throw new UsageError(`${path}: is no regular file: not replaced`);
   }
+  return info;
 }
 
 /** Adds the path to the message of an error. */

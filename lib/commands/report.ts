@@ -84,8 +84,9 @@ OPTIONS
                  hosts the report has a line for each.
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
-                 output; - is standard output. FILE stays as it was if no line
-                 of greylist was read, except from log files that are empty.
+                 output; - is standard output. A FILE that exists keeps its mode
+                 and owner. It stays as it was if no line of greylist was read,
+                 except from log files that are empty.
 
 JSON
   summary        the first sentence

@@ -7,6 +7,7 @@
 import { C, E } from "./constants.ts";
 import { open } from "./descriptor.ts";
 import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
+import type { State } from "./statx.ts";
 
 const atStart = fromLibcAtStart({
   // int ftruncate(int fd, off_t length);
@@ -26,6 +27,10 @@ const libc = fromLibc({
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   // ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset);
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
+  // int fchown(int fd, uid_t owner, gid_t group);
+  fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
+  // int fchmod(int fd, mode_t mode);
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   // int fdatasync(int fd);
   fdatasync: { parameters: ["i32"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath);
@@ -208,4 +213,14 @@ export function rewrite(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 export function readRegularFile(path: string): string {
   if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
   return Deno.readTextFileSync(path);
+}
+
+/**
+ * Gives a file the owner and the permissions of another one.
+ *
+ * @throws {LibcError} EPERM if this process may not
+ */
+export function imitate(fd: number, { uid, gid, mode }: State): void {
+  check("fchown", libc().fchown(fd, uid, gid));
+  check("fchmod", libc().fchmod(fd, mode & 0o777));
 }

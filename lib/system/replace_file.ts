@@ -5,10 +5,11 @@
  */
 
 import { open } from "./descriptor.ts";
-import { dataSync, flagsForWriting, rename, write } from "./file.ts";
+import { dataSync, flagsForWriting, imitate, rename, write } from "./file.ts";
 import { openLater, remove, shut } from "./file_call.ts";
 import { type FileCall, type FileTask, keeping, make } from "./file_task.ts";
 import { cString, fromLibc } from "./libc.ts";
+import type { State } from "./statx.ts";
 
 const libc = fromLibc({
   // The functions of file.ts, in another thread.
@@ -39,6 +40,8 @@ const libc = fromLibc({
  * @param temporary a path in the same directory, which must not exist yet; it is
  * created before `content` is called
  * @param mode the permissions of the new file, less the umask
+ * @param old a file whose owner and permissions the new one gets when it is
+ * complete; not for a caller that must not wait for the disk
  * @throws {LibcError} if it cannot be replaced; EEXIST if `temporary` exists
  * @throws what `content` throws
  */
@@ -47,11 +50,13 @@ export function* replaceFile(
   temporary: string,
   mode: number,
   content: () => Uint8Array<ArrayBuffer>,
+  old?: State,
 ): FileTask<void> {
   const fd = yield* make(openNew(temporary, mode));
   try {
     try {
       yield* make(writeAll(fd, content()));
+      if (old !== undefined) imitate(fd, old);
       // Without it, half a file might have the name after a power failure.
       yield* make(toDisk(fd));
     } finally {

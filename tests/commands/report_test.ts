@@ -488,6 +488,41 @@ Deno.test("report --html: a page, replaced as a whole", async () => {
   );
 });
 
+e2e("report --html: mode and owner of the page stay", {
+  root: true,
+  programs: ["setpriv"],
+}, async () => {
+  const log = writeFile("log/good", FIRST);
+  const directory = emptyDir("html");
+  Deno.chmodSync(directory, 0o777);
+  const page = writeFile("html/page.html", "old", 0o600);
+  Deno.chownSync(page, 65534, 12345);
+  const state = () => {
+    const { mode, uid, gid } = Deno.statSync(page);
+    return [mode! & 0o7777, uid, gid];
+  };
+  for (const mode of [0o600, 0o664]) {
+    Deno.chmodSync(page, mode);
+    const { code, stderr } = await report([`--html=${page}`, log]);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(Deno.readTextFileSync(page), /^<!DOCTYPE html>/);
+    assertEquals(state(), [mode, 65534, 12345]);
+  }
+  // Another user cannot give a file away.
+  Deno.writeTextFileSync(page, "old");
+  const other = ["setpriv", "--reuid=65500", "--regid=65500", "--clear-groups"];
+  const command = [...other, await compile(), "report", `--html=${page}`, log];
+  const { code, stderr } = await run(command);
+  assertEquals(
+    stderr,
+    `greylist report: ${page}: belongs to uid 65534 and gid 12345, which only ` +
+      "root can keep: not replaced\n",
+  );
+  assertEquals([code, state()], [100, [0o664, 65534, 12345]]);
+  assertEquals(Deno.readTextFileSync(page), "old");
+  assertEquals([...Deno.readDirSync(directory)].length, 1);
+});
+
 Deno.test("report --html: what is no log leaves the old page", async () => {
   const page = writeFile("html/page.html", "old");
   const services = writeFile("log/services", "ssh 22/tcp\nsmtp 25/tcp mail\n");

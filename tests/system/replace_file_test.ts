@@ -3,6 +3,7 @@ import { E } from "../../lib/system/constants.ts";
 import { type FileTask, runLater, runNow } from "../../lib/system/file_task.ts";
 import { isErrno } from "../../lib/system/libc.ts";
 import { replaceFile } from "../../lib/system/replace_file.ts";
+import { existingState } from "../../lib/system/statx.ts";
 import { encode } from "../../lib/system/utf8.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -24,6 +25,11 @@ for (const [form, run] of Object.entries(FORMS)) {
     await replace(() => encode("one"));
     assertEquals(Deno.readTextFileSync(path), "one");
     assertEquals(Deno.statSync(path).mode! & 0o7777, 0o640 & ~Deno.umask());
+    // With the old file, mode and owner stay, whatever the mode until then.
+    Deno.chmodSync(path, 0o604);
+    const old = existingState(path, "keep");
+    await run(replaceFile(path, fresh, 0o600, () => encode("one"), old));
+    assertEquals(Deno.statSync(path).mode! & 0o7777, 0o604);
     // The old one stays until the new one is complete.
     await replace(() => {
       assertEquals(Deno.readTextFileSync(path), "one");
