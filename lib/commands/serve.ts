@@ -113,7 +113,8 @@ function parseLine(args: string[]) {
     const address = parseListenAddress(text);
     if (address !== undefined) return address;
     const what = text.startsWith("-") ? "unknown option" : "expected " +
-      "[HOST:]PORT such as 25, 192.0.2.1:25 or [2001:db8::1]:25";
+      "[HOST:]PORT such as 25, 192.0.2.1:25 or [2001:db8::1]:25" +
+      (end < 0 ? ", and -- in front of PROGRAM" : "");
     throw new UsageError(`${text}: ${what}`);
   });
   if (before.length + program.length === 0) {

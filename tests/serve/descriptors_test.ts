@@ -335,6 +335,11 @@ e2e(
         [[free], 100, "expected -- PROGRAM"],
         [[free, "--"], 100, "expected -- PROGRAM"],
         [["localhost:25", "--", "true"], 100, "localhost:25: expected "],
+        [
+          [free, "true"],
+          100,
+          "or [2001:db8::1]:25, and -- in front of PROGRAM",
+        ],
         [["-c40", free, "--", "true"], 100, "-c40: unknown option"],
       ] as const
     ) {
