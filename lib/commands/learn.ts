@@ -5,40 +5,15 @@
  * @module
  */
 
-import { type Address, clientNetwork } from "../address.ts";
-import type { ResolvedConfig } from "../config.ts";
-import { type Delivery, DeliveryReader } from "../report/delivery.ts";
-import { amount, counted } from "../report/format.ts";
-import { adopt, better, type Place } from "../store/adopt.ts";
-import { type Entry, isForgotten } from "../store/policy.ts";
-import { Lists } from "../lists.ts";
 import { reasonOf } from "../reason.ts";
-import { readRegularFileLater } from "../system/background_file.ts";
-import { subjectOf } from "../who_waits.ts";
-import { baseDirOwner } from "./user_rights.ts";
-import {
-  type Command,
-  EXIT,
-  Output,
-  parseOptions,
-  tell,
-  TemporaryError,
-  UsageError,
-} from "./command.ts";
+import { type Delivery, DeliveryReader } from "../report/delivery.ts";
+import { type Command, parseOptions, tell, UsageError } from "./command.ts";
 import { FollowedFile } from "./follow.ts";
+import { Learner } from "./learn/learner.ts";
 import { checkStandardInput, readLogs } from "./logs.ts";
-
-/** The least time between two writes for one network, in seconds. */
-const WRITE_EVERY = 3600;
-
-/** How many networks are held before they are written. */
-const HELD = 100_000;
 
 /** Milliseconds between two looks at a log that is followed. */
 const POLL_EVERY = 1000;
-
-/** Milliseconds until networks that could not be written are tried again. */
-const RETRY_EVERY = 60_000;
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
@@ -88,8 +63,11 @@ EXIT STATUS
     if (options.follow && paths.includes("-")) {
       throw new UsageError("--follow: expected LOGFILE, not standard input");
     }
-    const learner = new Learner(config, dry);
-    await learner.load();
+    const learner = new Learner(config, dry, (error) => {
+      // Without --follow, the last line says it.
+      if (options.follow) warn(`${reasonOf(error)}: tried again once a minute`);
+    });
+    await learner.load(warn);
     try {
       if (options.follow) await follow(paths, learner);
       else {
@@ -105,7 +83,7 @@ EXIT STATUS
       }
     } finally {
       // Also if a log cannot be read any further.
-      learner.writeNow();
+      learner.write(true);
     }
     return learner.finish();
   },
@@ -147,10 +125,7 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
   Deno.addSignalListener("SIGTERM", stop);
   while (!stopped) {
     for (const file of files) file.poll();
-    const failure = learner.write();
-    if (failure !== undefined) {
-      warn(`${reasonOf(failure)}: tried again once a minute`);
-    }
+    learner.write();
     await new Promise<void>((resolve) => {
       wake = resolve;
       setTimeout(resolve, POLL_EVERY);
@@ -164,133 +139,4 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
 
 function warn(message: string): void {
   tell(`greylist learn: ${message}`);
-}
-
-/** Takes deliveries, and writes the networks that they went to. */
-class Learner {
-  readonly #config: ResolvedConfig;
-  readonly #place: Place;
-  readonly #lists: Lists;
-  /** Networks that are not written yet, by entry, with the latest time. */
-  readonly #held = new Map<string, number>();
-  #deliveries = 0;
-  #learned = 0;
-  #renewed = 0;
-  /** How many networks did not fit into memory. */
-  #dropped = 0;
-  /** Why a network could not be written, of the last time that one could not. */
-  #failure: unknown;
-  /** Whether some of the networks could not be written last time. */
-  #isFailing = false;
-  /** From when on these are tried again. */
-  #retryAt = -Infinity;
-
-  constructor(config: ResolvedConfig, dry: boolean) {
-    const { baseDir } = config;
-    this.#config = config;
-    this.#lists = new Lists(config, () => false);
-    this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
-  }
-
-  /** Reads the files of the pools. */
-  load(): Promise<void> {
-    return this.#lists.load(
-      readRegularFileLater,
-      (_, message) => warn(message),
-    );
-  }
-
-  /**
-   * @param host the host that accepted a message, if one did
-   * @param time the time of the delivery, in seconds since 1970
-   */
-  take(host: Address | undefined, time: number | undefined): void {
-    if (host === undefined || time === undefined) return;
-    this.#deliveries++;
-    const { match, pools } = this.#config;
-    const { entry: name } = subjectOf(
-      pools,
-      clientNetwork(host, match),
-      // The name of the host is unknown: the log of qmail-send has its address only.
-      { address: host, host: undefined },
-      this.#lists.filesOf,
-    );
-    const latest = this.#held.get(name) ?? -Infinity;
-    this.#held.set(name, Math.max(latest, Math.floor(time)));
-    if (this.#held.size < HELD) return;
-    this.write();
-    if (this.#held.size < HELD) return;
-    this.#dropped += this.#held.size;
-    this.#held.clear();
-  }
-
-  /**
-   * Writes the networks that are held. Those that cannot be written stay held, and
-   * all wait for a minute then.
-   *
-   * @returns why some could not be written, if that is new
-   */
-  write(): unknown {
-    if (performance.now() < this.#retryAt) return undefined;
-    return this.writeNow();
-  }
-
-  /** The same, without waiting. */
-  writeNow(): unknown {
-    let failure: unknown;
-    for (const [name, time] of this.#held) {
-      try {
-        this.#adopt(name, time);
-        this.#held.delete(name);
-      } catch (error) {
-        failure ??= error;
-      }
-    }
-    const wasFailing = this.#isFailing;
-    this.#isFailing = failure !== undefined;
-    if (!this.#isFailing) return undefined;
-    this.#failure = failure;
-    this.#retryAt = performance.now() + RETRY_EVERY;
-    return wasFailing ? undefined : failure;
-  }
-
-  #adopt(name: string, time: number): void {
-    const { timeouts } = this.#config;
-    const now = Date.now() / 1000;
-    const found = { accepted: 1, mtime: Math.min(time, Math.floor(now)) };
-    if (isForgotten(found, now, timeouts)) return;
-    let wasKnown = false;
-    const choose = (old: Entry) => {
-      wasKnown = old.accepted > 0 && !isForgotten(old, now, timeouts);
-      const recent = wasKnown && found.mtime < old.mtime + WRITE_EVERY;
-      return recent ? old : better(old, found, now, timeouts);
-    };
-    if (adopt(this.#place, name, found, choose) === "kept") return;
-    if (wasKnown) this.#renewed++;
-    else this.#learned++;
-  }
-
-  /**
-   * Prints what was learned.
-   *
-   * @returns the exit code
-   * @throws {TemporaryError} if something could not be written
-   */
-  finish(): number {
-    const output = new Output();
-    const networks = counted(this.#learned, "network");
-    output.line(
-      `${counted(this.#deliveries, "delivery", "deliveries")}: ` +
-        `${this.#place.dry ? "would make" : "made"} ${networks} known, ` +
-        `${this.#place.dry ? "renew" : "renewed"} ` +
-        amount(this.#renewed),
-    );
-    output.flush();
-    const failed = this.#dropped + this.#held.size;
-    if (failed === 0) return EXIT.done;
-    throw new TemporaryError(
-      `${counted(failed, "entry", "entries")} not written: ` +
-        reasonOf(this.#failure),
-    );
-  }
 }
