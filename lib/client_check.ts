@@ -25,7 +25,7 @@ import { lookAt } from "./system/file_call.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import {
   type IndexDirectory,
-  makeIndex,
+  makeIndexes,
   type MissingIndex,
   searchFiles,
   searchWhitelist,
@@ -63,12 +63,14 @@ export interface Findings {
   readonly variables: Record<string, string>;
   /** Whether a call on the base directory hangs in another thread. */
   hangs: boolean;
+  /** Settled when the indexes that were missing are made. Never rejects. */
+  indexes?: Promise<void>;
 }
 
 /**
  * Checks the client on standard input: whitelist, `only`, pools, and then the
- * entry. Rules that need no file come first, so that a client that one of them
- * exempts never waits for the base directory.
+ * entry. Rules that need no file come first: a client that such a rule exempts
+ * never waits for the base directory.
  *
  * @param findings is filled in on the way, also if the check fails
  * @throws {ClientGone} if the client has reset the connection
@@ -129,10 +131,9 @@ export async function checkClient(
   const indexDir = () => findings.hangs || count.isHigh ? undefined : indexes;
   /** Makes the indexes that were missing. If that hangs, the decision stands. */
   const withIndexes = async (decision: Decision) => {
-    for (const index of missing.values()) {
-      if (findings.hangs) break;
-      // If it fails, the next connection tries again.
-      await ask(makeIndex(index).catch(() => {}));
+    if (missing.size > 0 && !findings.hangs) {
+      findings.indexes = makeIndexes(missing.values());
+      await ask(findings.indexes);
     }
     if (isFirst) log.error(formatLine("baseDir", { what: quote(noAnswer) }));
     return decision;

@@ -101,7 +101,7 @@ export async function wrap(
   }
   // If the check takes longer than its limits allow, the end of this process
   // tells the client to come back.
-  endAfter(2 * config.storeTimeout + LAST_RESORT);
+  endAfter(3 * config.storeTimeout + LAST_RESORT);
   return decide(config, openLog(config.log, stderrIsClient), next);
 }
 
@@ -114,6 +114,12 @@ const DEFAULT_LOG: ResolvedConfig["log"] = {
 
 /** How long a check may take besides its waits for the base directory, in seconds. */
 const LAST_RESORT = 60;
+
+/**
+ * How long this process stays for indexes of whitelist files that are still being
+ * written, in milliseconds. Without it, each connection would begin anew.
+ */
+const INDEX_PATIENCE = 60_000;
 
 /** How long a client may take to read a last reply, in seconds. */
 const LAST_REPLY = 10;
@@ -170,9 +176,15 @@ async function decide(
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
-  if (next.hangs) leaveConnection();
-  else if (isDue && await isStillDue(config)) await prune(config, log);
+  if (next.hangs) {
+    leaveConnection();
+    await finishIndexes(next);
+  } else if (isDue && await isStillDue(config)) await prune(config, log);
   return EXIT.done;
+}
+
+async function finishIndexes({ indexes }: Next): Promise<void> {
+  if (indexes !== undefined) await within(indexes, INDEX_PATIENCE);
 }
 
 /** Another process may have pruned during the dialogue, or the directory may hang. */
@@ -273,6 +285,7 @@ async function become(
   if (next.hangs) {
     try {
       const { code, signal } = await runChild(program, variables);
+      await finishIndexes(next);
       // As shells have it, since a signal cannot be handed on.
       return code ?? 128 + signal!;
     } catch (failure) {

@@ -36,8 +36,8 @@ const SETTLED = 3_000;
 const GIVEN_UP = 600_000;
 
 /**
- * An index that is to be made. A client has its answer without it, because writing
- * may take long, or hang while reading does not (fsfreeze(8)).
+ * An index that is to be made. The decision about a client does not depend on it,
+ * because writing may hang while reading does not (fsfreeze(8)).
  */
 export interface MissingIndex {
   readonly path: string;
@@ -209,22 +209,24 @@ function readerOf(file: Deno.FsFile): Reader {
 }
 
 /**
- * Makes an index, for later connections. Its calls are made in another thread.
+ * Makes indexes, for later connections. The calls are made in another thread. Never
+ * rejects: if an index cannot be made, the next connection tries again.
  *
  * @param now milliseconds since 1970
- * @throws {Error} if it cannot be made; EEXIST if another process makes it
  */
-export async function makeIndex(
-  { path, build }: MissingIndex,
+export async function makeIndexes(
+  indexes: Iterable<MissingIndex>,
   now = Date.now(),
 ): Promise<void> {
-  const fresh = `${path}.new`;
-  try {
-    // Only the process that creates the temporary file builds the index.
-    await runLater(replaceFile(path, fresh, 0o600, build));
-  } catch (error) {
-    if (isErrno(error, E.EEXIST)) await runLater(removeGivenUp(fresh, now));
-    throw error;
+  for (const { path, build } of indexes) {
+    const fresh = `${path}.new`;
+    try {
+      // Only the process that creates the temporary file builds the index.
+      await runLater(replaceFile(path, fresh, 0o600, build));
+    } catch (error) {
+      if (!isErrno(error, E.EEXIST)) continue;
+      await runLater(removeGivenUp(fresh, now)).catch(() => {});
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import {
   type IndexDirectory,
-  makeIndex,
+  makeIndexes,
   type MissingIndex,
   searchFiles,
   searchWhitelist,
@@ -22,10 +22,7 @@ async function withIndexes<T>(
 ): Promise<T> {
   const indexes: MissingIndex[] = [];
   const found = search({ path, missing: (index) => indexes.push(index) });
-  for (const index of indexes) {
-    // As for a client, whose answer does not depend on it.
-    await makeIndex(index, now).catch(() => {});
-  }
+  await makeIndexes(indexes, now);
   return found;
 }
 
