@@ -13,6 +13,7 @@ import { runNow } from "../system/file_task.ts";
 import { isErrno, isPassing, LibcError } from "../system/libc.ts";
 import { replaceFile as replace } from "../system/replace_file.ts";
 import { existingState, openOn, type State, stateOf } from "../system/statx.ts";
+import { userId } from "../system/user.ts";
 import { reasonOf } from "../reason.ts";
 import { encode } from "../system/utf8.ts";
 import { TemporaryError, UsageError } from "./command.ts";
@@ -90,8 +91,8 @@ function* pieces(handle: Handle) {
 }
 
 /**
- * Writes a file whole or not at all: the old file stays until the new one is
- * complete, which gets its mode and owner.
+ * Writes a file whole or not at all: the old file stays until the new one, which gets
+ * its mode and owner, is complete.
  *
  * @throws {UsageError} if there is no such directory, if the path is that of
  * something other than a regular file, or if the owner cannot be kept
@@ -107,14 +108,18 @@ export function replaceFile(path: string, text: string): void {
     try {
       runNow(replace(path, temporary, mode, () => encode(text), old));
     } catch (error) {
-      if (old === undefined || !isErrno(error, E.EPERM)) throw error;
-      const { uid, gid } = old;
-      throw new UsageError(
-        `${path}: belongs to uid ${uid} and gid ${gid}, which only root can ` +
-          "keep: not replaced",
-      );
+      const isForeign = old !== undefined && isErrno(error, E.EPERM) &&
+        (error as LibcError).message.startsWith("fchown");
+      throw isForeign ? foreign(path, old) : error;
     }
   });
+}
+
+function foreign(path: string, { uid, gid }: State): UsageError {
+  return new UsageError(
+    `${path}: belongs to uid ${uid} and gid ${gid}, which only root can ` +
+      "keep: not replaced",
+  );
 }
 
 /**
@@ -129,7 +134,8 @@ export function checkOutput(path: string): void {
 
 /**
  * @returns the old file, if there is one
- * @throws {UsageError} if the path is not that of a regular file
+ * @throws {UsageError} if the path is not that of a regular file, or if the file
+ * belongs to another user
  */
 function refuseOthers(path: string): State | undefined {
   const slash = path.lastIndexOf("/");
@@ -145,6 +151,8 @@ function refuseOthers(path: string): State | undefined {
   if (!info.isFile) {
     throw new UsageError(`${path}: is no regular file: not replaced`);
   }
+  const user = userId();
+  if (user !== 0 && user !== info.uid) throw foreign(path, info);
   return info;
 }
 

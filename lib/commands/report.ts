@@ -85,13 +85,14 @@ OPTIONS
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
                  output; - is standard output. A FILE that exists keeps its mode
-                 and owner. It stays as it was if no line of greylist was read,
-                 except from log files that are empty.
+                 and owner. It is left as it was if no line of greylist was
+                 read, unless all LOGFILEs are empty files.
 
 JSON
   summary        the first sentence
   caveats        what has to be said next to it, a list of sentences
-  lines          read, entries, outside (of the period), foreign, unreadable
+  lines          read, entries (a line that stands for several counts as often),
+                 outside (of the period), foreign, unreadable
   damaged        each LOGFILE with damaged gzip data, which was read up to there
   from, to       time of the first and last entry, seconds since 1970, or null
   retryWindow    seconds, as configured
@@ -192,8 +193,8 @@ export const command: Command = {
 };
 
 /**
- * Keeps the old page if no log was read but another file, or the output of a
- * command that failed. An empty file is the log of a quiet night.
+ * Keeps the old page if what was read is no log: another program's file, or the empty
+ * output of a command that failed. An empty file is the log of a quiet night.
  *
  * @throws {UsageError}
  */
