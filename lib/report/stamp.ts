@@ -18,10 +18,15 @@ const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 const HOUR = 3600;
 const DAY = 86400;
 const HALF_YEAR = 183 * DAY;
+/**
+ * A stamp later than the line before it by more than this is of the year before: then
+ * it is less than a month earlier, and has come late.
+ */
+const ELEVEN_MONTHS = 335 * DAY;
 
 /**
- * How much earlier than the line before it a line may be, in seconds, and still have
- * come late rather than after clocks went back.
+ * A line up to so many seconds earlier than the line before it has come late. One that
+ * is earlier still was written after clocks went back.
  */
 const LATE = 60;
 
@@ -136,7 +141,9 @@ export class StampReader {
     let time = inYear(this.#year);
     if (time < this.#previous - HALF_YEAR) {
       time = inYear(++this.#year);
-    } else if (time > this.#previous + HALF_YEAR && time > latest) {
+    } else if (
+      time > this.#previous + (time > latest ? HALF_YEAR : ELEVEN_MONTHS)
+    ) {
       // December just after New Year: the line came late.
       return { time: inYear(this.#year - 1), end: at + 16 };
     } else if (time < this.#previous - LATE && isRepeated(time)) {

@@ -216,6 +216,17 @@ Deno.test("years that syslog leaves out", async (t) => {
       [local(2026, 1, 5, 10, 0, 0), local(2026, 9, 1, 9, 0, 0)],
     );
   });
+  await t.step("a line of last December in a log of a whole year", () => {
+    const written = local(2026, 12, 30, 8, 0, 0);
+    assertEquals(
+      times(written, ["Jan  1 00:00:01", "Dec 31 23:59:59", "Mar  1 00:00:00"]),
+      [
+        local(2026, 1, 1, 0, 0, 1),
+        local(2025, 12, 31, 23, 59, 59),
+        local(2026, 3, 1, 0, 0, 0),
+      ],
+    );
+  });
   await t.step("a last line a little after the file's mtime", () => {
     const written = local(2026, 3, 2, 8, 0, 0);
     assertEquals(times(written, ["Mar  2 08:00:01"]), [
