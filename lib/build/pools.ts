@@ -126,8 +126,11 @@ async function pools(args: string[]): Promise<number> {
     const path = join(dir, `pool-${sender.name}`);
     let old: string | undefined;
     let made: Made | undefined;
+    // A file that cannot be read is there all the same.
+    let hasOld = true;
     try {
       old = readOutput(path);
+      hasOld = old !== undefined;
       made = await list(sender, resolver);
       if (made !== undefined && !(old && isSameList(old, made.text))) {
         writeOutput(path, made.text);
@@ -139,10 +142,10 @@ async function pools(args: string[]): Promise<number> {
       if (!isFailure(error)) throw error;
       failures.push(error);
       made = undefined;
-      const kept = old === undefined ? "no file is made" : "the old file stays";
+      const kept = hasOld ? "the old file stays" : "no file is made";
       complain(`${sender.name}: ${error.message}; ${kept}`);
     }
-    const files = old === undefined && made === undefined ? [] : [path];
+    const files = hasOld || made !== undefined ? [path] : [];
     lines.push(...poolLine(sender, files));
   }
   output.line("  pools: [");

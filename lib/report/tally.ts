@@ -262,7 +262,7 @@ export class Tally {
   }
 }
 
-/** @param other what is counted instead if too many are kept apart */
+/** @param other the key that is counted instead if there are {@linkcode KINDS} keys */
 function increase(
   counts: Map<string, number>,
   key: string,

@@ -17,8 +17,8 @@ import { pruneInWorker } from "./workers.ts";
 const INTERVAL = 60_000;
 
 /**
- * How long after the start the first look comes, in milliseconds: clients that have
- * waited for it come first. A pruning takes 6 MB and much of a processor.
+ * How long the first look waits after the start, in milliseconds, so that clients that
+ * have queued are served first. A pruning takes 6 MB and much of a processor.
  */
 const START = 2000;
 

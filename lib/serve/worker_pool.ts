@@ -160,7 +160,7 @@ export class WorkerPool<Job extends Question> {
    * makes a thread: for 20 ms, or 150 on a slow machine.
    *
    * @returns whether a worker was started. If there is no thread or no descriptor
-   * for one, the workers that run have to do.
+   * for one, the workers that already run have to suffice.
    */
   grow(now: number): boolean {
     if (!this.#isWanted || now < this.#startAt) return false;

@@ -93,8 +93,8 @@ function write(
   const fd = runNow(openOrCreate(path, isOwnerMasked()));
   try {
     truncate(fd, accepted);
-    // What a connection has written since the look is lost: a later time, or that
-    // the entry is known, if it was grey at the look.
+    // What a connection has written since the look is lost: a later time, or the
+    // step from grey to known.
     setMtime(fd, mtime);
   } catch (error) {
     // The empty file would be a grey entry. If a connection has made it meanwhile,

@@ -68,9 +68,9 @@ export class HangCount {
   /**
    * The directory has answered.
    *
-   * @param hasWritten whether a call that hung has returned, or an entry was written:
-   * then those that have waited count no more. While writes alone hang (fsfreeze(8)),
-   * a client that is early is answered all the same.
+   * @param hasWritten whether a call that hung has returned, or an entry was written.
+   * Only then those that have waited count no more: while writes alone hang
+   * (fsfreeze(8)), the answer to a client that is early proves nothing.
    */
   answered(hasWritten = true): void {
     attempt(() => {

@@ -43,7 +43,7 @@ export interface Pruned {
 }
 
 /**
- * The most seconds that a run takes to have passed since the last complete run: half
+ * The most seconds that a run assumes to have passed since the last complete run: half
  * of `retryWindow`, a week at most, and never less than `every`. So a clock that is a
  * day or years ahead makes no entry look forgotten that was written since that run,
  * unless the clock stays wrong for longer than `every`. If more time has really

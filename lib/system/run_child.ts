@@ -15,8 +15,9 @@ import { endAfter, keepExitStatuses, restoreSignals } from "./signals.ts";
 
 /**
  * Runs a program, found on PATH as execvp(3) does, and waits for its end. The
- * program finds everything as after {@linkcode exec}, but for the process id, its
- * parent, and the default action for SIGCHLD if the super-server ignored SIGCHLD.
+ * program finds everything as after {@linkcode exec}, except that its process id and
+ * its parent differ, and that SIGCHLD has its default action even if the super-server
+ * ignored it.
  *
  * This process closes its side of the connection, so that the client sees the end
  * when the program closes its own. The alarm(2) of the check is taken back: the

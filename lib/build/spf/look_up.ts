@@ -85,7 +85,7 @@ function merge(list: readonly Sourced[]): Sourced[] {
   );
 }
 
-/** Errors for which trying again changes nothing, and the other ones. */
+/** Errors that another try does not cure, and errors that it may. */
 const LASTING = [PermError, UsageError];
 const PASSING = [TempError, TemporaryError];
 
