@@ -12,6 +12,13 @@ export { freePort } from "../../lib/build/ports.ts";
  */
 export const DEADLINE = 60;
 
+/**
+ * The program that leads a process group of its own and ends all of it when the
+ * time is over, even if the tests have ended. By its path, since the PATH of the
+ * program may be another.
+ */
+const TIMEOUT = "/usr/bin/timeout";
+
 /** How long a server of a test runs at most by default, in seconds. */
 const LIFE = 900;
 
@@ -55,13 +62,16 @@ export interface RunOptions {
   readonly patience?: number;
 }
 
-/** Runs a program to its end, or ends it when its time is over. */
+/**
+ * Runs a program to its end. When its time is over, it ends with all that it
+ * started in its process group, and the exit code is that of SIGKILL.
+ */
 export async function run(
   command: readonly string[],
   { input = "", env, cwd, patience = DEADLINE }: RunOptions = {},
 ): Promise<Outcome> {
-  const child = new Deno.Command(command[0], {
-    args: command.slice(1),
+  const child = new Deno.Command(TIMEOUT, {
+    args: ["--signal=KILL", String(patience), ...command],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -71,7 +81,6 @@ export async function run(
       env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", ...env },
     }),
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), patience * 1000);
   const output = child.output();
   const writer = child.stdin.getWriter();
   const bytes = typeof input === "string"
@@ -81,7 +90,6 @@ export async function run(
   await writer.write(bytes).catch(() => {});
   await writer.close().catch(() => {});
   const { code, stdout, stderr } = await output;
-  clearTimeout(timer);
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
@@ -107,8 +115,7 @@ export function startServer(
   env: Record<string, string> = {},
   life: number = LIFE,
 ): Server {
-  // timeout(1) leads a process group of its own and ends all of it.
-  const child = new Deno.Command("timeout", {
+  const child = new Deno.Command(TIMEOUT, {
     args: [
       "--kill-after=5",
       String(life),
