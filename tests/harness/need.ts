@@ -9,7 +9,7 @@ import {
   encodeSkipped,
   SKIPPED_VARIABLE,
 } from "../../lib/build/test/skipped.ts";
-import { packageOf } from "./packages.ts";
+import { type Origin, packageOf } from "./packages.ts";
 
 /** The path of a program that the test has named in its needs. */
 export function programPath(name: string): string {
@@ -81,8 +81,8 @@ function mountObstacle(): string | undefined {
 interface Lack {
   /** One line that says so. */
   readonly text: string;
-  /** Programs. */
-  readonly programs: readonly string[];
+  /** The packages of programs. */
+  readonly origins: readonly Origin[];
   readonly root: boolean;
   readonly mounts: boolean;
   readonly other: boolean;
@@ -94,8 +94,9 @@ interface Lack {
 function missing(needs: Needs): Lack | undefined {
   const lacking = (needs.programs ?? []).flatMap((need) => {
     const text = lackOf(need);
-    const program = typeof need === "string" ? need : need.program;
-    return text === undefined ? [] : [{ text, program }];
+    // On every machine, so that a program without a package is noticed.
+    const origin = packageOf(typeof need === "string" ? need : need.program);
+    return text === undefined ? [] : [{ text, origin }];
   });
   const rooted = needs.root || needs.mounts;
   const root = rooted === true && Deno.uid() !== 0;
@@ -114,7 +115,7 @@ function missing(needs: Needs): Lack | undefined {
   if (texts.length === 0) return undefined;
   return {
     text: texts.join(", "),
-    programs: lacking.map(({ program }) => program),
+    origins: lacking.map(({ origin }) => origin),
     root,
     mounts: mounts !== undefined,
     other: obstacle !== undefined || kernel !== undefined,
@@ -126,9 +127,8 @@ function missing(needs: Needs): Lack | undefined {
 function record(name: string, lack: Lack): void {
   const file = Deno.env.get(SKIPPED_VARIABLE);
   if (file === undefined) return;
-  const origins = lack.programs.map(packageOf);
   const names = (unpacked: boolean) =>
-    origins.filter((origin) => origin.unpacked === unpacked)
+    lack.origins.filter((origin) => origin.unpacked === unpacked)
       .map((origin) => origin.package);
   const { root, mounts, other } = lack;
   const line = encodeSkipped({

@@ -9,12 +9,24 @@
  * @module
  */
 
+/** The compiler for the other architecture, and its headers. */
+const OTHER_COMPILER: Readonly<Record<string, readonly string[]>> =
+  Deno.build.arch === "aarch64"
+    ? {
+      "gcc-x86-64-linux-gnu": ["x86_64-linux-gnu-gcc"],
+      "libc6-dev-amd64-cross": [],
+    }
+    : {
+      "gcc-aarch64-linux-gnu": ["aarch64-linux-gnu-gcc"],
+      "libc6-dev-arm64-cross": [],
+    };
+
 /** The packages that one `apt-get install` can add together. */
 const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "bsdutils": ["script"],
   "chromium": ["chromium"],
   "bash": ["bash"],
-  "coreutils": ["env", "id", "timeout", "true"],
+  "coreutils": ["env", "id", "mkfifo", "timeout", "true"],
   "dash": ["sh"],
   "daemontools": [
     "multilog",
@@ -29,15 +41,13 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
   "exim4-daemon-light": ["exim4"],
   "faketime": ["faketime"],
   "gcc": ["gcc"],
-  "gcc-aarch64-linux-gnu": ["aarch64-linux-gnu-gcc"],
+  ...OTHER_COMPILER,
   "glusterfs-client": ["mount.glusterfs"],
   "glusterfs-server": ["gluster", "glusterd"],
   "hostname": ["hostname"],
   "iproute2": ["ip"],
   "libc-bin": ["getent"],
-  // The headers for the two compilers.
   "libc6-dev": [],
-  "libc6-dev-arm64-cross": [],
   "mount": ["losetup", "mount", "umount"],
   // /etc/services, for the names of ports.
   "netbase": [],

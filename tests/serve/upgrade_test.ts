@@ -377,8 +377,7 @@ e2e("serve upgrade: not while a start of PROGRAM hangs", {
 e2e("serve upgrade: not while the base directory's daemon has stopped", {
   programs: ["perl", "unshare", "mount"],
   mounts: true,
-  obstacle: fuseObstacle,
-  kernel,
+  kernel: () => notUpgradable() ?? fuseObstacle(),
 }, async () => {
   await using server = await upgradable(DEFAULT_LIMIT, {
     before: stoppedFuse(BASE),

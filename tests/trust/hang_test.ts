@@ -67,7 +67,7 @@ const CALLS = "statx,mknodat,openat,ftruncate";
 const FUSE = {
   programs: ["perl", "unshare", "mount"],
   mounts: true,
-  obstacle: fuseObstacle,
+  kernel: fuseObstacle,
 };
 
 function sleep(seconds: number): Promise<void> {
