@@ -3,7 +3,7 @@ import { BASE, clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { NOBODY } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
-import { run, type RunOptions, waitFor } from "../harness/process.ts";
+import { DEADLINE, run, type RunOptions, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
 const HOUR = 3600;
@@ -47,6 +47,9 @@ async function known(name: string, age?: number): Promise<void> {
   });
 }
 
+/** How long `--follow` goes on at most, even if the tests have ended, in seconds. */
+const LIFE = 2 * DEADLINE;
+
 /**
  * Starts the command with `--follow`.
  *
@@ -55,8 +58,10 @@ async function known(name: string, age?: number): Promise<void> {
 async function follow(paths: string[], before: string[] = []) {
   const errors = writeFile("follow-stderr", "");
   const command = [...before, await compile(), "learn", "--follow", ...paths];
-  const child = new Deno.Command("sh", {
-    args: ["-c", 'exec "$@" 2>"$0"', errors, ...command],
+  const started = ["sh", "-c", 'exec "$@" 2>"$0"', errors, ...command];
+  // It hands SIGTERM on, and the exit code back.
+  const child = new Deno.Command("timeout", {
+    args: [String(LIFE), ...started],
     stdin: "null",
     stdout: "piped",
   }).spawn();

@@ -565,23 +565,32 @@ Deno.test("report --html: what is no log leaves the old page", async () => {
 
 e2e("report --html: a full disk leaves the old page", {
   mounts: true,
-  programs: ["mount"],
+  programs: ["mount", "unshare"],
 }, async () => {
   const log = writeFile("log/good", FIRST);
   const directory = emptyDir("full");
-  const mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", directory];
-  assertEquals((await run(mount)).code, 0);
-  try {
-    const page = `${directory}/page.html`;
-    Deno.writeTextFileSync(page, "old");
-    const { code, stderr } = await report([`--html=${page}`, log]);
-    assertEquals(stderr, `greylist report: ${page}: No space left on device\n`);
-    assertEquals(code, 111);
-    assertEquals(Deno.readTextFileSync(page), "old");
-    assertEquals([...Deno.readDirSync(directory)].length, 1);
-  } finally {
-    await run(["umount", directory]);
-  }
+  const page = `${directory}/page.html`;
+  const script = `mount -t tmpfs -o size=8k tmpfs "$0" && cd "$0" || exit 1
+printf old >page.html
+"$@"
+code=$?
+ls -A
+cat page.html
+exit $code`;
+  const { code, stdout, stderr } = await run([
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    script,
+    directory,
+    await compile(),
+    "report",
+    `--html=${page}`,
+    log,
+  ]);
+  assertEquals(stderr, `greylist report: ${page}: No space left on device\n`);
+  assertEquals([code, stdout], [111, "page.html\nold"]);
 });
 
 Deno.test("report: a reader that goes away", async () => {
