@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { reasonOf } from "../lib/reason.ts";
 
 Deno.test("reason: what the system says, once", () => {
@@ -16,9 +16,6 @@ Deno.test("reason: what the system says, once", () => {
 });
 
 Deno.test("reason: of a real error no path and no number is left", () => {
-  try {
-    Deno.statSync("/nonexistent/file");
-  } catch (error) {
-    assertEquals(reasonOf(error), "No such file or directory");
-  }
+  const error = assertThrows(() => Deno.statSync("/nonexistent/file"));
+  assertEquals(reasonOf(error), "No such file or directory");
 });

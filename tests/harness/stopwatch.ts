@@ -24,6 +24,11 @@ const thread = new Worker(new URL("stopwatch_thread.ts", import.meta.url), {
 });
 thread.postMessage({ shared, TICK, STALL, STALLS });
 
+/** Whether that thread has looked at the clock yet. */
+export function isWatched(): boolean {
+  return shared[0] > 0;
+}
+
 /** Runs from its making on. */
 export class Stopwatch {
   readonly #begin = Date.now();

@@ -110,9 +110,9 @@ function state(dialogue: Dialogue): string {
   return [...values.map(String), recipients, dialogue.done].join(" ");
 }
 
-Deno.test("inputs that once failed", () => {
-  for (const [kind, seed] of FOUND) check(kind, seed);
-});
+for (const [kind, seed] of FOUND) {
+  Deno.test(`input that once failed: ${kind} ${seed}`, () => check(kind, seed));
+}
 
 for (const [kind, count] of Object.entries(INPUTS) as [Kind, number][]) {
   Deno.test(`${count} random inputs: ${kind}`, () => {

@@ -305,7 +305,10 @@ Deno.test("spawn: a handler for SIGCHLD stays", async () => {
 Deno.test("spawn: the program gets no other descriptor of this process", async () => {
   // Files and sockets of this process that the program is not to have.
   const before = `
-    const kept = [Deno.openSync("/etc/passwd"), Deno.listen({ port: 0 })];
+    const kept = [
+      Deno.openSync("/etc/passwd"),
+      Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+    ];
     globalThis.kept = kept;`;
   // What this process was started with itself may be there as well.
   const text = await find(before, "readlink /proc/$$/fd/*");
