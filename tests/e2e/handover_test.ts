@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { existsSync } from "@std/fs/exists";
 import { age, clean, clientLines, compile } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import { probe, report } from "../harness/handover_probe.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
-import { run, waitFor } from "../harness/process.ts";
+import { gone, run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst, Client, talk } from "../harness/smtp.ts";
 import { usesStandIns } from "../../lib/build/stand_in.ts";
@@ -184,7 +185,12 @@ e2e("arguments that are no UTF-8 are never altered", needs, async () => {
     if (refused && way === serve) continue;
     await using server = await way.start({ binary, before, next: probe() });
     assertEquals(await burst(server.port, ""), refused ? "" : "220 probe\r\n");
-    if (refused) continue;
+    if (refused) {
+      await gone(binary);
+      assertMatch(server.stderr(), /panicked at .*\n.* value: "a\\xFFb"\n/);
+      assert(!existsSync(`${ROOT}/report`));
+      continue;
+    }
     const { cmdline } = await report();
     assertEquals([...cmdline.slice(-4)], [0x61, 0xff, 0x62, 0]);
   }

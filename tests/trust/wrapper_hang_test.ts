@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { MOST_WAITING } from "../../lib/store/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
-import { BASE, clean, compile, logLines } from "../harness/binary.ts";
+import { BASE, clean, compile, LOG, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { ENTRY } from "../harness/fault.ts";
 import { e2e, programPath } from "../harness/need.ts";
@@ -388,8 +388,6 @@ e2e("wrapper: a whitelisted client never waits for the base directory", {
 e2e("wrapper: a client that has reset the connection starts no PROGRAM", {
   programs: ["perl"],
 }, async () => {
-  clean();
-  const binary = await compile(CONFIG);
   // Standard input is a connection that the other end has reset.
   const script = writeFile(
     "reset.pl",
@@ -405,15 +403,19 @@ exec @ARGV; die;
 `,
   );
   const marker = writeFile("marker.sh", `echo started >${BASE}/started\n`);
-  const { code, stderr } = await run([
-    programPath("perl"),
-    script,
-    binary,
-    "/bin/sh",
-    marker,
-  ]);
-  assertEquals([code, stderr], [0, ""]);
-  assertEquals([...Deno.readDirSync(BASE)].map(({ name }) => name), []);
-  assertEquals(logLines().filter((line) => / error /.test(line)), []);
-  assert(logLines().length <= 1);
+  for (const level of ["INFO", "DEBUG"] as const) {
+    clean();
+    const { code, stderr } = await run([
+      programPath("perl"),
+      script,
+      await compile({ ...CONFIG, log: { target: LOG, level } }),
+      "/bin/sh",
+      marker,
+    ]);
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals([...Deno.readDirSync(BASE)].map(({ name }) => name), []);
+    const lines = logLines().map((line) => line.replace(/^\S+ /, ""));
+    const line = 'debug gone reason=error what="the client has gone"';
+    assertEquals(lines, level === "INFO" ? [] : [line]);
+  }
 });
