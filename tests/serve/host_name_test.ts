@@ -146,6 +146,34 @@ Deno.test("host name: an underscore is accepted, since some hosts have one", asy
   assertEquals((await look("192.0.2.7", zone)).host, "a_b.example");
 });
 
+Deno.test("host name: both queries together take ten seconds at most", async () => {
+  const real = AbortSignal.timeout;
+  const limits: number[] = [];
+  let over = () => {};
+  AbortSignal.timeout = (milliseconds) => {
+    limits.push(milliseconds);
+    const controller = new AbortController();
+    over = () => controller.abort();
+    return controller.signal;
+  };
+  try {
+    const host = await lookUpHostName(
+      parseAddress("192.0.2.7")!,
+      (_, type, signal) => {
+        if (type === "PTR") return Promise.resolve(["a.example"]);
+        // Only the end of the time ends it.
+        return new Promise((_, failed) => {
+          signal.onabort = failed;
+          over();
+        });
+      },
+    );
+    assertEquals([host, limits], [undefined, [10_000]]);
+  } finally {
+    AbortSignal.timeout = real;
+  }
+});
+
 Deno.test("host name: the name of the PTR record", () => {
   for (
     const [address, expected] of [
