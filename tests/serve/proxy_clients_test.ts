@@ -91,8 +91,25 @@ e2e(
   "serve proxy: the check is about the client, and its limits are the client's",
   {},
   async () => {
-    await using server = await serving(CONFIG, { next: teller() });
+    await using server = await serving({
+      whitelist: { localPorts: [587] },
+      serve: {
+        ...CONFIG.serve,
+        rules: [{ networks: ["203.0.113.7"], deny: true }],
+      },
+    }, { next: teller() });
     const { port } = server;
+    using denied = await balancer(port);
+    await denied.send("PROXY TCP4 203.0.113.7 203.0.113.9 1 587\r\n");
+    assertEquals(await denied.rest(), "");
+    await logged(/ deny ip=203\.0\.113\.7 rule=rules\[0\]$/);
+    using exempt = await balancer(port);
+    await exempt.send("PROXY TCP4 203.0.113.8 203.0.113.9 1 587\r\n");
+    assertEquals(
+      await exempt.reply(),
+      "220 TCP 203.0.113.8 1 203.0.113.9 587 none",
+    );
+    await logged(/ pass ip=203\.0\.113\.8 .* rule=localPorts:587$/);
     const clients: Client[] = [];
     for (const i of [1, 2, 3]) {
       const client = await balancer(port);
