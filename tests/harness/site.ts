@@ -69,11 +69,16 @@ export function here(text: string): string {
   return REPLACED.reduce((text, [from, to]) => text.replaceAll(from, to), text);
 }
 
-/** Text as it can be compared: in the words of the page, without numbers. */
+/** Numbers that are the same in each run: of SMTP replies, and of some durations. */
+const SAME = String
+  .raw`(?:^|(?<=< ))[245]\d\d(?: \d\.\d\.\d)?(?= )|\b(?:in|after) \d+ seconds\b|\bwait=\d+`;
+const NUMBERS = new RegExp(String.raw`(${SAME})|\d+`, "gm");
+
+/** Text as it can be compared: in the words of the page, without other numbers. */
 export function comparable(text: string): string {
   return PATHS.reduce((text, [to, from]) => text.replaceAll(from, to), text)
     .replaceAll(/ --server=127\.0\.0\.1:\d+/g, "")
-    .replaceAll(/\d+/g, "0")
+    .replaceAll(NUMBERS, (_, same?: string) => same ?? "0")
     .replaceAll(/\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b/g, "M")
     .replaceAll(/[ \t]+/g, " ").trim();
 }

@@ -3,7 +3,7 @@
  * with the reason.
  *
  * Each line of output that a page shows has to be among those that the command
- * writes, but for numbers and months, which differ from one run to the next.
+ * writes, but for months and most numbers, which differ from one run to the next.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
