@@ -192,6 +192,11 @@ const REFUSALS: Refusal[] = [
     says: ['"/etc/passwd"', "no files but its own"],
   },
   {
+    name: "a module that prints",
+    source: typed("").replace("\nexport", "\nconsole.log('x y');\nexport"),
+    says: ['prints "x y"', "expected a module that prints nothing"],
+  },
+  {
     name: "a type error in code of the module's own",
     source: typed("").replace(
       "\nexport",
