@@ -1,13 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { BaseHandler } from "@std/log/base-handler";
+import { resolveConfig } from "../lib/config/resolve.ts";
 import {
   decideOnError,
   DECISION_VARIABLE,
   passLine,
+  refusalFor,
   variableFor,
   warnOfOpenDirectory,
 } from "../lib/decision.ts";
 import { Logger } from "../lib/log/targets.ts";
+import type { Deferral } from "../lib/smtp/refusal.ts";
 
 const CLIENT = { ip: "192.0.2.7", net: "192.0.2.0/24" };
 const KNOWN = {
@@ -66,7 +69,39 @@ Deno.test("decision: what PROGRAM is told", () => {
     variableFor(CLIENT, NEW),
     `would-defer reason=new wait=60 ${net}`,
   );
+  assertEquals(
+    variableFor(CLIENT, { action: "pass", reason: "unsuspected" }),
+    `unsuspected ${net}`,
+  );
   assertEquals(variableFor(CLIENT, undefined), "error");
+});
+
+Deno.test("decision: deferral.message gets the wait that is left, and the reason", () => {
+  const given: unknown[] = [];
+  const config = resolveConfig({
+    baseDir: "/x",
+    deferral: {
+      message: (deferral: Deferral) => {
+        given.push(deferral);
+        return "later";
+      },
+    },
+  });
+  const log = new Logger("test", "INFO", { handlers: [] });
+  const waits = { new: 60, early: 17, stale: 59, expired: 58 } as const;
+  for (const [reason, wait] of Object.entries(waits)) {
+    const verdict = { ...NEW, reason: reason as keyof typeof waits, wait };
+    assertEquals(
+      refusalFor(verdict, config, CLIENT, log),
+      { status: "4.7.1", text: "later" },
+    );
+  }
+  assertEquals(
+    given.slice(-4),
+    Object.entries(waits).map(([reason, seconds]) => {
+      return { seconds, reason, ip: CLIENT.ip };
+    }),
+  );
 });
 
 /** Keeps what is logged. */

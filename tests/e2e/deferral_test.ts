@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import {
   age,
+  BASE,
   clean,
   clientLines,
   compile,
@@ -12,8 +13,8 @@ import { begin } from "../harness/begin.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT, SWAKS, swaks } from "../harness/next_program.ts";
-import { gone, processesOf } from "../harness/process.ts";
-import { emptyDir, writeFile } from "../harness/root.ts";
+import { gone, processesOf, run } from "../harness/process.ts";
+import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
@@ -23,7 +24,8 @@ const SESSION = ATTEMPT.join("\r\n") + "\r\n";
 for (const way of [tcpserver, inetd, serve]) {
   e2e(`${way.name}: at banner: one 421 and the end`, way, async () => {
     clean();
-    const binary = await compile({ deferral: { at: "banner" } });
+    const deferral = { at: "banner" } as const;
+    const binary = await compile({ deferral, onError: "defer" });
     await using server = await way.start({ binary, next: greeter() });
     using client = await Client.connect(server.port);
     assertMatch(await client.rest(), /^421 4\.7\.1 [ -~]* 60 seconds\r\n$/);
@@ -37,6 +39,13 @@ for (const way of [tcpserver, inetd, serve]) {
     assertMatch(text, /^421 4\.7\.1 [ -~]* seconds\r\n$/);
     age("127.0.0.0_24", 100);
     assertEquals((await burst(server.port, "")).split("\r\n")[0], NEXT);
+    // The check fails at an entry that is no file.
+    Deno.removeSync(`${BASE}/127.0.0.0_24`);
+    Deno.mkdirSync(`${BASE}/127.0.0.0_24`);
+    assertEquals(
+      await burst(server.port, SESSION),
+      "421 4.3.0 Temporary local problem, please try again later\r\n",
+    );
   });
 }
 
@@ -70,6 +79,19 @@ for (const way of [tcpserver, inetd]) {
     assertEquals((await burst(server.port, "")).split("\r\n")[0], NEXT);
   });
 }
+
+e2e("at rblsmtpd: idleTimeout is its option -t", {}, async () => {
+  clean();
+  const deferral = { at: "rblsmtpd", idleTimeout: "90s" } as const;
+  const binary = await compile({ deferral });
+  const script = '#!/bin/sh\necho "$RBLSMTPD: $@"\n';
+  writeFile("stand-in/rblsmtpd", script, 0o755);
+  const { code, stdout } = await run([binary, "/bin/true"], {
+    env: { TCPREMOTEIP: "192.0.2.7", PATH: `${ROOT}/stand-in` },
+  });
+  const text = "4.7.1 Greylisted, please try again in 60 seconds";
+  assertEquals([code, stdout], [0, `${text}: -t 90 false\n`]);
+});
 
 e2e(
   "at rblsmtpd without rblsmtpd: the client is deferred anyway",
