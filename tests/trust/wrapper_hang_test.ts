@@ -342,20 +342,45 @@ e2e(
   async () => {
     clean();
     const binary = await compile(CONFIG);
-    const next = writeFile(
-      "ends.sh",
-      'echo "$GREYLIST $TCPREMOTEIP $1"; exit 42\n',
+    const told = 'echo "$GREYLIST $TCPREMOTEIP $1"';
+    const ends = async (name: string, end: string) => {
+      const next = writeFile(name, `${told}; ${end}\n`);
+      const { code, stdout } = await run([
+        ...hanging("statx", [ENTRY], 12),
+        binary,
+        "/bin/sh",
+        next,
+        "one",
+      ], { env: { TCPREMOTEIP: "127.0.0.1" }, patience: 60 });
+      return [code, stdout];
+    };
+    assertEquals(
+      await Promise.all([
+        ends("exits.sh", "exit 42"),
+        ends("killed.sh", "kill -9 $$"),
+      ]),
+      [42, 128 + 9].map((code) => [code, "error 127.0.0.1 one\n"]),
     );
-    const { code, stdout } = await run([
-      ...hanging("statx", [ENTRY], 12),
-      binary,
-      "/bin/sh",
-      next,
-      "one",
-    ], { env: { TCPREMOTEIP: "127.0.0.1" }, patience: 60 });
-    assertEquals([code, stdout], [42, "error 127.0.0.1 one\n"]);
   },
 );
+
+e2e("wrapper: a log or a whitelist file that hangs ends it", {
+  programs: ["strace"],
+}, async () => {
+  clean();
+  const binary = await compile({ ...CONFIG, storeTimeout: "7s" });
+  const calls = writeFile("calls", "");
+  const { code } = await run([
+    ...[programPath("strace"), "-qq", "-o", calls],
+    ...["-e", "trace=alarm,setitimer"],
+    binary,
+    "/bin/true",
+  ], { env: { TCPREMOTEIP: "127.0.0.1" } });
+  assertEquals(code, 0);
+  // alarm(3) of the C library makes the one call or the other.
+  const [first] = Deno.readTextFileSync(calls).split("\n");
+  assertMatch(first, /^(alarm\(74\)|setitimer\(ITIMER_REAL, .*tv_sec=74, )/);
+});
 
 e2e("wrapper: a whitelisted client never waits for the base directory", {
   programs: ["tcpserver", "strace"],
