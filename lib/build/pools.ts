@@ -72,7 +72,8 @@ OPTIONS
 
 EXIT STATUS
     0 done; 100 a record is wrong or missing, or the command line is wrong;
-    111 the DNS did not answer, or a file cannot be written: try again later.
+    111 the DNS did not answer, or the disk did not take a file: try again
+    later.
 
 SENDERS
 ${SENDERS.map(senderLine).join("\n")}

@@ -66,8 +66,8 @@ OPTIONS
 
 EXIT STATUS
     0 done; 100 a record is wrong, missing or without networks, or the command
-    line is wrong; 111 the DNS did not answer, or the file cannot be written:
-    try again later.
+    line is wrong, as with a FILE where no file can be; 111 the DNS did not
+    answer, or the disk did not take the file: try again later.
 `;
 
 /**

@@ -99,9 +99,14 @@ interface Result extends Outcome {
 }
 
 /** Runs `deno task spf`. */
-async function spf(...args: string[]): Promise<Result> {
+function spf(...args: string[]): Promise<Result> {
+  return spfBehind([], ...args);
+}
+
+/** The same, started by another program. */
+async function spfBehind(before: string[], ...args: string[]): Promise<Result> {
   const outcome = await run(
-    [Deno.execPath(), "task", "--quiet", "spf", ...args],
+    [...before, Deno.execPath(), "task", "--quiet", "spf", ...args],
     { cwd: PROJECT },
   );
   // The line on where @std comes from is the task's.
@@ -381,7 +386,36 @@ e2e("spf: the file is replaced, its mode, owner and link stay", {
   ]);
 });
 
-e2e("spf: an output that cannot be written", NEEDS, async () => {
+e2e("spf: 111 on a full disk, and the old file stays", {
+  programs: [...NEEDS.programs, "mount", "unshare"],
+  mounts: true,
+}, async () => {
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
+  const directory = emptyDir("spf/full");
+  const script = `mount -t tmpfs -o size=8k tmpfs "$0" || exit 1
+printf old >"$0/file"
+dd if=/dev/zero of="$0/filler" 2>/dev/null
+"$@"
+code=$?
+ls -A "$0"
+cat "$0/file"
+exit $code`;
+  const before = ["unshare", "--mount", "sh", "-c", script, directory];
+  const output = `--output=${directory}/file`;
+  const failed = await spfBehind(
+    before,
+    "pool.spf.example",
+    output,
+    `--server=127.0.0.1:${dns.port}`,
+  );
+  assertEquals([failed.code, failed.stdout], [111, "file\nfiller\nold"]);
+  assertEquals(
+    failed.told.at(-1),
+    `greylist spf: --output: ${directory}/file: No space left on device`,
+  );
+});
+
+e2e("spf: an output where no file can be", NEEDS, async () => {
   await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const dir = emptyDir("spf/directory");
   const cases: [string, string][] = [
