@@ -59,7 +59,7 @@ async function follow(paths: string[], before: string[] = []) {
   const errors = writeFile("follow-stderr", "");
   const command = [...before, await compile(), "learn", "--follow", ...paths];
   const started = ["sh", "-c", 'exec "$@" 2>"$0"', errors, ...command];
-  // It hands SIGTERM on, and the exit code back.
+  // It hands signals on, and the exit code back.
   const child = new Deno.Command("timeout", {
     args: [String(LIFE), ...started],
     stdin: "null",
@@ -68,8 +68,8 @@ async function follow(paths: string[], before: string[] = []) {
   const stderr = () => Deno.readTextFileSync(errors);
   return {
     stderr,
-    async end() {
-      child.kill("SIGTERM");
+    async end(signal: "SIGINT" | "SIGTERM" = "SIGTERM") {
+      child.kill(signal);
       const { code, stdout } = await child.output();
       return {
         code,
@@ -236,7 +236,7 @@ e2e(
 );
 
 e2e(
-  "learn: --follow takes what is there to be as old as its file",
+  "learn: --follow takes what is there to be as old as its file, until SIGINT",
   {},
   async () => {
     clean();
@@ -258,7 +258,7 @@ e2e(
     await known("198.51.100.0_24");
     const [, later] = entry("198.51.100.0_24");
     assert(later <= 0, `${later}`);
-    assertEquals(await following.end(), {
+    assertEquals(await following.end("SIGINT"), {
       code: 0,
       stdout: "3 deliveries: made 2 networks known, renewed 0\n",
       stderr: "",

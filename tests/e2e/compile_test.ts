@@ -279,6 +279,42 @@ e2e("compile prints the permissions that are compiled in", {}, async () => {
   assertEquals(Deno.statSync(output).mode! & 0o111, 0o111);
 });
 
+e2e("compile: 111 on a full disk, and the old binary stays", {
+  mounts: true,
+  programs: ["mount", "unshare"],
+}, async () => {
+  const config = writeFile("good.ts", configModule({}));
+  const directory = emptyDir("full");
+  const script = `mount -t tmpfs -o size=1m tmpfs "$0" && cd "$0" || exit 1
+printf old >greylist
+(cd "$OLDPWD" && "$@") >&2
+code=$?
+ls -A
+cat greylist
+exit $code`;
+  const before = ["unshare", "--mount", "sh", "-c", script, directory];
+  const outcome = await compileTask(config, `${directory}/greylist`, before);
+  const { code, stdout, stderr } = outcome;
+  assertEquals([code, stdout], [111, "greylist\nold"], stderr);
+  assertMatch(stderr, /^greylist compile: [^]*No space left on device/m);
+});
+
+e2e("GREYLIST_STD=jsr: no binary without JSR", {}, async () => {
+  emptyDir("jsr");
+  const config = writeFile("jsr/config.ts", configModule({}));
+  const output = writeFile("jsr/greylist", "the one before\n");
+  // Nothing listens there.
+  const nowhere = ["JSR_URL=http://127.0.0.1:1/", `DENO_DIR=${ROOT}/jsr/cache`];
+  const before = ["/usr/bin/env", "GREYLIST_STD=jsr", ...nowhere];
+  const { code, stderr } = await compileTask(config, output, before);
+  assertEquals(code, 111, stderr);
+  assertMatch(
+    stderr,
+    /\ngreylist compile: JSR does not answer, and GREYLIST_STD=jsr forbids npm in its place\n$/,
+  );
+  assertEquals(Deno.readTextFileSync(output), "the one before\n");
+});
+
 e2e("DENORT_BIN has to name the denort of this Deno", {}, async () => {
   emptyDir("denort");
   const config = writeFile("denort/config.ts", configModule({}));

@@ -6,7 +6,12 @@
  * writes, but for months and most numbers, which differ from one run to the next.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { BASE, clean, compile, CONTROL, entries } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
@@ -407,6 +412,15 @@ for (const block of BLOCKS) {
     root: cases.some(({ root }) => root),
   }, () => runBlock(block));
 }
+
+e2e("deno task info: the database, from source", {}, async () => {
+  await prepare();
+  clean();
+  makeEntry("192.0.2.0_24", 1, 60);
+  const { code, stdout, stderr } = await shell("deno task info");
+  assertEquals(code, 0, stderr);
+  assertMatch(stdout, /^192\.0\.2\.0\/24 +known +1 /m);
+});
 
 Deno.test("each command in NOT_RUN is shown on a page", () => {
   for (const command of Object.keys(NOT_RUN)) {
