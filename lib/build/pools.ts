@@ -127,11 +127,8 @@ async function pools(args: string[]): Promise<number> {
     const path = join(dir, `pool-${sender.name}`);
     let old: string | undefined;
     let made: Made | undefined;
-    // A file that cannot be read is there all the same.
-    let hasOld = true;
     try {
       old = readOutput(path);
-      hasOld = old !== undefined;
       made = await list(sender, resolver);
       if (made !== undefined && !(old && isSameList(old, made.text))) {
         writeOutput(path, made.text);
@@ -143,10 +140,10 @@ async function pools(args: string[]): Promise<number> {
       if (!isFailure(error)) throw error;
       failures.push(error);
       made = undefined;
-      const kept = hasOld ? "the old file stays" : "no file is made";
+      const kept = old === undefined ? "no file is made" : "the old file stays";
       complain(`${sender.name}: ${error.message}; ${kept}`);
     }
-    const files = hasOld || made !== undefined ? [path] : [];
+    const files = old === undefined && made === undefined ? [] : [path];
     lines.push(...poolLine(sender, files));
   }
   output.line("  pools: [");
