@@ -17,7 +17,7 @@ import { pruneInWorker } from "./workers.ts";
 const INTERVAL = 60_000;
 
 /**
- * How long the first look waits after the start, in milliseconds, so that clients that
+ * How long nothing is pruned after the start, in milliseconds, so that clients that
  * have queued are served first. A pruning takes 6 MB and much of a processor.
  */
 const START = 2000;
@@ -43,7 +43,11 @@ export class BaseDirectory {
   readonly #log: () => Logger;
   readonly #wake: () => void;
   readonly #ownerMasked: boolean;
-  #next = performance.now() + START;
+  #next = 0;
+  /** When its mode is looked at again. */
+  #nextMode = 0;
+  /** From when on it may prune. */
+  readonly #pruneFrom = performance.now() + START;
   #busyInterval = BUSY_INTERVAL;
   /** How many looks are under way: one, unless it hangs or prunes for very long. */
   #looks = 0;
@@ -101,29 +105,29 @@ export class BaseDirectory {
   /** Begins to look, if it is time to. Never throws. */
   expire(now: number): void {
     if (this.#isHeld || now < this.#next) return;
-    this.#next = now + INTERVAL;
+    const mayPrune = now >= this.#pruneFrom;
+    this.#next = mayPrune ? now + INTERVAL : this.#pruneFrom;
     const patience = LOST * 2 ** (this.#looks - 1);
     if (this.#looks > 0 && now - this.#began < patience) return;
     this.#looks++;
     this.#began = now;
-    this.#look().finally(() => this.#looks--);
+    this.#look(now, mayPrune).finally(() => this.#looks--);
   }
 
   /** Never rejects. */
-  async #look(): Promise<void> {
+  async #look(now: number, mayPrune: boolean): Promise<void> {
     const { baseDir, timeouts, prune } = this.#config;
-    const ownerMasked = this.#ownerMasked;
-    const database: Database = { baseDir, timeouts, prune, ownerMasked };
-    try {
-      const { mode } = await Deno.stat(baseDir);
-      warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
-    } catch {
-      // The check of the next client fails for the same reason, and logs it.
+    if (now >= this.#nextMode) {
+      this.#nextMode = now + INTERVAL;
+      await this.#lookAtMode();
     }
-    if (!await isPruningDueLater(baseDir, prune.every, ownerMasked)) {
+    if (!mayPrune) return;
+    if (!await isPruningDueLater(baseDir, prune.every)) {
       this.#busyInterval = BUSY_INTERVAL;
       return;
     }
+    const ownerMasked = this.#ownerMasked;
+    const database: Database = { baseDir, timeouts, prune, ownerMasked };
     try {
       const { signal } = this.#pruning;
       if (signal.aborted) return;
@@ -140,6 +144,17 @@ export class BaseDirectory {
         this.#next,
         performance.now() + prune.every * 1000,
       );
+    }
+  }
+
+  /** Never rejects. */
+  async #lookAtMode(): Promise<void> {
+    const { baseDir } = this.#config;
+    try {
+      const { mode } = await Deno.stat(baseDir);
+      warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
+    } catch {
+      // The check of the next client fails for the same reason, and logs it.
     }
   }
 }

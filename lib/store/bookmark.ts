@@ -16,8 +16,8 @@ import {
   setMtime,
   truncate,
 } from "../system/file.ts";
-import { createNew, openOrCreate } from "../system/file_call.ts";
-import { runLater, runNow } from "../system/file_task.ts";
+import { openOrCreate } from "../system/file_call.ts";
+import { runNow } from "../system/file_task.ts";
 import { isErrno } from "../system/libc.ts";
 import { stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
@@ -46,30 +46,17 @@ export function isPruningDue(dir: string, every: number): boolean {
   }
 }
 
-/**
- * {@linkcode isPruningDue} without waiting in this thread. Creates the file if it is
- * missing, because that may hang too.
- *
- * @param ownerMasked see {@linkcode Bookmark.take}
- */
+/** {@linkcode isPruningDue} without waiting in this thread. */
 export async function isPruningDueLater(
   dir: string,
   every: number,
-  ownerMasked: boolean = isOwnerMasked(),
 ): Promise<boolean> {
   if (every === 0) return false;
   try {
     const { size, mtime } = await Deno.lstat(pathIn(dir));
     return mtime === null || isDue(size, mtime.getTime() / 1000, every);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) return false;
-  }
-  try {
-    await runLater(createNew(pathIn(dir), ownerMasked));
-    return true;
-  } catch (error) {
-    // Another process prunes for the first time, or pruning says what is wrong.
-    return !isErrno(error, E.EEXIST);
+    return error instanceof Deno.errors.NotFound;
   }
 }
 
