@@ -10,7 +10,7 @@ import { E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read } from "../system/file.ts";
 import { runNow } from "../system/file_task.ts";
-import { isErrno, isPassing, LibcError } from "../system/libc.ts";
+import { isPassing, LibcError } from "../system/libc.ts";
 import { replaceFile as replace } from "../system/replace_file.ts";
 import { existingState, openOn, type State, stateOf } from "../system/statx.ts";
 import { userId } from "../system/user.ts";
@@ -108,9 +108,9 @@ export function replaceFile(path: string, text: string): void {
     try {
       runNow(replace(path, temporary, mode, () => encode(text), old));
     } catch (error) {
-      const isForeign = old !== undefined && isErrno(error, E.EPERM) &&
-        (error as LibcError).message.startsWith("fchown");
-      throw isForeign ? foreign(path, old) : error;
+      const isForeign = error instanceof LibcError &&
+        error.call === "fchown" && error.code === E.EPERM;
+      throw isForeign ? foreign(path, old!) : error;
     }
   });
 }

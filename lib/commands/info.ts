@@ -106,7 +106,7 @@ OPTIONS
     progress.done();
     listing.close();
     // The visit may have ended early, and then the counts are wrong.
-    if (output.isClosed) return 0;
+    if (output.isClosed) return EXIT.done;
     const summary = summarize(counts, listing.foreign);
     if (form.heading === undefined || options.csv) {
       output.flush();

@@ -5,6 +5,7 @@
  */
 
 import { C, E } from "./constants.ts";
+import { OWNER_MODE } from "./create.ts";
 import { open } from "./descriptor.ts";
 import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 import type { State } from "./statx.ts";
@@ -67,13 +68,17 @@ export function flagsForWriting(how: "existing" | "new"): number {
  * Opens a file for reading and writing, never through a symbolic link and never
  * waiting for the other end of a FIFO.
  *
- * @param how `new`: it must not exist yet, and is created with mode 0600, less
- * the umask
+ * @param how `new`: it must not exist yet, and is created
+ * @param mode the permissions of a new file, less the umask
  * @returns the descriptor, closed on exec
  * @throws {LibcError}
  */
-export function openForWriting(path: string, how: "existing" | "new"): number {
-  return open(path, flagsForWriting(how), 0o600);
+export function openForWriting(
+  path: string,
+  how: "existing" | "new",
+  mode: number = OWNER_MODE,
+): number {
+  return open(path, flagsForWriting(how), mode);
 }
 
 /**

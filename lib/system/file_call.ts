@@ -22,7 +22,13 @@ import {
   truncate,
   unlink,
 } from "./file.ts";
-import { type FileCall, type FileTask, keeping, make } from "./file_task.ts";
+import {
+  callOf,
+  type FileCall,
+  type FileTask,
+  keeping,
+  make,
+} from "./file_task.ts";
 import { cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 import { readState, type State, stateOf, STATX, STATX_WORDS } from "./statx.ts";
 
@@ -130,15 +136,16 @@ export function openLater(
 }
 
 /** Opens a file; see {@linkcode openForWriting}. */
-function openFile(
+export function openFile(
   path: string,
   how: "existing" | "new",
+  mode: number = OWNER_MODE,
 ): FileCall<number> {
-  const now = () => openForWriting(path, how);
+  const now = () => openForWriting(path, how, mode);
   return {
     now,
     async later() {
-      const fd = await openLater(path, flagsForWriting(how), 0o600);
+      const fd = await openLater(path, flagsForWriting(how), mode);
       return fd === -1 ? now() : fd;
     },
   };
@@ -146,29 +153,18 @@ function openFile(
 
 /** Creates a file; see {@linkcode createFile}. */
 function create(path: string): FileCall<void> {
-  const now = () => createFile(path);
-  return {
-    now,
-    async later() {
-      const parameters = creationOf(path);
-      const result = await keeping(
-        parameters,
-        libc.mknodat_later(...parameters),
-      );
-      if (result === -1n) now();
-    },
-  };
+  return callOf(() => createFile(path), () => {
+    const parameters = creationOf(path);
+    return keeping(parameters, libc.mknodat_later(...parameters));
+  });
 }
 
 /** Sets a file's size, and with it the mtime if the size changes. */
 export function resize(fd: number, size: number): FileCall<void> {
-  return {
-    now: () => truncate(fd, size),
-    async later() {
-      const result = await libc.ftruncate_later(fd, BigInt(size));
-      if (result === -1) truncate(fd, size);
-    },
-  };
+  return callOf(
+    () => truncate(fd, size),
+    () => libc.ftruncate_later(fd, BigInt(size)),
+  );
 }
 
 /** Closes a descriptor. On a shared file system the servers have to answer. */
@@ -183,37 +179,26 @@ export function shut(fd: number): FileCall<void> {
 
 /** Sets the mtime; see {@linkcode setMtime}. */
 export function stamp(fd: number, time: number): FileCall<void> {
-  return {
-    now: () => setMtime(fd, time),
-    async later() {
-      const times = mtimeAlone(time);
-      const result = await keeping(times, rare().futimens_later(fd, times));
-      if (result === -1) setMtime(fd, time);
-    },
-  };
+  return callOf(() => setMtime(fd, time), () => {
+    const times = mtimeAlone(time);
+    return keeping(times, rare().futimens_later(fd, times));
+  });
 }
 
 /** Gives a file's owner its permissions; see {@linkcode permitOwner}. */
 function permit(fd: number): FileCall<void> {
-  return {
-    now: () => permitOwner(fd),
-    async later() {
-      const result = await rare().fchmod_later(fd, OWNER_MODE);
-      if (result === -1) permitOwner(fd);
-    },
-  };
+  return callOf(
+    () => permitOwner(fd),
+    () => rare().fchmod_later(fd, OWNER_MODE),
+  );
 }
 
 /** Removes a file. */
 export function remove(path: string): FileCall<void> {
-  return {
-    now: () => unlink(path),
-    async later() {
-      const name = cString(path);
-      const result = await keeping(name, rare().unlink_later(name));
-      if (result === -1) unlink(path);
-    },
-  };
+  return callOf(() => unlink(path), () => {
+    const name = cString(path);
+    return keeping(name, rare().unlink_later(name));
+  });
 }
 
 /**

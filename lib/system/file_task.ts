@@ -18,6 +18,24 @@ export interface FileCall<T> {
   later(): Promise<T>;
 }
 
+/**
+ * A call without a result.
+ *
+ * @param now makes the call and throws if it fails
+ * @param later makes the call in another thread; -1 means that it has failed
+ */
+export function callOf(
+  now: () => void,
+  later: () => Promise<number | bigint>,
+): FileCall<void> {
+  return {
+    now,
+    async later() {
+      if (Number(await later()) === -1) now();
+    },
+  };
+}
+
 /** A task: it yields each call, and gets the result of the call. */
 export type FileTask<T> = Generator<FileCall<unknown>, T, unknown>;
 

@@ -11,11 +11,11 @@ import { encode } from "./utf8.ts";
 /** The C library as dlopen(3) finds it. */
 const LIBC = "libc.so.6";
 
-/** A call that failed; `code` is its errno. */
+/** A call that failed, by its name in the C library; `code` is its errno. */
 export class LibcError extends Error {
   override name = "LibcError";
 
-  constructor(call: string, readonly code: number) {
+  constructor(readonly call: string, readonly code: number) {
     super(`${call}: ${describe(code)}`);
   }
 

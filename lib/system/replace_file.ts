@@ -4,10 +4,15 @@
  * @module
  */
 
-import { open } from "./descriptor.ts";
-import { dataSync, flagsForWriting, imitate, rename, write } from "./file.ts";
-import { openLater, remove, shut } from "./file_call.ts";
-import { type FileCall, type FileTask, keeping, make } from "./file_task.ts";
+import { dataSync, imitate, rename, write } from "./file.ts";
+import { openFile, remove, shut } from "./file_call.ts";
+import {
+  callOf,
+  type FileCall,
+  type FileTask,
+  keeping,
+  make,
+} from "./file_task.ts";
 import { cString, fromLibc } from "./libc.ts";
 import type { State } from "./statx.ts";
 
@@ -52,7 +57,7 @@ export function* replaceFile(
   content: () => Uint8Array<ArrayBuffer>,
   old?: State,
 ): FileTask<void> {
-  const fd = yield* make(openNew(temporary, mode));
+  const fd = yield* make(openFile(temporary, "new", mode));
   try {
     try {
       yield* make(writeAll(fd, content()));
@@ -73,18 +78,6 @@ export function* replaceFile(
   }
 }
 
-function openNew(path: string, mode: number): FileCall<number> {
-  const flags = flagsForWriting("new");
-  const now = () => open(path, flags, mode);
-  return {
-    now,
-    async later() {
-      const fd = await openLater(path, flags, mode);
-      return fd === -1 ? now() : fd;
-    },
-  };
-}
-
 function writeAll(
   fd: number,
   bytes: Uint8Array<ArrayBuffer>,
@@ -103,21 +96,12 @@ function writeAll(
 }
 
 function toDisk(fd: number): FileCall<void> {
-  return {
-    now: () => dataSync(fd),
-    async later() {
-      if (await libc().fdatasync_later(fd) === -1) dataSync(fd);
-    },
-  };
+  return callOf(() => dataSync(fd), () => libc().fdatasync_later(fd));
 }
 
 function moved(from: string, to: string): FileCall<void> {
-  return {
-    now: () => rename(from, to),
-    async later() {
-      const names = [cString(from), cString(to)] as const;
-      const result = await keeping(names, libc().rename_later(...names));
-      if (result === -1) rename(from, to);
-    },
-  };
+  return callOf(() => rename(from, to), () => {
+    const names = [cString(from), cString(to)] as const;
+    return keeping(names, libc().rename_later(...names));
+  });
 }
