@@ -7,6 +7,7 @@
 import { amount, duration, networkCount, share, tied } from "./format.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { Report } from "./report.ts";
+import { verdicts } from "./story.ts";
 import { type Row, table } from "./table.ts";
 
 /** One row a host; nothing unless there are several. */
@@ -37,29 +38,15 @@ export function connectionTable(report: Report): Markup | string {
   const row = (name: string | Markup, count: number): Row => ({
     cells: [name, amount(count), tied(share(count, connections))],
   });
-  const reasons = (counts: Record<string, number>) =>
-    Object.entries(counts).map(([reason, count]) =>
-      row(markup`<span class="in">${reason}</span>`, count)
-    );
-  const observed = report.wouldDefer === 0 ? [] : [
-    row("would have been deferred", report.wouldDefer),
-    ...reasons(report.wouldDeferByReason),
-  ];
-  const turnedAway = report.turnedAway === 0 ? [] : [
-    row("turned away", report.turnedAway),
-    ...reasons(report.turnedAwayByReason),
-  ];
   return table(
     "What was done",
     ["", "connections", `share of ${amount(connections)} connections`],
-    [
-      row("deferred", report.deferred),
-      ...reasons(report.deferredByReason),
-      ...observed,
-      row("let in", report.passed),
-      ...reasons(report.passedByReason),
-      ...turnedAway,
-    ],
+    verdicts(report).flatMap(({ name, count, byReason }) => [
+      row(name, count),
+      ...Object.entries(byReason).map(([reason, count]) =>
+        row(markup`<span class="in">${reason}</span>`, count)
+      ),
+    ]),
   );
 }
 

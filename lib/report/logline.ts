@@ -158,8 +158,16 @@ function entryAt(
     return undefined;
   }
   const name = LEVELS[level] ?? "INFO";
-  const entry = { time, host, level: name, verb, fields, what };
-  return { kind: "entry", ...entry, times: 1 };
+  return {
+    time,
+    kind: "entry",
+    host,
+    level: name,
+    verb,
+    fields,
+    what,
+    times: 1,
+  };
 }
 
 function wordEnd(line: string, at: number): number {

@@ -147,6 +147,29 @@ export function troubleHeading(report: Report): string | undefined {
   return parts.length === 0 ? undefined : parts.join(" and ");
 }
 
+/** What was done with connections, how often, and how often for which reason. */
+export function verdicts(report: Report) {
+  const always = ["deferred", "let in"];
+  return [
+    {
+      name: "deferred",
+      count: report.deferred,
+      byReason: report.deferredByReason,
+    },
+    {
+      name: "would have been deferred",
+      count: report.wouldDefer,
+      byReason: report.wouldDeferByReason,
+    },
+    { name: "let in", count: report.passed, byReason: report.passedByReason },
+    {
+      name: "turned away",
+      count: report.turnedAway,
+      byReason: report.turnedAwayByReason,
+    },
+  ].filter(({ name, count }) => count > 0 || always.includes(name));
+}
+
 /** Whether the log is of mode "observe" alone. */
 export function isObserved({ networks, delay }: Report): boolean {
   const { observed, deferred } = networks;

@@ -17,6 +17,7 @@ import {
   span,
   summary,
   troubleHeading,
+  verdicts,
   waits,
 } from "./story.ts";
 import { cut, Page, WIDTH } from "./page.ts";
@@ -166,23 +167,12 @@ function connections(page: Page, report: Report): void {
       }`,
     );
   };
-  const reasons = (counts: Record<string, number>) => {
-    for (const [reason, count] of Object.entries(counts)) {
+  figure("connections", connections);
+  for (const { name, count, byReason } of verdicts(report)) {
+    figure(name, count);
+    for (const [reason, count] of Object.entries(byReason)) {
       figure(`  ${cut(reason, 22)}`, count);
     }
-  };
-  figure("connections", connections);
-  figure("deferred", report.deferred);
-  reasons(report.deferredByReason);
-  if (report.wouldDefer > 0) {
-    figure("would have been deferred", report.wouldDefer);
-    reasons(report.wouldDeferByReason);
-  }
-  figure("let in", report.passed);
-  reasons(report.passedByReason);
-  if (report.turnedAway > 0) {
-    figure("turned away", report.turnedAway);
-    reasons(report.turnedAwayByReason);
   }
 }
 
