@@ -17,11 +17,11 @@ import type { Decision } from "./decision.ts";
 import { type ClientFields, formatLine, quote } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
-import { HangCount, MOST_WAITING } from "./store/hang_count.ts";
 import { Store } from "./store/store.ts";
 import { variable } from "./system/environment.ts";
 import { C } from "./system/constants.ts";
 import { lookAt } from "./system/file_call.ts";
+import { HangCount, MOST_WAITING } from "./system/hang_count.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import {
   type IndexDirectory,
@@ -36,7 +36,6 @@ import {
   unreadable,
 } from "./whitelist/exemption.ts";
 import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
-import { within } from "./system/within.ts";
 
 /** The client has reset the connection. */
 export class ClientGone extends Error {}
@@ -110,16 +109,9 @@ export async function checkClient(
     hasVariable: (name) => variable(name) !== undefined,
   };
   const count = new HangCount(baseDir);
-  let isFirst = false;
   const ask = async <T>(answer: Promise<T>) => {
-    const found = await within(answer, limit);
+    const found = await count.ask(answer, limit);
     findings.hangs = found === undefined;
-    if (findings.hangs) {
-      isFirst = count.hangs();
-      // The call may return while this process waits for PROGRAM.
-      const returned = () => count.answered();
-      answer.then(returned, returned);
-    }
     return found;
   };
   const noAnswer = `${baseDir}: no answer within ${config.storeTimeout} s`;
@@ -135,7 +127,9 @@ export async function checkClient(
       findings.indexes = makeIndexes(missing.values());
       await ask(findings.indexes);
     }
-    if (isFirst) log.error(formatLine("baseDir", { what: quote(noAnswer) }));
+    if (count.isFirst) {
+      log.error(formatLine("baseDir", { what: quote(noAnswer) }));
+    }
     return decision;
   };
   const filesOf: FilesOf = (section) => {
@@ -191,5 +185,5 @@ export async function checkClient(
       if (!findings.hangs) count.answered(hasWritten);
     }
   }
-  throw new DirectoryHangs(noAnswer, !isFirst);
+  throw new DirectoryHangs(noAnswer, !count.isFirst);
 }

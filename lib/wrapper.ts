@@ -32,6 +32,7 @@ import {
   quote,
 } from "./log/line.ts";
 import { type Logger, openLog } from "./log/targets.ts";
+import { openWrapperLog } from "./log/wrapper_log.ts";
 import { greetingName } from "./smtp/control_files.ts";
 import { converse, sayOnce } from "./smtp/conversation.ts";
 import { Dialogue, type Envelope } from "./smtp/dialogue.ts";
@@ -43,11 +44,11 @@ import {
 } from "./smtp/refusal.ts";
 import { cutText } from "./smtp/reply_text.ts";
 import { isPruningDue, isPruningDueLater } from "./store/bookmark.ts";
-import { HangCount } from "./store/hang_count.ts";
 import type { Defer } from "./store/policy.ts";
 import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
+import { HangCount } from "./system/hang_count.ts";
 import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
 import { runChild } from "./system/run_child.ts";
@@ -59,6 +60,8 @@ interface Next extends Findings {
   readonly program: readonly string[];
   /** Restores stderr. */
   restore(): void;
+  /** Writes the log lines that are kept; see {@linkcode WrapperLog}. */
+  flush(): Promise<void>;
 }
 
 /**
@@ -83,6 +86,7 @@ export async function wrap(
     variables: {},
     hangs: false,
     restore,
+    flush: () => Promise.resolve(),
   };
   if (program.length === 0) {
     const log = openLog(DEFAULT_LOG, stderrIsClient);
@@ -101,8 +105,20 @@ export async function wrap(
   }
   // If the check takes longer than its limits allow, the end of this process
   // tells the client to come back.
-  endAfter(3 * config.storeTimeout + LAST_RESORT);
-  return decide(config, openLog(config.log, stderrIsClient), next);
+  const limit = config.storeTimeout;
+  endAfter(4 * limit + LAST_RESORT);
+  const log = openWrapperLog(config.log, stderrIsClient, limit * 1000);
+  next.flush = async () => {
+    if (await log.flush()) next.hangs = true;
+  };
+  const code = await decide(config, log.logger, next);
+  await next.flush();
+  if (next.hangs) {
+    // A call that hangs keeps this process: the client must not wait for it.
+    leaveConnection();
+    if (next.indexes !== undefined) await within(next.indexes, INDEX_PATIENCE);
+  }
+  return code;
 }
 
 /** How the log is configured if the configuration cannot be used. */
@@ -112,7 +128,10 @@ const DEFAULT_LOG: ResolvedConfig["log"] = {
   facility: "mail",
 };
 
-/** How long a check may take besides its waits for the base directory, in seconds. */
+/**
+ * How long a check may take besides its waits for the base directory and the log
+ * file, in seconds.
+ */
 const LAST_RESORT = 60;
 
 /**
@@ -152,9 +171,7 @@ async function decide(
     if (action === "pass") {
       return become(next, log, variableFor(client, undefined));
     }
-    refuse(config, next, log, LOCAL_PROBLEM);
-    // A call that hangs keeps this process: the client must not wait for it.
-    if (next.hangs) leaveConnection();
+    await refuse(config, next, log, LOCAL_PROBLEM);
     return EXIT.done;
   }
   if (decision.action === "pass" || config.mode === "observe") {
@@ -169,22 +186,19 @@ async function decide(
   }
   const isDue = !next.hangs && isPruningDue(baseDir, every);
   try {
-    defer(config, log, next, client, decision);
+    await defer(config, log, next, client, decision);
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...client, ...errorFields(error) }));
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
-  if (next.hangs) {
-    leaveConnection();
-    await finishIndexes(next);
-  } else if (isDue && await isStillDue(config)) await prune(config, log);
+  // The line about the client must not wait for the end of the pruning.
+  await next.flush();
+  if (!next.hangs && isDue && await isStillDue(config)) {
+    await prune(config, log);
+  }
   return EXIT.done;
-}
-
-async function finishIndexes({ indexes }: Next): Promise<void> {
-  if (indexes !== undefined) await within(indexes, INDEX_PATIENCE);
 }
 
 /** Another process may have pruned during the dialogue, or the directory may hang. */
@@ -193,12 +207,9 @@ async function isStillDue(config: ResolvedConfig): Promise<boolean> {
   const count = new HangCount(baseDir);
   if (count.isHigh) return false;
   const look = isPruningDueLater(baseDir, every);
-  const found = await within(look, storeTimeout * 1000);
-  if (found === undefined) {
-    count.hangs();
-    // That call keeps this process: the client must not wait for it.
-    leaveConnection();
-  }
+  const found = await count.ask(look, storeTimeout * 1000);
+  // That call keeps this process: the client must not wait for it.
+  if (found === undefined) leaveConnection();
   return found?.value === true;
 }
 
@@ -214,27 +225,27 @@ async function prune(config: ResolvedConfig, log: Logger) {
   }
 }
 
-function defer(
+async function defer(
   config: ResolvedConfig,
   log: Logger,
   next: Next,
   client: ClientFields,
   verdict: Defer,
-): void {
+): Promise<void> {
   const logDeferral = (envelope: Envelope) =>
     log.info(deferLine(client, verdict, envelope));
   const refusal = refusalFor(verdict, config, client, log);
-  refuse(config, next, log, refusal, logDeferral);
+  await refuse(config, next, log, refusal, logDeferral);
 }
 
 /** @param deferred called with the envelope, for the log */
-function refuse(
+async function refuse(
   { deferral, controlDir }: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
   deferred: (envelope: Envelope) => void = () => {},
-): void {
+): Promise<void> {
   const { at, idleTimeout } = deferral;
   const holdDialogue = () => {
     const hostname = greetingName(controlDir, variable);
@@ -242,11 +253,16 @@ function refuse(
     converse(dialogue, deferral);
     return dialogue.envelope;
   };
+  // The dialogue may take minutes.
+  await next.flush();
   // execve(2) would wait for the thread that hangs.
   if (at === "rblsmtpd" && !next.hangs) {
     deferred(NO_ENVELOPE);
-    const error = becomeRblsmtpd(next, refusal, idleTimeout);
-    log.error(formatLine("rblsmtpd", errorFields(error)));
+    await next.flush();
+    if (!next.hangs) {
+      const error = becomeRblsmtpd(next, refusal, idleTimeout);
+      log.error(formatLine("rblsmtpd", errorFields(error)));
+    }
     holdDialogue();
   } else if (at === "banner") {
     deferred(NO_ENVELOPE);
@@ -280,12 +296,12 @@ async function become(
 ): Promise<number> {
   const { program, restore } = next;
   const variables = { ...next.variables, [DECISION_VARIABLE]: decision };
+  await next.flush();
   restore();
   let error: Error;
   if (next.hangs) {
     try {
       const { code, signal } = await runChild(program, variables);
-      await finishIndexes(next);
       // As shells have it, since a signal cannot be handed on.
       return code ?? 128 + signal!;
     } catch (failure) {
@@ -297,6 +313,5 @@ async function become(
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
-  if (next.hangs) leaveConnection();
   return EXIT.temporary;
 }

@@ -47,7 +47,7 @@ const DURATION = 'seconds as a number, or a duration such as "90s", "5m", ' +
 
 /**
  * The longest duration of a field, in seconds. More is a mistake, and alarm(2),
- * which gets twice storeTimeout, takes no more than 2^32 - 1 seconds.
+ * which gets four times storeTimeout, takes no more than 2^32 - 1 seconds.
  */
 const LONGEST = 3650 * 86400;
 

@@ -9,8 +9,9 @@ import { BaseHandler } from "@std/log/base-handler";
 import { LogLevels } from "@std/log/levels";
 import type { LogRecord } from "@std/log/logger";
 import { reasonOf } from "../reason.ts";
-import { AppendedFile } from "../system/background_file.ts";
+import type { AppendedFile } from "../system/background_file.ts";
 import { within } from "../system/within.ts";
+import { fileLine, openLogFile } from "./file.ts";
 import { formatLine, quote } from "./line.ts";
 import { LineQueue, type Write } from "./line_queue.ts";
 import type { Level, LogSettings } from "./settings.ts";
@@ -74,7 +75,7 @@ export async function openBackgroundLog(
     return queued(level, (bytes) => Deno.stderr.write(bytes), format);
   }
   try {
-    const opening = openFile(target);
+    const opening = openLogFile(target);
     const opened = patience === Infinity
       ? { value: await opening }
       : await within(opening, patience);
@@ -101,7 +102,7 @@ function fileLog(
   };
   current.then(settled, settled);
   const write: Write = async (bytes) => {
-    current ??= openFile(path);
+    current ??= openLogFile(path);
     let opened: AppendedFile;
     try {
       opened = await current;
@@ -119,7 +120,7 @@ function fileLog(
     return count;
   };
   const stamped = (record: Pick<LogRecord, "level" | "msg">) =>
-    `${new Date().toISOString()} ${format(record)}`;
+    fileLine(new Date(), record);
   const end = async () => {
     await current?.then((opened) => opened.close(), () => {});
   };
@@ -130,22 +131,6 @@ function fileLog(
       return isOpening ? began : log.busySince;
     },
   };
-}
-
-/** @throws {Error} if the file cannot be opened, or would wait for a reader */
-async function openFile(path: string): Promise<AppendedFile> {
-  if (await isFifo(path)) throw new Error("a FIFO: expected a regular file");
-  // Not readable by every user, because the log names senders and recipients.
-  return await AppendedFile.open(path, 0o640);
-}
-
-async function isFifo(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFifo === true;
-  } catch {
-    // The file is missing, or cannot be looked at: opening it creates it or says why.
-    return false;
-  }
 }
 
 type Format = (record: Pick<LogRecord, "level" | "msg">) => string;

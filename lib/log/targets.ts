@@ -1,19 +1,16 @@
 /**
- * The targets of log lines: stderr for multilog, syslog, or a file; through
- * @std/log. A log that fails never stops mail, and no line reaches the client.
+ * Log lines on stderr, for multilog, and in syslog; through @std/log. A log that fails
+ * never stops mail, and no line reaches the client.
  *
  * @module
  */
 
 import { BaseHandler } from "@std/log/base-handler";
-import { FileHandler } from "@std/log/file-handler";
 import { LogLevels } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
-import { reasonOf } from "../reason.ts";
 import { sendDatagram } from "../system/datagram.ts";
 import { poll, POLLOUT } from "../system/descriptor.ts";
 import { encode } from "../system/utf8.ts";
-import { quote } from "./line.ts";
 import { FACILITIES, type Level, type LogSettings } from "./settings.ts";
 
 export { Logger };
@@ -107,81 +104,26 @@ export class SyslogHandler extends BaseHandler {
 }
 
 /**
- * A log file; each line is appended at once. FileHandler would keep a line that
- * could not be written and try again at the end of the program, where an error
- * ends the program with a stack trace.
- */
-class LogFile extends FileHandler {
-  override destroy(): void {
-    try {
-      super.destroy();
-    } catch {
-      // There is no other log to report it to.
-    }
-  }
-}
-
-/**
- * Opens the log.
+ * Opens the log on stderr or in syslog.
  *
+ * @param target "auto", "stderr" or "syslog"
  * @param stderrIsClient whether stderr must not be written to
  */
 export function openLog(
   { level, target, facility }: LogSettings,
   stderrIsClient: boolean,
 ): Logger {
-  const syslog = () => new SyslogHandler({ level, facility });
-  const toStderr = target === "auto" || target === "stderr";
-  if (toStderr && !stderrIsClient) {
-    return logger(level, new StderrHandler(level, { formatter: format }));
-  }
-  if (toStderr || target === "syslog") return logger(level, syslog());
-  try {
-    prepare(target);
-    const handler = new LogFile(level, {
-      filename: target,
-      formatter: (record) =>
-        `${record.datetime.toISOString()} ${format(record)}`,
-    });
-    handler.setup();
-    return logger(level, handler, () => handler.flush());
-  } catch (error) {
-    const fallback = logger(level, syslog());
-    fallback.error(`what=${quote(`log file ${target}: ${reasonOf(error)}`)}`);
-    return fallback;
-  }
+  return target !== "syslog" && !stderrIsClient
+    ? logger(level, new StderrHandler(level, { formatter: format }))
+    : logger(level, new SyslogHandler({ level, facility }));
 }
 
-/**
- * Creates a missing log file with mode 0640, because the log names senders and
- * recipients. `FileHandler` would create a file that any user may read.
- *
- * @throws {Error} if it cannot be created, or if opening it would wait for a
- * reader
- */
-function prepare(path: string): void {
-  let info: Deno.FileInfo;
-  try {
-    info = Deno.statSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    Deno.openSync(path, { append: true, create: true, mode: 0o640 }).close();
-    return;
-  }
-  if (info.isFifo) throw new Error("a FIFO: expected a regular file");
-}
-
-/** A logger that never throws, and whose lines are out when it returns. */
-export function logger(
-  level: Level,
-  handler: BaseHandler,
-  flush: () => void = () => {},
-): Logger {
+/** A logger that never throws. */
+export function logger(level: Level, handler: BaseHandler): Logger {
   const handle = handler.handle.bind(handler);
   handler.handle = (record) => {
     try {
       handle(record);
-      flush();
     } catch {
       // There is no other log to report it to.
     }

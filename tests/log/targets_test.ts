@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { ResolvedConfig } from "../../lib/config.ts";
 import { FACILITIES } from "../../lib/log/settings.ts";
-import { openLog, syslogMessage } from "../../lib/log/targets.ts";
+import { syslogMessage } from "../../lib/log/targets.ts";
 import "../harness/libc.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 
@@ -65,10 +65,6 @@ function temporary(): Disposable & { path: string } {
 
 type LogConfig = ResolvedConfig["log"];
 
-function config(target: string, level: LogConfig["level"] = "INFO"): LogConfig {
-  return { target, level, facility: "mail" };
-}
-
 /** Code that has `openLog` and the other modules at hand. */
 function prelude(target: string, level = "INFO", isClient = false): string {
   return `
@@ -121,117 +117,6 @@ Deno.test("log: nothing on a stderr that is the client's", async () => {
     );
     assertEquals(outcome, { code: 7, stdout: "", stderr: "" }, target);
   }));
-});
-
-Deno.test("log: a file, with the time, at each level", () => {
-  using dir = temporary();
-  for (const [i, level] of LEVELS.entries()) {
-    const path = `${dir.path}/${level}`;
-    Deno.writeTextFileSync(path, "already here\n");
-    const log = openLog(config(path, level), false);
-    const before = new Date().toISOString();
-    log.debug("one x=1");
-    log.info("two x=2");
-    log.warn("three x=3");
-    log.error("four x=4");
-    log.critical("five x=5");
-    const after = new Date().toISOString();
-    // The lines are written at once, not only at the end.
-    const [first, ...lines] = Deno.readTextFileSync(path).split(/(?<=\n)/);
-    assertEquals(first, "already here\n");
-    assertEquals(lines.length, LEVELS.length - i);
-    for (const [j, line] of lines.entries()) {
-      assertMatch(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /);
-      assert(line.slice(0, 24) >= before && line.slice(0, 24) <= after, line);
-      assertEquals(line.slice(25), LINES[LEVELS[i + j]]);
-    }
-    for (const handler of log.handlers) handler.destroy();
-  }
-});
-
-Deno.test("log: a new file is not readable by everybody", () => {
-  using dir = temporary();
-  const path = `${dir.path}/log`;
-  const before = Deno.umask(0o022);
-  try {
-    for (const mode of [0o640, 0o644]) {
-      const log = openLog(config(path), false);
-      log.info("x");
-      assertEquals(Deno.statSync(path).mode! & 0o777, mode);
-      for (const handler of log.handlers) handler.destroy();
-      // The mode that the administrator has set stays.
-      Deno.chmodSync(path, 0o644);
-    }
-  } finally {
-    Deno.umask(before);
-  }
-});
-
-Deno.test("log: a file that cannot be opened throws nothing", () => {
-  using dir = temporary();
-  Deno.writeTextFileSync(`${dir.path}/file`, "");
-  const targets = [
-    "/nonexistent/greylist.log",
-    dir.path,
-    `${dir.path}/file/log`,
-    `${dir.path}/${"x".repeat(300)}`,
-    "/proc/version/x",
-  ];
-  for (const target of targets) {
-    const log = openLog(config(target), false);
-    log.info("x");
-    log.error("x");
-  }
-});
-
-Deno.test("log: a FIFO that nobody reads is no log file", async () => {
-  using dir = temporary();
-  const fifo = `${dir.path}/fifo`;
-  const { code, stdout, stderr } = await evaluate(
-    prelude(fifo) + EACH + 'console.log("alive"); Deno.exit(7)',
-    `mkfifo ${fifo}; exec "$@"`,
-  );
-  assertEquals([code, stdout, stderr], [7, "alive\n", ""]);
-});
-
-Deno.test("log: a full disk throws nothing, not even at the end", async () => {
-  const { code, stdout, stderr } = await evaluate(
-    prelude("/dev/full") + `
-    for (let i = 0; i < 10; i++) log.info("x".repeat(1000));
-    Deno.exit(7);`,
-  );
-  assertEquals([code, stdout, stderr], [7, "", ""]);
-});
-
-Deno.test("log: a file size limit throws nothing, and ends nothing", async () => {
-  using dir = temporary();
-  const file = `${dir.path}/log`;
-  const stderrFile = `${dir.path}/stderr`;
-  for (const target of [file, "stderr"]) {
-    const { code, stdout } = await evaluate(
-      prelude(target) + `
-      const libc = Deno.dlopen("libc.so.6", {
-        // int setrlimit(int resource, const struct rlimit *rlim);
-        setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
-      });
-      const RLIMIT_FSIZE = 1;
-      const limit = (bytes) =>
-        libc.symbols.setrlimit(
-          RLIMIT_FSIZE,
-          new Uint8Array(new BigUint64Array([bytes, 2n ** 64n - 1n]).buffer),
-        );
-      ignoreFileSizeSignal();
-      limit(0n);
-      log.info("x");
-      log.info("x");
-      limit(2n ** 64n - 1n);
-      console.log("alive");
-      Deno.exit(7);`,
-      `exec "$@" 2>>${stderrFile}`,
-    );
-    assertEquals([code, stdout], [7, "alive\n"], target);
-  }
-  assertEquals(Deno.readTextFileSync(stderrFile), "");
 });
 
 Deno.test("log: a stderr that is closed throws nothing", async () => {

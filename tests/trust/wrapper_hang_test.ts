@@ -1,9 +1,9 @@
-// The wrapper on a base directory that hangs: strace(1) delays the calls on the
-// client's entry by HANG seconds in the real program.
+// The wrapper on a base directory or a log file that hangs: strace(1) delays the calls
+// on it by HANG seconds in the real program.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { MOST_WAITING } from "../../lib/store/hang_count.ts";
+import { MOST_WAITING } from "../../lib/system/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import { BASE, clean, compile, LOG, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
@@ -14,6 +14,7 @@ import { childrenOf, run, waitFor } from "../harness/process.ts";
 import { writeFile } from "../harness/root.ts";
 import { Client } from "../harness/smtp.ts";
 import { release } from "../harness/strace.ts";
+import { openSyslog } from "../harness/syslog.ts";
 import { tcpserver } from "../harness/way_in.ts";
 
 /** How long each call is delayed, in seconds. */
@@ -58,6 +59,12 @@ async function greeting(port: number) {
   return { reply, seconds };
 }
 
+/** As far as wrappers know, none waits for a path. */
+function nobodyWaits(path: string): void {
+  const set = Semaphores.find(path, 2);
+  for (const index of [0, 1]) set?.set(index, 0);
+}
+
 /**
  * Starts wrappers whose call on the entry hangs. As far as they know, no other one
  * waits for the base directory.
@@ -70,8 +77,7 @@ async function hangingServer(
   prepare = () => {},
 ) {
   clean();
-  const set = Semaphores.find(BASE, 2);
-  for (const index of [0, 1]) set?.set(index, 0);
+  for (const path of [BASE, LOG]) nobodyWaits(path);
   prepare();
   return await tcpserver.start({
     binary: await compile({ ...CONFIG, ...config }),
@@ -364,7 +370,7 @@ e2e(
   },
 );
 
-e2e("wrapper: a log or a whitelist file that hangs ends it", {
+e2e("wrapper: a whitelist file that hangs ends it", {
   programs: ["strace"],
 }, async () => {
   clean();
@@ -379,8 +385,59 @@ e2e("wrapper: a log or a whitelist file that hangs ends it", {
   assertEquals(code, 0);
   // alarm(3) of the C library makes the one call or the other.
   const [first] = Deno.readTextFileSync(calls).split("\n");
-  assertMatch(first, /^(alarm\(81\)|setitimer\(ITIMER_REAL, .*tv_sec=81, )/);
+  assertMatch(first, /^(alarm\(88\)|setitimer\(ITIMER_REAL, .*tv_sec=88, )/);
 });
+
+for (const call of ["openat", "write"]) {
+  e2e(`wrapper: a log file whose ${call} hangs holds nothing up`, {
+    programs: ["tcpserver", "strace"],
+    mounts: true,
+  }, async () => {
+    clean();
+    makeEntry("127.0.0.0_24", 3, 100);
+    nobodyWaits(LOG);
+    await using syslog = openSyslog();
+    await using server = await tcpserver.start({
+      binary: await compile(CONFIG),
+      before: [...syslog.before, ...hanging(call, [LOG])],
+      next: greeter(),
+    });
+    const known = await greeting(server.port);
+    assertEquals(known.reply, NEXT);
+    assert(known.seconds < LIMIT, `${known.seconds} s`);
+    assert(known.seconds >= 2, `${known.seconds} s`);
+    await waitFor("two messages", () => syslog.messages.length >= 2);
+    const [error, passed] = syslog.messages;
+    assertMatch(
+      error,
+      /^<19>.*: error what="log file .*greylist\.log: no answer within 2 s"$/,
+    );
+    assertMatch(passed, /^<22>.*: pass ip=127\.0\.0\.1 .* reason=known /);
+
+    Deno.removeSync(ENTRY);
+    using client = await Client.connect(server.port);
+    assertMatch(await client.reply() ?? "", /^220 mx\.example /);
+    await client.send("QUIT\r\n");
+    // The end of the connection comes with it.
+    assertMatch(await client.rest(), /^221 /);
+    await waitFor("its line", () => syslog.messages.length >= 3);
+    assertMatch(syslog.messages[2], /^<22>.*: defer ip=127\.0\.0\.1 /);
+
+    // Enough wait for the file: the others leave it alone.
+    const set = Semaphores.find(LOG, 2)!;
+    set.set(0, MOST_WAITING);
+    set.set(1, 1);
+    using _reset = { [Symbol.dispose]: () => nobodyWaits(LOG) };
+    makeEntry("127.0.0.0_24", 3, 100);
+    const before = childrenOf(server.pid).length;
+    assertEquals((await greeting(server.port)).reply, NEXT);
+    await waitFor("a line", () => syslog.messages.length >= 4);
+    assertMatch(syslog.messages[3], /^<22>.*: pass .* reason=known /);
+    await waitFor("its end", () => childrenOf(server.pid).length === before);
+    release(server);
+    await server.idle();
+  });
+}
 
 e2e("wrapper: a whitelisted client never waits for the base directory", {
   programs: ["tcpserver", "strace"],

@@ -1,10 +1,11 @@
 /**
- * How many wrappers wait for a base directory that hangs. A wrapper whose call hangs
- * cannot end before the call does, so it stays one of the connections that
- * tcpserver's `-c` allows. With enough of them the next ones leave the directory
- * alone, except for one at a time that tries. If that one hangs as well, another one
- * tries after a minute, and then in intervals that double: a call may be lost for
- * ever, such as by a daemon that was started anew, while new calls are answered.
+ * How many wrappers wait for a path that hangs: the base directory or the log file.
+ * A wrapper whose call hangs cannot end before the call does, so it stays one of the
+ * connections that tcpserver's `-c` allows. With enough of them the next ones leave
+ * the path alone, except for one at a time that tries. If that one hangs as well,
+ * another one tries after a minute, and then in intervals that double: a call may be
+ * lost for ever, such as by a daemon that was started anew, while new calls are
+ * answered.
  *
  * The count is a semaphore: no file may be touched here, and the kernel takes a
  * process out of the count when its last thread has ended.
@@ -12,7 +13,8 @@
  * @module
  */
 
-import { Semaphores } from "../system/semaphore.ts";
+import { Semaphores } from "./semaphore.ts";
+import { within } from "./within.ts";
 
 /** How many may wait, besides the one that tries. */
 export const MOST_WAITING = 8;
@@ -25,21 +27,24 @@ const WAITING = 0, TRYING = 1, COUNT = 2;
 
 /** The count as one wrapper sees it. Without semaphores nothing is known. */
 export class HangCount {
-  readonly #directory: string;
+  readonly #path: string;
   /** Undefined while nobody waits, as far as is known. */
   #set: Semaphores | undefined;
   #isHigh: boolean | undefined;
   #isCounted = false;
 
-  /** @param directory the base directory */
-  constructor(directory: string) {
-    this.#directory = directory;
+  /** Whether this wrapper is the first one with a call that hangs, as far as is known. */
+  isFirst = false;
+
+  /** @param path what may hang */
+  constructor(path: string) {
+    this.#path = path;
   }
 
-  /** Whether enough wait for the directory. */
+  /** Whether enough wait for the path. */
   get isHigh(): boolean {
     return this.#isHigh ??= attempt(() => {
-      const set = Semaphores.find(this.#directory, COUNT);
+      const set = Semaphores.find(this.#path, COUNT);
       const waiting = set?.value(WAITING) ?? 0;
       if (waiting > 0) this.#set = set;
       return waiting >= MOST_WAITING;
@@ -47,7 +52,7 @@ export class HangCount {
   }
 
   /**
-   * Whether this wrapper may ask the directory about a client. If it may,
+   * Whether this wrapper may make calls on the path. If it may, {@linkcode ask},
    * {@linkcode answered} or {@linkcode hangs} has to follow.
    *
    * @param now seconds since 1970
@@ -66,7 +71,7 @@ export class HangCount {
   }
 
   /**
-   * The directory has answered.
+   * The path has answered.
    *
    * @param hasWritten whether a call that hung has returned, or an entry was written.
    * Only then those that have waited count no more: while writes alone hang
@@ -80,16 +85,32 @@ export class HangCount {
   }
 
   /**
-   * A call hangs: this wrapper counts until it ends, or {@linkcode answered} is
-   * called for that call.
+   * Waits for a call. If it takes longer than the limit, it hangs: this wrapper
+   * counts until it ends, or until the call returns.
    *
-   * @returns whether it is the first one, as far as is known
+   * @param limit as {@linkcode within} counts it, in milliseconds
+   * @returns undefined if the call hangs
    */
-  hangs(): boolean {
-    if (this.#isCounted) return false;
+  async ask<T>(
+    call: Promise<T>,
+    limit: number,
+  ): Promise<{ readonly value: T } | undefined> {
+    const found = await within(call, limit);
+    if (found === undefined) {
+      this.hangs();
+      // It may return while this process waits for PROGRAM.
+      const returned = () => this.answered();
+      call.then(returned, returned);
+    }
+    return found;
+  }
+
+  /** A call hangs: this wrapper counts until it ends, or has an answer. */
+  hangs(): void {
+    if (this.#isCounted) return;
     this.#isCounted = true;
-    return attempt(() => {
-      const set = Semaphores.findOrMake(this.#directory, COUNT);
+    this.isFirst = attempt(() => {
+      const set = Semaphores.findOrMake(this.#path, COUNT);
       if (set === undefined) return true;
       const isFirst = set.addToZero(WAITING);
       if (!isFirst) set.add(WAITING);
