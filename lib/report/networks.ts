@@ -34,6 +34,13 @@ export interface NetworkRow {
  */
 const QUEUE_LIFETIME = 5 * 86400;
 
+/**
+ * A deferral is logged when its dialogue is over. If another client of the network
+ * has retried meanwhile, the line comes after that of the retry. An entry that was
+ * just let in defers nobody, so a deferral in this time, in seconds, is such a line.
+ */
+const LATE = 3600;
+
 /** One deferral, or what would have been one in mode "observe". */
 export interface Deferral {
   readonly network: string;
@@ -61,7 +68,7 @@ export interface Wait {
 // observed. OBSERVED: the present wait has an observed deferral.
 const WAITING = 1, ACCEPTED = 2, ENFORCED = 4, OBSERVED = 8;
 
-/** The deferred networks, up to a limit. */
+/** The networks that were deferred or that have retried, up to a limit. */
 export class Networks {
   readonly #index = new Map<string, number>();
   /** Address, HELO and sender of an early deferral, with blanks between. */
@@ -82,6 +89,8 @@ export class Networks {
   readonly #delay = numbers();
   /** The longest wait that ended in acceptance, in seconds. */
   readonly #longest = numbers();
+  /** When the network was let in after a retry; 0 if it was not. */
+  readonly #retried = numbers();
   readonly #state = bytes();
 
   /** @param limit how many networks are kept apart */
@@ -105,7 +114,9 @@ export class Networks {
     const now = Math.floor(time ?? 0);
     const last = this.#last.values[i];
     const silent = last > 0 && now - last > QUEUE_LIFETIME;
-    if ((this.#state.values[i] & WAITING) === 0 || silent) {
+    const retried = this.#retried.values[i];
+    const late = retried > 0 && now > 0 && now - retried <= LATE;
+    if (!late && ((this.#state.values[i] & WAITING) === 0 || silent)) {
       this.#state.values[i] |= WAITING;
       this.#state.values[i] &= ~OBSERVED;
       this.#first.values[i] = now;
@@ -121,7 +132,7 @@ export class Networks {
     const tries = ++this.#tries.values[i];
     if (tries > this.#most.values[i]) {
       this.#most.values[i] = tries;
-      this.#delay.values[i] = 0;
+      if (!late) this.#delay.values[i] = 0;
     }
     return i;
   }
@@ -141,6 +152,7 @@ export class Networks {
       this.#most,
       this.#delay,
       this.#longest,
+      this.#retried,
       this.#state,
     ];
     for (const column of columns) column.reserve(i + 1);
@@ -150,16 +162,20 @@ export class Networks {
   /**
    * Notes that the entry of a network let it in.
    *
+   * @param retried whether that was the end of its wait
    * @param time seconds since 1970, or undefined if unknown
    * @returns the wait that ended; "observed" if nothing had to wait, because
    * that wait was in mode "observe"; undefined if no wait is known
    */
   pass(
     network: string,
+    retried: boolean,
     time: number | undefined,
   ): Wait | "observed" | undefined {
-    const i = this.#index.get(network);
+    const i = this.#index.get(network) ??
+      (retried ? this.#add(network) : undefined);
     if (i === undefined) return undefined;
+    if (retried) this.#retried.values[i] = Math.floor(time ?? 0);
     const state = this.#state.values[i];
     this.#state.values[i] = ACCEPTED | state & ENFORCED;
     if ((state & WAITING) === 0) return undefined;
@@ -207,8 +223,9 @@ export class Networks {
    * @param count how many stand out
    */
   summary(closed: number, count: number) {
+    const size = this.#index.size;
     const totals = {
-      deferred: this.#index.size,
+      deferred: 0,
       accepted: 0,
       stopped: 0,
       once: 0,
@@ -217,28 +234,31 @@ export class Networks {
     };
     const deferrals = this.#deferrals.values;
     const most = this.#most.values;
-    for (let i = 0; i < totals.deferred; i++) {
+    for (let i = 0; i < size; i++) {
+      // Its deferral is not in the log.
+      if (deferrals[i] === 0) continue;
+      totals.deferred++;
       const outcome = this.outcome(i, closed);
       totals[outcome]++;
       if (outcome === "stopped" && deferrals[i] === 1) totals.once++;
       if ((this.#state.values[i] & ENFORCED) === 0) totals.observed++;
     }
-    const mostDeferred = largest(totals.deferred, count, (i) => deferrals[i]);
+    const mostDeferred = largest(size, count, (i) => deferrals[i]);
     // Two deferrals before acceptance are nothing unusual.
     const mostTries = largest(
-      totals.deferred,
+      size,
       count,
       (i) => this.isAccepted(i) && most[i] > 2 ? most[i] : 0,
     );
     const states = this.#state.values;
     const wouldDelay = largest(
-      totals.deferred,
+      size,
       count,
       (i) =>
         this.isAccepted(i) && (states[i] & ENFORCED) === 0 ? deferrals[i] : 0,
     );
     const longest = this.#longest.values;
-    const longestWaits = largest(totals.deferred, count, (i) => longest[i]);
+    const longestWaits = largest(size, count, (i) => longest[i]);
     const names = new Map<number, string>();
     const wanted = new Set([
       ...mostDeferred,

@@ -94,7 +94,7 @@ export class Pools {
     from: string,
   ): void {
     const domain = domainOf(helo) ??
-      domainOf(from.slice(from.indexOf("@") + 1));
+      domainOf(from.slice(from.lastIndexOf("@") + 1));
     if (domain === undefined) return;
     let pool = this.#pools.get(domain);
     if (pool === undefined) {

@@ -191,7 +191,7 @@ export class Tally {
   ): Wait | "observed" | undefined {
     if (network === undefined) return undefined;
     if (reason === "retried" || reason === "known") {
-      return this.#networks.pass(network, time);
+      return this.#networks.pass(network, reason === "retried", time);
     }
     // A client that is whitelisted or unsuspected says nothing about the client of
     // the same network that waits.

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { domainOf } from "../../lib/report/pools.ts";
+import { domainOf, Pools } from "../../lib/report/pools.ts";
 
 Deno.test("registered domains", () => {
   const cases: [string, string | undefined][] = [
@@ -17,5 +17,17 @@ Deno.test("registered domains", () => {
   ];
   for (const [host, domain] of cases) {
     assertEquals(domainOf(host), domain, host);
+  }
+});
+
+Deno.test("the domain of a sender is behind the last @", () => {
+  const cases = ["<@relay.example:a@b.example>", "<a@x@b.example>"];
+  for (const from of cases) {
+    const pools = new Pools();
+    const mail = { helo: "localhost", from, to: "<c@d.example>" };
+    pools.add(1, mail);
+    pools.add(2, mail);
+    const domains = pools.top(9, () => true).map(({ domain }) => domain);
+    assertEquals(domains, ["b.example"], from);
   }
 });

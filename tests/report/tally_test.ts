@@ -39,6 +39,34 @@ Deno.test("errors and warnings", () => {
   assertEquals(report.networks.deferred, 0);
 });
 
+Deno.test("a deferral that is logged after its network was let in", () => {
+  const retried = (log: Log) => log.pass("retried", "a", " age=61 accepted=1");
+  const logs = {
+    "with no other line": retried(new Log()).after(30).defer("new", "a"),
+    "after another deferral": retried(new Log().defer("early", "a").after(61))
+      .after(30).defer("new", "a"),
+    "of a client that was early": retried(new Log().defer("new", "a").after(61))
+      .after(30).defer("early", "a"),
+  };
+  for (const [name, log] of Object.entries(logs)) {
+    const report = log.after(WINDOW + DAY).pass("known", "a").tally.report();
+    const { deferred, accepted, stopped, open } = report.networks;
+    assertEquals([deferred, accepted, stopped, open], [1, 1, 0, 0], name);
+    assertEquals([report.delay.count, report.delay.median], [1, 61], name);
+    assertEquals(report.mostDeferred.map(({ longest }) => longest ?? 0), [
+      report.deferred === 1 ? 0 : 61,
+    ], name);
+  }
+  // It has waited before, but nothing of that is in the log.
+  const before = retried(new Log()).tally.report();
+  assertEquals([before.networks.deferred, before.networks.accepted], [0, 0]);
+  // The entry was removed meanwhile.
+  const again = retried(new Log()).after(2 * DAY).defer("new", "a").after(90)
+    .pass("retried", "a", " age=90").tally.report();
+  assertEquals(again.networks.deferred, 1);
+  assertEquals(again.mostDeferred[0].longest, 90);
+});
+
 Deno.test("clients that serve turned away", () => {
   const report = new Log().pass("known", "a")
     .write("busy ip=x net=b reason=limit").write("busy ip=x net=c reason=limit")
