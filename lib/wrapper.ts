@@ -43,12 +43,12 @@ import {
   type Refusal,
 } from "./smtp/refusal.ts";
 import { cutText } from "./smtp/reply_text.ts";
-import { isPruningDue, isPruningDueLater } from "./store/bookmark.ts";
+import { isPruningDue } from "./store/bookmark.ts";
 import type { Defer } from "./store/policy.ts";
+import { pruneAfter } from "./store/prune_after.ts";
 import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
 import { variable } from "./system/environment.ts";
-import { HangCount } from "./system/hang_count.ts";
 import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
 import { runChild } from "./system/run_child.ts";
@@ -195,34 +195,13 @@ async function decide(
   }
   // The line about the client must not wait for the end of the pruning.
   await next.flush();
-  if (!next.hangs && isDue && await isStillDue(config)) {
-    await prune(config, log);
-  }
-  return EXIT.done;
-}
-
-/** Another process may have pruned during the dialogue, or the directory may hang. */
-async function isStillDue(config: ResolvedConfig): Promise<boolean> {
-  const { baseDir, storeTimeout, prune: { every } } = config;
-  const count = new HangCount(baseDir);
-  if (count.isHigh) return false;
-  const look = isPruningDueLater(baseDir, every);
-  const found = await count.ask(look, storeTimeout * 1000);
-  // That call keeps this process: the client must not wait for it.
-  if (found === undefined) leaveConnection();
-  return found?.value === true;
-}
-
-/** Never rejects. */
-async function prune(config: ResolvedConfig, log: Logger) {
+  if (!isDue || next.hangs) return EXIT.done;
   try {
-    // Writing may hang: the client must not wait for it.
-    leaveConnection();
-    const { pruneSome } = await import("./store/prune.ts");
-    pruneSome(config);
+    await pruneAfter(config, config.storeTimeout * 1000);
   } catch (error) {
     log.warn(formatLine("prune", errorFields(error)));
   }
+  return EXIT.done;
 }
 
 async function defer(
