@@ -36,7 +36,13 @@ const LATE = 60;
  */
 const END = 2 ** 32, LAST_YEAR = 2105;
 
-const SPACE = 32, PLUS = 43, COMMA = 44, DASH = 45, POINT = 46, ZERO = 48;
+const SPACE = 32,
+  UNDERSCORE = 95,
+  PLUS = 43,
+  COMMA = 44,
+  DASH = 45,
+  POINT = 46,
+  ZERO = 48;
 const NINE = 57, COLON = 58, LESS = 60, AT = 64;
 
 /**
@@ -73,7 +79,10 @@ export class StampReader {
     return undefined;
   }
 
-  /** `2026-11-23T19:00:00.123Z`, with a space for the T, with or without a zone. */
+  /**
+   * `2026-11-23T19:00:00.123Z`, with or without a zone. In place of the T there may be
+   * a space, or an underscore, which means UTC (`svlogd -tt`).
+   */
   #iso(line: string, at: number): Stamp | undefined {
     const year = digits(line, at, 4);
     const month = digits(line, at + 5, 2);
@@ -81,7 +90,7 @@ export class StampReader {
     const between = line.charCodeAt(at + 10);
     if (
       line.charCodeAt(at + 4) !== DASH || line.charCodeAt(at + 7) !== DASH ||
-      (between !== 84 && between !== SPACE)
+      (between !== 84 && between !== SPACE && between !== UNDERSCORE)
     ) return undefined;
     const seconds = clock(line, at + 11);
     if (!(year >= 1970 && year <= LAST_YEAR)) return undefined;
@@ -96,7 +105,7 @@ export class StampReader {
         fraction += (line.charCodeAt(end) - ZERO) * scale;
       }
     }
-    let zone: number | undefined;
+    let zone = between === UNDERSCORE ? 0 : undefined;
     const sign = line.charCodeAt(end);
     if (sign === 90) {
       zone = 0;
@@ -110,8 +119,10 @@ export class StampReader {
       end += 5 + colon;
     }
     if (line.charCodeAt(end) !== SPACE) return undefined;
+    // s6-log(8) writes two.
+    while (line.charCodeAt(end) === SPACE) end++;
     const local = this.#from(year, month, day, seconds, zone === undefined);
-    return { time: local - (zone ?? 0) + fraction, end: end + 1 };
+    return { time: local - (zone ?? 0) + fraction, end };
   }
 
   /** `Nov 23 19:00:00`, local time without a year (RFC 3164 section 4.1.2). */

@@ -22,9 +22,12 @@ export function summary(report: Report): string {
     return `${roughly(stopped, deferred)} of ${all}, all let in, never came ` +
       `back in time; ${again}.`;
   }
+  const waits = delay.count === accepted
+    ? "them"
+    : `${accepted === 1 ? "its" : "their"} ${counted(delay.count, "wait")}`;
   const half = delay.count === 0
     ? ""
-    : `, half of them within ${duration(delay.median)}`;
+    : `, half of ${waits} within ${duration(delay.median)}`;
   const later = accepted === 0
     ? "none was let in later"
     : `${amount(accepted)} ${accepted === 1 ? "was" : "were"} let in` +

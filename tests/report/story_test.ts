@@ -39,6 +39,15 @@ Deno.test("one network, and none", () => {
     "0 % of 1 new network never came back in time; 1 was let in after " +
       "1 min 30 s.",
   );
+  // It was forgotten meanwhile.
+  const twice = new Log().defer("new", "a").after(90)
+    .pass("retried", "a", " age=90").after(WINDOW).defer("new", "a").after(90)
+    .pass("retried", "a", " age=90");
+  assertEquals(
+    summary(twice.tally.report()),
+    "0 % of 1 new network never came back in time; 1 was let in, half of its " +
+      "2 waits within 1 min 30 s.",
+  );
   assertEquals(
     summary(new Log().tally.report()),
     "The log holds no connection.",
