@@ -174,16 +174,17 @@ async function decide(
     await refuse(config, next, log, LOCAL_PROBLEM);
     return EXIT.done;
   }
+  const { baseDir, prune: { every } } = config;
+  // The base directory has just answered.
+  if (decision.reason === "new" && !next.hangs) {
+    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
+  }
   if (decision.action === "pass" || config.mode === "observe") {
     log.info(passLine(client, decision));
     return become(next, log, variableFor(client, decision));
   }
-  // The base directory has just answered. After the dialogue it may hang, and a look
-  // would keep this process as long as it does.
-  const { baseDir, prune: { every } } = config;
-  if (decision.reason === "new" && !next.hangs) {
-    warnOfOpenDirectory(baseDir, modeOf(baseDir), log);
-  }
+  // After the dialogue the directory may hang, and a look would keep this process as
+  // long as it does.
   const isDue = !next.hangs && isPruningDue(baseDir, every);
   try {
     await defer(config, log, next, client, decision);
