@@ -6,7 +6,11 @@
  */
 
 import { reasonOf } from "../reason.ts";
-import { type Delivery, DeliveryReader } from "../report/delivery.ts";
+import {
+  type Delivery,
+  DeliveryReader,
+  type UnderWay,
+} from "../report/delivery.ts";
 import { type Command, parseOptions, tell, UsageError } from "./command.ts";
 import { FollowedFile } from "./follow.ts";
 import { Learner } from "./learn/learner.ts";
@@ -72,11 +76,11 @@ EXIT STATUS
       if (options.follow) await follow(paths, learner);
       else {
         // A delivery may begin in one file and end in the next one.
-        const local = new Set<string>();
+        const underWay: UnderWay = new Map();
         await readLogs(paths.map((path) => ({ path })), {
           command: "learn",
-          reader: (written) => readerOf(written, local),
-          line: ({ time, host }) => learner.take(host, time),
+          reader: (written) => readerOf(written, underWay),
+          line: (delivery) => learner.take(delivery),
           long() {},
           damaged() {},
         });
@@ -85,6 +89,7 @@ EXIT STATUS
       // Also if a log cannot be read any further.
       learner.write(true);
     }
+    learner.warnOfUnread(warn);
     return learner.finish();
   },
 };
@@ -92,13 +97,13 @@ EXIT STATUS
 /** A reader for which a line without a stamp is as old as the file. */
 function readerOf(
   written: number,
-  local: Set<string>,
+  underWay: UnderWay,
 ): { read(line: string): Delivery } {
-  const reader = new DeliveryReader(written, local);
+  const reader = new DeliveryReader(written, underWay);
   return {
     read(line) {
-      const { time = written, host } = reader.read(line);
-      return { time, host };
+      const delivery = reader.read(line);
+      return { ...delivery, time: delivery.time ?? written };
     },
   };
 }
@@ -109,8 +114,8 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
     return new FollowedFile(path, {
       line(line, written) {
         reader ??= new DeliveryReader(written);
-        const { time = written, host } = reader.read(line);
-        learner.take(host, time);
+        const delivery = reader.read(line);
+        learner.take({ ...delivery, time: delivery.time ?? written });
       },
       warn,
     });
@@ -123,18 +128,20 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
   };
   Deno.addSignalListener("SIGINT", stop);
   Deno.addSignalListener("SIGTERM", stop);
-  while (!stopped) {
+  const poll = () => {
     for (const file of files) file.poll();
+  };
+  poll();
+  learner.warnOfUnread(warn);
+  while (!stopped) {
     learner.write();
     await new Promise<void>((resolve) => {
       wake = resolve;
       setTimeout(resolve, POLL_EVERY);
     });
+    poll();
   }
-  for (const file of files) {
-    file.poll();
-    file.close();
-  }
+  for (const file of files) file.close();
 }
 
 function warn(message: string): void {

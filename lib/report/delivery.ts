@@ -15,63 +15,136 @@ export interface Delivery {
   readonly time: number | undefined;
   /** The host that accepted a message from us, undefined if none did. */
   readonly host: Address | undefined;
+  /** Whether a host accepted a message and its address could not be read. */
+  readonly isUnread: boolean;
 }
+
+/**
+ * The deliveries under way, by number and queue: the recipient as the log has it, or
+ * null for a local delivery, whose report is the output of a program that a user
+ * chooses.
+ */
+export type UnderWay = Map<string, string | null>;
 
 /**
  * The text between a stamp and qmail-send's own words: host and tag of a syslog
  * daemon, and the seconds that splogger and accustamp write.
  *
  * The words have to follow at once: other programs write text from their clients
- * into the same syslog.
+ * into the same syslog. The qmail-send of IndiMail appends the name of its queue,
+ * and to the number a text that the administrator may choose (QIDENT).
  */
 const LINE =
-  /^(?:(?:\S+ )?[\w./()@+-]+(?:\[\d+\])?: )?(?:(\d{9,10}\.\d{1,9}) )?(?:starting delivery (\d+): msg \d+ to (local|remote) |delivery (\d+): (?:(success): (\S+))?)/;
+  /^(?:(?:\S+ )?[\w./()@+-]+(?:\[\d+\])?: )?(?:(\d{9,10}\.\d{1,9}) )?(?:starting delivery (\d+(?:\.[^\s:]+)?): msg \d+ to (local|remote) (\S*)|delivery (\d+(?:\.[^\s:]+)?): (?:(success|deferral|failure): )?(\S*))(?: (\S+))?/;
 
 /**
  * What qmail-remote reports if the other host has accepted the message, with `_`
  * for each space: "192.0.2.1 accepted message.", with TLS "192.0.2.1 TLS
- * transmitted message accepted.". Some patches put the recipient in front.
+ * transmitted message accepted.", of IndiMail "192.0.2.1 accepted message -
+ * Protocol SMTP.".
  */
-const ACCEPTED =
-  /^(?:\([^\s()]*\)_)?\[?([\da-fA-F.:]+)\]?_(?:accepted_message|TLS_transmitted_message_accepted)\./;
+const ACCEPTED = /_(?:accepted_message|TLS_transmitted_message_accepted)/;
+const END = /^(?:_-_Protocol_SMTPS?)?\./;
+
+/**
+ * What patches put in front of the address, up to the recipient: nothing but a
+ * bracket, and the qmail-remote of sagredo, IndiMail and QMailToaster, in this order.
+ */
+const FRAME =
+  /^(?:\(|<From:.*_To:|From:_<.*>_RCPT:_<|(?:(?:User_and_password_not_set|No_supported_AUTH_method_found),_continuing_without_authentication\.\/)?<)$/;
+
+/**
+ * The characters of a recipient that the log of its start has in place of odd bytes,
+ * or the report: qmail-send writes `/` and `_`, qmail-remote `?`.
+ */
+const ODD = /[/_?]/g;
+
+/**
+ * splogger ends a line after 799 characters, and a report begins after some 40. The
+ * words of qmail-remote may be missing in a report of this length.
+ */
+const CUT = 750;
 
 /** More deliveries than qmail-send runs at once, with several queues. */
 const MOST = 10_000;
 
 /**
- * Reads one log, from the first line to the last. It remembers which deliveries
- * are local, because their reports are the output of programs that users choose.
+ * Reads one log, from the first line to the last. It remembers the deliveries that
+ * are under way: who they are for decides what their report may say.
  */
 export class DeliveryReader {
   readonly #stamps: StampReader;
-  readonly #local: Set<string>;
+  readonly #underWay: UnderWay;
 
   /**
    * @param written when the log was last written to, in seconds since 1970
-   * @param local the numbers of local deliveries that are under way, to be shared by
-   * the readers of a log's parts
+   * @param underWay the deliveries that are under way, to be shared by the readers of
+   * a log's parts
    */
-  constructor(written: number, local = new Set<string>()) {
+  constructor(written: number, underWay: UnderWay = new Map()) {
     this.#stamps = new StampReader(written);
-    this.#local = local;
+    this.#underWay = underWay;
   }
 
   /** Reads one line, given without its line end. */
   read(line: string): Delivery {
     const stamp = this.#stamps.read(line);
     const found = LINE.exec(stamp === undefined ? line : line.slice(stamp.end));
-    if (found === null) return { time: stamp?.time, host: undefined };
-    const [, seconds, started, channel, ended, success, report] = found;
+    const none = { time: stamp?.time, host: undefined, isUnread: false };
+    if (found === null) return none;
+    const [, seconds, started, channel, to, ended, result, report, queue] =
+      found;
     // These seconds are finer than the stamp of a syslog daemon, and have the year.
     const time = seconds === undefined ? stamp?.time : Number(seconds);
+    const key = `${started ?? ended} ${queue ?? ""}`;
+    const recipient = this.#underWay.get(key);
+    this.#underWay.delete(key);
     if (started !== undefined) {
-      if (this.#local.size >= MOST) this.#local.clear();
-      if (channel === "local") this.#local.add(started);
-      else this.#local.delete(started);
-      return { time, host: undefined };
+      for (const oldest of this.#underWay.keys()) {
+        if (this.#underWay.size < MOST) break;
+        this.#underWay.delete(oldest);
+      }
+      this.#underWay.set(key, channel === "local" ? null : to);
+      return { ...none, time };
     }
-    const local = this.#local.delete(ended);
-    const accepted = success && !local ? ACCEPTED.exec(report) : null;
-    return { time, host: accepted ? parseAddress(accepted[1]) : undefined };
+    if (result !== "success" || recipient === null) return { ...none, time };
+    const host = acceptedBy(report, recipient);
+    const isUnread = host === undefined && recipient !== undefined;
+    return { time, host, isUnread };
   }
+}
+
+/**
+ * The host in the report of a remote delivery. Sender and recipient may hold any
+ * words, also those of {@linkcode ACCEPTED}, but qmail-remote writes its own behind
+ * them. So a report that has the words twice names no host, and the text in front of
+ * the address has to end in the recipient.
+ *
+ * @param recipient as the log has it, undefined if that line was not seen
+ */
+function acceptedBy(
+  report: string,
+  recipient: string | undefined,
+): Address | undefined {
+  if (report.length >= CUT) return undefined;
+  const [before, after, ...more] = report.split(ACCEPTED);
+  if (after === undefined || more.length > 0 || !END.test(after)) {
+    return undefined;
+  }
+  const at = before.lastIndexOf("_") + 1;
+  if (at > 0 && !isFrame(before.slice(0, at), recipient)) return undefined;
+  return parseAddress(before.slice(at).replace(/^\[(.*)\]$/, "$1"));
+}
+
+/** Whether this is what qmail-remote writes in front of the address. */
+function isFrame(text: string, recipient: string | undefined): boolean {
+  if (!recipient) return false;
+  const end = /[)>]_$/.exec(text)?.index ?? 0;
+  // qmail-remote quotes a local part such as `a..b`.
+  const quoted = recipient.replace(/^(.*)@/, '"$1"@');
+  return [recipient, quoted].some((name) => {
+    const start = end - name.length;
+    return start > 0 && FRAME.test(text.slice(0, start)) &&
+      text.slice(start, end).replace(ODD, "_") === name.replace(ODD, "_");
+  });
 }

@@ -333,6 +333,26 @@ e2e("learn: a local delivery that two files share", {}, async () => {
   assertEquals(stdout, "0 deliveries: made 0 networks known, renewed 0\n");
 });
 
+e2e("learn: reports in which no host can be read", {}, async () => {
+  clean();
+  const start = `${tai64n(60)} starting delivery 3: msg 4711 to remote b@c\n`;
+  const other = `${tai64n(60)} delivery 3: success: taken_by_203.0.113.9/\n`;
+  const warning =
+    "greylist learn: 2 remote deliveries, none with a host that " +
+    "can be read: greylist help learn\n";
+  const input = start + other + start + other;
+  assertEquals(await learn([], { input }), {
+    code: 0,
+    stdout: "0 deliveries: made 0 networks known, renewed 0\n",
+    stderr: warning,
+  });
+  const more = await learn([], { input: input + accepted("192.0.2.1", 60) });
+  assertEquals(more.stderr, "");
+  const file = writeFile("send/current", input);
+  await using following = await follow([file]);
+  await waitFor("the warning", () => following.stderr() === warning);
+});
+
 e2e("learn: what was read is written before an error ends it", {}, async () => {
   clean();
   const file = writeFile("send/current", accepted("203.0.113.9", 60));

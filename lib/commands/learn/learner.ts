@@ -4,10 +4,11 @@
  * @module
  */
 
-import { type Address, clientNetwork } from "../../address.ts";
+import { clientNetwork } from "../../address.ts";
 import type { ResolvedConfig } from "../../config.ts";
 import { Lists } from "../../lists.ts";
 import { reasonOf } from "../../reason.ts";
+import type { Delivery } from "../../report/delivery.ts";
 import { amount, counted } from "../../report/format.ts";
 import { adopt, better, type Place } from "../../store/adopt.ts";
 import { type Entry, isForgotten } from "../../store/policy.ts";
@@ -33,6 +34,8 @@ export class Learner {
   /** Networks that are not written yet, by entry, with the latest time. */
   readonly #held = new Map<string, number>();
   #deliveries = 0;
+  /** Deliveries whose host could not be read. */
+  #unread = 0;
   #learned = 0;
   #renewed = 0;
   /** Those that could not be written, in the same form. */
@@ -72,11 +75,9 @@ export class Learner {
     );
   }
 
-  /**
-   * @param host the host that accepted a message, if one did
-   * @param time the time of the delivery, in seconds since 1970
-   */
-  take(host: Address | undefined, time: number | undefined): void {
+  /** Takes what a line of the log says. */
+  take({ host, time, isUnread }: Delivery): void {
+    if (isUnread) this.#unread++;
     if (host === undefined || time === undefined) return;
     this.#deliveries++;
     const { match, pools } = this.#config;
@@ -146,6 +147,13 @@ export class Learner {
     if (adopt(this.#place, name, found, choose) === "kept") return;
     if (wasKnown) this.#renewed++;
     else this.#learned++;
+  }
+
+  /** Warns if hosts accepted messages and not one of their addresses was read. */
+  warnOfUnread(warn: (message: string) => void): void {
+    if (this.#deliveries > 0 || this.#unread === 0) return;
+    const what = counted(this.#unread, "remote delivery", "remote deliveries");
+    warn(`${what}, none with a host that can be read: greylist help learn`);
   }
 
   /**
