@@ -53,7 +53,7 @@ DESCRIPTION
     greylist.config.ts that make pools of these files. Standard error gets the
     changes since the last run and the errors; without changes and errors it
     stays empty. Run the task every night from cron, then send "greylist serve"
-    a SIGHUP.
+    and "greylist learn --follow" a SIGHUP.
 
     A file is replaced in one step, and only if every look-up for it succeeded.
     If a look-up or the file fails, the old file stays, and the other senders go

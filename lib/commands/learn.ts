@@ -51,6 +51,10 @@ OPTIONS
              their rotation, until SIGINT or SIGTERM; -f is the same
   --dry-run  write nothing, only say what would be learned
 
+SIGNALS
+  TERM, INT  with --follow: write what was read, and exit
+  HUP        with --follow: read the files of the pools again
+
 EXIT STATUS
   0    done
   100  a file cannot be read, or the command line is wrong
@@ -128,12 +132,23 @@ async function follow(paths: string[], learner: Learner): Promise<void> {
   };
   Deno.addSignalListener("SIGINT", stop);
   Deno.addSignalListener("SIGTERM", stop);
+  // Until the files are read again, the old rules count.
+  let isStale = false;
+  let loading: Promise<void> | undefined;
+  Deno.addSignalListener("SIGHUP", () => {
+    isStale = true;
+    wake();
+  });
   const poll = () => {
     for (const file of files) file.poll();
   };
   poll();
   learner.warnOfUnread(warn);
   while (!stopped) {
+    if (isStale && loading === undefined) {
+      isStale = false;
+      loading = learner.load(warn).finally(() => loading = undefined);
+    }
     learner.write();
     await new Promise<void>((resolve) => {
       wake = resolve;

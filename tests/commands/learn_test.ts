@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Config, Path } from "../../lib/config.ts";
 import { BASE, clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { NOBODY } from "../harness/fault.ts";
@@ -55,19 +56,26 @@ const LIFE = 2 * DEADLINE;
  *
  * @param before a program that starts it, and that program's arguments
  */
-async function follow(paths: string[], before: string[] = []) {
+async function follow(
+  paths: string[],
+  before: string[] = [],
+  config?: Partial<Config>,
+) {
   const errors = writeFile("follow-stderr", "");
-  const command = [...before, await compile(), "learn", "--follow", ...paths];
+  const binary = await compile(config);
+  const command = [...before, binary, "learn", "--follow", ...paths];
   const started = ["sh", "-c", 'exec "$@" 2>"$0"', errors, ...command];
-  // It hands signals on, and the exit code back.
+  // It hands signals on, and the exit code back. Without --foreground it would hand
+  // on a second SIGHUP no more.
   const child = new Deno.Command("timeout", {
-    args: [String(LIFE), ...started],
+    args: ["--foreground", String(LIFE), ...started],
     stdin: "null",
     stdout: "piped",
   }).spawn();
   const stderr = () => Deno.readTextFileSync(errors);
   return {
     stderr,
+    hangUp: () => child.kill("SIGHUP"),
     async end(signal: "SIGINT" | "SIGTERM" = "SIGTERM") {
       child.kill(signal);
       const { code, stdout } = await child.output();
@@ -296,6 +304,48 @@ e2e("learn: --follow waits for a new file that may not be read yet", {
     stderr: warning,
   });
 });
+
+e2e(
+  "learn: --follow reads the files of pools again at SIGHUP",
+  {},
+  async () => {
+    clean();
+    const pool = writeFile("learn-pool", "203.0.113.0/24\n") as Path;
+    const path = writeFile("send/current", accepted("203.0.113.9", 60));
+    await using following = await follow([path], [], {
+      pools: [{ name: "cloudmail", files: [pool] }],
+    });
+    await known("@cloudmail");
+    const append = (text: string) =>
+      Deno.writeTextFileSync(path, text, { append: true });
+    append(accepted("198.51.100.1", 60));
+    await known("198.51.100.0_24");
+    clean();
+    Deno.writeTextFileSync(pool, "198.51.100.0/24\n192.0.2.0/24\nbad!\n");
+    following.hangUp();
+    // The rules are in force once their bad line is told.
+    const bad = `greylist learn: ${pool}:3: "bad!": `;
+    await waitFor("a warning", () => following.stderr().startsWith(bad));
+    append(accepted("198.51.100.1", 60));
+    await known("@cloudmail");
+    // A file that is gone leaves its rules in force.
+    clean();
+    Deno.removeSync(pool);
+    following.hangUp();
+    const gone = `greylist learn: pools file ${pool}: No such file or ` +
+      "directory: create it, or take it out of pools.files; until then the rules " +
+      "read before stay in force\n";
+    await waitFor("a warning", () => following.stderr().endsWith(gone));
+    append(accepted("192.0.2.1", 60));
+    await known("@cloudmail");
+    assertEquals(Object.keys(entries()), ["@cloudmail"]);
+    const { code, stdout } = await following.end();
+    assertEquals([code, stdout], [
+      0,
+      "4 deliveries: made 4 networks known, renewed 0\n",
+    ]);
+  },
+);
 
 e2e("learn: --follow says that it cannot write, and tries again", {
   root: true,
