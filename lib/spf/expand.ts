@@ -10,7 +10,7 @@ import { isMapped, type Network, networkOf } from "../address.ts";
 import type { Sourced } from "./networks.ts";
 import {
   type Directive,
-  hasMacro,
+  expandMacros,
   isSpf,
   parseRecord,
   printable,
@@ -149,8 +149,10 @@ class Walk implements Expansion {
       this.#warn(path, text, "cannot be turned into networks");
       return;
     }
-    const name = mechanism.domain ?? domain;
-    if (hasMacro(name)) {
+    const name = mechanism.domain === undefined
+      ? domain
+      : expandMacros(mechanism.domain, domain);
+    if (name === undefined) {
       this.#warn(path, text, MACRO);
       return;
     }
@@ -201,14 +203,15 @@ class Walk implements Expansion {
   /** Evaluates the record that `include:` or `redirect=` names. */
   async #follow(
     how: "include" | "redirect",
-    domain: string,
+    target: string,
     path: readonly Step[],
     refusals: Refusal[],
   ): Promise<void> {
     const here = path.at(-1)!.domain;
-    const term = `${how}${how === "include" ? ":" : "="}${domain}`;
+    const term = `${how}${how === "include" ? ":" : "="}${target}`;
     this.#count(here);
-    if (hasMacro(domain)) {
+    const domain = expandMacros(target, here);
+    if (domain === undefined) {
       this.#warn(path, term, MACRO);
       return;
     }

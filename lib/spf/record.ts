@@ -56,9 +56,37 @@ export function isSpf(text: string): boolean {
   return /^v=spf1(?: |$)/i.test(text);
 }
 
-/** Tells whether a domain holds a macro, such as `%{i}` or `%%` (section 7). */
-export function hasMacro(domain: string): boolean {
-  return domain.includes("%");
+/**
+ * Expands the macros in a domain (RFC 7208 section 7).
+ *
+ * @param text the domain of a term, in lower case
+ * @param current the domain whose record has the term
+ * @returns undefined if a macro has another meaning for each message: all have but
+ * `%{d}`, `%%`, `%_` and `%-`
+ */
+export function expandMacros(
+  text: string,
+  current: string,
+): string | undefined {
+  let isFixed = true;
+  const name = text.replaceAll(
+    MACROS,
+    (_, sign, letter, digits, r, delimiters) => {
+      if (sign !== undefined) return SIGNS[sign];
+      if (letter !== "d" || Number(digits) === 0 && digits !== "") {
+        isFixed = false;
+      }
+      const within = (delimiters || ".").replaceAll(/./g, "\\$&");
+      const parts = current.split(new RegExp(`[${within}]`));
+      if (r === "r") parts.reverse();
+      return parts.slice(digits === "" ? 0 : -Number(digits)).join(".");
+    },
+  );
+  if (!isFixed) return undefined;
+  if (name.length <= 253) return name;
+  // What is too long loses labels on its left side (section 7.3).
+  const end = name.slice(-254);
+  return end.slice(end.indexOf(".") + 1);
 }
 
 /**
@@ -165,6 +193,8 @@ function parseLiteral(
 const EXPAND = String.raw`%\{[slodiphv][0-9]*r?[-.+,/_=]*\}|%%|%_|%-`;
 /** Visible ASCII in which `%` only begins a macro (section 7.1). */
 const MACRO_STRING = new RegExp(`^(?:${EXPAND}|[!-$&-~])*$`, "i");
+const MACROS = /%(?:([%_-])|\{([a-z])([0-9]*)(r?)([-.+,/_=]*)\})/g;
+const SIGNS: Record<string, string> = { "%": "%", "_": " ", "-": "%20" };
 const MACRO_END = new RegExp(`(?:${EXPAND})$`, "i");
 
 /** @returns the domain in lower case, without a dot at the end */

@@ -187,8 +187,8 @@ Deno.test("spf expand: an earlier refusal removes networks or gives a warning", 
 
 Deno.test("spf expand: a term that cannot be written as networks gives a warning", async () => {
   const { lines, lookups, warnings, asked } = await spf(
-    "v=spf1 ptr exists:%{i}.x.example a:%{o}.x.example mx:%{d} " +
-      "include:%{d}.x.example include:i.example ip6:::ffff:192.0.2.1 " +
+    "v=spf1 ptr exists:%{i}.x.example a:%{o}.x.example mx:%{h} " +
+      "include:%{l}.x.example include:i.example ip6:::ffff:192.0.2.1 " +
       "redirect=%{o}.r.example",
     { "i.example": "v=spf1 ip4:192.0.2.1 exists:x.example -all" },
   );
@@ -199,8 +199,8 @@ Deno.test("spf expand: a term that cannot be written as networks gives a warning
     "ptr: left out: cannot be turned into networks",
     "exists:%{i}.x.example: left out: cannot be turned into networks",
     `a:%{o}.x.example: ${macro}`,
-    `mx:%{d}: ${macro}`,
-    `include:%{d}.x.example: ${macro}`,
+    `mx:%{h}: ${macro}`,
+    `include:%{l}.x.example: ${macro}`,
     "i.example: exists:x.example: left out: cannot be turned into networks",
     "ip6:::ffff:192.0.2.1: left out: no client has an IPv4-mapped address",
     `redirect=%{o}.r.example: ${macro}`,

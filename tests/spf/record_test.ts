@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { formatNetwork } from "../../lib/address.ts";
 import {
+  expandMacros,
   isSpf,
   parseRecord,
   printable,
@@ -163,6 +164,40 @@ Deno.test("spf record: a term of any length ends soon and in a short line", () =
     );
     assertEquals(error.message.length < 100, true);
   }
+});
+
+Deno.test("spf record: macros that do not depend on the client", () => {
+  // RFC 7208 section 7.4, of the domain there.
+  const domain = "email.example.com";
+  const cases: [string, string | undefined][] = [
+    ["%{d}", "email.example.com"],
+    ["%{d4}", "email.example.com"],
+    ["%{d3}", "email.example.com"],
+    ["%{d2}", "example.com"],
+    ["%{d1}", "com"],
+    ["%{dr}", "com.example.email"],
+    ["%{d2r}", "example.email"],
+    ["%{d-}", "email.example.com"],
+    ["a%%b%_c%-d.example", "a%b c%20d.example"],
+    ["%{d1}.%{d2r}._spf.%{d}", "com.example.email._spf.email.example.com"],
+    ["%%{i}.example", "%{i}.example"],
+    ["plain.example", "plain.example"],
+    ["%{d0}", undefined],
+    ["%{i}.%{d}", undefined],
+    ["%{o}", undefined],
+    ["%{h}.example", undefined],
+  ];
+  for (const [text, expected] of cases) {
+    assertEquals(expandMacros(text, domain), expected, text);
+  }
+  const parts = "a-b+c,d/e_f=g.example";
+  assertEquals(expandMacros("%{dr-+,/_=}", parts), "g.example.f.e.d.c.b.a");
+  assertEquals(expandMacros("%{d2+-/}", parts), "c,d.e_f=g.example");
+  // Labels on the left are dropped.
+  const long = `${"a".repeat(60)}.`.repeat(4) + "example";
+  assertEquals(expandMacros("x.%{d}", long), `x.${long}`);
+  assertEquals(expandMacros("x.yz.%{d}", long), long);
+  assertEquals(expandMacros("x.%{d}".repeat(10_000), long), long);
 });
 
 Deno.test("spf record: printable leaves no control character", () => {

@@ -378,13 +378,37 @@ section("macro expansion rules", [
   ["upper case, digits, reversal, delimiters", "v=spf1 include:%{L2R+-}.%{D}", [
     `include:%{l2r+-}.%{d}: ${MACRO}`,
   ]],
-  ["%%, %_ and %-", "v=spf1 a:%%%_%-.example", [
-    `a:%%%_%-.example: ${MACRO}`,
-  ]],
-  ["in a redirect", "v=spf1 ip4:192.0.2.1 redirect=%{d}.x.example", [
-    ONE,
-    `redirect=%{d}.x.example: ${MACRO}`,
-  ]],
+  ["%%, %_ and %-", "v=spf1 a:%%%_%-.example", [ONE], {
+    "% %20.example": { hosts: ["192.0.2.1"] },
+  }],
+  ["in a redirect", "v=spf1 redirect=%{d}.x.example", [ONE], {
+    "d.example.x.example": PASS,
+  }],
+  [
+    "a percent sign in the domain of a record is none",
+    "v=spf1 redirect=%%{i}.example",
+    [ONE],
+    {
+      "%{i}.example": { txt: ["v=spf1 a"], hosts: ["192.0.2.1"] },
+    },
+  ],
+  ["in what a redirect leads to", "v=spf1 redirect=r.example", [ONE], {
+    "r.example": "v=spf1 include:_%{d}",
+    "_r.example": PASS,
+  }],
+  [
+    "in a redirect, the sender",
+    "v=spf1 ip4:192.0.2.1 redirect=%{s}.x.example",
+    [
+      ONE,
+      `redirect=%{s}.x.example: ${MACRO}`,
+    ],
+  ],
+  [
+    "a record that includes itself",
+    "v=spf1 include:%{d}",
+    "permerror: d.example > d.example: a loop",
+  ],
   [
     "in an unknown modifier",
     "v=spf1 x=%{i ip4:192.0.2.1",
