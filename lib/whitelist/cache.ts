@@ -72,7 +72,11 @@ export function searchWhitelist(
     const found = searchKept(index, seal, client);
     if (found !== undefined) return found;
     if (isSettled(info, now)) {
-      const build = () => buildIndex(readRegularFile(path), seal);
+      const build = () => {
+        const { text, info } = readWithState(path);
+        if (sealOf(path, info) !== seal) throw new Error("another file by now");
+        return buildIndex(text, seal);
+      };
       dir.missing({ path: index, build });
     }
   }
@@ -116,11 +120,16 @@ export function searchFiles(
   const index = dir && indexPath(dir.path, seal);
   let found = index === undefined ? undefined : searchKept(index, seal, client);
   if (found === undefined) {
-    // An index without a file that cannot be read now would outlive the reason.
+    // An index without a file that cannot be read now would outlive the reason, and
+    // so would one with another file, if the path is a symbolic link that has changed.
     let isComplete = true;
     const texts = paths.map((path, i) => {
+      const before = infos[i];
+      if (before === undefined) return "";
       try {
-        return infos[i] === undefined ? "" : readRegularFile(path);
+        const { text, info } = readWithState(path);
+        if (sealOf(path, info) !== sealOf(path, before)) isComplete = false;
+        return text;
       } catch (error) {
         warn.unreadable(path, error);
         isComplete = false;
@@ -151,6 +160,23 @@ export function searchFiles(
     );
   }
   return line === undefined ? undefined : paths[lineIn(line).file];
+}
+
+/**
+ * Reads a regular file, and then looks at the same open file: another one may have
+ * taken its path.
+ */
+function readWithState(path: string): { text: string; info: Deno.FileInfo } {
+  // Opening a FIFO would wait for a writer.
+  if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
+  using file = Deno.openSync(path);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  for (let length; (length = file.readSync(buffer)) !== null;) {
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+  return { text: text + decoder.decode(), info: file.statSync() };
 }
 
 /** Whether a file has been left unchanged for long enough. */

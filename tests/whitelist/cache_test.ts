@@ -214,6 +214,48 @@ Deno.test("whitelist cache: the seal has the path in it", async () => {
   assertEquals(Index.open(read, without), undefined);
 });
 
+/** Makes a symbolic link name another file. */
+function pointTo(link: string, file: string): void {
+  Deno.symlinkSync(file, `${link}.new`);
+  Deno.renameSync(`${link}.new`, link);
+}
+
+Deno.test("whitelist cache: a link that changes meanwhile gets no index", async () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\n`);
+  const [good, other] = [`${site.file}-good`, `${site.file}-other`];
+  Deno.renameSync(site.file, good);
+  Deno.writeTextFileSync(other, FILLED);
+  pointTo(site.file, good);
+  const client = { address: parseAddress("192.0.2.1"), host: undefined };
+  const now = Date.now() + 60_000;
+
+  const missing: MissingIndex[] = [];
+  const dir = {
+    path: site.base,
+    missing: (index: MissingIndex) => void missing.push(index),
+  };
+  assertEquals(searchWhitelist(site.file, dir, client, now).line, 401);
+  assertEquals(missing.length, 1);
+  pointTo(site.file, other);
+  await makeIndexes(missing, now);
+  assertEquals(site.names(), []);
+  pointTo(site.file, good);
+  assertEquals(await site.search(now), [401, []]);
+  assertEquals(site.names().length, 1);
+
+  // Of several files, all are looked at before the first of them is read.
+  missing.length = 0;
+  const paths = [site.file, `${site.file}-none`];
+  const find = (unreadable: () => void) =>
+    searchFiles(paths, dir, client, { unreadable, bad() {} }, now);
+  assertEquals(find(() => pointTo(site.file, other)), undefined);
+  assertEquals(missing.length, 0);
+  pointTo(site.file, good);
+  assertEquals(find(() => {}), site.file);
+  assertEquals(missing.length, 1);
+});
+
 Deno.test("whitelist cache: several files in one index", async () => {
   const dir = Deno.makeTempDirSync({ prefix: "greylist-cache-" });
   try {
