@@ -83,6 +83,7 @@ export class Index {
    *
    * @returns what `searchFile` finds in the file, with bad lines cut to 60
    * characters
+   * @throws {Error} if the index ends too early
    */
   search(client: Client): Found {
     const { bad, expressions } = this.#head;
@@ -108,7 +109,9 @@ export class Index {
     const from = this.#table.getUint32(part, true);
     const to = this.#table.getUint32(part + 4, true);
     if (to - from <= 1) return Infinity;
-    const text = new TextDecoder().decode(this.#read(from, to - from));
+    const bytes = this.#read(from, to - from);
+    if (bytes.length < to - from) throw new Error("an index that is cut short");
+    const text = new TextDecoder().decode(bytes);
     const at = text.indexOf(`\n${key} `);
     return at < 0 ? Infinity : parseInt(text.slice(at + key.length + 2));
   }

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Address,
   formatAddress,
@@ -195,6 +195,17 @@ Deno.test("whitelist index: a long head, and long bad lines", () => {
     line: 1002,
     bad: [{ number: 1001, content: "x!".repeat(30) }],
   });
+});
+
+Deno.test("whitelist index: a part that is cut short is an error", () => {
+  const bytes = buildIndex("mx.example\n", SEAL);
+  const parts = new DataView(bytes.buffer).getUint32(0, true);
+  const who = client(undefined, "mx.example");
+  for (const length of [parts, bytes.indexOf(0x78, parts)]) {
+    const index = Index.open(readerOf(bytes.subarray(0, length)), SEAL)!;
+    assertThrows(() => index.search(who), Error, "cut short");
+  }
+  assertEquals(Index.open(readerOf(bytes), SEAL)?.search(who).line, 1);
 });
 
 Deno.test("whitelist index: an index of another file, or no index", () => {
