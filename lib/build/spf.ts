@@ -51,9 +51,10 @@ DESCRIPTION
     with +all. So do all domains together.
 
     Terms that differ for each client (ptr, exists, macros other than %{d}, %%,
-    %_ and %-) cannot be written as networks. They are left out, and a line on standard error and in the
-    file says so. A term that refuses (-a, ~include:...) is not looked up: the
-    networks listed after it are marked "although -a", and a line says so.
+    %_ and %-) cannot be written as networks. They are left out, and a line on
+    standard error and in the file says so. A term that refuses (-a,
+    ~include:...) is not looked up: the networks listed after it are marked
+    "although -a", and a line says so.
 
 OPTIONS
     --output=FILE
