@@ -60,14 +60,17 @@ export function systemServers(text: string): Server[] {
   return servers.length > 0 ? servers : [{ host: "127.0.0.1", port: 53 }];
 }
 
-/** Asks the first of some servers, and the next if one does not answer. */
+/**
+ * Asks the first of some servers, and the next if one does not answer. The server that
+ * answered last comes first: one that is down costs its time-out once.
+ */
 export class DnsResolver implements Resolver {
-  readonly #servers: readonly Server[];
+  readonly #servers: Server[];
   readonly #timeout: number;
 
   /** @param timeout how long one server may take to answer, in milliseconds */
   constructor(servers: readonly Server[], timeout: number) {
-    this.#servers = servers;
+    this.#servers = [...servers];
     this.#timeout = timeout;
   }
 
@@ -110,9 +113,12 @@ export class DnsResolver implements Resolver {
 
   async #ask(name: string, type: TypeName): Promise<Reply> {
     let trouble: unknown;
-    for (const server of this.#servers) {
+    for (const server of [...this.#servers]) {
       try {
-        return await ask(server, name, type, this.#timeout);
+        const reply = await ask(server, name, type, this.#timeout);
+        this.#servers.splice(this.#servers.indexOf(server), 1);
+        this.#servers.unshift(server);
+        return reply;
       } catch (error) {
         if (!(error instanceof TempError)) throw error;
         trouble = error;

@@ -551,6 +551,40 @@ e2e(
   },
 );
 
+Deno.test("spf: the server that answered is asked first from then on", async () => {
+  using dead = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using first = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const servers = [dead, first]
+    .map(({ addr: { port } }) => ({ host: "127.0.0.1", port }));
+  const resolver = new DnsResolver(servers, 200);
+  // No record, from a server that resolves names of others.
+  const none = (query: Uint8Array) => [
+    ...query.slice(0, 2),
+    0x81,
+    0x80,
+    ...query.slice(4),
+  ];
+  let askedInVain = 0;
+  const refusing = (async () => {
+    for await (const connection of dead) {
+      askedInVain++;
+      connection.close();
+    }
+  })();
+  for (const name of ["a.example", "b.example", "c.example"]) {
+    const served = answer(first, none);
+    assertEquals(await resolver.txt(name), { exists: true, records: [] });
+    await served;
+  }
+  assertEquals(askedInVain, 1);
+  // If it goes away, the others are asked again.
+  first.close();
+  await assertRejects(() => resolver.txt("d.example"), TempError);
+  assertEquals(askedInVain, 2);
+  dead.close();
+  await refusing;
+});
+
 /** Serves one connection: a reply made from the query's bytes. */
 async function answer(
   listener: Deno.TcpListener,
