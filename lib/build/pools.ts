@@ -57,7 +57,9 @@ DESCRIPTION
 
     A file is replaced in one step, and only if every look-up for it succeeded.
     If a look-up or the file fails, the old file stays, and the other senders go
-    on. What counts in a record is as with deno task spf.
+    on. If the records of a sender list no networks any more, only names, a line
+    on standard error says each time that its file is to be removed. What counts
+    in a record is as with deno task spf.
 
 OPTIONS
     --output=DIR
@@ -125,11 +127,19 @@ async function pools(args: string[]): Promise<number> {
   const lines: string[] = [];
   for (const sender of senders) {
     const path = join(dir, `pool-${sender.name}`);
+    let isOutdated = false;
     let old: string | undefined;
     let made: Made | undefined;
     try {
       old = readOutput(path);
       made = await list(sender, resolver);
+      isOutdated = old !== undefined && made === undefined;
+      if (isOutdated) {
+        complain(
+          `${sender.name}: its records have no networks any more: take its ` +
+            `new line into greylist.config.ts, then remove ${path}`,
+        );
+      }
       if (made !== undefined && !(old && isSameList(old, made.text))) {
         writeOutput(path, made.text);
         for (const line of [...made.warnings, change(old, made.text)]) {
@@ -143,8 +153,8 @@ async function pools(args: string[]): Promise<number> {
       const kept = old === undefined ? "no file is made" : "the old file stays";
       complain(`${sender.name}: ${error.message}; ${kept}`);
     }
-    const files = old === undefined && made === undefined ? [] : [path];
-    lines.push(...poolLine(sender, files));
+    const hasFile = made !== undefined || old !== undefined && !isOutdated;
+    lines.push(...poolLine(sender, hasFile ? [path] : []));
   }
   output.line("  pools: [");
   for (const line of lines) output.line(`    ${line}`);

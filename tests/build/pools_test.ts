@@ -292,6 +292,29 @@ e2e(
   },
 );
 
+e2e("pools: a sender whose records list names now", NEEDS, async () => {
+  await using dns = await startUnbound({ "": zone(RECORDS) });
+  const dir = emptyDir("pools-names");
+  const file = writeFile("pools-names/pool-yahoo", "192.0.2.77/32\n");
+  const args = [
+    `--output=${dir}`,
+    "--only=yahoo",
+    `--server=127.0.0.1:${dns.port}`,
+  ];
+  const line = '{ name: "yahoo", hosts: [".yahoo.com"] },';
+  const made = await pools(...args);
+  assertEquals(made.code, 0, made.stderr);
+  assertEquals(made.told, [
+    "yahoo: its records have no networks any more: take its new line into " +
+    `greylist.config.ts, then remove ${file}`,
+  ]);
+  assert(made.stdout.includes(line), made.stdout);
+  assertEquals(networks(file), ["192.0.2.77/32"]);
+  Deno.removeSync(file);
+  const after = await pools(...args);
+  assertEquals([after.code, after.told], [0, []]);
+});
+
 e2e("pools: a file that cannot be written, and the others", NEEDS, async () => {
   await using dns = await startUnbound({ "": zone(RECORDS) });
   const dir = emptyDir("pools-in-the-way");
