@@ -12,7 +12,7 @@ import { Listing } from "../store/listing.ts";
 import { type Entry, judge, type Verdict } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
-import { Store } from "../store/store.ts";
+import { poolEntryName, Store } from "../store/store.ts";
 import {
   type ClientConnection,
   findExemption,
@@ -50,8 +50,9 @@ DESCRIPTION
   connection. They are not known here, except those of serve.rules.
 
 OPTIONS
-  --host=NAME  the client's host name, as TCPREMOTEHOST would give it; without
-               this option the client has no name
+  --host=NAME  the client's host name, as TCPREMOTEHOST would give it, or its
+               address in that place; without this option the client has no
+               name
   --port=N     the local port of the connection, as in TCPLOCALPORT; without
                this option no rule about ports matches
 `,
@@ -86,7 +87,8 @@ OPTIONS
     const network = clientNetwork(address, config.match);
     const subject = subjectOf(config.pools, network, connection, filesOf);
     output.line(
-      `client     ${formatAddress(address)}, counts as ${subject.net}`,
+      `client     ${formatAddress(address)}, counts as ${subject.net}` +
+        otherPool(config, subject.net, host),
     );
     const admission = admit(serve.rules, address);
     if (admission.rule !== undefined) {
@@ -115,7 +117,9 @@ OPTIONS
         output.flush();
         return EXIT.done;
       }
-      output.line(`only       suspect by ${suspicion}`);
+      output.line(
+        `only       suspect by ${suspicion}${named(suspicion, host)}`,
+      );
     }
 
     const now = Date.now() / 1000;
@@ -144,7 +148,9 @@ function hostOf(value: string | boolean | undefined): string | undefined {
   if (value === undefined) return undefined;
   const host = String(value).toLowerCase().replace(/\.$/, "");
   if (isHostPattern(host) && !host.startsWith(".")) return host;
-  throw new UsageError(`--host=${value}: expected a host name`);
+  // Some super-servers give the address in place of a name.
+  if (parseAddress(host.replace(/^\[(.*)\]$/, "$1")) !== undefined) return host;
+  throw new UsageError(`--host=${value}: expected a host name or an address`);
 }
 
 function portOf(value: string | boolean | undefined): number | undefined {
@@ -169,6 +175,22 @@ function admitted(
     (exempt === undefined ? "" : `, so it is exempt by env:${exempt} there`);
 }
 
+/** Says that the client may count as a pool that has names, if it has no name. */
+function otherPool(
+  { pools }: ResolvedConfig,
+  net: string,
+  host: string | undefined,
+): string {
+  if (host !== undefined) return "";
+  // The first pool that has the client counts: later ones make no difference.
+  const found = pools.findIndex(({ name }) => poolEntryName(name) === net);
+  const mayCount = pools.slice(0, found < 0 ? undefined : found)
+    .some(({ hosts, files }) => hosts.length > 0 || files.length > 0);
+  return mayCount
+    ? "; it would count as a pool if its host name matched (--host)"
+    : "";
+}
+
 /** Says that no rule exempts the client, and which rules were not looked at. */
 function unmatched(
   { whitelist }: ResolvedConfig,
@@ -187,6 +209,13 @@ function unmatched(
   return unknown.length === 0
     ? "no rule"
     : `no rule; it would be exempt if ${unknown.join(", or ")}`;
+}
+
+/** Says that a client is suspect only because its name was not given. */
+function named(suspicion: string, host: string | undefined): string {
+  return suspicion === "nameless" && host === undefined
+    ? "; it may not be if it has a host name (--host)"
+    : "";
 }
 
 /** The rules of `only` that would make the client suspect. */

@@ -225,6 +225,59 @@ e2e("explain: what would exempt but is not known", {}, async () => {
   assertEquals((await explain(bare, "10.0.0.1")).whitelist, "no rule");
 });
 
+e2e(
+  "explain: pools and suspects that its host name may decide",
+  {},
+  async () => {
+    clean();
+    const binary = await compile({
+      pools: [
+        { name: "partner", networks: ["198.51.100.0/24"] },
+        { name: "newsletters", hosts: [".news.example"] },
+        { name: "last", networks: ["203.0.113.0/24"] },
+      ],
+      only: { nameless: true },
+    });
+    const pool = "; it would count as a pool if its host name matched (--host)";
+    const clients: [string[], string][] = [
+      [["192.0.2.1"], `192.0.2.1, counts as 192.0.2.0/24${pool}`],
+      [["203.0.113.1"], `203.0.113.1, counts as @last${pool}`],
+      // The first pool counts, whatever the name.
+      [["198.51.100.1"], "198.51.100.1, counts as @partner"],
+      [
+        ["192.0.2.1", "--host=x.news.example"],
+        "192.0.2.1, counts as @newsletters",
+      ],
+      [["192.0.2.1", "--host=x.example"], "192.0.2.1, counts as 192.0.2.0/24"],
+    ];
+    for (const [args, client] of clients) {
+      assertEquals((await explain(binary, ...args)).client, client);
+    }
+    const name = "; it may not be if it has a host name (--host)";
+    const suspects: [string[], string][] = [
+      [["192.0.2.1"], `suspect by nameless${name}`],
+      [["192.0.2.1", "--host=192.0.2.1"], "suspect by nameless"],
+      [["192.0.2.1", "--host=[192.0.2.1]"], "suspect by nameless"],
+      [["2001:db8::1", "--host=2001:db8::1"], "suspect by nameless"],
+      [["192.0.2.1", "--host=192.0.2.9"], "not suspect"],
+      [["192.0.2.1", "--host=x.example"], "not suspect"],
+    ];
+    for (const [args, said] of suspects) {
+      assertEquals((await explain(binary, ...args)).only, said, args.join(" "));
+    }
+    const { code, stderr } = await run([
+      binary,
+      "explain",
+      "192.0.2.1",
+      "--host=192.0.2",
+    ]);
+    assertEquals([code, stderr], [
+      100,
+      "greylist explain: --host=192.0.2: expected a host name or an address\n",
+    ]);
+  },
+);
+
 e2e("explain: a whitelist file that cannot be read is said", {}, async () => {
   clean();
   writeFile("explain-whitelist", "");
