@@ -112,6 +112,11 @@ Deno.test("delivery: what patches write in front of the address", () => {
         assertEquals(delivered(`x${to}`, report), undefined, report);
         assertEquals(delivered(to.slice(1), report), undefined, report);
         assertEquals(
+          delivered(to.replace("b", "x"), report),
+          undefined,
+          report,
+        );
+        assertEquals(
           hostIn(`delivery 3: success: ${report}`),
           undefined,
           report,
