@@ -75,21 +75,23 @@ DESCRIPTION
   a user there; "root" is allowed. deferral.at "rblsmtpd" is "rcpt" here.
 
 SIGNALS
-  TERM, INT  accept no connection, tell deferred clients to come back, exit 0;
-             programs go on with their clients, and process 1 of a container
-             waits for them
+  TERM, INT  accept no connection, tell clients that are deferred or wait to
+             come back, exit 0; programs go on with their clients, and process 1
+             of a container waits for them
   HUP        read the whitelist files and the name in the banner again, and open
              the log file again
   USR2       upgrade: become the binary that is now at the path of this one, in
              the same process and with the same sockets, if "check" of it finds
-             nothing wrong; deferred clients are told to come back
+             nothing wrong; clients that are deferred or wait are told to come
+             back
 
 LOG
   What the wrapper logs, and
   end ip=... net=... pid=... code=N     PROGRAM has ended (or signal=N)
   deny ip=... rule=rules[N]             a rule of serve.rules refused the client
   busy ip=... net=... reason=...        a limit was met (limit,
-                                        limitPerNetwork), or the client left
+                                        limitPerNetwork), the client left, or
+                                        this program stopped (stopping)
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
 `,
   async run(args, site) {

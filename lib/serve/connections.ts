@@ -97,7 +97,7 @@ export class Connections {
     this.#proxied.shutDown(encode(bannerOf(STOPPING)));
     for (const clients of [this.#lookups, this.#asked]) {
       for (const connection of clients.values()) {
-        this.#dispatch.refuse(connection, STOPPING);
+        this.#dispatch.busy(connection, "stopping");
       }
       clients.clear();
     }

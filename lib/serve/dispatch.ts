@@ -218,7 +218,8 @@ export class Dispatch {
         this.refuse(connection, LOCAL_PROBLEM);
       },
       ended: (status) => this.ended(client, release, status),
-      timedOut: () => this.busy(connection, "limit"),
+      timedOut: () =>
+        this.busy(connection, this.#stopping ? "stopping" : "limit"),
       hungUp: () => {
         release();
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
@@ -236,13 +237,14 @@ export class Dispatch {
     this.#log.info(formatLine("end", { ...client, pid, code, signal }));
   }
 
-  /** Answers 421 at a limit. */
-  busy(connection: Connection, reason: string): void {
-    if (!this.#stopping) {
-      const { client } = connection;
-      this.#log.info(formatLine("busy", { ...client, reason }));
-    }
-    this.refuse(connection, this.#stopping ? STOPPING : BUSY);
+  /** Answers 421 at a limit, or because this program stops. */
+  busy(
+    connection: Connection,
+    reason: "limit" | "limitPerNetwork" | "stopping",
+  ): void {
+    const { client } = connection;
+    this.#log.info(formatLine("busy", { ...client, reason }));
+    this.refuse(connection, reason === "stopping" ? STOPPING : BUSY);
   }
 
   /**

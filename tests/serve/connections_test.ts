@@ -10,11 +10,12 @@ import {
 import { resolveServe } from "../../lib/serve/config.ts";
 import { type Pair, pair } from "../harness/pair.ts";
 
-/** Connections, and the entries that the store was asked about. */
+/** Connections, the entries that the store was asked about, and the log. */
 function connectionsOf(config: Partial<Config>, maxDescriptors: number) {
   const resolved = resolveConfig({ baseDir: "/x", ...config });
   const asked: string[] = [];
-  const log = { info() {}, warn() {}, error() {} };
+  const logged: string[] = [];
+  const log = { info: logged.push.bind(logged), warn() {}, error() {} };
   const options = {
     config: resolved,
     serve: resolveServe(config),
@@ -29,7 +30,7 @@ function connectionsOf(config: Partial<Config>, maxDescriptors: number) {
     maxDescriptors,
   };
   const connections = new Connections(options as unknown as ConnectionsOptions);
-  return { connections, asked };
+  return { connections, asked, logged };
 }
 
 /** Lets a client connect from an address. */
@@ -51,18 +52,29 @@ Deno.test("connections: look-ups use a quarter of the descriptors, three each", 
   using clients = new DisposableStack();
   try {
     const most = 48;
-    const { connections, asked } = connectionsOf(
+    const { connections, asked, logged } = connectionsOf(
       { serve: { nameLookup: true, limitPerNetwork: 0 } },
       most,
     );
+    const all: Pair[] = [];
     for (let i = 1; i <= 10; i++) {
-      clients.use(await connect(connections, `192.0.2.${i}`));
+      all.push(clients.use(await connect(connections, `192.0.2.${i}`)));
     }
     assertEquals(questions.length, most / 4 / 3);
     // The others are served without a name.
     assertEquals(asked.length, 10 - questions.length);
     assertEquals(connections.descriptors, 10 + 2 * questions.length);
     connections.stop();
+    // One line for each, whatever it has waited for.
+    assertEquals(
+      logged.toSorted(),
+      all.map((_, i) =>
+        `busy ip=192.0.2.${i + 1} net=192.0.2.0/24 reason=stopping`
+      ).toSorted(),
+    );
+    for (const client of all) {
+      assertMatch(await client.rest(), /^421 4\.3\.2 Shutting down/);
+    }
   } finally {
     Deno.resolveDns = real;
   }

@@ -83,9 +83,13 @@ e2e(
     assertEquals(await accepted.rest(), "250 QUIT\r\n");
     assertEquals(lines().map((line) => line.split(" ")[0]), [
       "pass",
+      "busy",
       "defer",
       "defer",
     ]);
+    await logged(
+      / busy ip=127\.0\.0\.1 net=127\.0\.0\.0\/24 reason=stopping$/,
+    );
     assert(logLines().some((line) => / serve end=stopped pid=\d+$/.test(line)));
     assertEquals(server.stderr(), "");
   },

@@ -86,6 +86,7 @@ e2e(
       assertEquals(await client.rest(), "");
       assertEquals(client.wasReset, false);
     }
+    await logged(/ busy ip=127\.0\.0\.2 .* reason=stopping$/);
     // Whoever comes now waits in the kernel.
     using next = await greeted(port, "127.0.3.1", DEFERRED);
     await upgraded(1);
