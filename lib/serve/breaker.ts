@@ -3,13 +3,12 @@
  * late, the store is asked about no client for five seconds, and then about one.
  * Without it, each client would wait for the whole storeTimeout while a disk hangs.
  *
- * All that the log says about late decisions comes from here, so that a hang is one
- * line at its beginning, one a minute, and one at its end. A store that is
- * overloaded is late and in time by turns: its hang has ended when no decision was
- * late for five seconds.
+ * All that the log says about late decisions comes from here; see hang.ts.
  *
  * @module
  */
+
+import { Hang, type Notice } from "./hang.ts";
 
 /** How many decisions in a row have to come too late. */
 const IN_A_ROW = 3;
@@ -17,35 +16,25 @@ const IN_A_ROW = 3;
 /** How long the store is left alone until one client tries it, in milliseconds. */
 const PAUSE = 5000;
 
-/** How long no decision may be late until a hang has ended, in milliseconds. */
-const CALM = 5000;
-
-/** How often the log says that the store still hangs, in milliseconds. */
-const REMINDER = 60_000;
-
-/** What is to be said in the log. */
-export interface Notice {
-  readonly state: "begins" | "lasts" | "ended";
-  /** How many clients were not checked since the last notice. */
-  readonly clients: number;
-}
-
 /** The circuit breaker: whether the store may be asked. Times are milliseconds. */
 export class Breaker {
-  readonly #say: (notice: Notice) => void;
+  readonly #hang: Hang;
   #late = 0;
   /** When one client may try the store; undefined while the store answers. */
   #probeAt: number | undefined;
+  /** How many clients were not checked since the last notice. */
   #clients = 0;
-  /** Whether the log has a beginning without an end. */
-  #hasBegun = false;
-  /** When the log gets that end; Infinity if none is due. */
-  #endAt = Infinity;
-  #saidAt = -Infinity;
 
-  /** @param say called with what the log is to say */
+  /**
+   * @param say called with what the log is to say, and with how many clients were
+   * not checked since the last notice
+   */
   constructor(say: (notice: Notice) => void) {
-    this.#say = say;
+    this.#hang = new Hang((state) => {
+      const clients = this.#clients;
+      this.#clients = 0;
+      say({ state, clients });
+    });
   }
 
   /** Whether the store is left alone. */
@@ -65,17 +54,17 @@ export class Breaker {
   answered(now: number): void {
     this.#late = 0;
     this.#probeAt = undefined;
-    if (this.#hasBegun && this.#endAt === Infinity) this.#endAt = now + CALM;
+    this.#hang.inTime(now);
   }
 
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
-    return this.#endAt;
+    return this.#hang.next();
   }
 
   /** Tells the end of a hang. */
   expire(now: number): void {
-    if (now >= this.#endAt) this.#tell("ended", now);
+    this.#hang.expire(now);
   }
 
   /**
@@ -84,22 +73,9 @@ export class Breaker {
    * and then, such a client is told once a minute.
    */
   missed(now: number): void {
-    this.#endAt = Infinity;
     this.#clients++;
     this.#late++;
     if (this.#late >= IN_A_ROW) this.#probeAt ??= now + PAUSE;
-    const isTimely = now - this.#saidAt >= REMINDER;
-    const isNews = this.isOpen && !this.#hasBegun;
-    if (!isTimely && !isNews) return;
-    this.#tell(this.#hasBegun ? "lasts" : "begins", now);
-  }
-
-  #tell(state: Notice["state"], now: number): void {
-    const clients = this.#clients;
-    this.#clients = 0;
-    this.#endAt = Infinity;
-    this.#hasBegun = state !== "ended";
-    this.#saidAt = now;
-    this.#say({ state, clients });
+    this.#hang.late(now, this.isOpen);
   }
 }

@@ -7,8 +7,9 @@
  */
 
 import type { Verdict } from "../store/policy.ts";
-import { Breaker, type Notice } from "./breaker.ts";
+import { Breaker } from "./breaker.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Notice } from "./hang.ts";
 import type { Answer, Question } from "./store_slots.ts";
 import { type Starter, WorkerPool } from "./worker_pool.ts";
 

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { Breaker, type Notice } from "../../lib/serve/breaker.ts";
+import { Breaker } from "../../lib/serve/breaker.ts";
+import type { Notice } from "../../lib/serve/hang.ts";
 
 function make() {
   const notices: Notice[] = [];

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Verdict } from "../../lib/store/policy.ts";
-import type { Notice } from "../../lib/serve/breaker.ts";
+import type { Notice } from "../../lib/serve/hang.ts";
 import { StoreQueue, type Unchecked } from "../../lib/serve/store_queue.ts";
 import { SLOTS, StoreSlots } from "../../lib/serve/store_slots.ts";
 
