@@ -27,7 +27,7 @@ import { changeBacklog } from "../system/listener.ts";
 import { shareHeaps } from "../system/memory.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
-import { Children } from "../serve/children.ts";
+import { Children, LATE_START } from "../serve/children.ts";
 import { binaryPath, Upgrade } from "../serve/upgrade.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
 import { Connections } from "../serve/connections.ts";
@@ -90,8 +90,10 @@ LOG
   end ip=... net=... pid=... code=N     PROGRAM has ended (or signal=N)
   deny ip=... rule=rules[N]             a rule of serve.rules refused the client
   busy ip=... net=... reason=...        a limit was met (limit,
-                                        limitPerNetwork), the client left, or
+                                        limitPerNetwork), PROGRAM did not start
+                                        in time (start), the client left, or
                                         this program stopped (stopping)
+  error start hang=... clients=N        a start of PROGRAM hangs
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
 `,
   async run(args, site) {
@@ -197,6 +199,13 @@ async function serve(
     serve.limit,
     config.deferral.sessionTimeout * 1000,
     WAITING_SHARE * maxDescriptors,
+    ({ state, clients }) => {
+      const what = state === "ended"
+        ? `${program[0]} starts again`
+        : `${program[0]} does not start within ${LATE_START / 1000} s`;
+      const line = { hang: state, clients, what: quote(what) };
+      files.log.error(formatLine("start", line));
+    },
   );
   const store = storeOf(config, ownerMasked, epoll, files);
   const connections = new Connections({

@@ -76,6 +76,13 @@ export function caveats(report: Report): string[] {
         "because all programs that `limit` allows were in use.",
     );
   }
+  const start = report.turnedAwayByReason.start ?? 0;
+  if (start > 0) {
+    said.push(
+      `${counted(start, "connection")} of ${amount(connections)} got a 421 ` +
+        "because PROGRAM did not start in time, although `limit` allowed more.",
+    );
+  }
   if (observed > 0) {
     said.push(
       `${

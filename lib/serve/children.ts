@@ -17,6 +17,8 @@ import type { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
 import { within } from "../system/within.ts";
 import { ChildProcesses, type Starting } from "./child_processes.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Hang, type Notice } from "./hang.ts";
 import { Helper } from "./helper.ts";
 import type { Spawn } from "./spawn.ts";
 import { type WaitingClient, WaitingClients } from "./waiting_clients.ts";
@@ -43,8 +45,11 @@ export interface ChildClient extends WaitingClient {
   /**
    * No child was free in time, or too many clients wait; the connection is the
    * caller's again.
+   *
+   * @param reason `limit` if all children run that may, `start` if none could be
+   * started
    */
-  timedOut(): void;
+  timedOut(reason: "limit" | "start"): void;
 }
 
 /**
@@ -53,6 +58,13 @@ export interface ChildClient extends WaitingClient {
  * disk hangs. The wait for events, the log, files and time limits take ten more at most.
  */
 const MAX_STARTS = 16;
+
+/**
+ * How long a start may take until the log says that it hangs, in milliseconds. That
+ * is all that can be done: between fork and exec the child has the connection too,
+ * and nothing can stop it from becoming PROGRAM.
+ */
+export const LATE_START = 10_000;
 
 /**
  * How long clients that wait are spared after a start has failed, in
@@ -70,8 +82,9 @@ export class Children {
   readonly #spawn: Spawn;
   readonly #limit: number;
   readonly #processes: ChildProcesses;
-  /** The number of clients whose child is being started. */
-  #starting = 0;
+  /** The clients whose child is being started, by descriptor. */
+  readonly #starts = new Deadlines(LATE_START);
+  readonly #hang: Hang;
   /** The clients whose child runs, by process id. */
   readonly #served = new Map<number, Served>();
   readonly #helpers = new Set<Helper>();
@@ -86,6 +99,8 @@ export class Children {
    * @param limit how many children run at once
    * @param patience how long a client waits for a child, in milliseconds
    * @param mostWaiting how many clients may wait
+   * @param say called with what the log is to say about a start that hangs, and with
+   * how many clients are without their child
    */
   constructor(
     epoll: Epoll,
@@ -93,12 +108,16 @@ export class Children {
     limit: number,
     patience: number,
     mostWaiting: number,
+    say: (notice: Notice) => void,
   ) {
     this.#epoll = epoll;
     this.#spawn = spawn;
     this.#limit = limit;
     this.#processes = new ChildProcesses(epoll);
     this.#waiting = new WaitingClients(epoll, patience, mostWaiting);
+    this.#hang = new Hang((state) =>
+      say({ state, clients: this.#starts.size + this.#waiting.size })
+    );
   }
 
   /** The number of clients that wait. */
@@ -127,8 +146,14 @@ export class Children {
   }
 
   get #isFree(): boolean {
-    return this.#served.size + this.#starting < this.#limit &&
-      this.#starting < MAX_STARTS;
+    return this.#served.size + this.#starts.size < this.#limit &&
+      this.#starts.size < MAX_STARTS;
+  }
+
+  /** Why a client has no child; one whose start hangs does not run. */
+  get #reason(): "limit" | "start" {
+    const starts = this.#hang.isUnderWay ? 0 : this.#starts.size;
+    return this.#served.size + starts < this.#limit ? "start" : "limit";
   }
 
   /**
@@ -138,15 +163,17 @@ export class Children {
    */
   add(client: ChildClient, now: number): void {
     if (this.#isFree) this.#start(client);
-    else if (!this.#waiting.add(client, now)) client.timedOut();
+    else if (!this.#waiting.add(client, now)) client.timedOut(this.#reason);
   }
 
   #start(client: ChildClient): void {
     const { fd, variables, served } = client;
     client.starting();
-    this.#starting++;
+    this.#starts.start(fd, performance.now());
     this.#processes.start(this.#spawn, fd, variables, (result) => {
-      this.#starting--;
+      this.#starts.stop(fd);
+      // The wait for the next event does not know that the hang may have ended.
+      if (this.#hang.isUnderWay) this.#epoll.wake();
       if (typeof result === "number") {
         close(fd);
         this.#served.set(result, served);
@@ -244,13 +271,24 @@ export class Children {
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
     const retry = this.#waiting.size > 0 ? this.#retry : Infinity;
-    return Math.min(this.#waiting.next(), retry);
+    const late = this.#hang.isUnderWay
+      ? this.#hang.remindAt
+      : this.#starts.next();
+    return Math.min(this.#waiting.next(), retry, late, this.#hang.next());
   }
 
-  /** Gives up clients that have waited too long, and finds unnoticed ends. */
+  /**
+   * Gives up clients that have waited too long, and finds unnoticed ends. Tells the
+   * log whether a start hangs.
+   */
   expire(now: number): void {
     this.#processes.takeExitStatuses();
-    for (const client of this.#waiting.expired(now)) client.timedOut();
+    if (this.#starts.next() <= now) this.#hang.late(now, true);
+    else this.#hang.inTime(now);
+    this.#hang.expire(now);
+    for (const client of this.#waiting.expired(now)) {
+      client.timedOut(this.#reason);
+    }
     if (now < this.#retry) return;
     this.#retry = Infinity;
     this.#tryOne();
@@ -259,6 +297,8 @@ export class Children {
   /** Gives up all clients that wait. Their children run on, helpers do not. */
   shutDown(): void {
     for (const helper of this.#helpers) helper.end();
-    for (const client of this.#waiting.expired(Infinity)) client.timedOut();
+    for (const client of this.#waiting.expired(Infinity)) {
+      client.timedOut(this.#reason);
+    }
   }
 }

@@ -16,6 +16,11 @@ export class Deadlines {
     this.#patience = patience;
   }
 
+  /** The number of clients. */
+  get size(): number {
+    return this.#due.size;
+  }
+
   /** Starts a client's time anew. */
   start(client: number, now: number): void {
     this.#due.delete(client);

@@ -218,8 +218,8 @@ export class Dispatch {
         this.refuse(connection, LOCAL_PROBLEM);
       },
       ended: (status) => this.ended(client, release, status),
-      timedOut: () =>
-        this.busy(connection, this.#stopping ? "stopping" : "limit"),
+      timedOut: (reason) =>
+        this.busy(connection, this.#stopping ? "stopping" : reason),
       hungUp: () => {
         release();
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
@@ -237,10 +237,10 @@ export class Dispatch {
     this.#log.info(formatLine("end", { ...client, pid, code, signal }));
   }
 
-  /** Answers 421 at a limit, or because this program stops. */
+  /** Answers 421 at a limit, because no program starts, or because this one stops. */
   busy(
     connection: Connection,
-    reason: "limit" | "limitPerNetwork" | "stopping",
+    reason: "limit" | "limitPerNetwork" | "start" | "stopping",
   ): void {
     const { client } = connection;
     this.#log.info(formatLine("busy", { ...client, reason }));

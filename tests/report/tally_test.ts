@@ -71,19 +71,27 @@ Deno.test("clients that serve turned away", () => {
   const report = new Log().pass("known", "a")
     .write("busy ip=x net=b reason=limit").write("busy ip=x net=c reason=limit")
     .write("busy ip=x net=c reason=limitPerNetwork")
+    .write("busy ip=x net=c reason=start")
+    .write("busy ip=x net=c reason=stopping")
     .write("deny ip=x rule=rules[1]").tally.report();
-  assertEquals([report.connections, report.turnedAway], [5, 4]);
+  assertEquals([report.connections, report.turnedAway], [7, 6]);
   assertEquals(report.turnedAwayByReason, {
     limit: 2,
     limitPerNetwork: 1,
+    start: 1,
+    stopping: 1,
     "rules[1]": 1,
   });
-  const busy =
-    "2 connections of 5 got a 421 because all programs that `limit` " +
-    "allows were in use.";
-  assert(caveats(report).includes(busy), caveats(report).join());
+  for (
+    const why of [
+      "2 connections of 7 got a 421 because all programs that `limit` allows " +
+      "were in use.",
+      "1 connection of 7 got a 421 because PROGRAM did not start in time, " +
+      "although `limit` allowed more.",
+    ]
+  ) assert(caveats(report).includes(why), caveats(report).join());
   const text = textReport(report).join("\n");
-  assertMatch(text, /^ {2}turned away +4 +80\.0 %\n {4}limit +2 +40\.0 %$/m);
+  assertMatch(text, /^ {2}turned away +6 +85\.7 %\n {4}limit +2 +28\.6 %$/m);
 });
 
 Deno.test("an error about many entries is one trouble", () => {

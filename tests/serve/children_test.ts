@@ -5,6 +5,7 @@ import { Epoll } from "../../lib/system/epoll.ts";
 import { localOf } from "../../lib/system/socket.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { Children } from "../../lib/serve/children.ts";
+import type { Notice } from "../../lib/serve/hang.ts";
 import type { Spawn } from "../../lib/serve/spawn.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { childrenOf, DEADLINE, waitFor } from "../harness/process.ts";
@@ -44,6 +45,7 @@ class Fixture {
       limit,
       PATIENCE,
       mostWaiting,
+      ({ state }) => this.events.push(state),
     );
   }
 
@@ -66,9 +68,14 @@ class Fixture {
       starting: note("starts"),
       failed: ({ code }) => note(`failed ${code}`)(),
       ended: ({ code }) => note(`ended ${code}`)(),
-      timedOut: note("timed out"),
+      timedOut: (reason) => note(`timed out ${reason}`)(),
       hungUp: note("hung up"),
     }, now);
+    await this.started();
+  }
+
+  /** Waits until all starts are done. */
+  async started(): Promise<void> {
     await waitFor("the start", () => {
       this.children.settle();
       return this.children.starting === 0;
@@ -151,7 +158,7 @@ test("of the clients that wait, no more than may", async (beside) => {
   using two = await pair();
   using three = await pair();
   await fixture.runAll({ one, two, three });
-  assertEquals(fixture.events, ["one starts", "three timed out"]);
+  assertEquals(fixture.events, ["one starts", "three timed out limit"]);
   assertEquals(fixture.children.waiting, 1);
   // The connection is the caller's again.
   assert(isOpen(three.fd));
@@ -183,6 +190,7 @@ test("children up to the limit, then clients in the order in which they came", a
   await fixture.finish([one, "one"]);
   await fixture.until("four starts");
   assertEquals(fixture.children.waiting, 0);
+  await fixture.started();
   assertEquals(fixture.children.next(), Infinity);
   await fixture.finish([three, "three"], [four, "four"]);
 });
@@ -194,7 +202,7 @@ test("the caller gets back a client that has waited too long", async (beside) =>
   fixture.children.expire(99 + PATIENCE);
   assertEquals(fixture.events, ["one starts"]);
   fixture.children.expire(100 + PATIENCE);
-  assertEquals(fixture.events, ["one starts", "two timed out"]);
+  assertEquals(fixture.events, ["one starts", "two timed out limit"]);
   assert(isOpen(two.fd));
   assertEquals(fixture.children.waiting, 1);
   // The caller has this connection now, so its end is no event here.
@@ -392,8 +400,12 @@ test("a child that cannot be started takes no place", async (beside) => {
   await fixture.finish([four, "four"]);
 });
 
-/** Many clients without a connection, whose children are no processes. */
-function crowd(limit: number) {
+/**
+ * Many clients without a connection, whose children are no processes.
+ *
+ * @param patience as in {@linkcode Children}
+ */
+function crowd(limit: number, patience = 1e9, mostWaiting = Infinity) {
   const woken = { times: 0 };
   const epoll = {
     add() {},
@@ -414,11 +426,20 @@ function crowd(limit: number) {
     },
     settle() {},
   };
-  const children = new Children(epoll, spawn, limit, 1e9, Infinity);
+  const notices: Notice[] = [];
+  const children = new Children(
+    epoll,
+    spawn,
+    limit,
+    patience,
+    mostWaiting,
+    (notice) => notices.push(notice),
+  );
+  const gaveUp: string[] = [];
   const started: number[] = [];
   const failed: number[] = [];
   let fd = 1e6;
-  const come = (count: number) => {
+  const come = (count: number, now = 0) => {
     for (; count > 0; count--) {
       const name = fd++ - 1e6;
       children.add({
@@ -428,14 +449,17 @@ function crowd(limit: number) {
         starting: () => started.push(name),
         failed: () => failed.push(name),
         ended() {},
-        timedOut() {},
+        timedOut: (reason) => gaveUp.push(reason),
         hungUp() {},
-      }, 0);
+      }, now);
     }
   };
   /** Ends all starts that are under way. */
   const end = (works: boolean) => starts.splice(0).forEach((f) => f(works));
-  return { children, mode, started, failed, woken, come, end };
+  return {
+    ...{ children, mode, started, failed, woken, come, end },
+    ...{ notices, gaveUp },
+  };
 }
 
 /** More than the stack has room for, if one start is made within another. */
@@ -466,10 +490,11 @@ for (const isAtOnce of [true, false]) {
     const { children, mode, woken, come, end } = crowd(1);
     come(2);
     Object.assign(mode, { isAtOnce });
-    assertEquals([woken.times, children.next()], [0, 1e9]);
+    assertEquals(woken.times, 0);
+    assert(children.next() > performance.now() + 5000);
     end(false);
     assertEquals(woken.times, 1);
-    assert(children.next() < 1e9);
+    assert(children.next() <= performance.now() + 1000);
   });
 
   Deno.test(`children, started ${how}: after a failure all free places are taken again`, () => {
@@ -498,6 +523,62 @@ for (const isAtOnce of [true, false]) {
     assertEquals(started, Array.from({ length: CROWD }, (_, i) => i));
   });
 }
+
+/** How long a start may take, and how often the log says that it hangs. */
+const LATE = 10_000;
+const MINUTE = 60_000;
+
+Deno.test("children: a start that hangs is told once, once a minute, and at its end", () => {
+  const { children, notices, woken, come, end } = crowd(40);
+  const now = performance.now();
+  come(20);
+  const late = children.next();
+  assert(late >= now + LATE && late <= performance.now() + LATE, `${late}`);
+  children.expire(late - 1);
+  assertEquals(notices, []);
+  children.expire(late);
+  assertEquals(children.next(), late + MINUTE);
+  for (let at = late; at < late + MINUTE; at += 1000) children.expire(at);
+  // 16 are being started, and four wait.
+  assertEquals(notices.splice(0), [{ state: "begins", clients: 20 }]);
+  come(1);
+  children.expire(late + MINUTE);
+  children.expire(late + MINUTE + 1);
+  assertEquals(notices.splice(0), [{ state: "lasts", clients: 21 }]);
+
+  const { times } = woken;
+  end(true);
+  assert(woken.times > times);
+  end(true);
+  assertEquals([children.served.size, children.waiting], [21, 0]);
+  const over = late + MINUTE + 2000;
+  children.expire(over);
+  assertEquals([notices.length, children.next()], [0, over + 5000]);
+  children.expire(over + 5000);
+  assertEquals(notices, [{ state: "ended", clients: 0 }]);
+  assertEquals(children.next(), Infinity);
+});
+
+Deno.test("children: who waits for a start that hangs does not wait for the limit", () => {
+  for (const limit of [1, 40]) {
+    const { children, gaveUp, come } = crowd(limit, MINUTE, 3);
+    const now = performance.now();
+    come(Math.min(limit, 16));
+    come(3, now);
+    children.expire(children.next());
+    // Too many wait.
+    come(1, now);
+    assertEquals(gaveUp.splice(0), ["start"]);
+    children.expire(now + MINUTE);
+    assertEquals(gaveUp, ["start", "start", "start"]);
+  }
+  const { children, gaveUp, come, end } = crowd(1, MINUTE);
+  const now = performance.now();
+  come(2, now);
+  end(true);
+  children.expire(now + MINUTE);
+  assertEquals(gaveUp, ["limit"]);
+});
 
 test("the ends of programs before they are taken over are found", async (beside) => {
   const before = new Fixture(2, beside);
@@ -544,8 +625,8 @@ test("a stop gives back the clients that wait, and no others", async (beside) =>
   fixture.children.shutDown();
   assertEquals(fixture.events, [
     "one starts",
-    "two timed out",
-    "three timed out",
+    "two timed out limit",
+    "three timed out limit",
   ]);
   assertEquals(fixture.children.waiting, 0);
   assert(isOpen(two.fd) && isOpen(three.fd));
@@ -559,7 +640,7 @@ test("a client that cannot be watched does not wait", async (beside) => {
   using one = await pair();
   await fixture.run(one, "one");
   await fixture.run({ fd: 1_000_000 }, "two");
-  assertEquals(fixture.events, ["one starts", "two timed out"]);
+  assertEquals(fixture.events, ["one starts", "two timed out limit"]);
   assertEquals(fixture.children.waiting, 0);
   await fixture.finish([one, "one"]);
 });

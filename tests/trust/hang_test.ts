@@ -8,7 +8,7 @@ import type { Config } from "../../lib/config.ts";
 import { BASE, logLines } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { e2e, programPath } from "../harness/need.ts";
-import { NEXT } from "../harness/next_program.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
 import {
   connectionsTo,
   isListening,
@@ -392,6 +392,43 @@ e2e("serve: at its start the daemon of the log file has stopped", {
   await patrol(port, talking, sleep(1));
   const [pid] = processesOf(server.binary);
   await assertStops(port, pid, talking);
+  assertEquals(server.stderr(), "");
+});
+
+/** How long each start of PROGRAM takes, in seconds: longer than the log waits. */
+const SLOW_START = 14;
+
+e2e(`serve: each start of PROGRAM takes ${SLOW_START} s`, {
+  programs: ["strace"],
+}, async () => {
+  const next = greeter();
+  await using server = await serving({
+    ...CONFIG,
+    deferral: { idleTimeout: "11s", sessionTimeout: "11s" },
+    serve: { limit: 1 },
+  }, { next, before: slowingAt(next, "execve", SLOW_START) });
+  const { port } = server;
+  const first = greeted(port, "127.8.0.1");
+  await logged(/ pass ip=127\.8\.0\.1 /);
+  const second = greeted(port, "127.8.0.2");
+  await logged(/ error start hang=begins clients=2 /);
+  // The second one waits for the only place, and no program has it.
+  assertMatch((await second).result, /^421 4\.3\.2 Too many connections/);
+  await logged(/ busy ip=127\.8\.0\.2 net=127\.8\.0\.0\/24 reason=start$/);
+  using deferred = await Client.connectFrom(port, { from: "127.7.0.1" });
+  const banner = await timed(() => deferred.reply());
+  assertMatch(banner.result ?? "", /^220 mx\.example /);
+  assert(banner.seconds <= PROMPT + ROOM, `${banner.seconds} s`);
+  assertEquals((await first).result, NEXT);
+  await logged(/ error start hang=ended clients=0 /);
+  const what = /^.* error start hang=(\w+) clients=\d+ what="(.*)"$/;
+  assertEquals(
+    logLines().flatMap((line) => what.exec(line)?.slice(1) ?? []),
+    [
+      ...["begins", `${next[0]} does not start within 10 s`],
+      ...["ended", `${next[0]} starts again`],
+    ],
+  );
   assertEquals(server.stderr(), "");
 });
 
