@@ -15,6 +15,7 @@ import {
   quote,
 } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
+import type { Dialogue } from "./smtp/dialogue.ts";
 import { deferralRefusal, type Refusal } from "./smtp/refusal.ts";
 import type { Defer, Verdict } from "./store/policy.ts";
 import type { Exempt, Unsuspected } from "./who_waits.ts";
@@ -63,14 +64,28 @@ export function passLine(
   return formatLine("would-defer", { ...client, reason, wait });
 }
 
-/** The log line about a client that is deferred. */
-export function deferLine(
+/**
+ * Logs that a client is deferred. A PROXY header makes the line a warning: any client
+ * can send one, so it must not cost a line more.
+ *
+ * @param expected what the site can do about a PROXY header
+ * @param dialogue what was said, undefined without a dialogue
+ */
+export function logDeferral(
+  log: Logger,
   client: ClientFields,
   { reason, wait }: Defer,
-  envelope: Parameters<typeof envelopeFields>[0] = {},
-): string {
-  const fields = { ...client, reason, wait, ...envelopeFields(envelope) };
-  return formatLine("defer", fields);
+  expected: string,
+  dialogue?: Pick<Dialogue, "envelope" | "hasProxyHeader">,
+): void {
+  const fields = { ...client, reason, wait };
+  if (dialogue?.hasProxyHeader) {
+    const what = quote(`a PROXY header or an empty line: ${expected}`);
+    log.warn(formatLine("defer", { ...fields, what }));
+  } else {
+    const envelope = envelopeFields(dialogue?.envelope ?? {});
+    log.info(formatLine("defer", { ...fields, ...envelope }));
+  }
 }
 
 /** The environment variable that tells PROGRAM what was decided. */

@@ -17,7 +17,7 @@ import {
   decideOnError,
   type Decision,
   DECISION_VARIABLE,
-  deferLine,
+  logDeferral,
   passLine,
   refusalFor,
   variableFor,
@@ -35,7 +35,7 @@ import { type Logger, openLog } from "./log/targets.ts";
 import { openWrapperLog } from "./log/wrapper_log.ts";
 import { greetingName } from "./smtp/control_files.ts";
 import { converse, sayOnce } from "./smtp/conversation.ts";
-import { Dialogue, type Envelope } from "./smtp/dialogue.ts";
+import { Dialogue } from "./smtp/dialogue.ts";
 import {
   bannerOf,
   dialogueOptions,
@@ -212,32 +212,36 @@ async function defer(
   client: ClientFields,
   verdict: Defer,
 ): Promise<void> {
-  const logDeferral = (envelope: Envelope) =>
-    log.info(deferLine(client, verdict, envelope));
   const refusal = refusalFor(verdict, config, client, log);
-  await refuse(config, next, log, refusal, logDeferral);
+  await refuse(
+    config,
+    next,
+    log,
+    refusal,
+    (dialogue) => logDeferral(log, client, verdict, PROXY_EXPECTED, dialogue),
+  );
 }
 
-/** @param deferred called with the envelope, for the log */
+/** @param deferred called with the dialogue if there was one, for the log */
 async function refuse(
   { deferral, controlDir }: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
-  deferred: (envelope: Envelope) => void = () => {},
+  deferred: (dialogue?: Dialogue) => void = () => {},
 ): Promise<void> {
   const { at, idleTimeout } = deferral;
   const holdDialogue = () => {
     const hostname = greetingName(controlDir, variable);
     const dialogue = new Dialogue(dialogueOptions(refusal, hostname));
     converse(dialogue, deferral);
-    return dialogue.envelope;
+    return dialogue;
   };
   // The dialogue may take minutes.
   await next.flush();
   // execve(2) would wait for the thread that hangs.
   if (at === "rblsmtpd" && !next.hangs) {
-    deferred(NO_ENVELOPE);
+    deferred();
     await next.flush();
     if (!next.hangs) {
       const error = becomeRblsmtpd(next, refusal, idleTimeout);
@@ -245,15 +249,16 @@ async function refuse(
     }
     holdDialogue();
   } else if (at === "banner") {
-    deferred(NO_ENVELOPE);
+    deferred();
     sayOnce(bannerOf(refusal), idleTimeout);
   } else {
     deferred(holdDialogue());
   }
 }
 
-/** In the banner there is no envelope yet, and rblsmtpd logs its own. */
-const NO_ENVELOPE: Envelope = { recipients: 0 };
+/** What is expected of a load balancer that sends a header. */
+const PROXY_EXPECTED =
+  "expected proxy-server in front, or serve with serve.proxy";
 
 /** @returns only if rblsmtpd could not be started */
 function becomeRblsmtpd(next: Next, refusal: Refusal, idleTimeout: number) {

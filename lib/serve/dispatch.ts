@@ -10,7 +10,7 @@ import type { ResolvedConfig } from "../config.ts";
 import {
   type Decision,
   DECISION_VARIABLE,
-  deferLine,
+  logDeferral,
   passLine,
   variableFor,
 } from "../decision.ts";
@@ -20,7 +20,7 @@ import {
   formatLine,
   quote,
 } from "../log/line.ts";
-import { Dialogue, type Envelope } from "../smtp/dialogue.ts";
+import { Dialogue } from "../smtp/dialogue.ts";
 import {
   bannerOf,
   BUSY,
@@ -68,6 +68,9 @@ const START_TIMEOUT = 2000;
 
 /** How often it looks meanwhile whether they have started, in milliseconds. */
 const START_INTERVAL = 10;
+
+/** What is expected of a load balancer that sends a header from another address. */
+const PROXY_EXPECTED = "expected its balancer in serve.proxy";
 
 /** A connection whose ends are known. */
 export interface Addressed extends Accepted {
@@ -271,25 +274,25 @@ export class Dispatch {
   defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
     const { fd, client, release } = connection;
     const { config, serve, files } = this.#options;
-    const logDeferral = (envelope?: Envelope) => {
+    const deferred = (dialogue?: Dialogue) => {
       if (verdict === undefined) return;
-      this.#log.info(deferLine(client, verdict, envelope));
+      logDeferral(this.#log, client, verdict, PROXY_EXPECTED, dialogue);
     };
     const now = performance.now();
     if (this.#deferred.size >= serve.deferredLimit) {
-      logDeferral();
+      deferred();
       return this.refuse(connection, refusal);
     }
     try {
       if (config.deferral.at === "banner") {
         const reply = new SingleReply(bannerOf(refusal));
-        const finished = () => logDeferral();
+        const finished = () => deferred();
         this.#deferred.add(fd, reply, now, { finished, closed: release });
         return;
       }
       const options = dialogueOptions(refusal, files.hostname);
       const dialogue = new Dialogue(options);
-      const finished = () => logDeferral(dialogue.envelope);
+      const finished = () => deferred(dialogue);
       this.#deferred.add(fd, dialogue, now, { finished, closed: release });
     } catch (error) {
       this.#log.error(

@@ -5,7 +5,8 @@
  * Nothing is ever accepted here, and nothing is ever refused for good: RCPT and
  * DATA get the deferral, and the banner, HELO, EHLO and MAIL are answered 2xx
  * whatever their order, syntax or parameters, because every sender bounces on a
- * 5xx there. DATA never gets 354, so no message is ever read.
+ * 5xx there. DATA never gets 354, so no message is ever read. A session that begins
+ * with a PROXY header ends with a 421.
  *
  * @module
  */
@@ -76,6 +77,9 @@ export class Dialogue {
   #bad = 0;
   #done = false;
   #quit = false;
+  /** No line has come yet. */
+  #isNew = true;
+  #hasProxyHeader = false;
   /** A MAIL was given and the transaction is not over. */
   #mail = false;
   /** The transaction that the envelope describes is over. */
@@ -94,6 +98,14 @@ export class Dialogue {
   /** True if QUIT was the last line from the client, with no byte behind it. */
   get quit(): boolean {
     return this.#quit;
+  }
+
+  /**
+   * True if the session began with a PROXY header, or with an empty line, as version
+   * 2 of that header does.
+   */
+  get hasProxyHeader(): boolean {
+    return this.#hasProxyHeader;
   }
 
   /** What to log about the client; see {@linkcode Envelope}. */
@@ -158,6 +170,18 @@ export class Dialogue {
     const start = skipBlanks(line, 0);
     const end = endOfWord(line, start);
     const verb = word(line, start, end);
+    if (this.#isNew) {
+      this.#isNew = false;
+      // The sender behind the load balancer has not sent these lines. It would take
+      // the replies for those to its EHLO and HELO, and bounce the mail at a 500.
+      if (line.length === 0 || verb === "PROXY") {
+        this.#hasProxyHeader = true;
+        return this.#close(
+          "421 4.3.0",
+          "no PROXY header expected, closing connection",
+        );
+      }
+    }
     switch (verb) {
       case "EHLO":
         this.#hello(line.subarray(end));

@@ -108,6 +108,30 @@ bothWays(
   },
 );
 
+bothWays("a PROXY header gets a 421, and a warning", {}, async (way) => {
+  await using server = await begin(way);
+  const headers = [
+    "PROXY TCP4 192.0.2.7 203.0.113.9 56324 25\r\n",
+    "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xcb\0\x71\x09\xdc\x04\0\x19",
+  ];
+  for (const header of headers) {
+    const text = await burst(
+      server.port,
+      bytesOf(`${header}EHLO a.example\r\n`),
+    );
+    assertMatch(text, /^220 [^\r]*\r\n421 4\.3\.0 mx\.example [^\r]*\r\n$/);
+  }
+  await server.idle();
+  const lines = clientLines();
+  assertEquals(lines.length, 2);
+  for (const line of lines) {
+    assertMatch(
+      line,
+      / warn defer ip=\S+ net=\S+ reason=\w+ wait=\d+ what="a PROXY header or an empty line: expected [^"]*\bserve\.proxy"$/,
+    );
+  }
+});
+
 bothWays("one byte at a time", {}, async (way) => {
   await using server = await begin(way);
   using client = await Client.connect(server.port);

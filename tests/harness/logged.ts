@@ -33,8 +33,10 @@ const VALUE = String
   .raw`(?:[^\p{C}\p{Z}\p{DI}\\"]|\\x[0-9a-f]{2})*(?:\.\.\.)?`;
 const ENVELOPE = `(?: helo=(?<helo>${VALUE}))?` +
   `(?: from=<(?<from>${VALUE})>)?(?: to=<(?<to>${VALUE})>)?`;
+const PROXY = ' what="a PROXY header or an empty line: [^"]+"';
 const DEFERRED = new RegExp(
-  `${STAMP} defer ${WHO} reason=(?<reason>[a-z]+) wait=\\d+${ENVELOPE}$`,
+  `${STAMP} (?:warn (?=.*${PROXY}$)|(?!.* what=))defer ${WHO} ` +
+    `reason=(?<reason>[a-z]+) wait=\\d+(?:${ENVELOPE}|${PROXY})$`,
   "u",
 );
 const PASSED = new RegExp(

@@ -191,17 +191,28 @@ e2e(
 );
 
 e2e(
-  "serve proxy: the header of a client that is no balancer is a bad command",
+  "serve proxy: the header of a client that is no balancer is a 421",
   {},
   async () => {
     await using server = await serving(CONFIG, { next: teller() });
-    using client = await Client.connectFrom(server.port, { from: "127.0.8.1" });
-    assertMatch((await client.reply())!, /^220 mx\.example /);
-    await client.send(V1);
-    assertMatch((await client.reply())!, /^50\d /);
-    await client.send("QUIT\r\n");
-    assertMatch((await client.reply())!, /^221 /);
-    await logged(/ defer ip=127\.0\.8\.1 /);
+    for (const [i, header] of [V1, V2].entries()) {
+      const from = `127.0.8${i}.1`;
+      using client = await Client.connectFrom(server.port, { from });
+      assertMatch((await client.reply())!, /^220 mx\.example /);
+      await client.send(header);
+      assertMatch(
+        (await client.reply())!,
+        /^421 4\.3\.0 mx\.example no PROXY /,
+      );
+      assertEquals(await client.rest(), "");
+      assertEquals(
+        (await logged(new RegExp(` ip=${from} `))).replace(/^\S+Z /, ""),
+        `warn defer ip=${from} net=127.0.8${i}.0/24 reason=new wait=60 ` +
+          'what="a PROXY header or an empty line: expected its balancer in ' +
+          'serve.proxy"',
+      );
+    }
+    assertEquals(lines().length, 2);
   },
 );
 

@@ -18,6 +18,7 @@ const QUIT = `221 2.0.0 ${HOST} closing connection`;
 const UNKNOWN = "500 5.5.2 Command not recognized";
 const TOO_LONG = "500 5.5.2 Line too long";
 const NOT_IMPLEMENTED = "502 5.5.1 Command not implemented";
+const PROXY = `421 4.3.0 ${HOST} no PROXY header expected, closing connection`;
 const TOO_MANY = `421 4.7.0 ${HOST} too many bad commands, closing connection`;
 
 function dialogue(): Dialogue {
@@ -121,7 +122,11 @@ const COMMANDS: [line: string, reply: string][] = [
   ["SEND FROM:<a@b.example>", NOT_IMPLEMENTED],
   ["SOML FROM:<a@b.example>", NOT_IMPLEMENTED],
   ["TURN", NOT_IMPLEMENTED],
-  ["", UNKNOWN],
+  ["", PROXY],
+  ["PROXY TCP4 192.0.2.7 203.0.113.9 56324 25", PROXY],
+  ["PROXY UNKNOWN", PROXY],
+  ["PROXY", PROXY],
+  ["PROXYX", UNKNOWN],
   [" ", UNKNOWN],
   [".", UNKNOWN],
   ["\0", UNKNOWN],
@@ -151,12 +156,38 @@ Deno.test("every command after every other one", () => {
   for (const [first, before] of COMMANDS) {
     if (/^[24]21/.test(before)) continue;
     for (const [second, reply] of COMMANDS) {
+      // Only the first line may be a PROXY header.
+      const after = reply === PROXY ? UNKNOWN : reply;
       assertEquals(
         ask(dialogue(), `${first}\r\n${second}\r\n`),
-        `${before}\r\n${reply}`,
+        `${before}\r\n${after}`,
       );
     }
   }
+});
+
+Deno.test("a PROXY header gets one 421, however it arrives", () => {
+  const version2 = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" +
+    "\xcb\0\x71\x05\xc6\x33\x64\x01\x04\xd2\0\x19";
+  const version1 = "PROXY TCP4 203.0.113.5 198.51.100.1 1234 25\r\n";
+  for (const header of [version1, version2]) {
+    for (const rest of ["", "EHLO client.example\r\nMAIL FROM:<>\r\n"]) {
+      for (const size of [1, 2, 7, 512]) {
+        const d = dialogue();
+        let said = "";
+        const input = header + rest;
+        for (let at = 0; at < input.length; at += size) {
+          said += text(d.receive(bytes(input.slice(at, at + size))));
+        }
+        assertEquals(said, `${PROXY}\r\n`);
+        assertEquals([d.done, d.quit, d.hasProxyHeader], [true, false, true]);
+        assertEquals(envelope(d), { recipients: 0 });
+      }
+    }
+  }
+  const d = dialogue();
+  ask(d, `NOOP\r\n${version1}\r\n`);
+  assertEquals([d.done, d.hasProxyHeader], [false, false]);
 });
 
 Deno.test("the banner says ESMTP and carries no enhanced code", () => {
@@ -277,6 +308,8 @@ Deno.test("the twentieth bad command ends the session", () => {
     ]
   ) {
     const d = dialogue();
+    // The first line may not be empty.
+    ask(d, "NOOP\r\n");
     for (let count = 1; count <= 19; count++) {
       assertEquals(ask(d, line), reply);
       assertEquals(d.done, false);
