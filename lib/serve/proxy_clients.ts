@@ -17,10 +17,18 @@ export interface ProxyCallbacks {
   /**
    * No valid header has come, and the connection is closed.
    *
-   * @param reason undefined if the balancer has hung up
+   * @param reason undefined if the balancer has hung up without a byte
    */
-  failed(reason: "silent" | "invalid" | "stopped" | undefined): void;
+  failed(reason: Failure | undefined): void;
 }
+
+/** Why a connection has no header; `broken off` if the balancer hung up in it. */
+export type Failure =
+  | "silent"
+  | "invalid"
+  | "too long"
+  | "broken off"
+  | "stopped";
 
 interface Waiting extends ProxyCallbacks {
   readonly fd: number;
@@ -68,13 +76,17 @@ export class ProxyClients {
     if (client === undefined) return;
     const bytes = peek(fd);
     if (bytes === undefined) return;
-    if (bytes === "gone") return this.#fail(client, undefined);
     const { begun } = client;
+    if (bytes === "gone") {
+      const reason = begun.length > 0 ? "broken off" : undefined;
+      return this.#fail(client, reason);
+    }
     const all = new Uint8Array(begun.length + bytes.length);
     all.set(begun);
     all.set(bytes, begun.length);
     const header = parseProxyHeader(all);
     if (header === "invalid") return this.#fail(client, "invalid");
+    if (header === "too long") return this.#fail(client, "too long");
     // As long as the header is not complete, all that has come belongs to it.
     const end = header === "incomplete" ? all.length : header.length;
     receive(fd, end - begun.length);
@@ -111,10 +123,7 @@ export class ProxyClients {
     }
   }
 
-  #fail(
-    client: Waiting,
-    reason: Parameters<ProxyCallbacks["failed"]>[0],
-  ): void {
+  #fail(client: Waiting, reason: Failure | undefined): void {
     this.#forget(client);
     // A child between fork and exec may have a copy of the descriptor.
     shutdownWriting(client.fd);

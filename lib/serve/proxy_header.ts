@@ -18,14 +18,18 @@ export interface ProxyHeader {
   /** The header's length in bytes; the client's own bytes follow it. */
   readonly length: number;
   /**
-   * Both ends of the client's connection; none if the header says UNKNOWN,
-   * LOCAL or a family other than TCP, as a balancer's own health check does. The
-   * addresses of the connection itself count then (section 2.2).
+   * Both ends of the client's connection; none if the header says UNKNOWN or LOCAL,
+   * as a balancer's own health check does, or another family or protocol than TCP
+   * over IPv4 or IPv6. The addresses of the connection itself count then
+   * (section 2.2).
    */
   readonly ends?: { readonly peer: ProxyEnd; readonly local: ProxyEnd };
 }
 
-/** The longest header that is taken: version 1 has 107 bytes at most. */
+/** What the beginning of a connection is, if not a whole header. */
+export type NoHeader = "incomplete" | "invalid" | "too long";
+
+/** The longest header that is taken, in bytes: version 1 has 107 at most. */
 export const LONGEST_HEADER = 2048;
 
 /** How the header of version 1 begins. */
@@ -45,11 +49,9 @@ const FIXED = 16;
  *
  * @param bytes what has come in so far
  * @returns `incomplete` if the bytes may be the beginning of a header, `invalid` if
- * they are no header
+ * they are no header, `too long` for one beyond {@linkcode LONGEST_HEADER}
  */
-export function parseProxyHeader(
-  bytes: Uint8Array,
-): ProxyHeader | "incomplete" | "invalid" {
+export function parseProxyHeader(bytes: Uint8Array): ProxyHeader | NoHeader {
   const first = bytes[0];
   if (first === undefined) return "incomplete";
   return first === SIGNATURE[0] ? version2(bytes) : version1(bytes);
@@ -94,7 +96,7 @@ function endOf(
     : { address, port: Number(port) };
 }
 
-function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
+function version2(bytes: Uint8Array): ProxyHeader | NoHeader {
   for (let i = 0; i < Math.min(bytes.length, SIGNATURE.length); i++) {
     if (bytes[i] !== SIGNATURE[i]) return "invalid";
   }
@@ -104,8 +106,8 @@ function version2(bytes: Uint8Array): ProxyHeader | "incomplete" | "invalid" {
   const family = bytes[13];
   const length = FIXED + view.getUint16(14);
   const isLocal = command === 0x20;
-  if (!isLocal && command !== 0x21 || length > LONGEST_HEADER) return "invalid";
-  if (!isLocal && isReserved(family)) return "invalid";
+  if (!isLocal && (command !== 0x21 || isReserved(family))) return "invalid";
+  if (length > LONGEST_HEADER) return "too long";
   if (bytes.length < length) return "incomplete";
   if (isLocal) return { length };
   // TCP over IPv4 and over IPv6; behind the addresses come TLVs.

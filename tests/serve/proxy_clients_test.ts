@@ -158,9 +158,24 @@ e2e(
       { next: teller() },
     );
     const { port } = server;
-    for (const garbage of ["EHLO client.example\r\n", "\r\n\r\n\0\r\nQUIX"]) {
+    const long = V2.slice(0, 16);
+    new DataView(long.buffer).setUint16(14, 2048 - 16 + 1);
+    for (
+      const garbage of [
+        "EHLO client.example\r\n",
+        "\r\n\r\n\0\r\nQUIX",
+        long,
+      ]
+    ) {
       using client = await balancer(port);
       await client.send(garbage);
+      assertEquals(await client.rest(), "");
+    }
+    // One that hangs up in the middle of a header.
+    {
+      using client = await balancer(port);
+      await client.send("PROXY TCP4 192.0.2.7 ");
+      await client.half();
       assertEquals(await client.rest(), "");
     }
     // Nor is a header that never ends, or that breaks off.
@@ -180,6 +195,8 @@ e2e(
     const expected = [
       `${start}"expected a PROXY header"`,
       `${start}"expected a PROXY header"`,
+      `${start}"a PROXY header of more than 2048 bytes"`,
+      `${start}"hung up in the middle of a PROXY header"`,
       `${start}"no PROXY header within idleTimeout"`,
       `${start}"no PROXY header within idleTimeout"`,
     ];

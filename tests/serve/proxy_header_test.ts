@@ -2,13 +2,14 @@ import { assertEquals } from "@std/assert";
 import { formatAddress } from "../../lib/address.ts";
 import {
   LONGEST_HEADER,
+  type NoHeader,
   parseProxyHeader,
   type ProxyHeader,
 } from "../../lib/serve/proxy_header.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
-function show(header: ProxyHeader | "incomplete" | "invalid"): unknown {
+function show(header: ProxyHeader | NoHeader): unknown {
   if (typeof header === "string") return header;
   const { length, ends } = header;
   if (ends === undefined) return { length };
@@ -136,9 +137,18 @@ Deno.test("parseProxyHeader: other bytes are invalid as soon as that is clear", 
     version2(0x21, 0xf0, []),
     version2(0x21, 0x13, IPV4),
     version2(0x21, 0x0f, []),
-    version2(0x21, 0x11, Array(LONGEST_HEADER).fill(0)).subarray(0, 16),
   ];
   for (const bytes of invalid) {
     assertEquals(parseProxyHeader(bytes), "invalid", String(bytes));
+  }
+});
+
+Deno.test("parseProxyHeader: a header may have 2,048 bytes", () => {
+  for (const command of [0x20, 0x21]) {
+    const rest = Array(LONGEST_HEADER - 16).fill(0);
+    const begun = (more: number[]) =>
+      parseProxyHeader(version2(command, 0x11, more).subarray(0, 16));
+    assertEquals(begun(rest), "incomplete");
+    assertEquals(begun([...rest, 0]), "too long");
   }
 });
