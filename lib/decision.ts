@@ -65,27 +65,22 @@ export function passLine(
 }
 
 /**
- * Logs that a client is deferred. A PROXY header makes the line a warning: any client
- * can send one, so it must not cost a line more.
+ * The log line about a client that is deferred.
  *
  * @param expected what the site can do about a PROXY header
  * @param dialogue what was said, undefined without a dialogue
  */
-export function logDeferral(
-  log: Logger,
+export function deferLine(
   client: ClientFields,
   { reason, wait }: Defer,
   expected: string,
   dialogue?: Pick<Dialogue, "envelope" | "hasProxyHeader">,
-): void {
-  const fields = { ...client, reason, wait };
-  if (dialogue?.hasProxyHeader) {
-    const what = quote(`a PROXY header or an empty line: ${expected}`);
-    log.warn(formatLine("defer", { ...fields, what }));
-  } else {
-    const envelope = envelopeFields(dialogue?.envelope ?? {});
-    log.info(formatLine("defer", { ...fields, ...envelope }));
-  }
+): string {
+  // Any client can send a header, so that is no warning, and costs no further line.
+  const said = dialogue?.hasProxyHeader
+    ? { what: quote(`a PROXY header or an empty line: ${expected}`) }
+    : envelopeFields(dialogue?.envelope ?? {});
+  return formatLine("defer", { ...client, reason, wait, ...said });
 }
 
 /** The environment variable that tells PROGRAM what was decided. */

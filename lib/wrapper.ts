@@ -17,7 +17,7 @@ import {
   decideOnError,
   type Decision,
   DECISION_VARIABLE,
-  logDeferral,
+  deferLine,
   passLine,
   refusalFor,
   variableFor,
@@ -213,13 +213,9 @@ async function defer(
   verdict: Defer,
 ): Promise<void> {
   const refusal = refusalFor(verdict, config, client, log);
-  await refuse(
-    config,
-    next,
-    log,
-    refusal,
-    (dialogue) => logDeferral(log, client, verdict, PROXY_EXPECTED, dialogue),
-  );
+  const deferred = (dialogue?: Dialogue) =>
+    log.info(deferLine(client, verdict, PROXY_EXPECTED, dialogue));
+  await refuse(config, next, log, refusal, deferred);
 }
 
 /** @param deferred called with the dialogue if there was one, for the log */

@@ -95,7 +95,7 @@ LOG
                                         this program stopped (stopping)
   error start hang=... clients=N        a start of PROGRAM hangs
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
-  warn defer ... what=...               another client sent a header
+  defer ... what=...                    another client sent a header
 `,
   async run(args, site) {
     const { addresses, program } = parseLine(args);

@@ -10,7 +10,7 @@ import type { ResolvedConfig } from "../config.ts";
 import {
   type Decision,
   DECISION_VARIABLE,
-  logDeferral,
+  deferLine,
   passLine,
   variableFor,
 } from "../decision.ts";
@@ -276,7 +276,7 @@ export class Dispatch {
     const { config, serve, files } = this.#options;
     const deferred = (dialogue?: Dialogue) => {
       if (verdict === undefined) return;
-      logDeferral(this.#log, client, verdict, PROXY_EXPECTED, dialogue);
+      this.#log.info(deferLine(client, verdict, PROXY_EXPECTED, dialogue));
     };
     const now = performance.now();
     if (this.#deferred.size >= serve.deferredLimit) {

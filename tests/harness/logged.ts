@@ -35,8 +35,8 @@ const ENVELOPE = `(?: helo=(?<helo>${VALUE}))?` +
   `(?: from=<(?<from>${VALUE})>)?(?: to=<(?<to>${VALUE})>)?`;
 const PROXY = ' what="a PROXY header or an empty line: [^"]+"';
 const DEFERRED = new RegExp(
-  `${STAMP} (?:warn (?=.*${PROXY}$)|(?!.* what=))defer ${WHO} ` +
-    `reason=(?<reason>[a-z]+) wait=\\d+(?:${ENVELOPE}|${PROXY})$`,
+  `${STAMP} defer ${WHO} reason=(?<reason>[a-z]+) wait=\\d+` +
+    `(?:${PROXY}|${ENVELOPE})$`,
   "u",
 );
 const PASSED = new RegExp(

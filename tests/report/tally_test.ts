@@ -132,14 +132,6 @@ Deno.test("a line that stands for several counts as often", () => {
   assertEquals([report.connections, report.passed], [3, 3]);
 });
 
-Deno.test("a deferral that is a warning is both", () => {
-  const report = new Log().defer("new", "a").write(
-    'warn defer ip=x net=b reason=new wait=60 what="a PROXY header or an empty line: x"',
-  ).tally.report();
-  assertEquals([report.deferred, report.networks.deferred], [2, 2]);
-  assertEquals([report.connections, report.warnings], [2, 1]);
-});
-
 Deno.test("a client that is exempt ends no wait of its network", () => {
   for (const reason of ["whitelisted", "unsuspected"]) {
     const log = new Log().defer("new", "192.0.2.0/24").after(4 * 3600)

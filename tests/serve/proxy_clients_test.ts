@@ -224,7 +224,7 @@ e2e(
       assertEquals(await client.rest(), "");
       assertEquals(
         (await logged(new RegExp(` ip=${from} `))).replace(/^\S+Z /, ""),
-        `warn defer ip=${from} net=127.0.8${i}.0/24 reason=new wait=60 ` +
+        `defer ip=${from} net=127.0.8${i}.0/24 reason=new wait=60 ` +
           'what="a PROXY header or an empty line: expected its balancer in ' +
           'serve.proxy"',
       );
