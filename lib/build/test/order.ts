@@ -82,6 +82,10 @@ export enum Turn {
   Alone,
 }
 
+/** An import, not a text in the file, of what starts compiled programs. */
+const STARTS_PROGRAMS =
+  /^(?:import .*|\}) from ".*harness\/(\w+_suite|binary|serving|both_ways)\.ts"/m;
+
 /**
  * Finds out when a file's turn comes.
  *
@@ -91,7 +95,5 @@ export function turnOf(text: string): Turn {
   const word = /^(?:\/\/| \*) Runs (first|alone): ./m.exec(text)?.[1];
   if (word === "first") return Turn.First;
   if (word === "alone") return Turn.Alone;
-  return /harness\/(\w+_suite|binary|serving|both_ways)\.ts"/.test(text)
-    ? Turn.Early
-    : Turn.Late;
+  return STARTS_PROGRAMS.test(text) ? Turn.Early : Turn.Late;
 }

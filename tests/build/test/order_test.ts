@@ -12,6 +12,8 @@ Deno.test("deno task test: a file says when its turn is", () => {
     ['const text = "Runs alone: no";\n', Turn.Late],
     ["// Runs alone\n", Turn.Late],
     ['import { compile } from "../harness/binary.ts";\n', Turn.Early],
+    ['import {\n  compile,\n} from "../harness/binary.ts";\n', Turn.Early],
+    [`text = 'import { compile } from "../harness/binary.ts"';\n`, Turn.Late],
   ];
   for (const [text, turn] of cases) assertEquals(turnOf(text), turn, text);
 });
