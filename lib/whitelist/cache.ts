@@ -143,9 +143,7 @@ export function searchFiles(
     if (index !== undefined && settled && isComplete) {
       dir!.missing({ path: index, build: () => bytes });
     }
-    const reader: Reader = (offset, length) =>
-      bytes.subarray(offset, offset + length);
-    found = Index.open(reader, seal)!.search(client);
+    found = Index.inMemory(bytes, seal).search(client);
   }
   const { line, bad } = found;
   for (const [i, path] of paths.entries()) {
@@ -185,7 +183,7 @@ function isSettled({ ctime }: Deno.FileInfo, now: number): boolean {
 }
 
 /** Goes up with each change of the index's format or of a line's meaning. */
-const FORMAT = 3;
+const FORMAT = 4;
 
 /** Any change of a file changes its seal: no system call can set ctime. */
 function sealOf(path: string, info: Deno.FileInfo): string {

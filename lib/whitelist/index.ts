@@ -31,7 +31,7 @@ export interface Head {
   /** The prefix lengths of its networks. */
   readonly prefixes: Readonly<Record<4 | 6, readonly number[]>>;
   /** The most dots that one of its names has; -1 if it has no names. */
-  readonly dots?: number;
+  readonly dots: number;
   /** The regular expressions, which have to be tried one by one. */
   readonly expressions: readonly {
     readonly number: number;
@@ -73,9 +73,9 @@ export class Index {
     return head?.seal === seal ? new Index(read, table, head) : undefined;
   }
 
-  /** Opens an index that was made for this process, with an empty seal. */
-  static inMemory(bytes: Uint8Array): Index {
-    return Index.open((at, length) => bytes.subarray(at, at + length), "")!;
+  /** Opens an index that was made for this process. */
+  static inMemory(bytes: Uint8Array, seal = ""): Index {
+    return Index.open((at, length) => bytes.subarray(at, at + length), seal)!;
   }
 
   /**
@@ -128,7 +128,7 @@ function parseHead(bytes: Uint8Array): Head | undefined {
 /** The keys of all rules that exempt the client, except for expressions. */
 function keysOf(
   { address, host }: Client,
-  { prefixes, dots = Infinity }: Head,
+  { prefixes, dots }: Head,
 ): string[] {
   const keys: string[] = [];
   if (address !== undefined) {
