@@ -5,7 +5,7 @@
  */
 
 import { isPoolName } from "../whitelist/pools.ts";
-import { duration } from "./format.ts";
+import { amount, duration, networkCount } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
 import type { PoolRow } from "./pools.ts";
 
@@ -54,8 +54,8 @@ export function advise(
     advice.push({
       kind: "pool",
       subject: domain,
-      why: `the same mail came from another network ${moves} times, from ` +
-        `${networks}${networks >= 1000 ? "+" : ""} networks in all`,
+      why: `the same mail came from another network ${amount(moves)} times, ` +
+        `from ${networkCount(networks)} networks in all`,
       paste: `{ name: "${domain}", hosts: [".${domain}"] },`,
     });
   }

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { advise } from "../../lib/report/advice.ts";
 import { parseRule } from "../../lib/whitelist/file.ts";
 import { textReport } from "../../lib/report/text.ts";
 import { Log } from "../harness/report_log.ts";
@@ -27,6 +28,22 @@ Deno.test("a pool: the same mail from another network three times", () => {
       "in all",
     paste: '{ name: "cloud.example", hosts: [".cloud.example"] },',
   }]);
+});
+
+Deno.test("a pool: large numbers are written as in the rest of the report", () => {
+  const pool = {
+    domain: "cloud.example",
+    moves: 12345,
+    networks: 1000,
+    accepted: 1,
+    helo: "out.cloud.example",
+  };
+  const [{ why }] = advise([pool], [], () => false);
+  assertEquals(
+    why,
+    "the same mail came from another network 12,345 times, from 1,000+ " +
+      "networks in all",
+  );
 });
 
 Deno.test("no pool: too few moves, never let in, or no domain in HELO", () => {
