@@ -21,7 +21,9 @@ export class Column<T extends Values> {
   /** Makes room for so many rows. */
   reserve(length: number): void {
     if (length <= this.values.length) return;
-    const larger = this.make(this.values.length * 2);
+    let size = this.values.length;
+    while (size < length) size *= 2;
+    const larger = this.make(size);
     larger.set(this.values);
     this.values = larger;
   }
