@@ -4,9 +4,10 @@
  * @module
  */
 
+import { moment, timestamp } from "../report/format.ts";
 import { networkText, type State } from "../store/listing.ts";
 import type { Timeouts } from "../store/policy.ts";
-import { period, relative, timestamp } from "./format.ts";
+import { period, relative } from "./format.ts";
 
 /** The columns of an entry. Times are seconds since 1970. */
 interface Row {
@@ -134,7 +135,7 @@ function tableForm(describe: Describe, now: number): Form {
         colour ? `\x1b[${COLOURS[row.state]}m${state}\x1b[0m` : state,
         String(row.accepted),
         row.first === null ? "-" : timestamp(row.first).slice(0, 10),
-        `${timestamp(row.last).slice(0, 16)} (${since(row.last, now)})`,
+        `${moment(row.last)} (${since(row.last, now)})`,
         next(row, now),
       );
     },

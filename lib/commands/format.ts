@@ -4,6 +4,8 @@
  * @module
  */
 
+import { timestamp } from "../report/format.ts";
+
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]] as const;
 
 /** A period in seconds as one number with a unit: `40 s`, `3 h`, `36 d`. */
@@ -18,15 +20,6 @@ export function relative(time: number, now: number): string {
   return time > now
     ? `in ${period(Math.ceil(time - now))}`
     : `${period(now - time)} ago`;
-}
-
-/** Seconds since 1970 as local time, to the second: `2026-11-23 19:04:05`. */
-export function timestamp(time: number): string {
-  const date = new Date(time * 1000);
-  const two = (value: number) => String(value).padStart(2, "0");
-  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()];
-  return `${day.map(two).join("-")} ${clock.map(two).join(":")}`;
 }
 
 /** A time, and how long ago it was: `2026-11-23 19:04:05 (3 h ago)`. */

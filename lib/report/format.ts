@@ -56,11 +56,16 @@ export function duration(seconds: number | null | undefined): string {
   return words.join(" ");
 }
 
-/** Seconds since 1970 as local time to the minute; empty for null. */
-export function moment(time: number | null): string {
-  if (time === null) return "";
+/** Seconds since 1970 as local time, to the second: `2026-11-23 19:04:05`. */
+export function timestamp(time: number): string {
   const date = new Date(time * 1000);
   const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-` +
-    `${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
+  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  return `${day.map(two).join("-")} ${clock.map(two).join(":")}`;
+}
+
+/** {@linkcode timestamp} to the minute; empty for null. */
+export function moment(time: number | null): string {
+  return time === null ? "" : timestamp(time).slice(0, -3);
 }

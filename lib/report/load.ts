@@ -7,6 +7,7 @@
  */
 
 import { numbers } from "./columns.ts";
+import { timestamp } from "./format.ts";
 import type { Outcome } from "./networks.ts";
 
 /** Connections by what became of them. */
@@ -57,9 +58,7 @@ export class Load {
       for (const column of [this.#network, this.#hour, this.#count]) {
         column.reserve(row + 1);
       }
-      while (this.#lastRow.values.length <= network) {
-        this.#lastRow.reserve(network + 1);
-      }
+      this.#lastRow.reserve(network + 1);
       this.#network.values[row] = network;
       this.#hour.values[row] = this.#slot;
       this.#count.values[row] = 1;
@@ -84,11 +83,8 @@ export class Load {
     const quarter = Math.floor(time / QUARTER);
     if (quarter === this.#quarter) return;
     this.#quarter = quarter;
-    const date = new Date(quarter * QUARTER * 1000);
-    const hour = date.getHours();
-    const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${
-      two(date.getDate())
-    }`;
+    const hour = new Date(quarter * QUARTER * 1000).getHours();
+    const day = timestamp(quarter * QUARTER).split(" ")[0];
     const name = `${day} ${hour}`;
     const slot = this.#slotOf.get(name);
     if (slot !== undefined || this.#slots.length === 24 * DAYS) {
@@ -138,8 +134,4 @@ export function sum({ stopped, delayed, open, atOnce }: Count): number {
 /** The count of an hour or a day without connections. */
 export function noConnections(): Count {
   return { stopped: 0, delayed: 0, open: 0, atOnce: 0 };
-}
-
-function two(value: number): string {
-  return value < 10 ? `0${value}` : `${value}`;
 }
