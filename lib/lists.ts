@@ -1,6 +1,6 @@
 /**
- * The rules on which clients wait, read once and kept in memory: for `serve` and
- * `learn`.
+ * The rules on which clients wait, read once and kept in memory: for `serve`,
+ * `learn` and `report`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { RuleFiles } from "./whitelist/rule_files.ts";
 
 /** The facts about a connection that rules are matched against. */
 export interface ConnectionFacts {
-  readonly address: Address;
+  readonly address: Address | undefined;
   readonly host?: string;
   /** The variables of the rule of `serve.rules`. */
   readonly env: Readonly<Record<string, string>>;

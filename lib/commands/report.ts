@@ -166,7 +166,7 @@ export const command: Command = {
         otherTally?.addDamaged(path);
       },
     });
-    const covered = coverage(config);
+    const covered = await coverage(config);
     const report = tally.report(covered);
     const compared = otherTally?.report(covered);
 
