@@ -202,10 +202,16 @@ export function networkOf(address: Address, prefix: number): Network {
   };
 }
 
+/** The prefix lengths of the networks that each count as one client. */
+export interface PrefixLengths {
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
 /** The network that counts as one client: its prefix length is configured. */
 export function clientNetwork(
   address: Address,
-  match: { readonly ipv4: number; readonly ipv6: number },
+  match: PrefixLengths,
 ): Network {
   return networkOf(address, address.family === 4 ? match.ipv4 : match.ipv6);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { PrefixLengths } from "./address.ts";
 import type { Duration } from "./config/fields.ts";
 import type { Facility, Level, LogSettings } from "./log/settings.ts";
 import type { Deferral } from "./smtp/refusal.ts";
@@ -149,7 +150,7 @@ export interface ServeRule {
 export interface ResolvedConfig {
   readonly baseDir: string;
   readonly controlDir: string;
-  readonly match: { readonly ipv4: number; readonly ipv6: number };
+  readonly match: PrefixLengths;
   readonly timeouts: Timeouts;
   readonly whitelist: Whitelist;
   readonly pools: readonly Pool[];

@@ -9,7 +9,12 @@ import type { ResolvedConfig } from "../config.ts";
 import { counted } from "../report/format.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
 import { Listing } from "../store/listing.ts";
-import { type Entry, judge, type Verdict } from "../store/policy.ts";
+import {
+  type Entry,
+  judge,
+  type Timeouts,
+  type Verdict,
+} from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
 import { poolEntryName, Store } from "../store/store.ts";
@@ -238,8 +243,6 @@ function describe(entry: Entry | undefined, now: number): string {
     : `known, accepted ${counted(entry.accepted, "time")}`;
   return `${state}, last written ${timeAndAge(entry.mtime, now)}`;
 }
-
-type Timeouts = ResolvedConfig["timeouts"];
 
 /** The condition in the row of the verdict table. */
 function because(verdict: Verdict, timeouts: Timeouts): string {

@@ -5,14 +5,11 @@
  * @module
  */
 
-import { type Address, contains, type Network } from "../address.ts";
+import { type Address, contains } from "../address.ts";
+import type { Whitelist } from "../whitelist/exemption.ts";
 
 /** A rule as the configuration gives it. */
-export interface Rule {
-  readonly networks: readonly {
-    readonly text: string;
-    readonly network: Network;
-  }[];
+export interface Rule extends Pick<Whitelist, "networks"> {
   readonly deny: boolean;
   readonly env: Readonly<Record<string, string>>;
 }

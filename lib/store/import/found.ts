@@ -4,7 +4,11 @@
  * @module
  */
 
-import { clientNetwork, type Network } from "../../address.ts";
+import {
+  clientNetwork,
+  type Network,
+  type PrefixLengths,
+} from "../../address.ts";
 import type { Entry } from "../policy.ts";
 
 /**
@@ -59,7 +63,7 @@ export function entryOf(
  */
 export function clientOf(
   network: Network,
-  match: { readonly ipv4: number; readonly ipv6: number },
+  match: PrefixLengths,
 ): Network | undefined {
   const client = clientNetwork(network, match);
   return network.prefix < client.prefix ? undefined : client;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Network } from "../../address.ts";
+import type { Network, PrefixLengths } from "../../address.ts";
 import { adopt, better, type Place } from "../adopt.ts";
 import { type Entry, isForgotten, type Timeouts } from "../policy.ts";
 import { entryName } from "../store.ts";
@@ -14,7 +14,7 @@ import { clientOf, entryOf, type Found, type PoolEntry } from "./found.ts";
 /** What an intake has to know of the configuration. */
 export interface Rules {
   /** The prefix lengths that make one client. */
-  readonly match: { readonly ipv4: number; readonly ipv6: number };
+  readonly match: PrefixLengths;
   readonly timeouts: Timeouts;
 }
 
