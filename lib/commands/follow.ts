@@ -6,7 +6,7 @@
  */
 
 import { LineSplitter } from "../report/lines.ts";
-import { C, E } from "../system/constants.ts";
+import { E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read } from "../system/file.ts";
 import { isErrno } from "../system/libc.ts";
@@ -98,7 +98,7 @@ export class FollowedFile {
   }
 
   #open(): OpenFile {
-    const { fd } = openUnnoticed(this.#path, C.O_RDONLY | C.O_NOCTTY);
+    const { fd } = openUnnoticed(this.#path);
     const { size, mtime } = existingState(`/proc/self/fd/${fd}`, "follow");
     return { fd, size, mtime };
   }

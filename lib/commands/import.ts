@@ -143,7 +143,6 @@ function importDirectory(
   } catch (error) {
     throw error instanceof UsageError ? error : fileError(dir, error);
   }
-  job.progress = new Progress(undefined, "entries");
   const keptAtimes = readDirectory(dir, DIRECTORIES[from], {
     found: (entry) => {
       job.progress.tick(1);

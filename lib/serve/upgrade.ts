@@ -17,15 +17,17 @@ import type { Limit } from "../system/resource_limit.ts";
 import { ENDING, endOn, HANDLED } from "../system/signals.ts";
 import { within } from "../system/within.ts";
 import type { BaseDirectory } from "./base_directory.ts";
+import type { Children } from "./children.ts";
 import { writeHandover } from "./handover.ts";
 import type { Server } from "./server.ts";
 import type { SiteFiles } from "./site_files.ts";
 import type { StoreQueue } from "./store_queue.ts";
 import { sleep, until } from "./until.ts";
-import { type Checker, checkNewBinary } from "./upgrade_check.ts";
+import { checkNewBinary } from "./upgrade_check.ts";
 
 /** What {@linkcode Upgrade} needs. */
-export interface UpgradeOptions extends Checker {
+export interface UpgradeOptions {
+  readonly children: Children;
   readonly server: Server;
   readonly store: StoreQueue;
   readonly directory: BaseDirectory;
@@ -135,7 +137,7 @@ export class Upgrade {
     }
     this.#checked = await this.#look();
     this.#isLooking = true;
-    await checkNewBinary(this.#path, this.#options, () => {
+    await checkNewBinary(this.#path, this.#options.children, () => {
       this.#isLooking = false;
     });
   }

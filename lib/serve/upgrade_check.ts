@@ -18,11 +18,6 @@ const TIMEOUT = 10_000;
 /** How much it may print, in bytes. */
 const MAX_OUTPUT = 1 << 20;
 
-/** What {@linkcode checkNewBinary} needs. */
-export interface Checker {
-  readonly children: Children;
-}
-
 /**
  * Runs `check` of a new binary. Another thread starts it, since its disk may hang.
  *
@@ -31,7 +26,7 @@ export interface Checker {
  */
 export async function checkNewBinary(
   path: string,
-  { children }: Checker,
+  children: Children,
   over: () => void,
 ): Promise<void> {
   let output: number;

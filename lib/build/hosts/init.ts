@@ -8,6 +8,7 @@
  * @module
  */
 
+import { existsSync } from "@std/fs/exists";
 import { sleep } from "../../serve/until.ts";
 
 /** A host that does not come up in this time fails, in seconds. */
@@ -37,9 +38,9 @@ export class Init {
    */
   async ready(file: string, errors: string): Promise<void> {
     const end = Date.now() + BOOT * 1000;
-    while (!exists(file)) {
+    while (!existsSync(file)) {
       if (Date.now() > end) {
-        const said = exists(errors) ? Deno.readTextFileSync(errors) : "";
+        const said = existsSync(errors) ? Deno.readTextFileSync(errors) : "";
         throw new Error(`${file}: waited in vain: ${said.trim()}`);
       }
       await sleep(10);
@@ -56,15 +57,6 @@ export class Init {
       // It has ended already.
     }
     await this.#child.status;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 
