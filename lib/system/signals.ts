@@ -84,7 +84,7 @@ const RESET: readonly number[] = [C.SIGPIPE, C.SIGCHLD];
  * library takes longer over a signal that is not in it.
  */
 export function signalsToReset(): Uint8Array<ArrayBuffer> {
-  const signals = new Uint8Array(C.SIGSET_SIZE);
+  const signals: number[] = [];
   const action = new BigUint64Array(SIGACTION_WORDS);
   const bytes = new Uint8Array(action.buffer);
   const call = BigInt(C.SYS_RT_SIGACTION);
@@ -93,10 +93,9 @@ export function signalsToReset(): Uint8Array<ArrayBuffer> {
     libc().rt_sigaction(call, signal, null, bytes, 8n);
     const changed = signal === C.SIGXFSZ ? fileSizeSignal : undefined;
     const ignored = (changed ?? action[0]) === C.SIG_IGN;
-    if (ignored && !RESET.includes(signal)) continue;
-    signals[(signal - 1) >> 3] |= 1 << ((signal - 1) & 7);
+    if (!ignored || RESET.includes(signal)) signals.push(signal);
   }
-  return signals;
+  return setOf(signals);
 }
 
 /**
