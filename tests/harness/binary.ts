@@ -6,7 +6,7 @@
 
 import { existsSync } from "@std/fs/exists";
 import type { Config, Path } from "../../lib/config.ts";
-import { program } from "./evaluate.ts";
+import { moduleUrl, program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
 import { areAtRest, type Outcome, run } from "./process.ts";
 import { emptyDir, ROOT, writeFile } from "./root.ts";
@@ -46,7 +46,7 @@ const COMMON: Config = {
  * @param before lines in front of the export
  */
 export function configModule(config: Partial<Config>, before = ""): string {
-  const library = new URL("lib/config.ts", `file://${PROJECT}`).href;
+  const library = moduleUrl("lib/config.ts");
   return `import { defineConfig } from ${
     JSON.stringify(library)
   };\n${before}\n` +
