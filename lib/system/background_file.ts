@@ -9,19 +9,13 @@
 import { C } from "./constants.ts";
 import { open } from "./descriptor.ts";
 import { read } from "./file.ts";
-import { openLater, shut } from "./file_call.ts";
+import { openLater, shut, writeLater } from "./file_call.ts";
 import { keeping } from "./file_task.ts";
 import { fromLibc, LibcError } from "./libc.ts";
 
 const libc = fromLibc({
   // ssize_t read(int fd, void *buf, size_t count);
   read: {
-    parameters: ["i32", "buffer", "usize"],
-    result: "isize",
-    nonblocking: true,
-  },
-  // ssize_t write(int fd, const void *buf, size_t count);
-  write: {
     parameters: ["i32", "buffer", "usize"],
     result: "isize",
     nonblocking: true,
@@ -76,10 +70,9 @@ export class AppendedFile {
   }
 
   /** @returns how many bytes were written, or -1 if that has failed */
-  async write(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
-    const size = BigInt(bytes.length);
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<number> {
     // A closed file's write fails with EBADF.
-    return Number(await keeping(bytes, libc().write(this.#fd, bytes, size)));
+    return writeLater(this.#fd, bytes);
   }
 
   /** Closes the file. No {@linkcode write} may be under way. */

@@ -78,5 +78,14 @@ export function isOwnerMasked(): boolean {
  * @throws {LibcError}
  */
 export function permitOwner(fd: number): void {
-  check("fchmod", libc().fchmod(fd, OWNER_MODE));
+  setMode(fd, OWNER_MODE);
+}
+
+/**
+ * Sets a file's mode.
+ *
+ * @throws {LibcError}
+ */
+export function setMode(fd: number, mode: number): void {
+  check("fchmod", libc().fchmod(fd, mode));
 }

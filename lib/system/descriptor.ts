@@ -71,15 +71,25 @@ export function close(fd: number): void {
 }
 
 /**
+ * fcntl(2).
+ *
+ * @param command C.F_GETFD and so on
+ * @throws {LibcError}
+ */
+export function control(fd: number, command: number, value: number): number {
+  return check("fcntl", libc.fcntl(fd, command, value));
+}
+
+/**
  * Makes a descriptor that another program has opened like those of this one: it
  * is closed on exec, and its calls do not block.
  *
  * @throws {LibcError}
  */
 export function becomeNonblocking(fd: number): void {
-  check("fcntl", libc.fcntl(fd, C.F_SETFD, C.FD_CLOEXEC));
-  const flags = check("fcntl", libc.fcntl(fd, C.F_GETFL, 0));
-  check("fcntl", libc.fcntl(fd, C.F_SETFL, flags | C.O_NONBLOCK));
+  control(fd, C.F_SETFD, C.FD_CLOEXEC);
+  const flags = control(fd, C.F_GETFL, 0);
+  control(fd, C.F_SETFL, flags | C.O_NONBLOCK);
 }
 
 /**
@@ -89,7 +99,7 @@ export function becomeNonblocking(fd: number): void {
  * @throws {LibcError}
  */
 export function keepOpen(fds: readonly number[]): () => void {
-  for (const fd of fds) check("fcntl", libc.fcntl(fd, C.F_SETFD, 0));
+  for (const fd of fds) control(fd, C.F_SETFD, 0);
   return () => {
     for (const fd of fds) libc.fcntl(fd, C.F_SETFD, C.FD_CLOEXEC);
   };
@@ -135,7 +145,7 @@ export function copyOnto(fd: number, target: number): void {
  * @throws {LibcError}
  */
 export function silence(fd: number): () => void {
-  const saved = check("fcntl", libc.fcntl(fd, C.F_DUPFD_CLOEXEC, 3));
+  const saved = control(fd, C.F_DUPFD_CLOEXEC, 3);
   const nothing = open("/dev/null", C.O_WRONLY);
   copyOnto(nothing, fd);
   close(nothing);

@@ -5,7 +5,7 @@
  */
 
 import { C, E } from "./constants.ts";
-import { OWNER_MODE } from "./create.ts";
+import { OWNER_MODE, setMode } from "./create.ts";
 import { open } from "./descriptor.ts";
 import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 import type { State } from "./statx.ts";
@@ -30,8 +30,6 @@ const libc = fromLibc({
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   // int fchown(int fd, uid_t owner, gid_t group);
   fchown: { parameters: ["i32", "u32", "u32"], result: "i32" },
-  // int fchmod(int fd, mode_t mode);
-  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   // int fdatasync(int fd);
   fdatasync: { parameters: ["i32"], result: "i32" },
   // int rename(const char *oldpath, const char *newpath);
@@ -227,5 +225,5 @@ export function readRegularFile(path: string): string {
  */
 export function imitate(fd: number, { uid, gid, mode }: State): void {
   check("fchown", libc().fchown(fd, uid, gid));
-  check("fchmod", libc().fchmod(fd, mode & 0o777));
+  setMode(fd, mode & 0o777);
 }

@@ -78,6 +78,16 @@ const rare = fromLibc({
   },
 });
 
+/** Those of a file that is written. */
+const output = fromLibc({
+  write_later: {
+    name: "write",
+    parameters: ["i32", "buffer", "usize"],
+    result: "isize",
+    nonblocking: true,
+  },
+});
+
 /**
  * statx(2) in another thread, because the disk may hang.
  *
@@ -165,6 +175,19 @@ export function resize(fd: number, size: number): FileCall<void> {
     () => truncate(fd, size),
     () => libc.ftruncate_later(fd, BigInt(size)),
   );
+}
+
+/**
+ * write(2) in another thread.
+ *
+ * @returns how many bytes were written, or -1 if the call fails
+ */
+export async function writeLater(
+  fd: number,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<number> {
+  const size = BigInt(bytes.length);
+  return Number(await keeping(bytes, output().write_later(fd, bytes, size)));
 }
 
 /** Closes a descriptor. On a shared file system the servers have to answer. */

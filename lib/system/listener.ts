@@ -12,6 +12,7 @@ import {
   makeSocketName,
   openSocket,
   readSocketName,
+  shutdown,
   SOCKADDR_SIZE,
   type SocketName,
 } from "./socket.ts";
@@ -27,8 +28,6 @@ const libc = fromLibc({
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int listen(int sockfd, int backlog);
   listen: { parameters: ["i32", "i32"], result: "i32" },
-  // int shutdown(int sockfd, int how);
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen,
   //             int flags);
   accept4: {
@@ -87,7 +86,7 @@ export function isNoSuchFamily(error: unknown): boolean {
  * that nobody has accepted are reset.
  */
 export function endListening(fd: number): void {
-  libc().shutdown(fd, C.SHUT_RDWR);
+  shutdown(fd, C.SHUT_RDWR);
 }
 
 // V8 does not move what has 128 bytes or more.

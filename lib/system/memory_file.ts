@@ -5,15 +5,13 @@
  */
 
 import { C } from "./constants.ts";
-import { close } from "./descriptor.ts";
+import { close, control } from "./descriptor.ts";
 import { truncate } from "./file.ts";
 import { check, cString, fromLibc } from "./libc.ts";
 
 const libc = fromLibc({
   // int memfd_create(const char *name, unsigned int flags);
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-  // int fcntl(int fd, int cmd, int arg);
-  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
 });
 
 /**
@@ -38,7 +36,7 @@ export function memoryFileOf(name: string, size: number): number {
   try {
     truncate(fd, size);
     const seals = C.F_SEAL_GROW | C.F_SEAL_SHRINK;
-    check("fcntl", libc().fcntl(fd, C.F_ADD_SEALS, seals));
+    control(fd, C.F_ADD_SEALS, seals);
     return fd;
   } catch (error) {
     close(fd);

@@ -5,7 +5,7 @@
  */
 
 import { dataSync, imitate, rename, write } from "./file.ts";
-import { openFile, remove, shut } from "./file_call.ts";
+import { openFile, remove, shut, writeLater } from "./file_call.ts";
 import {
   callOf,
   type FileCall,
@@ -18,12 +18,6 @@ import type { State } from "./statx.ts";
 
 const libc = fromLibc({
   // The functions of file.ts, in another thread.
-  write_later: {
-    name: "write",
-    parameters: ["i32", "buffer", "usize"],
-    result: "isize",
-    nonblocking: true,
-  },
   fdatasync_later: {
     name: "fdatasync",
     parameters: ["i32"],
@@ -85,11 +79,10 @@ function writeAll(
   return {
     now: () => write(fd, bytes),
     async later() {
-      const size = BigInt(bytes.length);
-      const written = await keeping(bytes, libc().write_later(fd, bytes, size));
+      const written = await writeLater(fd, bytes);
       // More than 2 GB are written in parts, see write(2). An error comes again.
-      if (written !== size) {
-        write(fd, bytes.subarray(Math.max(0, Number(written))));
+      if (written !== bytes.length) {
+        write(fd, bytes.subarray(Math.max(0, written)));
       }
     },
   };

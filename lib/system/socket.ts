@@ -11,6 +11,8 @@ import { check, errno, fromLibc, fromLibcAtStart } from "./libc.ts";
 const libc = fromLibcAtStart({
   // int socket(int domain, int type, int protocol);
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  // int shutdown(int sockfd, int how);
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   // int getpeername(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // int getsockname(int sockfd, struct sockaddr *addr, socklen_t *addrlen);
@@ -26,6 +28,16 @@ const libc = fromLibcAtStart({
  */
 export function openSocket(family: number, type: number): number {
   return check("socket", libc.socket(family, type | C.SOCK_CLOEXEC, 0));
+}
+
+/**
+ * Ends a socket for all processes that have it: shutdown(2).
+ *
+ * @param how C.SHUT_WR or C.SHUT_RDWR
+ * @returns false if the descriptor is no connected or listening socket
+ */
+export function shutdown(fd: number, how: number): boolean {
+  return libc.shutdown(fd, how) === 0;
 }
 
 /** One end of a TCP connection. */

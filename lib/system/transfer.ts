@@ -5,12 +5,8 @@
  */
 
 import { C, E } from "./constants.ts";
-import { errno, fromLibc, fromLibcAtStart } from "./libc.ts";
-
-const atStart = fromLibcAtStart({
-  // int shutdown(int sockfd, int how);
-  shutdown: { parameters: ["i32", "i32"], result: "i32" },
-});
+import { errno, fromLibc } from "./libc.ts";
+import { shutdown } from "./socket.ts";
 
 const libc = fromLibc({
   // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
@@ -86,5 +82,5 @@ function isWorthARetry(): boolean {
  * @returns false if the descriptor is no connected socket
  */
 export function shutdownWriting(fd: number): boolean {
-  return atStart.shutdown(fd, C.SHUT_WR) === 0;
+  return shutdown(fd, C.SHUT_WR);
 }
