@@ -9,6 +9,7 @@
 
 import { fromFileUrl, join } from "@std/path";
 import { EXIT } from "../exit.ts";
+import { sleep } from "../system/sleep.ts";
 import { userId } from "../system/user.ts";
 import { Client } from "./demo/client.ts";
 import { type Contact, CONTACTS, DELAY, HOSTNAME } from "./demo/contacts.ts";
@@ -81,7 +82,7 @@ async function end(code: number): Promise<void> {
       Deno.removeSync(scratch, { recursive: true });
       break;
     } catch {
-      await new Promise((done) => setTimeout(done, 50));
+      await sleep(50);
     }
   }
   Deno.exit(code);
@@ -155,7 +156,7 @@ function sizeOf(path: string): number | undefined {
 async function show(listener: Listener, contact: Contact): Promise<string[]> {
   const { commands, codes, verdict, size, meaning, handedOver } = contact;
   console.log(`\n${paint("title", contact.introduction)}`);
-  await new Promise((done) => setTimeout(done, contact.wait * 1000));
+  await sleep(contact.wait * 1000);
   const logged = sizeOf(log) ?? 0;
   const client = await Client.connect(listener.port);
   const pid = listener.serve([binary, nextProgram], log);

@@ -11,6 +11,7 @@ import { join } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import type { Config } from "../config.ts";
 import { duration, share } from "../report/format.ts";
+import { sleep } from "../system/sleep.ts";
 import { compileConfig, serveSection } from "./bench/binaries.ts";
 import type { Bench } from "./bench/plan.ts";
 import { killAll } from "./bench/process.ts";
@@ -106,7 +107,7 @@ async function playOne(
     const attempts: Attempt[] = [];
     const mails = await play(KINDS, DAYS, async (address, time) => {
       // Lets the event loop deliver the user's signals.
-      await new Promise((done) => setTimeout(done));
+      await sleep(0);
       signal.throwIfAborted();
       attempts.push({ began: Date.now(), time });
       return site.tryOnce(address, time);

@@ -9,7 +9,7 @@
 
 import { reasonOf } from "../reason.ts";
 import { type Database, pruneSome } from "../store/prune.ts";
-import { sleep } from "./until.ts";
+import { sleep } from "../system/sleep.ts";
 
 /**
  * How long one piece may take, and how long the next one waits, in milliseconds.

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { sleep } from "../system/sleep.ts";
+
 /** How often, in milliseconds. */
 const INTERVAL = 20;
 
@@ -26,9 +28,4 @@ export async function until(
     if (now > end) throw new Error(what);
     await sleep(INTERVAL);
   }
-}
-
-/** Waits for some milliseconds. */
-export function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

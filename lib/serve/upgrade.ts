@@ -15,6 +15,7 @@ import { close } from "../system/descriptor.ts";
 import { fileAt, ownPath, replaceProgram } from "../system/own_program.ts";
 import type { Limit } from "../system/resource_limit.ts";
 import { ENDING, endOn, HANDLED } from "../system/signals.ts";
+import { sleep } from "../system/sleep.ts";
 import { within } from "../system/within.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Children } from "./children.ts";
@@ -22,7 +23,7 @@ import { writeHandover } from "./handover.ts";
 import type { Server } from "./server.ts";
 import type { SiteFiles } from "./site_files.ts";
 import type { StoreQueue } from "./store_queue.ts";
-import { sleep, until } from "./until.ts";
+import { until } from "./until.ts";
 import { checkNewBinary } from "./upgrade_check.ts";
 
 /** What {@linkcode Upgrade} needs. */

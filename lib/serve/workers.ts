@@ -7,9 +7,9 @@
 import { canOpen } from "../system/descriptor.ts";
 import { returnFreeMemory } from "../system/memory.ts";
 import type { Database } from "../store/prune.ts";
+import { sleep } from "../system/sleep.ts";
 import type { PruneResult } from "./prune_worker.ts";
 import type { StoreWorkerSetup } from "./store_worker.ts";
-import { sleep } from "./until.ts";
 
 /**
  * Starts a worker that decides about clients. The calling thread stands still while

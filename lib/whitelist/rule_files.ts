@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sleep } from "../system/sleep.ts";
 import { type Files, tellBadLines, unreadable } from "./exemption.ts";
 import type { Client, Found } from "./file.ts";
 import { Index } from "./index.ts";
@@ -34,7 +35,7 @@ async function indexOf(text: string, isServing: boolean): Promise<Index> {
     builder.add(piece, line);
     line += piece.split("\n").length - 1;
     start = end;
-    if (isServing) await new Promise((resolve) => setTimeout(resolve, 0));
+    if (isServing) await sleep(0);
   }
   return Index.inMemory(builder.build(""));
 }

@@ -5,6 +5,7 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
+import { sleep } from "../../system/sleep.ts";
 import type { Binaries } from "./binaries.ts";
 import { Connection } from "./connection.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
@@ -138,7 +139,7 @@ async function until(bench: Bench, connection: Connection, reply: RegExp) {
         `no reply like ${reply}, but ${JSON.stringify(said)}`,
       );
     }
-    await new Promise((done) => setTimeout(done, 2));
+    await sleep(2);
     said += connection.received();
   }
 }

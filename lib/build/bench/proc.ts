@@ -5,6 +5,7 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
+import { sleep } from "../../system/sleep.ts";
 
 /** Milliseconds between two looks. */
 const INTERVAL = 10;
@@ -41,7 +42,7 @@ export async function watchPeak(
     } catch {
       // It has just ended.
     }
-    await new Promise((done) => setTimeout(done, INTERVAL));
+    await sleep(INTERVAL);
   }
   await end;
   return most;

@@ -9,6 +9,7 @@
 
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
+import { sleep } from "../../system/sleep.ts";
 import { baseOf, type Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { lacksPostscreen, startPostscreen } from "./postscreen.ts";
@@ -278,7 +279,7 @@ async function silence(bench: Bench, binary: string) {
       errors: logOf(aside),
     });
     servers.push({ process: strace, port: 0 });
-    await new Promise((done) => setTimeout(done, ATTACH));
+    await sleep(ATTACH);
     const { sessions, slowest } = await runFlood(aside, {
       // onError "accept" starts `true` for all of them.
       script: "",

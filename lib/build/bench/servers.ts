@@ -6,6 +6,7 @@
 
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
+import { sleep } from "../../system/sleep.ts";
 import { freePort } from "../ports.ts";
 import type { Flood, Order } from "./flood.ts";
 import { type Bench, logOf } from "./plan.ts";
@@ -101,7 +102,7 @@ export async function untilListening<T>(
     bench.signal.throwIfAborted();
     const found = await attempt();
     if (found !== undefined) return found;
-    await new Promise((done) => setTimeout(done, 10));
+    await sleep(10);
   }
   const said = log === undefined
     ? ""

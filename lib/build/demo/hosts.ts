@@ -8,6 +8,7 @@
 
 import { join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
+import { sleep } from "../../system/sleep.ts";
 import { Cluster } from "../hosts/glusterfs.ts";
 import { type Host, publicAddress } from "../hosts/hosts.ts";
 import { enterNetwork } from "../hosts/network.ts";
@@ -87,7 +88,7 @@ async function show(
 ): Promise<string[]> {
   const { commands, codes, verdict, size, meaning, handedOver } = contact;
   console.log(`\n${paint("title", contact.introduction)}`);
-  await new Promise((done) => setTimeout(done, contact.wait * 1000));
+  await sleep(contact.wait * 1000);
   const logged = Deno.statSync(log).size;
   const client = await Client.connect(PORT, publicAddress(host.number));
   const replies = await converse(client, commands);
@@ -134,7 +135,7 @@ async function lineIn(
     const lines = text.split("\n").slice(0, -1);
     const line = lines.find((line) => kind.test(line));
     if (line !== undefined) return line;
-    await new Promise((done) => setTimeout(done, 20));
+    await sleep(20);
   }
   throw new TemporaryError(`no line ${kind} in the log: ${text.trim()}`);
 }

@@ -10,6 +10,7 @@ import { takeExitStatus } from "../../system/child.ts";
 import { isSupported } from "../../system/constants.ts";
 import { close, poll, POLLIN } from "../../system/descriptor.ts";
 import { accept, listenOn } from "../../system/listener.ts";
+import { sleep } from "../../system/sleep.ts";
 import { localOf } from "../../system/socket.ts";
 import { tcpEnvironment } from "../../serve/tcp_environment.ts";
 import { ChildProgram } from "../../system/spawn.ts";
@@ -84,7 +85,7 @@ export async function ended(pid: number): Promise<number | undefined> {
   while (Date.now() < deadline) {
     const how = takeExitStatus(pid);
     if (how !== undefined) return how.code ?? 128 + (how.signal ?? 0);
-    await new Promise((done) => setTimeout(done, 5));
+    await sleep(5);
   }
   return undefined;
 }

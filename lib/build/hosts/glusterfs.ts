@@ -7,6 +7,7 @@
  */
 
 import { findProgram, mayAccess } from "../../system/access.ts";
+import { sleep } from "../../system/sleep.ts";
 import { userId } from "../../system/user.ts";
 import { type Host, Hosts, storageAddress } from "./hosts.ts";
 
@@ -268,6 +269,6 @@ async function until(
   const end = Date.now() + PATIENCE * 1000;
   while (!await condition()) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await new Promise((done) => setTimeout(done, 100));
+    await sleep(100);
   }
 }

@@ -9,7 +9,7 @@
  */
 
 import { existsSync } from "@std/fs/exists";
-import { sleep } from "../../serve/until.ts";
+import { sleep } from "../../system/sleep.ts";
 
 /** A host that does not come up in this time fails, in seconds. */
 const BOOT = 120;
