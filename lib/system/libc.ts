@@ -96,9 +96,9 @@ export function fromLibc<const T extends Deno.ForeignLibraryInterface>(
  * A last argument that no function reads. The calling conventions of x86_64 and
  * aarch64 put it behind the others, and the caller removes it.
  *
- * For each symbol Deno.dlopen compiles a fast path, which takes 0.2 ms: 2.2 ms
- * for the eleven functions of a start of 27 ms, and the interpreter never uses
- * it. A function with a structure among its parameters gets none.
+ * For each symbol Deno.dlopen compiles a fast path. That takes 0.2 ms a symbol, and
+ * the interpreter never uses the path. A function with a structure among its
+ * parameters gets none.
  */
 const UNREAD = new Uint8Array(1);
 
