@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../../lib/build/bench/process.ts";
+import { findProgram } from "../../lib/build/find_program.ts";
 import { waitFor } from "./process.ts";
 
 /** How long a browser runs at most, in seconds. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../../lib/build/bench/process.ts";
+import { findProgram } from "../../lib/build/find_program.ts";
 import {
   encodeSkipped,
   SKIPPED_VARIABLE,

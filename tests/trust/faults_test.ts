@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { findProgram } from "../../lib/build/bench/process.ts";
+import { findProgram } from "../../lib/build/find_program.ts";
 import { BASE, compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {

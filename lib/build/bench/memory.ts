@@ -6,11 +6,12 @@
 
 import { TemporaryError } from "../../commands/command.ts";
 import { sleep } from "../../system/sleep.ts";
+import { findProgram } from "../find_program.ts";
 import type { Binaries } from "./binaries.ts";
 import { Connection } from "./connection.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { bytesIn } from "./proc.ts";
-import { findProgram, Process } from "./process.ts";
+import { Process } from "./process.ts";
 import { RBLSMTPD } from "./starts.ts";
 import { howMany, median, smallest } from "./statistics.ts";
 import type { Row, Section } from "./table.ts";

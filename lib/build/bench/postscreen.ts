@@ -7,10 +7,11 @@
 import { join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { userId } from "../../system/user.ts";
+import { findProgram } from "../find_program.ts";
 import { freePort } from "../ports.ts";
 import { makePostfix } from "../postfix.ts";
 import { type Bench, logOf } from "./plan.ts";
-import { findProgram, Process } from "./process.ts";
+import { Process } from "./process.ts";
 import { type Server, untilListening } from "./servers.ts";
 
 /** How long Postfix lives at most, in seconds. */

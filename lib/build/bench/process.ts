@@ -15,6 +15,7 @@ import {
   pointerTable,
 } from "../../system/libc.ts";
 import { posixSpawn } from "../../system/posix_spawn.ts";
+import { DIRS, findProgram } from "../find_program.ts";
 import type { Sample } from "./statistics.ts";
 
 const libc = fromLibc({
@@ -25,22 +26,6 @@ const libc = fromLibc({
     nonblocking: true,
   },
 });
-
-const DIRS = (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":")
-  .concat("/usr/local/sbin", "/usr/sbin", "/sbin");
-
-/** The path of a program, undefined if it is not installed. */
-export function findProgram(name: string): string | undefined {
-  if (name.includes("/")) return name;
-  return DIRS.map((dir) => `${dir}/${name}`).find((path) => {
-    try {
-      const { isFile, mode } = Deno.statSync(path);
-      return isFile && ((mode ?? 0) & 0o111) !== 0;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** A program that is not installed; the message says so. */
 export class NotInstalled extends Error {

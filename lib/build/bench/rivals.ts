@@ -10,10 +10,11 @@
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { sleep } from "../../system/sleep.ts";
+import { findProgram } from "../find_program.ts";
 import { baseOf, type Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { lacksPostscreen, startPostscreen } from "./postscreen.ts";
-import { findProgram, Process } from "./process.ts";
+import { Process } from "./process.ts";
 import { processorTime } from "./processor_time.ts";
 import {
   numberIn,

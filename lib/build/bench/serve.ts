@@ -5,9 +5,9 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
+import { findProgram } from "../find_program.ts";
 import type { Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
-import { findProgram } from "./process.ts";
 import { processorTime } from "./processor_time.ts";
 import {
   runFlood,

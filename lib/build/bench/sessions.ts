@@ -4,9 +4,9 @@
  * @module
  */
 
+import { findProgram } from "../find_program.ts";
 import type { Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
-import { findProgram } from "./process.ts";
 import {
   runFlood,
   type Server,

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { findProgram } from "../find_program.ts";
 import type { Binaries } from "./binaries.ts";
 import { baseOf, copiesOf } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
-import { findProgram, Process } from "./process.ts";
+import { Process } from "./process.ts";
 import type { Row, Section } from "./table.ts";
 import { type Contender, takeTurns } from "./turns.ts";
 
