@@ -141,7 +141,12 @@ export async function fetchDenort(scratch: string): Promise<string> {
     `denort comes from npm (${name}, 180 MB, kept in Deno's cache): Deno's ` +
       "download host does not answer here",
   );
-  await deno(["cache", "--no-config", "--no-lock", `npm:${name}@${version}`]);
+  await outputOf([
+    "cache",
+    "--no-config",
+    "--no-lock",
+    `npm:${name}@${version}`,
+  ]);
   const path = await cachedDenort(scratch);
   if (path === undefined) throw new TemporaryError(advice(HERE));
   return path;
@@ -149,7 +154,7 @@ export async function fetchDenort(scratch: string): Promise<string> {
 
 /** Where Deno keeps npm packages. */
 async function npmCache(): Promise<string> {
-  const info = JSON.parse(await deno(["info", "--no-config", "--json"]));
+  const info = JSON.parse(await outputOf(["info", "--no-config", "--json"]));
   return info.npmCache;
 }
 
@@ -162,8 +167,8 @@ async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   ).join("");
 }
 
-/** Runs a deno subcommand, whose failure means that there is no denort. */
-async function deno(args: string[]): Promise<string> {
+/** The output of a deno subcommand, whose failure means that there is no denort. */
+async function outputOf(args: string[]): Promise<string> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args,
     stdin: "null",
