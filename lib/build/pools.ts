@@ -36,7 +36,7 @@ import { directoryOf, readOutput, writeOutput } from "./spf/output.ts";
 import { type Sender, SENDERS } from "./spf/senders.ts";
 
 /** The manual page. */
-export const help = `\
+const help = `\
 NAME
     deno task pools - make pools of large senders from their SPF records
 
@@ -93,7 +93,7 @@ const MOST_TOLD = 5;
  *
  * @returns the exit code; every error has been written to standard error
  */
-export async function run(args: string[]): Promise<number> {
+async function run(args: string[]): Promise<number> {
   try {
     return await pools(args);
   } catch (error) {

@@ -28,7 +28,7 @@ import {
 import { writeOutput } from "./spf/output.ts";
 
 /** The manual page. */
-export const help = `\
+const help = `\
 NAME
     deno task spf - make a whitelist file from SPF records
 
@@ -76,7 +76,7 @@ EXIT STATUS
  *
  * @returns the exit code; every error has been written to standard error
  */
-export async function run(args: string[]): Promise<number> {
+async function run(args: string[]): Promise<number> {
   try {
     return await spf(args);
   } catch (error) {

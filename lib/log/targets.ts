@@ -19,7 +19,7 @@ export { Logger };
 const STDERR_TIMEOUT = 1000;
 
 /** The beginning of a line and its severity (RFC 3164 section 4.1.1), by level. */
-export const BY_LEVEL: Readonly<
+const BY_LEVEL: Readonly<
   Record<number, { prefix: string; severity: number }>
 > = {
   [LogLevels.DEBUG]: { prefix: "debug ", severity: 7 },

@@ -21,7 +21,7 @@ const ENTITIES: Record<string, string> = {
 };
 
 /** Escapes a text for use between tags and in quoted attributes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 

@@ -13,7 +13,7 @@ import { emptyDir, writeFile } from "./root.ts";
 import { own, prefixOf, type SenderKind, start } from "./sender.ts";
 
 /** Postfix; it may be unpacked anywhere. */
-export const postfix: SenderKind = {
+const postfix: SenderKind = {
   name: "Postfix",
   programs: ["postfix"],
   root: true,
@@ -79,7 +79,7 @@ scache unix - - n - 1 scache
 };
 
 /** Exim. */
-export const eximSender: SenderKind = {
+const eximSender: SenderKind = {
   name: "Exim",
   programs: ["exim4"],
   root: true,
@@ -141,7 +141,7 @@ begin retry
  * OpenSMTPD. Its paths and users are fixed, so a mount namespace has files of the
  * test in their place. It would wait 400 seconds, so it is told to try again.
  */
-export const opensmtpd: SenderKind = {
+const opensmtpd: SenderKind = {
   name: "OpenSMTPD",
   programs: ["smtpctl", "unshare", "nsenter"],
   mounts: true,

@@ -10,7 +10,7 @@ import { assert, assertEquals } from "@std/assert";
 /** The longest line that is taken whole, its line end included. */
 export const MAX_LINE = 4096;
 /** The bad command of this number ends the session. */
-export const MAX_BAD = 20;
+const MAX_BAD = 20;
 
 /** Whole numbers from 0 up to but without `limit` (mulberry32). */
 export type Random = (limit: number) => number;

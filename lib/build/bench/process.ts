@@ -28,7 +28,7 @@ const libc = fromLibc({
 });
 
 /** A program that is not installed; the message says so. */
-export class NotInstalled extends Error {
+class NotInstalled extends Error {
   constructor(name: string) {
     super(`${name} is not installed`);
   }

@@ -49,7 +49,7 @@ export function lackOf(...more: readonly string[]): string | undefined {
 const VOLUME = "greylist";
 
 /** How many hosts there are. */
-export const HOST_COUNT = 3;
+const HOST_COUNT = 3;
 
 /** Directories of which each host has its own. */
 const OWN = ["/var/lib/glusterd", "/var/log/glusterfs"];
@@ -58,7 +58,7 @@ const OWN = ["/var/lib/glusterd", "/var/log/glusterfs"];
  * With these options the others notice a lost host after 5 to 7 seconds instead of
  * 83, and see a change at once. The page multi-mx of the manual has them too.
  */
-export const VOLUME_OPTIONS: Readonly<Record<string, string>> = {
+const VOLUME_OPTIONS: Readonly<Record<string, string>> = {
   "network.ping-timeout": "5",
   "client.tcp-user-timeout": "6",
   "server.tcp-user-timeout": "6",
