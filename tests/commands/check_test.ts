@@ -1,10 +1,17 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
-import { BASE, clean, compile, CONTROL, LOG } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import {
+  BASE,
+  CONTROL,
+  emptyDir,
+  LOG,
+  ROOT,
+  writeFile,
+} from "../harness/root.ts";
 import { openSyslog, withoutSyslog } from "../harness/syslog.ts";
 
 const FILE = `${ROOT}/check-whitelist` as Path;

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
-import { BASE, clean, compile } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
 const DAY = 86400;
 const FILE = `${ROOT}/explain-whitelist` as Path;

@@ -4,11 +4,11 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { BASE, clean, compile, entries } from "../harness/binary.ts";
+import { clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
-import { emptyDir } from "../harness/root.ts";
+import { BASE, emptyDir } from "../harness/root.ts";
 
 const COMMANDS = [
   "info",

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { BASE, clean, compile, entries } from "../harness/binary.ts";
+import { clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
 const HOUR = 3600;
 const DAY = 86400;

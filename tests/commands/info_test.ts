@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { E } from "../../lib/system/constants.ts";
-import { BASE, clean, compile } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
 import { e2e } from "../harness/need.ts";
 import { run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT } from "../harness/root.ts";
 
 const MINUTE = 60;
 const HOUR = 3600;

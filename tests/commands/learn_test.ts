@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
-import { BASE, clean, compile, entries } from "../harness/binary.ts";
+import { clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { NOBODY } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
 import { DEADLINE, run, type RunOptions, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
 const HOUR = 3600;
 const DAY = 86400;

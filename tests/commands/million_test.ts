@@ -2,11 +2,11 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, compile, LOG } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import { makeEntry, namesIn } from "../harness/entry.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { gone } from "../harness/process.ts";
-import { emptyDir, ROOT } from "../harness/root.ts";
+import { BASE, emptyDir, LOG, ROOT } from "../harness/root.ts";
 import { ATTEMPT, burst } from "../harness/smtp.ts";
 import { tcpserver } from "../harness/way_in.ts";
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, compile, logLines } from "../harness/binary.ts";
+import { clean, compile, logLines } from "../harness/binary.ts";
 import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter } from "../harness/next_program.ts";
 import { gone, run, startServer, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { ATTEMPT, burst } from "../harness/smtp.ts";
 import { tcpserver } from "../harness/way_in.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
 import { TIMES } from "../../lib/report/period.ts";
 import type { Report } from "../../lib/report/report.ts";
-import { age, clean, compile, LOG, logLines } from "../harness/binary.ts";
+import { age, clean, compile, logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import {
   type Outcome,
@@ -10,7 +10,7 @@ import {
   type RunOptions,
   waitFor,
 } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { emptyDir, LOG, ROOT, writeFile } from "../harness/root.ts";
 import { randomFrom } from "../harness/streams.ts";
 import { openSyslog } from "../harness/syslog.ts";
 

@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import {
   age,
-  BASE,
   clean,
   clientLines,
   compile,
@@ -12,7 +11,7 @@ import { bothWays } from "../harness/both_ways.ts";
 import { e2e } from "../harness/need.ts";
 import { exim, EXIM_PROGRAMS, greeter, NEXT } from "../harness/next_program.ts";
 import { freePort, gone, waitFor } from "../harness/process.ts";
-import { writeFile } from "../harness/root.ts";
+import { BASE, writeFile } from "../harness/root.ts";
 import { ATTEMPT, burst, burstFrom, talk } from "../harness/smtp.ts";
 import {
   inetd,

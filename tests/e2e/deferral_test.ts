@@ -2,7 +2,6 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import {
   age,
-  BASE,
   clean,
   clientLines,
   compile,
@@ -14,7 +13,7 @@ import { bothWays } from "../harness/both_ways.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT, SWAKS, swaks } from "../harness/next_program.ts";
 import { gone, processesOf, run } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { BASE, clean, compile, entries, logLines } from "../harness/binary.ts";
+import { clean, compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import { aboutClients } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, run } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { BASE, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
 import { serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 

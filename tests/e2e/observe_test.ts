@@ -2,7 +2,6 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import {
   age,
-  BASE,
   clientLines,
   compile,
   emptyLog,
@@ -14,6 +13,7 @@ import { begin } from "../harness/begin.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { run } from "../harness/process.ts";
+import { BASE } from "../harness/root.ts";
 import { burst } from "../harness/smtp.ts";
 import type { Listener } from "../harness/way_in.ts";
 

@@ -2,7 +2,6 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
 import {
   age,
-  BASE,
   clean,
   clientLines,
   compile,
@@ -13,7 +12,7 @@ import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { run } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { burstFrom } from "../harness/smtp.ts";
 
 const FILE = `${ROOT}/pool` as Path;

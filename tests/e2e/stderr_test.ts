@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, compile } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, waitFor } from "../harness/process.ts";
-import { writeFile } from "../harness/root.ts";
+import { BASE, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
 import { inBinary } from "../harness/stand_in.ts";
 import { openSyslog, withoutSyslog } from "../harness/syslog.ts";

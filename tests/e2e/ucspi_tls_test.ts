@@ -6,11 +6,11 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
-import { BASE, clean, clientLines, compile } from "../harness/binary.ts";
+import { clean, clientLines, compile } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { processesOf, waitFor } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { BASE, ROOT, writeFile } from "../harness/root.ts";
 import { burst, Client } from "../harness/smtp.ts";
 import {
   before,

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
 import {
-  BASE,
   clean,
   clientLines,
   compile,
@@ -15,7 +14,7 @@ import { DNS_ADDRESS, openDns } from "../harness/dns.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { freePort, run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { ATTEMPT, burstFrom } from "../harness/smtp.ts";
 import { inetd, type Listener, serve, tcpserver } from "../harness/way_in.ts";
 

@@ -5,21 +5,14 @@
  */
 
 import { existsSync } from "@std/fs/exists";
-import type { Config, Path } from "../../lib/config.ts";
+import type { Config } from "../../lib/config.ts";
 import { moduleUrl, program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
 import { areAtRest, type Outcome, run } from "./process.ts";
-import { emptyDir, ROOT, writeFile } from "./root.ts";
+import { BASE, CONTROL, emptyDir, LOG, ROOT, writeFile } from "./root.ts";
 import { standStill } from "./still.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
-
-/** Where the entries of every binary are. */
-export const BASE: Path = `${ROOT}/base` as Path;
-/** The controlDir of every binary. */
-export const CONTROL: Path = `${ROOT}/control` as Path;
-/** Where most binaries log to. */
-export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
 /** Root has to name the user of PROGRAM; all clients come from 127.0.0.0/8. */
 export const SERVE: NonNullable<Config["serve"]> = {

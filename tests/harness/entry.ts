@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BASE } from "./binary.ts";
+import { BASE } from "./root.ts";
 
 /**
  * Makes an entry, or changes it.

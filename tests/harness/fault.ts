@@ -7,11 +7,11 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, clientLines, logLines } from "./binary.ts";
+import { clean, clientLines, logLines } from "./binary.ts";
 import { makeEntry } from "./entry.ts";
 import { greeter, NEXT } from "./next_program.ts";
 import { DEADLINE } from "./process.ts";
-import { ROOT, writeFile } from "./root.ts";
+import { BASE, ROOT, writeFile } from "./root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "./smtp.ts";
 import { tcpserver, type WayIn } from "./way_in.ts";
 

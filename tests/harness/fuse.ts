@@ -6,9 +6,8 @@
  */
 
 import { E } from "../../lib/system/constants.ts";
-import { BASE } from "./binary.ts";
 import { programPath } from "./need.ts";
-import { writeFile } from "./root.ts";
+import { BASE, writeFile } from "./root.ts";
 
 /** Why there can be no such mount here, undefined if there can. */
 export function fuseObstacle(): string | undefined {

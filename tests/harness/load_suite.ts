@@ -8,7 +8,6 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bytesIn } from "../../lib/build/bench/proc.ts";
 import {
   age,
-  BASE,
   clean,
   clientLines,
   compile,
@@ -29,7 +28,7 @@ import {
   processesOf,
   waitFor,
 } from "./process.ts";
-import { emptyDir, writeFile } from "./root.ts";
+import { BASE, emptyDir, writeFile } from "./root.ts";
 import { HELPER_LIFE } from "./serving.ts";
 import { assertOnlySmtp, ATTEMPT, Client } from "./smtp.ts";
 import type { Listener, WayIn } from "./way_in.ts";

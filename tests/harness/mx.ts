@@ -13,13 +13,13 @@ import {
 } from "../../lib/build/hosts/hosts.ts";
 import { enterNetwork } from "../../lib/build/hosts/network.ts";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, compile, LOG, logLines, SERVE } from "./binary.ts";
+import { clean, compile, logLines, SERVE } from "./binary.ts";
 import { fuseObstacle } from "./fuse.ts";
 import "./libc.ts";
 import { type Needs, programPath } from "./need.ts";
 import { greeter } from "./next_program.ts";
 import { waitFor } from "./process.ts";
-import { emptyDir, ROOT } from "./root.ts";
+import { BASE, emptyDir, LOG, ROOT } from "./root.ts";
 import { ATTEMPT, Client } from "./smtp.ts";
 import { Stopwatch } from "./stopwatch.ts";
 

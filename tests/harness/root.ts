@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Path } from "../../lib/config.ts";
+
 const TESTS = new URL("../", import.meta.url).href;
 
 /**
@@ -18,6 +20,13 @@ const NAME = Deno.mainModule.startsWith(TESTS)
 
 /** Absolute; programs of other users may look inside. */
 export const ROOT: string = makeRoot();
+
+/** Where the entries of every binary are. */
+export const BASE: Path = `${ROOT}/base` as Path;
+/** The controlDir of every binary. */
+export const CONTROL: Path = `${ROOT}/control` as Path;
+/** Where most binaries log to. */
+export const LOG: Path = `${ROOT}/log/greylist.log` as Path;
 
 function makeRoot(): string {
   const parent = `${

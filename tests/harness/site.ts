@@ -6,11 +6,11 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { BASE, CONTROL, entries } from "./binary.ts";
+import { entries } from "./binary.ts";
 import { makeEntry } from "./entry.ts";
 import { greeter } from "./next_program.ts";
 import { freePort, type Outcome, run } from "./process.ts";
-import { emptyDir, ROOT, writeFile } from "./root.ts";
+import { BASE, CONTROL, emptyDir, ROOT, writeFile } from "./root.ts";
 
 const PROJECT = new URL("../../", import.meta.url).pathname;
 

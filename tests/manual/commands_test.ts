@@ -12,7 +12,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { BASE, clean, compile, CONTROL, entries } from "../harness/binary.ts";
+import { clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
@@ -23,7 +23,7 @@ import {
   startServer,
   waitFor,
 } from "../harness/process.ts";
-import { emptyDir, writeFile } from "../harness/root.ts";
+import { BASE, CONTROL, emptyDir, writeFile } from "../harness/root.ts";
 import { type Block, blocks, type Shown } from "../harness/shown.ts";
 import {
   comparable,

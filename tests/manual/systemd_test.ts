@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, clean, compile, entries } from "../harness/binary.ts";
+import { clean, compile, entries } from "../harness/binary.ts";
 import { CONFINE_PROGRAMS, confined, SET } from "../harness/confined.ts";
 import "../harness/libc.ts";
 import { e2e, programPath } from "../harness/need.ts";
@@ -13,7 +13,7 @@ import {
   startServer,
   waitFor,
 } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";
 import { serviceOf, type Settings } from "../harness/unit.ts";

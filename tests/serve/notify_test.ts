@@ -3,12 +3,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
 import { monotonicMicroseconds } from "../../lib/system/monotonic.ts";
-import { BASE } from "../harness/binary.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { logged, serving } from "../harness/serving.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";

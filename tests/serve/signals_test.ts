@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
-import { CONTROL, LOG, logLines } from "../harness/binary.ts";
+import { logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import {
@@ -11,7 +11,7 @@ import {
   isListening,
   waitFor,
 } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { CONTROL, LOG, ROOT, writeFile } from "../harness/root.ts";
 import {
   HELPER_LIFE,
   lines,

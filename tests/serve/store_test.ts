@@ -1,18 +1,12 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Bookmark } from "../../lib/store/bookmark.ts";
-import {
-  age,
-  BASE,
-  clean,
-  compile,
-  entries,
-  logLines,
-} from "../harness/binary.ts";
+import { age, clean, compile, entries, logLines } from "../harness/binary.ts";
 import { makeEntry, namesIn } from "../harness/entry.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, waitFor } from "../harness/process.ts";
+import { BASE } from "../harness/root.ts";
 import { logged, serving, withUser } from "../harness/serving.ts";
 import { ATTEMPT, talk } from "../harness/smtp.ts";
 import { denyingAndSlowing } from "../harness/strace.ts";

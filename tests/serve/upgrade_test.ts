@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, compile, CONTROL } from "../harness/binary.ts";
+import { compile } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { probe, report } from "../harness/handover_probe.ts";
 import { e2e } from "../harness/need.ts";
@@ -13,7 +13,7 @@ import {
   processesOf,
   waitFor,
 } from "../harness/process.ts";
-import { writeFile } from "../harness/root.ts";
+import { BASE, CONTROL, writeFile } from "../harness/root.ts";
 import {
   HELPER_LIFE,
   lines,

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { findGroup, findUser } from "../../lib/system/user.ts";
-import { BASE, clean, compile, LOG } from "../harness/binary.ts";
+import { clean, compile } from "../harness/binary.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
 import { freePort, run, statusesOf } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { BASE, LOG, ROOT, writeFile } from "../harness/root.ts";
 import { lines, logged } from "../harness/serving.ts";
 import { burst, Client } from "../harness/smtp.ts";
 import { installed, notUpgradable, upgraded } from "../harness/upgrading.ts";

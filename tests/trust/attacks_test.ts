@@ -1,12 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   age,
-  BASE,
   clientLines,
   compile,
-  CONTROL,
   entries,
-  LOG,
   logLines,
 } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
@@ -22,7 +19,14 @@ import {
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import {
+  BASE,
+  CONTROL,
+  emptyDir,
+  LOG,
+  ROOT,
+  writeFile,
+} from "../harness/root.ts";
 import { assertOnlySmtp, burst } from "../harness/smtp.ts";
 import { type Call, delaying, release, traceFiles } from "../harness/strace.ts";
 import { tcpserver } from "../harness/way_in.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { findProgram } from "../../lib/build/find_program.ts";
-import { BASE, compile, entries, logLines } from "../harness/binary.ts";
+import { compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
   assertDeferred,
@@ -20,7 +20,7 @@ import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
 import { e2e, type Needs } from "../harness/need.ts";
 import { greeter } from "../harness/next_program.ts";
 import { gone, run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { burst } from "../harness/smtp.ts";
 import { failing } from "../harness/strace.ts";
 import { openSyslog } from "../harness/syslog.ts";

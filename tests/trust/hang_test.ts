@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { BASE, logLines } from "../harness/binary.ts";
+import { logLines } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
@@ -16,7 +16,7 @@ import {
   run,
   waitFor,
 } from "../harness/process.ts";
-import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { Stopwatch } from "../harness/stopwatch.ts";

@@ -2,11 +2,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { Path } from "../../lib/config.ts";
-import { emptyLog, LOG } from "../harness/binary.ts";
+import { emptyLog } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
 import { waitFor } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { LOG, ROOT, writeFile } from "../harness/root.ts";
 import { lines, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 

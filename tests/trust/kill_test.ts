@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Entry, isForgotten, judge } from "../../lib/store/policy.ts";
-import { age, BASE, compile, entries, logLines } from "../harness/binary.ts";
+import { age, compile, entries, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import {
   assertDeferred,
@@ -20,7 +20,7 @@ import {
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone, run, waitFor } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { BASE, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, burst } from "../harness/smtp.ts";
 import { killedAt } from "../harness/strace.ts";
 import { type Listener, tcpserver } from "../harness/way_in.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Path } from "../../lib/config.ts";
-import { age, BASE, compile, entries } from "../harness/binary.ts";
+import { age, compile, entries } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
@@ -14,7 +14,7 @@ import {
 } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
 import { run, waitFor } from "../harness/process.ts";
-import { emptyDir, ROOT } from "../harness/root.ts";
+import { BASE, emptyDir, ROOT } from "../harness/root.ts";
 import {
   openStalledSyslog,
   openSyslog,

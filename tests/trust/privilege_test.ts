@@ -4,20 +4,17 @@ import type { Config, Path } from "../../lib/config.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
 import {
   age,
-  BASE,
   clean,
   compile,
   compileTask,
   configModule,
-  CONTROL,
   entries,
-  LOG,
   logLines,
 } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { BASE, CONTROL, LOG, ROOT, writeFile } from "../harness/root.ts";
 import { assertOnlySmtp, ATTEMPT, burst } from "../harness/smtp.ts";
 import { inetd, tcpserver } from "../harness/way_in.ts";
 

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { addListener, clean, LOG } from "../harness/binary.ts";
+import { addListener, clean } from "../harness/binary.ts";
 import { HOLDER_PROGRAMS, holding } from "../harness/holder.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
@@ -16,7 +16,7 @@ import {
   startServer,
   waitFor,
 } from "../harness/process.ts";
-import { ROOT, writeFile } from "../harness/root.ts";
+import { LOG, ROOT, writeFile } from "../harness/root.ts";
 import { lines } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import {
