@@ -31,7 +31,7 @@ export function openSocket(family: number, type: number): number {
 }
 
 /**
- * Ends a socket for all processes that have it: shutdown(2).
+ * Ends a socket, or one side of it, for all processes that have it: shutdown(2).
  *
  * @param how C.SHUT_WR or C.SHUT_RDWR
  * @returns false if the descriptor is no connected or listening socket
