@@ -8,7 +8,6 @@
  * @module
  */
 
-import { existsSync } from "@std/fs/exists";
 import { sleep } from "../../system/sleep.ts";
 
 /** A host that does not come up in this time fails, in seconds. */
@@ -38,9 +37,9 @@ export class Init {
    */
   async ready(file: string, errors: string): Promise<void> {
     const end = Date.now() + BOOT * 1000;
-    while (!existsSync(file)) {
+    while (!exists(file)) {
       if (Date.now() > end) {
-        const said = existsSync(errors) ? Deno.readTextFileSync(errors) : "";
+        const said = exists(errors) ? Deno.readTextFileSync(errors) : "";
         throw new Error(`${file}: waited in vain: ${said.trim()}`);
       }
       await sleep(10);
@@ -57,6 +56,15 @@ export class Init {
       // It has ended already.
     }
     await this.#child.status;
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

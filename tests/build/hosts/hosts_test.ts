@@ -5,7 +5,6 @@ import {
   storageAddress,
 } from "../../../lib/build/hosts/hosts.ts";
 import { enterNetwork } from "../../../lib/build/hosts/network.ts";
-import { evaluation, moduleUrl } from "../../harness/evaluate.ts";
 import "../../harness/libc.ts";
 import { e2e } from "../../harness/need.ts";
 import { waitFor } from "../../harness/process.ts";
@@ -92,16 +91,17 @@ e2e("hosts: clients have any address", NEEDS, async () => {
 
 e2e("hosts: nothing stays behind a program that is killed", NEEDS, async () => {
   const dir = emptyDir("hosts/killed");
-  const module = moduleUrl("lib/build/hosts/hosts.ts");
-  const script = `const { Hosts } = await import(${JSON.stringify(module)});
+  const module = new URL("../../../lib/build/hosts/hosts.ts", import.meta.url);
+  const script = `const { Hosts } = await import(${
+    JSON.stringify(module.href)
+  });
     const hosts = await Hosts.begin(${JSON.stringify(dir)}, []);
     const host = await hosts.boot(1);
     host.start(["sleep", "600"], ${JSON.stringify(dir)} + "/sleep");
     console.log(JSON.stringify([hosts.pid, host.pid]));
     await new Promise((done) => setTimeout(done, 60_000));`;
-  const [deno, ...args] = evaluation(script);
-  const child = new Deno.Command(deno, {
-    args,
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-lock", "--no-config", script],
     stdin: "null",
     stdout: "piped",
   }).spawn();
