@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { reasonOf } from "../lib/reason.ts";
+import { inOneLine, reasonOf } from "../lib/reason.ts";
 
 Deno.test("reason: what the system says, once", () => {
   const cases: [unknown, string][] = [
@@ -11,6 +11,9 @@ Deno.test("reason: what the system says, once", () => {
     [new Error("Is a directory (os error 21)"), "Is a directory"],
     ["text", "text"],
     [undefined, "undefined"],
+    [Symbol("x"), "Symbol(x)"],
+    [Object.create(null), "an object that has no text"],
+    [Object.assign(new Error(), { message: 5 }), "5"],
   ];
   for (const [error, reason] of cases) assertEquals(reasonOf(error), reason);
 });
@@ -18,4 +21,12 @@ Deno.test("reason: what the system says, once", () => {
 Deno.test("reason: of a real error no path and no number is left", () => {
   const error = assertThrows(() => Deno.statSync("/nonexistent/file"));
   assertEquals(reasonOf(error), "No such file or directory");
+});
+
+Deno.test("inOneLine: the first line that says something", () => {
+  assertEquals(inOneLine(new Error("one\ntwo")), "one");
+  assertEquals(inOneLine(new TypeError("\n  two\n")), "two");
+  assertEquals(inOneLine("text"), "text");
+  assertEquals(inOneLine(null), "null");
+  assertEquals(inOneLine(new Error("")), "an error without a message");
 });

@@ -8,12 +8,7 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
-import {
-  BadConfig,
-  checkTypes,
-  loadConfig,
-  rehearse,
-} from "./configuration.ts";
+import { BadConfig, checkTypes, loadApart, rehearse } from "./configuration.ts";
 import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
@@ -66,9 +61,9 @@ async function build(
   const warning = untried(HERE);
   if (warning !== undefined) console.error(`greylist compile: ${warning}`);
   const std = chosenStd();
-  const loaded = await loadConfig(file, shown);
-  const { permissions } = loaded.needs;
   const flags = await stdFlags(std, scratch);
+  const loaded = await loadApart(file, shown, flags, scratch);
+  const { permissions } = loaded.needs;
   // The rehearsal comes before the type check: for a module of Node.js the check
   // would fetch types from npm, though the program may not use that module.
   await rehearse(file, shown, permissions, flags);
@@ -78,7 +73,7 @@ async function build(
   const fresh = `${output}.${Deno.pid}.new`;
   try {
     await ensureDir(dirname(output));
-    await makeProgram(file, loaded, { scratch, shared: scratch, flags }, fresh);
+    await makeProgram(loaded, { scratch, shared: scratch, flags }, fresh);
     await Deno.rename(fresh, output);
   } catch (error) {
     await Deno.remove(fresh).catch(() => {});

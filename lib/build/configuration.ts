@@ -5,28 +5,49 @@
  * @module
  */
 
+import { fromFileUrl, join } from "@std/path";
 import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { ConfigError } from "../config/fields.ts";
 import { TemporaryError } from "../commands/command.ts";
+import { inOneLine } from "../reason.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
+import { bakedModule } from "./baked.ts";
 import { type Needs, needsOf } from "./binary.ts";
 import { deno } from "./deno.ts";
 import { permissionFlags, type Permissions } from "./permissions.ts";
-import { inOneLine, readTypeError } from "./deno_message.ts";
+import { readTypeError } from "./deno_message.ts";
 import { ROOT } from "./std.ts";
+
+/** How long a module may take, in milliseconds. */
+const PATIENCE = 30_000;
+
+/**
+ * How long a module that was imported is watched, in milliseconds. A rejected
+ * promise or a timer may end the program after the import.
+ */
+export const MOMENT = 100;
 
 /** A configuration module that cannot be used; the message begins with FILE. */
 export class BadConfig extends Error {}
 
-/** A configuration module that was imported and checked. */
+/** A configuration module that was imported and checked: plain data. */
 export interface Loaded {
-  /** Its default export. */
-  readonly raw: unknown;
-  readonly config: ResolvedConfig;
+  /** The text of the module in its place, see `bakedModule`. */
+  readonly baked: string;
+  /** The configuration's `deferral.at`. */
+  readonly at: ResolvedConfig["deferral"]["at"];
   /** The needs of its binary. */
   readonly needs: Needs;
 }
+
+/** Why a module with packages is refused. */
+const PACKAGE =
+  "imports a package, or a module of Node's whose types are one: " +
+  "expected a module without packages, which the lock file does not know";
+
+/** How Deno says that an import is not in the lock file. */
+const NOT_LOCKED = /lockfile is out of date/i;
 
 /**
  * Imports a configuration module, checks it and finds out what it needs.
@@ -43,7 +64,9 @@ export async function loadConfig(file: URL, name: string): Promise<Loaded> {
   } catch (error) {
     const missing = error instanceof Deno.errors.NotFound;
     const reason = missing ? "no such file" : inOneLine(error);
-    throw new BadConfig(`${name}: ${reason}`);
+    throw new BadConfig(
+      `${name}: ${NOT_LOCKED.test(reason) ? PACKAGE : reason}`,
+    );
   }
   if (!("default" in module)) {
     throw new BadConfig(
@@ -53,11 +76,45 @@ export async function loadConfig(file: URL, name: string): Promise<Loaded> {
   try {
     const raw = module.default;
     const config = resolveConfig(raw);
-    return { raw, config, needs: needsOf(raw) };
+    return {
+      baked: bakedModule(file, raw, config),
+      at: config.deferral.at,
+      needs: needsOf(raw),
+    };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new BadConfig(`${name}: ${error.message}`);
   }
+}
+
+/** What loader.ts writes. */
+export type Report = { readonly loaded: Loaded } | { readonly fault: string };
+
+/**
+ * Loads a configuration module in a process of its own: a module may end its
+ * process, or keep it busy for ever.
+ *
+ * @param flags the options of `deno run` that say where @std is
+ * @param scratch an existing directory
+ * @param patience how long the module may take, in milliseconds
+ * @throws {BadConfig} see {@linkcode loadConfig}; also if it prints something, takes
+ * too long, calls `Deno.exit`, or has an error that nothing catches
+ */
+export async function loadApart(
+  file: URL,
+  name: string,
+  flags: readonly string[],
+  scratch: string,
+  patience: number = PATIENCE,
+): Promise<Loaded> {
+  const loader = fromFileUrl(new URL("lib/build/loader.ts", ROOT));
+  const report = join(scratch, "loaded.json");
+  const options = [...flags, "-A", loader, file.href, name, report];
+  const failure = await runModule(name, options, patience);
+  if (failure !== undefined) throw new BadConfig(`${name}: ${failure}`);
+  const outcome: Report = JSON.parse(await Deno.readTextFile(report));
+  if ("fault" in outcome) throw new BadConfig(outcome.fault);
+  return outcome.loaded;
 }
 
 /**
@@ -68,17 +125,12 @@ export async function loadConfig(file: URL, name: string): Promise<Loaded> {
 export async function checkTypes(
   file: URL,
   name: string,
-  flags: string[],
+  flags: readonly string[],
 ): Promise<void> {
   const { success, output } = await deno(["check", ...flags, file.href]);
   if (success) return;
   const fault = readTypeError(output);
-  if (/lockfile is out of date/i.test(output)) {
-    throw new BadConfig(
-      `${name}: imports a package, or a module of Node's whose types are one: ` +
-        "expected a module without packages, which the lock file does not know",
-    );
-  }
+  if (NOT_LOCKED.test(output)) throw new BadConfig(`${name}: ${PACKAGE}`);
   if (fault === undefined) {
     throw new TemporaryError(`deno check failed:\n${output.trimEnd()}`);
   }
@@ -89,50 +141,92 @@ export async function checkTypes(
 }
 
 /**
- * Runs a configuration module once under the conditions of a connection: with the
+ * Runs a configuration module under the conditions of a connection: with the
  * program's permissions, and with a client's socket as its output.
  *
- * @throws {BadConfig} if it needs more permissions, or prints something
+ * @param patience how long the module may take, in milliseconds
+ * @throws {BadConfig} if it needs more permissions, prints something, or takes too
+ * long
  */
 export async function rehearse(
   file: URL,
   name: string,
   permissions: Permissions,
-  flags: string[],
+  flags: readonly string[],
+  patience: number = PATIENCE,
 ): Promise<void> {
   const script = `
     const { resolveConfig } = await import("${new URL(
     "lib/config/resolve.ts",
     ROOT,
   )}");
-    resolveConfig((await import(${JSON.stringify(file.href)})).default);`;
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    resolveConfig((await import(${JSON.stringify(file.href)})).default);
+    await new Promise((done) => setTimeout(done, ${MOMENT}));
+    // As main.ts ends: timers of the module do not keep the program.
+    Deno.exit(0);`;
+  const options = [
+    ...flags,
+    ...permissionFlags(permissions),
+    `data:text/javascript,${encodeURIComponent(script)}`,
+  ];
+  const failure = await runModule(name, options, patience);
+  if (failure === undefined) return;
+  throw new BadConfig(
+    `${name}: ${failure}: expected a module that needs no more than the ` +
+      "compiled program may do: no files but its own, no network, no programs",
+  );
+}
+
+/**
+ * Runs a program that imports a configuration module.
+ *
+ * @param options of `deno run`, and the program
+ * @returns why it failed, undefined if it did not
+ * @throws {BadConfig} if it prints something, or takes too long
+ */
+async function runModule(
+  name: string,
+  options: readonly string[],
+  patience: number,
+): Promise<string | undefined> {
+  const child = new Deno.Command(Deno.execPath(), {
+    // Without --quiet, Deno's own warnings and downloads are on stderr.
     args: [
       "run",
+      "--quiet",
       "--no-prompt",
       `--v8-flags=${V8_LINEAR}`,
-      ...flags,
-      ...permissionFlags(permissions),
-      `data:text/javascript,${encodeURIComponent(script)}`,
+      ...options,
     ],
-    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
+    env: { NO_COLOR: "1", RUST_BACKTRACE: "0", DENO_LOG: "error" },
     stdin: "null",
-  }).output();
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, patience);
+  const { success, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  if (late) {
+    throw new BadConfig(
+      `${name}: runs for more than ${patience / 1000} seconds: expected a ` +
+        "module that comes to an end, for it runs at each connection",
+    );
+  }
   const decoder = new TextDecoder();
+  const said = decoder.decode(stderr);
   if (!success) {
-    const text = decoder.decode(stderr);
-    const reason = /^error: (?:Uncaught )?(?:\(in promise\) )?(?:\w+: )?(.*)$/m
-      .exec(text)?.[1].replace(/, run again with .*/, "") ?? text;
-    throw new BadConfig(
-      `${name}: ${reason}: expected a module that needs no more than the ` +
-        "compiled program may do: no files but its own, no network, no programs",
-    );
+    const text = /^error: (?:Uncaught )?(?:\(in promise\) )?(?:\w+: )?(.*)$/m
+      .exec(said)?.[1].replace(/, run again with .*/, "");
+    return text ?? inOneLine(said);
   }
-  const [printed] = decoder.decode(stdout).split("\n");
-  if (stdout.length > 0) {
-    throw new BadConfig(
-      `${name}: prints ${JSON.stringify(printed.slice(0, 60))}: expected a ` +
-        "module that prints nothing, for the client would read it",
-    );
-  }
+  const printed = (decoder.decode(stdout) || said).split("\n")[0];
+  if (stdout.length + stderr.length === 0) return undefined;
+  throw new BadConfig(
+    `${name}: prints ${JSON.stringify(printed.slice(0, 60))}: expected a ` +
+      "module that prints nothing, for the client would read it",
+  );
 }

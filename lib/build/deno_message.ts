@@ -1,17 +1,8 @@
 /**
- * Makes one line of Deno's long messages.
+ * Reads Deno's long messages.
  *
  * @module
  */
-
-import { reasonOf } from "../reason.ts";
-
-/** The first line of what was thrown, without a module's address around it. */
-export function inOneLine(thrown: unknown): string {
-  const text = reasonOf(thrown);
-  const line = text.split("\n").find((line) => line.trim() !== "");
-  return line?.trim() ?? "an error without a message";
-}
 
 /** A type error, at a line and a column that count from 1. */
 export interface TypeFault {

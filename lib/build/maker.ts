@@ -19,10 +19,9 @@ const [config, output, shared] = Deno.args;
 const scratch = await Deno.makeTempDir({ prefix: "greylist-" });
 try {
   const flags = await stdFlags(chosenStd(), scratch);
-  const file = toFileUrl(config);
-  const loaded = await loadConfig(file, config);
+  const loaded = await loadConfig(toFileUrl(config), config);
   const make = usesStandIns() ? makeStandIn : undefined;
-  await makeProgram(file, loaded, { scratch, shared, flags, make }, output);
+  await makeProgram(loaded, { scratch, shared, flags, make }, output);
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }

@@ -10,7 +10,6 @@
 import { copy } from "@std/fs/copy";
 import { exists } from "@std/fs/exists";
 import { join } from "@std/path";
-import { bakedModule } from "./baked.ts";
 import { makeBinary } from "./binary.ts";
 import { BOOT, bundleConfig, bundleProgram, usesBytecode } from "./bundle.ts";
 import { makeBytecode, makeTrainer, TRAINER } from "./bytecode.ts";
@@ -37,13 +36,11 @@ export interface BuildContext {
 /**
  * Makes a program.
  *
- * @param file the configuration module
  * @param output an existing file there is written to
  * @throws {TemporaryError} with what Deno says
  */
 export async function makeProgram(
-  file: URL,
-  { raw, config, needs: { permissions, v8Flags } }: Loaded,
+  { baked: text, at, needs: { permissions, v8Flags } }: Loaded,
   { scratch, shared, flags, make = makeBinary }: BuildContext,
   output: string,
 ): Promise<void> {
@@ -54,20 +51,14 @@ export async function makeProgram(
   const bundle = join(scratch, "bundle");
   await copy(program, bundle);
   const baked = join(scratch, "baked.ts");
-  await Deno.writeTextFile(baked, bakedModule(file, raw, config));
+  await Deno.writeTextFile(baked, text);
   const script = await bundleConfig(baked, bundle, flags);
   if (usesBytecode(Deno.version.deno)) {
     const trainer = await once(
       join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
       (directory) => makeTrainer(program, v8Flags, directory, shared, make),
     );
-    await makeBytecode(
-      script,
-      config.deferral.at,
-      bundle,
-      scratch,
-      join(trainer, TRAINER),
-    );
+    await makeBytecode(script, at, bundle, scratch, join(trainer, TRAINER));
   }
   const std = chosenStd() === "npm" ? "npm" : "JSR";
   // Not before there is a trainer: making that may have fetched the runtime.

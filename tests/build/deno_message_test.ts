@@ -1,13 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { inOneLine, readTypeError } from "../../lib/build/deno_message.ts";
-
-Deno.test("inOneLine: the first line that says something", () => {
-  assertEquals(inOneLine(new Error("one\ntwo")), "one");
-  assertEquals(inOneLine(new TypeError("\n  two\n")), "two");
-  assertEquals(inOneLine("text"), "text");
-  assertEquals(inOneLine(null), "null");
-  assertEquals(inOneLine(new Error("")), "an error without a message");
-});
+import { readTypeError } from "../../lib/build/deno_message.ts";
 
 const CHECK = `Check file:///g/my.config.ts
 TS2322 [ERROR]: Type 'string' is not assignable to type 'number'.

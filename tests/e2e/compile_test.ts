@@ -197,6 +197,11 @@ const REFUSALS: Refusal[] = [
     says: ['prints "x y"', "expected a module that prints nothing"],
   },
   {
+    name: "a package",
+    source: `import "npm:chalk";\n${typed("")}`,
+    says: [/config\.ts: imports a package, /],
+  },
+  {
     name: "a type error in code of the module's own",
     source: typed("").replace(
       "\nexport",
