@@ -9,6 +9,7 @@
 
 import { copy } from "@std/fs/copy";
 import { fromFileUrl, join } from "@std/path";
+import { BadConfig } from "./configuration.ts";
 import { step } from "./deno.ts";
 import { ROOT } from "./std.ts";
 
@@ -74,19 +75,29 @@ export async function bundleProgram(
  * Bundles a configuration module and makes a script of it and main.ts.
  *
  * @param config the module, or one in its place
+ * @param name the file's name in messages
  * @param directory a copy of what {@linkcode bundleProgram} made
  * @param flags the options of `deno bundle` that say where @std is
  * @returns the text of the script
+ * @throws {BadConfig} if the module uses import.meta
  * @throws {TemporaryError} with what Deno says
  */
 export async function bundleConfig(
   config: string,
+  name: string,
   directory: string,
   flags: readonly string[],
 ): Promise<string> {
   const main = join(directory, asJavaScript(MAIN));
   const module = await bundle(config, CONFIG, directory, flags);
-  const body = bodyOf(await Deno.readTextFile(module));
+  const text = await Deno.readTextFile(module);
+  if (usesMeta(text)) {
+    throw new BadConfig(
+      `${name}: uses import.meta: expected a module without it, for its value ` +
+        "is another one in the binary",
+    );
+  }
+  const body = bodyOf(text);
   const script = scriptOf(await Deno.readTextFile(main), body);
   await Deno.remove(main);
   if (body !== undefined) await Deno.remove(module);
@@ -164,6 +175,14 @@ export function bodyOf(bundle: string): string | undefined {
     return `${as}:${name}`;
   });
   return `${body}return{${fields.join()}};`;
+}
+
+/**
+ * Whether the bundle uses import.meta, which names a file in the temporary
+ * directory once it is in a binary. import.meta.main is false here and there.
+ */
+export function usesMeta(bundle: string): boolean {
+  return /\bimport\s*\.\s*meta\b(?!\.main\b)/.test(bundle);
 }
 
 /**

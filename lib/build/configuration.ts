@@ -33,6 +33,8 @@ export class BadConfig extends Error {}
 
 /** A configuration module that was imported and checked: plain data. */
 export interface Loaded {
+  /** The file's name in messages. */
+  readonly name: string;
   /** The text of the module in its place, see `bakedModule`. */
   readonly baked: string;
   /** The configuration's `deferral.at`. */
@@ -77,6 +79,7 @@ export async function loadConfig(file: URL, name: string): Promise<Loaded> {
     const raw = module.default;
     const config = resolveConfig(raw);
     return {
+      name,
       baked: bakedModule(file, raw, config),
       at: config.deferral.at,
       needs: needsOf(raw),

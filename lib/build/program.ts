@@ -37,10 +37,11 @@ export interface BuildContext {
  * Makes a program.
  *
  * @param output an existing file there is written to
+ * @throws {BadConfig} if the configuration uses import.meta
  * @throws {TemporaryError} with what Deno says
  */
 export async function makeProgram(
-  { baked: text, at, needs: { permissions, v8Flags } }: Loaded,
+  { name, baked: text, at, needs: { permissions, v8Flags } }: Loaded,
   { scratch, shared, flags, make = makeBinary }: BuildContext,
   output: string,
 ): Promise<void> {
@@ -52,7 +53,7 @@ export async function makeProgram(
   await copy(program, bundle);
   const baked = join(scratch, "baked.ts");
   await Deno.writeTextFile(baked, text);
-  const script = await bundleConfig(baked, bundle, flags);
+  const script = await bundleConfig(baked, name, bundle, flags);
   if (usesBytecode(Deno.version.deno)) {
     const trainer = await once(
       join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),

@@ -1,5 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { bodyOf, scriptOf, usesBytecode } from "../../lib/build/bundle.ts";
+import {
+  bodyOf,
+  scriptOf,
+  usesBytecode,
+  usesMeta,
+} from "../../lib/build/bundle.ts";
 
 type Load = (name: string) => Promise<string>;
 
@@ -70,6 +75,21 @@ Deno.test("bodyOf: a configuration that needs to be a module stays one", () => {
     "var e=1;export default e;",
   ];
   for (const bundle of bundles) assertEquals(bodyOf(bundle), undefined, bundle);
+});
+
+Deno.test("usesMeta: what differs in the binary, not import.meta.main", () => {
+  for (
+    const text of [
+      "import.meta.dirname",
+      "import.meta",
+      "import . meta.url",
+      "import.meta.mainly",
+      "import.meta.main||import.meta.url",
+    ]
+  ) assertEquals(usesMeta(`var e=${text};export{e as default};`), true, text);
+  for (const text of ["import.meta.main", "x.meta", "e.import", '"meta"']) {
+    assertEquals(usesMeta(`var e=${text};export{e as default};`), false, text);
+  }
 });
 
 Deno.test("usesBytecode: only where node:vm is faster than the parser", () => {

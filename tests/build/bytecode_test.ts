@@ -50,7 +50,7 @@ e2e("bytecode: V8 takes it from its like only", {}, async () => {
   const { file, flags, scratch, directory, trainer } = await bundle("bytecode");
   const like = await trainer("trainer", FLAGS);
   const other = await trainer("other-trainer", OTHER_FLAGS);
-  const script = await bundleConfig(file, directory, flags);
+  const script = await bundleConfig(file, "config.ts", directory, flags);
   await makeBytecode(script, "rcpt", directory, scratch, like);
   const { size } = Deno.statSync(`${directory}/${BYTECODE}`);
   assert(size > 10_000, `${size} bytes`);
@@ -73,7 +73,7 @@ case $1 in make) exec ${like} "$@";; *) exec ${other} "$@";; esac
 
 e2e("bytecode: without it the program reads its text", {}, async () => {
   const { file, flags, scratch, directory } = await bundle("refused-bytecode");
-  await bundleConfig(file, directory, flags);
+  await bundleConfig(file, "config.ts", directory, flags);
   Deno.writeTextFileSync(`${directory}/${BYTECODE}`, "none at all");
   const program = `${scratch}/greylist`;
   await makeBinary(

@@ -197,6 +197,11 @@ const REFUSALS: Refusal[] = [
     says: ['prints "x y"', "expected a module that prints nothing"],
   },
   {
+    name: "a module that asks where it is",
+    source: typed("log: { target: `${import.meta.dirname as '/'}/log` }"),
+    says: [/config\.ts: uses import\.meta: /],
+  },
+  {
     name: "a package",
     source: `import "npm:chalk";\n${typed("")}`,
     says: [/config\.ts: imports a package, /],
@@ -377,7 +382,9 @@ e2e("a configuration that needs to be a module stays one", {}, async () => {
   clean();
   const binary = await compile(
     {},
-    `if (Deno.build.standalone && !import.meta.url.endsWith("/greylist.config.js")) {
+    `import { EOL } from "node:os";
+    const { stack } = new Error(EOL);
+    if (Deno.build.standalone && !stack!.includes("/greylist.config.js")) {
       throw new Error("no module");
     }`,
   );
