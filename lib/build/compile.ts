@@ -6,6 +6,7 @@
  */
 
 import { ensureDir } from "@std/fs/ensure-dir";
+import { exists } from "@std/fs/exists";
 import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import { BadConfig, checkTypes, loadApart, rehearse } from "./configuration.ts";
@@ -13,6 +14,7 @@ import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
+import { about } from "./spf/output.ts";
 import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
 const HELP = `NAME
@@ -54,9 +56,7 @@ async function build(
     options.output as string | undefined ??
       fromFileUrl(new URL("dist/greylist", ROOT)),
   );
-  if (await isDirectory(output)) {
-    throw new UsageError(`--output: ${output} is a directory: expected a file`);
-  }
+  await checkOutput(output, file);
   await checkOwnDenort(scratch);
   const warning = untried(HERE);
   if (warning !== undefined) console.error(`greylist compile: ${warning}`);
@@ -90,6 +90,44 @@ async function build(
     `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
       "compile where Deno's download host answers, or name its denort in DENORT_BIN",
   );
+}
+
+/**
+ * Finds out whether the binary can be put in its place, before the build, and
+ * makes nothing there.
+ *
+ * @param file the configuration module
+ * @throws {UsageError} if no file can be there, or if another one than a binary is
+ * @throws {TemporaryError} if the disk does not take a file now
+ */
+async function checkOutput(output: string, file: URL): Promise<void> {
+  try {
+    const old = await statIfThere(output);
+    if (old !== undefined && !old.isFile) {
+      throw new UsageError("not a regular file");
+    }
+    // Loading the module says what is wrong with its path.
+    const module = await Deno.stat(file).catch(() => undefined);
+    if (
+      old !== undefined && old.dev === module?.dev && old.ino === module.ino
+    ) {
+      throw new UsageError("the configuration module: expected another file");
+    }
+    let directory = dirname(output);
+    while (!(await exists(directory))) directory = dirname(directory);
+    await Deno.remove(await Deno.makeTempFile({ dir: directory }));
+  } catch (error) {
+    throw about(output, error);
+  }
+}
+
+async function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -127,14 +165,6 @@ async function checkOwnDenort(scratch: string): Promise<void> {
 async function isFile(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
-  }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
   } catch {
     return false;
   }

@@ -269,6 +269,36 @@ for (
   });
 }
 
+e2e("compile: an output that cannot be is found first", {
+  programs: ["mkfifo"],
+}, async () => {
+  emptyDir("place");
+  const config = writeFile("place/config.ts", configModule({}));
+  const fifo = `${ROOT}/place/fifo`;
+  assertEquals((await run(["mkfifo", fifo])).code, 0);
+  Deno.symlinkSync(config, `${ROOT}/place/link`);
+  const module = "the configuration module: expected another file";
+  for (
+    const [output, what] of [
+      [fifo, "not a regular file"],
+      ["/dev/null", "not a regular file"],
+      [config, module],
+      [`${ROOT}/place/link`, module],
+      [`${config}/greylist`, "Not a directory"],
+      ["/proc/none/greylist", "No such file or directory"],
+    ]
+  ) {
+    // A build would need it.
+    const before = ["/usr/bin/env", "DENORT_BIN=/nonexistent"];
+    const { code, stderr } = await compileTask(config, output, before);
+    assertEquals(code, 100, stderr);
+    const line = `greylist compile: --output: ${output}: ${what}\n`;
+    assert(stderr.endsWith(`\n${line}`), stderr);
+  }
+  const left = [...Deno.readDirSync(`${ROOT}/place`)].map(({ name }) => name);
+  assertEquals(left.sort(), ["config.ts", "fifo", "link"]);
+});
+
 e2e("compile prints the permissions that are compiled in", {}, async () => {
   const config = writeFile(
     "good.ts",
@@ -346,12 +376,17 @@ e2e("DENORT_BIN has to name the denort of this Deno", {}, async () => {
   assertEquals(left.map(({ name }) => name), ["config.ts"]);
 });
 
-e2e("the running binary can be replaced", {}, async () => {
+e2e("a link and the running binary can be replaced", {}, async () => {
   clean();
   const config = writeFile("good.ts", configModule({}));
   const output = `${ROOT}/replaced/greylist`;
+  emptyDir("replaced");
+  const old = writeFile("replaced/greylist-1", "old\n");
+  Deno.symlinkSync("greylist-1", output);
   const first = await compileTask(config, output);
   assertEquals(first.code, 0, first.stderr);
+  assert(Deno.lstatSync(output).isFile);
+  assertEquals(Deno.readTextFileSync(old), "old\n");
   const running = new Deno.Command(output, {
     args: ["true"],
     env: { TCPREMOTEIP: "192.0.2.1" },

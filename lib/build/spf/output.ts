@@ -81,7 +81,16 @@ export function directoryOf(output: string): string {
   }
 }
 
-function about(output: string, error: unknown): UsageError | TemporaryError {
+/**
+ * Says that a path cannot be written.
+ *
+ * @param output the value of --output
+ * @returns a {@linkcode UsageError} if the path was chosen wrongly
+ */
+export function about(
+  output: string,
+  error: unknown,
+): UsageError | TemporaryError {
   const message = `--output: ${printable(output)}: ${reasonOf(error)}`;
   return isWrongPath(error)
     ? new UsageError(message)
