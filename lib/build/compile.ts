@@ -14,6 +14,7 @@ import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
+import { end, SIGNALS } from "./signals.ts";
 import { about } from "./spf/output.ts";
 import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
@@ -39,10 +40,15 @@ EXIT STATUS
   0    done
   100  the configuration or the command line is wrong
   111  something else failed, such as a download; the old binary stays
+  129, 130, 143
+       SIGHUP, SIGINT or SIGTERM ended it; the old binary stays
 `;
 
 /** The configuration module of the project. */
 const ORIGINAL = new URL("greylist.config.ts", ROOT);
+
+/** The temporary directories, which a signal removes. */
+const directories = new Set<string>();
 
 /** Builds in a directory of its own and puts the result in its place. */
 async function build(
@@ -69,15 +75,15 @@ async function build(
   await rehearse(file, shown, permissions, flags);
   await checkTypes(file, shown, flags);
 
-  // Renamed into place, because a running binary cannot be written to (ETXTBSY).
-  const fresh = `${output}.${Deno.pid}.new`;
+  await ensureDir(dirname(output));
+  const place = makeDirectory({ dir: dirname(output), prefix: ".greylist-" });
   try {
-    await ensureDir(dirname(output));
+    const fresh = join(place, "greylist");
     await makeProgram(loaded, { scratch, shared: scratch, flags }, fresh);
+    // Renamed into place, because a running binary cannot be written to (ETXTBSY).
     await Deno.rename(fresh, output);
-  } catch (error) {
-    await Deno.remove(fresh).catch(() => {});
-    throw error;
+  } finally {
+    await Deno.remove(place, { recursive: true });
   }
 
   const { size } = await Deno.stat(output);
@@ -90,6 +96,13 @@ async function build(
     `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
       "compile where Deno's download host answers, or name its denort in DENORT_BIN",
   );
+}
+
+/** Makes a temporary directory that a signal removes. */
+function makeDirectory(options: Deno.MakeTempOptions): string {
+  const path = Deno.makeTempDirSync(options);
+  directories.add(path);
+  return path;
 }
 
 /**
@@ -178,7 +191,7 @@ async function isFile(path: string): Promise<boolean> {
 async function main(args: string[]): Promise<number> {
   let scratch: string | undefined;
   try {
-    scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+    scratch = makeDirectory({ prefix: "greylist-" });
     const { options, operands } = parseOptions(args, {
       string: ["config", "output"],
       boolean: ["help"],
@@ -207,4 +220,12 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  for (const [signal, number] of Object.entries(SIGNALS)) {
+    Deno.addSignalListener(
+      signal as Deno.Signal,
+      () => end(directories, 128 + number),
+    );
+  }
+  Deno.exit(await main(Deno.args));
+}

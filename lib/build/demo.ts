@@ -19,7 +19,7 @@ import { difference, labelled, verdictOf } from "./demo/screen.ts";
 import { converse, finish, paint, showFile, tell } from "./demo/show.ts";
 import { standIn } from "./demo/stand_in.ts";
 import { lackOf } from "./hosts/glusterfs.ts";
-import { SIGNALS } from "./signals.ts";
+import { end, killDescendants, SIGNALS } from "./signals.ts";
 import { ROOT } from "./std.ts";
 import { reasonOf } from "../reason.ts";
 
@@ -38,55 +38,6 @@ const binary = join(scratch, "greylist");
 const nextProgram = join(scratch, "stand-in");
 const base = join(scratch, "base");
 const log = join(scratch, "log");
-
-/** A process and all its descendants. */
-function withDescendants(pid: number): number[] {
-  const children: number[] = [];
-  try {
-    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-      const text = Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`);
-      children.push(...text.split(" ").filter(Boolean).map(Number));
-    }
-  } catch {
-    // It has ended already.
-  }
-  return [pid, ...children.flatMap(withDescendants)];
-}
-
-/** Ends all processes of the demo. */
-function stop(): void {
-  for (const pid of withDescendants(Deno.pid).slice(1)) {
-    try {
-      Deno.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended already.
-    }
-  }
-}
-
-let ending = false;
-
-/**
- * How often the files are removed at most, every 50 ms. A process that is being
- * killed may still write.
- */
-const REMOVALS = 600;
-
-/** Removes all files and ends the demo, unless that is under way. */
-async function end(code: number): Promise<void> {
-  if (ending) return;
-  ending = true;
-  stop();
-  for (let tries = 0; tries < REMOVALS; tries++) {
-    try {
-      Deno.removeSync(scratch, { recursive: true });
-      break;
-    } catch {
-      await sleep(50);
-    }
-  }
-  Deno.exit(code);
-}
 
 function writeFiles(): void {
   const library = new URL("lib/config.ts", ROOT).href;
@@ -133,7 +84,7 @@ async function compile(): Promise<number> {
   }).spawn();
   const timer = setTimeout(() => {
     console.error(`greylist demo: no binary after ${BUILD_TIME / 1000} s`);
-    stop();
+    killDescendants();
   }, BUILD_TIME);
   const { code, signal } = await child.status;
   clearTimeout(timer);
@@ -236,7 +187,10 @@ file of the sender's network; its size is how often that was accepted.`,
 }
 
 for (const [signal, number] of Object.entries(SIGNALS)) {
-  Deno.addSignalListener(signal as Deno.Signal, () => end(128 + number));
+  Deno.addSignalListener(
+    signal as Deno.Signal,
+    () => end([scratch], 128 + number),
+  );
 }
 let code: number = EXIT.temporary;
 try {
@@ -248,5 +202,5 @@ try {
     console.error(`greylist demo: ${message}`);
   }
 } finally {
-  await end(code);
+  end([scratch], code);
 }

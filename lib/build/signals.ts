@@ -1,5 +1,5 @@
 /**
- * The signals that end a task of the project.
+ * The signals that end a task of the project, and how a task ends.
  *
  * @module
  */
@@ -12,3 +12,52 @@ export const SIGNALS = {
   SIGINT: C.SIGINT,
   SIGTERM: C.SIGTERM,
 } as const;
+
+/**
+ * How often a directory is removed at most, every 50 ms. A process that is being
+ * killed may still write.
+ */
+const REMOVALS = 600;
+
+/** A process and all its descendants. */
+function withDescendants(pid: number): number[] {
+  const children: number[] = [];
+  try {
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+      const text = Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`);
+      children.push(...text.split(" ").filter(Boolean).map(Number));
+    }
+  } catch {
+    // It has ended already.
+  }
+  return [pid, ...children.flatMap(withDescendants)];
+}
+
+/** Kills all processes that this one has started, and those that they have. */
+export function killDescendants(): void {
+  for (const pid of withDescendants(Deno.pid).slice(1)) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+/** Ends this task: kills its processes and removes its directories. */
+export function end(directories: Iterable<string>, code: number): never {
+  killDescendants();
+  for (const directory of directories) {
+    for (let tries = 0; tries < REMOVALS; tries++) {
+      try {
+        Deno.removeSync(directory, { recursive: true });
+        break;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) break;
+        // All of this process waits, so that no step of the task goes on.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+      }
+    }
+  }
+  Deno.exit(code);
+}

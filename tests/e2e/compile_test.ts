@@ -9,7 +9,7 @@ import {
   logLines,
 } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
-import { run } from "../harness/process.ts";
+import { run, waitFor } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 
 /** A module, and parts of the line that refuses it: field, value, expectation. */
@@ -297,6 +297,33 @@ e2e("compile: an output that cannot be is found first", {
   }
   const left = [...Deno.readDirSync(`${ROOT}/place`)].map(({ name }) => name);
   assertEquals(left.sort(), ["config.ts", "fifo", "link"]);
+});
+
+e2e("compile that is interrupted leaves nothing behind", {}, async () => {
+  const config = writeFile("good.ts", configModule({}));
+  const directory = emptyDir("interrupted");
+  const tmp = emptyDir("interrupted-tmp");
+  const output = writeFile("interrupted/greylist", "the one before\n");
+  for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--no-lock"],
+        fromFileUrl(import.meta.resolve("../../lib/build/task.ts")),
+        ...["compile", `--config=${config}`, `--output=${output}`],
+      ],
+      env: { TMPDIR: tmp },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const count = () => [...Deno.readDirSync(directory)].length;
+    await waitFor("a file beside the output", () => count() > 1);
+    child.kill(signal);
+    assertEquals((await child.status).code, code);
+    assertEquals([...Deno.readDirSync(tmp)], []);
+    assertEquals(count(), 1);
+    assertEquals(Deno.readTextFileSync(output), "the one before\n");
+  }
 });
 
 e2e("compile prints the permissions that are compiled in", {}, async () => {
