@@ -8,7 +8,13 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { exists } from "@std/fs/exists";
 import { dirname, fromFileUrl, join, resolve, toFileUrl } from "@std/path";
-import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
+import {
+  EXIT,
+  Output,
+  parseOptions,
+  tell,
+  UsageError,
+} from "../commands/command.ts";
 import { BadConfig, checkTypes, loadApart, rehearse } from "./configuration.ts";
 import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
@@ -65,7 +71,7 @@ async function build(
   await checkOutput(output, file);
   await checkOwnDenort(scratch);
   const warning = untried(HERE);
-  if (warning !== undefined) console.error(`greylist compile: ${warning}`);
+  if (warning !== undefined) tell(`greylist compile: ${warning}`);
   const std = chosenStd();
   const flags = await stdFlags(std, scratch);
   const loaded = await loadApart(file, shown, flags, scratch);
@@ -87,15 +93,18 @@ async function build(
   }
 
   const { size } = await Deno.stat(output);
-  console.log(`config ${fromFileUrl(file)}`);
-  for (const line of describePermissions(permissions)) console.log(line);
-  console.log(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
+  const lines = new Output();
+  lines.line(`config ${fromFileUrl(file)}`);
+  for (const line of describePermissions(permissions)) lines.line(line);
+  lines.line(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
   const { name: origin, sha256 } = await originOf(scratch);
-  if (sha256 === undefined) return;
-  console.log(
-    `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
-      "compile where Deno's download host answers, or name its denort in DENORT_BIN",
-  );
+  if (sha256 !== undefined) {
+    lines.line(
+      `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
+        "compile where Deno's download host answers, or name its denort in DENORT_BIN",
+    );
+  }
+  lines.flush();
 }
 
 /** Makes a temporary directory that a signal removes. */
@@ -197,7 +206,9 @@ async function main(args: string[]): Promise<number> {
       boolean: ["help"],
     });
     if (options.help) {
-      console.log(HELP.trimEnd());
+      const output = new Output();
+      output.line(HELP.trimEnd());
+      output.flush();
       return EXIT.done;
     }
     if (operands.length > 0) {
@@ -210,10 +221,13 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     if (error instanceof BadConfig) {
-      console.error(error.message);
+      tell(error.message);
       return EXIT.wrong;
     }
-    console.error(`greylist compile: ${error.message}`);
+    // What Deno says has many lines.
+    for (const line of `greylist compile: ${error.message}`.split("\n")) {
+      tell(line);
+    }
     return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
   } finally {
     if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
