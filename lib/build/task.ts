@@ -152,9 +152,24 @@ async function main(args: string[], scratch: string): Promise<number> {
   return (await child.status).code;
 }
 
+/**
+ * Refuses a temporary directory whose path is another one in another directory,
+ * or in which no compiled program starts.
+ */
+function checkTemporary(): void {
+  const path = Deno.env.get("TMPDIR");
+  if (path === undefined) return;
+  if (path.startsWith("/") && !path.split("/").includes("..")) return;
+  throw new Stop(
+    `TMPDIR: "${path}": expected an absolute path without ".."`,
+    100,
+  );
+}
+
 let scratch: string | undefined;
 let code: number;
 try {
+  checkTemporary();
   scratch = await Deno.makeTempDir({ prefix: "greylist-" });
   code = await main(Deno.args, scratch);
 } catch (error) {

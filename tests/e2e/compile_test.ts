@@ -299,6 +299,18 @@ e2e("compile: an output that cannot be is found first", {
   assertEquals(left.sort(), ["config.ts", "fifo", "link"]);
 });
 
+e2e("tasks refuse a TMPDIR in which no program starts", {}, async () => {
+  const config = writeFile("good.ts", configModule({}));
+  for (const path of ["", "tmp", "/tmp/../tmp"]) {
+    const before = ["/usr/bin/env", `TMPDIR=${path}`];
+    const { code, stderr } = await compileTask(config, `${ROOT}/out`, before);
+    assertEquals(code, 100, stderr);
+    const line = `greylist compile: TMPDIR: "${path}": ` +
+      'expected an absolute path without ".."\n';
+    assert(stderr.endsWith(`\n${line}`), stderr);
+  }
+});
+
 e2e("compile that is interrupted leaves nothing behind", {}, async () => {
   const config = writeFile("good.ts", configModule({}));
   const directory = emptyDir("interrupted");
@@ -440,6 +452,17 @@ e2e("a binary leaves nothing in the temporary directory", {}, async () => {
   });
   assertEquals(code, 0);
   assertEquals([...Deno.readDirSync(tmp)], []);
+});
+
+// What the pages tcpserver, supervise, security and trouble say.
+e2e("a binary does not start under a TMPDIR that is no path", {}, async () => {
+  clean();
+  const binary = await compile();
+  for (const path of ["", "tmp", "/tmp/../tmp"]) {
+    const env = { TCPREMOTEIP: "192.0.2.1", TMPDIR: path };
+    const { code, stdout } = await run([binary, "true"], { env });
+    assert(code !== 0 && stdout === "", `${path}: ${code} ${stdout}`);
+  }
 });
 
 e2e("a configuration that needs to be a module stays one", {}, async () => {
