@@ -8,7 +8,7 @@
 import type { ResolvedConfig } from "../config.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { ConfigError } from "../config/fields.ts";
-import { reasonOf } from "../reason.ts";
+import { inOneLine, reasonOf } from "../reason.ts";
 import { resolveServe } from "../serve/config.ts";
 import { StoreError } from "../store/store.ts";
 import {
@@ -64,7 +64,12 @@ export async function runCommand(
       return print(version());
     }
     if (name === "help") return print(help(args, COMMANDS));
-    const raw = await load();
+    let raw: unknown;
+    try {
+      raw = await load();
+    } catch (error) {
+      return complain(`greylist.config.ts: ${inOneLine(error)}`);
+    }
     let config: ResolvedConfig | undefined;
     return await COMMANDS[name].run(args, {
       get config() {
