@@ -44,10 +44,10 @@ export function permissionsOf(
   const { baseDir, controlDir, deferral, log, whitelist, only, pools } = config;
   refuseComma("baseDir", baseDir);
   refuseComma("controlDir", controlDir);
-  for (const file of whitelist.files) refuseComma("whitelist.files", file);
-  for (const file of only?.files ?? []) refuseComma("only.files", file);
+  refuseCommas("whitelist.files", whitelist.files);
+  refuseCommas("only.files", only?.files ?? []);
+  pools.forEach(({ files }, i) => refuseCommas(`pools[${i}].files`, files));
   const poolFiles = pools.flatMap(({ files }) => files);
-  for (const file of poolFiles) refuseComma("pools", file);
   refuseComma("log.target", log.target);
   const logFiles = log.target.startsWith("/") ? [log.target] : [];
   const rblsmtpd = deferral.at === "rblsmtpd" ? ["RBLSMTPD"] : [];
@@ -82,6 +82,10 @@ export function permissionsOf(
 function refuseComma(field: string, path: string): void {
   if (!path.includes(",")) return;
   throw new ConfigError(field, path, "a path without a comma");
+}
+
+function refuseCommas(field: string, paths: readonly string[]): void {
+  paths.forEach((path, i) => refuseComma(`${field}[${i}]`, path));
 }
 
 /** Each item once, in the order of their first appearance. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { reasonOf } from "../reason.ts";
+
 /**
  * Seconds as a number, or a number with a unit: `"90s"`, `"5m"`, `"24h"`, `"36d"`.
  * At most ten years, `"3650d"`.
@@ -221,12 +223,17 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
 function show(value: unknown): string {
   if (value === undefined) return "not given";
   if (typeof value === "function") return "a function";
+  if (value instanceof Error) return `an error, ${show(reasonOf(value))}`;
   let text = typeof value === "object" ? "an object" : String(value);
   try {
+    // JSON.stringify makes `{}` of a Promise, a Map and the like.
+    if (value instanceof Object && !isPlain(value) && !Array.isArray(value)) {
+      return `an instance of ${value.constructor.name || "a class"}`;
+    }
     // JSON.stringify makes `null` of NaN, and throws on a cycle or a bigint.
     if (typeof value !== "number") text = JSON.stringify(value) ?? text;
   } catch {
-    // A cycle or a bigint: the text from String() is used.
+    // A cycle, a bigint, a getter that throws: the text from String() is used.
   }
   return text.length > 80 ? text.slice(0, 77) + "..." : text;
 }

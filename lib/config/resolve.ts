@@ -186,7 +186,8 @@ export const NETWORK = 'an address or a network such as "192.0.2.0/24" or ' +
 
 const HOST = 'a host name such as "mx.example.com", which counts with all ' +
   'names below it, or ".example.org" for only the names below';
-const POOL = 'a name of letters, digits, "." and "-" that no pool before has';
+const POOL = 'a name of up to 64 letters, digits, "." and "-", a letter or ' +
+  "digit first and last, that no pool before has";
 const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/" (see ' +
   '"greylist help whitelist")';
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';

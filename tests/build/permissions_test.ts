@@ -106,7 +106,14 @@ Deno.test("permissions: a path that Deno's list would split is refused", () => {
   const configs: [string, Config][] = [
     ["baseDir", { baseDir: "/a,b" }],
     ["controlDir", { baseDir: "/g", controlDir: "/a,b" }],
-    ["whitelist.files", { baseDir: "/g", whitelist: { files: ["/a,b"] } }],
+    ["whitelist.files[0]", { baseDir: "/g", whitelist: { files: ["/a,b"] } }],
+    ["pools[1].files[1]", {
+      baseDir: "/g",
+      pools: [{ name: "a", files: ["/a"] }, {
+        name: "b",
+        files: ["/b", "/a,b"],
+      }],
+    }],
     ["log.target", { baseDir: "/g", log: { target: "/a,b" } }],
   ];
   for (const [field, config] of configs) {
@@ -137,7 +144,7 @@ Deno.test("permissions: the files and variables of only", () => {
   assertThrows(
     () => permissions({ baseDir: "/g", only: { files: ["/a,b"] } }),
     ConfigError,
-    'only.files: "/a,b": expected a path without a comma',
+    'only.files[0]: "/a,b": expected a path without a comma',
   );
 });
 

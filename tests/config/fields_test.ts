@@ -128,6 +128,11 @@ Deno.test("fields: values that are no object", () => {
     [Symbol("x"), "Symbol(x)"],
     [NaN, "NaN"],
     [-Infinity, "-Infinity"],
+    [Promise.resolve({}), "an instance of Promise"],
+    [new Map([["a", 1]]), "an instance of Map"],
+    [new (class {})(), "an instance of a class"],
+    [Object.create({ constructor: null }), "an object"],
+    [new Error("x"), 'an error, "x"'],
   ];
   for (const [value, shown] of cases) {
     assertEquals(
@@ -144,6 +149,19 @@ Deno.test("fields: values that are no object", () => {
   for (const value of other) {
     message(() => new Section("match", value, ["a"]));
   }
+});
+
+Deno.test("fields: why a getter throws", () => {
+  const thrower = (thrown: unknown) => ({
+    get a() {
+      throw thrown;
+    },
+  });
+  const read = (thrown: unknown) =>
+    message(() => new Section("x", thrower(thrown), ["a"]).path("a"));
+  const expected = "expected a value that can be read";
+  assertEquals(read(new Error("no")), `x.a: an error, "no": ${expected}`);
+  assertEquals(read("no"), `x.a: "no": ${expected}`);
 });
 
 Deno.test("fields: unknown fields", () => {
@@ -242,7 +260,7 @@ Deno.test("fields: lists", () => {
       'x.a: {"0":"a","length":1}: expected a list, ' +
       "each a word",
     ],
-    [new Set(["a"]), "x.a: {}: expected a list, each a word"],
+    [new Set(["a"]), "x.a: an instance of Set: expected a list, each a word"],
     [null, "x.a: null: expected a list, each a word"],
     [["a", 1], "x.a[1]: 1: expected a word"],
     [["a", null], "x.a[1]: null: expected a word"],
