@@ -8,7 +8,7 @@
  */
 
 import { fromFileUrl, relative } from "@std/path";
-import { EXIT, UsageError } from "../commands/command.ts";
+import { EXIT, HelpRequest, UsageError } from "../commands/command.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
 import { SHARE_VARIABLE } from "./ports.ts";
@@ -30,6 +30,27 @@ import {
   withoutCounts,
 } from "./test/counts.ts";
 import { type Order, parseOrder, Turn, turnOf } from "./test/order.ts";
+
+const HELP = `NAME
+  deno task test - run the tests
+
+SYNOPSIS
+  deno task test [OPTION...] [FILE or DIRECTORY...] [-- ARG...]
+
+DESCRIPTION
+  Checks the types, runs the test files, or all if none is named, and adds up
+  what they say. Each ARG is for the tests.
+
+OPTIONS
+  --filter=TEXT  only tests with TEXT in their names
+  --help         this text
+  Others are passed on to "deno test", which "deno test --help" lists.
+
+EXIT STATUS
+  0    all tests that ran have passed
+  1    a test failed, or a type is wrong
+  100  the command line is wrong
+`;
 
 /** How many files run at a time: tests spend some of their time waiting. */
 const WORKERS = navigator.hardwareConcurrency + 1;
@@ -219,8 +240,13 @@ if (import.meta.main) {
     code = await main(Deno.args, scratch);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    console.error(`greylist test: ${error.message}`);
-    code = error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+    if (error instanceof HelpRequest) {
+      console.log(HELP.trimEnd());
+      code = EXIT.done;
+    } else {
+      console.error(`greylist test: ${error.message}`);
+      code = error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+    }
   } finally {
     if (scratch !== undefined) await Deno.remove(scratch, { recursive: true });
   }

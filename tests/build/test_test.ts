@@ -128,3 +128,11 @@ e2e(
     );
   },
 );
+
+e2e("deno task test --help: its usage, and no test runs", {}, async () => {
+  for (const words of [["--help"], ["-h"], ["tests/config", "--help"]]) {
+    const { code, stdout, stderr } = await test(...words);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^NAME\n {2}deno task test - /);
+  }
+});

@@ -10,7 +10,7 @@
 
 import { walk } from "@std/fs/walk";
 import { fromFileUrl, resolve } from "@std/path";
-import { UsageError } from "../../commands/command.ts";
+import { HelpRequest, UsageError } from "../../commands/command.ts";
 import { ROOT } from "../std.ts";
 
 /** The command line of a test run. */
@@ -38,6 +38,7 @@ async function filesBelow(directory: string): Promise<string[]> {
  * Reads the command line: `[OPTION...] [FILE or DIRECTORY...] [-- ARG...]`. Without
  * a file or a directory it means all test files.
  *
+ * @throws {HelpRequest} at `--help` or `-h`
  * @throws {UsageError} if there is no such file or directory
  */
 export async function parseOrder(argv: readonly string[]): Promise<Order> {
@@ -52,6 +53,9 @@ export async function parseOrder(argv: readonly string[]): Promise<Order> {
     let arg = own[i];
     if (arg === "--filter") arg = `--filter=${own[++i] ?? ""}`;
     if (arg.startsWith("--filter=")) filter = arg.slice("--filter=".length);
+    if (arg === "--help" || arg === "-h") {
+      throw new HelpRequest(`${arg}: see the usage`);
+    }
     if (arg.startsWith("-")) {
       options.push(arg);
       continue;
