@@ -19,8 +19,11 @@ import { permissionFlags, type Permissions } from "./permissions.ts";
 import { readTypeError } from "./deno_message.ts";
 import { ROOT } from "./std.ts";
 
-/** How long a module may take, in milliseconds. */
-const PATIENCE = 30_000;
+/**
+ * How long a module may take, in milliseconds. The first time, Deno fetches the
+ * standard library meanwhile.
+ */
+const PATIENCE = 120_000;
 
 /**
  * How long a module that was imported is watched, in milliseconds. A rejected
