@@ -33,8 +33,7 @@ import {
 } from "./dispatch.ts";
 import { LOOKUP_DESCRIPTORS, lookUpHostName } from "./host_name.ts";
 import { countedFor, NetworkCounts } from "./network_counts.ts";
-import { ProxyClients } from "./proxy_clients.ts";
-import { LONGEST_HEADER } from "./proxy_header.ts";
+import { FAILURES, ProxyClients } from "./proxy_clients.ts";
 import { admit } from "./rules.ts";
 import type { StoreQueue, Unchecked } from "./store_queue.ts";
 
@@ -51,14 +50,6 @@ export interface ConnectionsOptions extends DispatchOptions {
  * clients out.
  */
 const LOOKUP_SHARE = 0.25;
-
-/** What the log says of a balancer that sent no header. */
-const NO_HEADER = {
-  invalid: "expected a PROXY header",
-  silent: "no PROXY header within idleTimeout",
-  "broken off": "hung up in the middle of a PROXY header",
-  "too long": `a PROXY header of more than ${LONGEST_HEADER} bytes`,
-} as const;
 
 /** All connections that are open. */
 export class Connections {
@@ -182,7 +173,7 @@ export class Connections {
         failed: (reason) => {
           // A balancer that connects and hangs up checks that this program runs.
           if (reason === undefined || reason === "stopped") return;
-          log(NO_HEADER[reason]);
+          log(FAILURES[reason]);
         },
       });
     } catch (error) {

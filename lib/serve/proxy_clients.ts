@@ -8,7 +8,11 @@
 import { type Epoll, READABLE } from "../system/epoll.ts";
 import { peek, receive, send, shutdownWriting } from "../system/transfer.ts";
 import { Deadlines } from "./deadlines.ts";
-import { parseProxyHeader, type ProxyHeader } from "./proxy_header.ts";
+import {
+  LONGEST_HEADER,
+  parseProxyHeader,
+  type ProxyHeader,
+} from "./proxy_header.ts";
 
 /** What becomes of a connection that waits for its header. */
 export interface ProxyCallbacks {
@@ -22,13 +26,16 @@ export interface ProxyCallbacks {
   failed(reason: Failure | undefined): void;
 }
 
-/** Why a connection has no header; `broken off` if the balancer hung up in it. */
-export type Failure =
-  | "silent"
-  | "invalid"
-  | "too long"
-  | "broken off"
-  | "stopped";
+/** Why a connection has no header, and what the log says of it. */
+export const FAILURES = {
+  silent: "no PROXY header within idleTimeout",
+  invalid: "expected a PROXY header",
+  "too long": `a PROXY header of more than ${LONGEST_HEADER} bytes`,
+  "broken off": "hung up in the middle of a PROXY header",
+} as const;
+
+/** Why a connection has no header; `stopped` if `serve` has ended. */
+export type Failure = keyof typeof FAILURES | "stopped";
 
 interface Waiting extends ProxyCallbacks {
   readonly fd: number;
