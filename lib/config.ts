@@ -100,7 +100,7 @@ export interface Config {
   onError?: "accept" | "defer";
   /**
    * How long the base directory may take over one client. After that onError
-   * decides.
+   * decides. In the wrapper, also how long a log file may take.
    */
   storeTimeout?: Duration;
   log?: {

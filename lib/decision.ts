@@ -67,18 +67,18 @@ export function passLine(
 /**
  * The log line about a client that is deferred.
  *
- * @param expected what the site can do about a PROXY header
+ * @param proxyAdvice what the site can do about a PROXY header
  * @param dialogue what was said, undefined without a dialogue
  */
 export function deferLine(
   client: ClientFields,
   { reason, wait }: Defer,
-  expected: string,
+  proxyAdvice: string,
   dialogue?: Pick<Dialogue, "envelope" | "hasProxyHeader">,
 ): string {
   // Any client can send a header, so that is no warning, and costs no further line.
   const said = dialogue?.hasProxyHeader
-    ? { what: quote(`a PROXY header or an empty line: ${expected}`) }
+    ? { what: quote(`a PROXY header or an empty line: ${proxyAdvice}`) }
     : envelopeFields(dialogue?.envelope ?? {});
   return formatLine("defer", { ...client, reason, wait, ...said });
 }

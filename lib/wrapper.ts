@@ -111,8 +111,12 @@ export async function wrap(
   next.flush = async () => {
     if (await log.flush()) next.hangs = true;
   };
-  const code = await decide(config, log.logger, next);
-  await next.flush();
+  let code: number;
+  try {
+    code = await decide(config, log.logger, next);
+  } finally {
+    await next.flush();
+  }
   if (next.hangs) {
     // A call that hangs keeps this process: the client must not wait for it.
     leaveConnection();
@@ -191,6 +195,7 @@ async function decide(
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...client, ...errorFields(error) }));
+    await next.flush();
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.temporary;
   }
@@ -214,7 +219,7 @@ async function defer(
 ): Promise<void> {
   const refusal = refusalFor(verdict, config, client, log);
   const deferred = (dialogue?: Dialogue) =>
-    log.info(deferLine(client, verdict, PROXY_EXPECTED, dialogue));
+    log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
   await refuse(config, next, log, refusal, deferred);
 }
 
@@ -242,10 +247,12 @@ async function refuse(
     if (!next.hangs) {
       const error = becomeRblsmtpd(next, refusal, idleTimeout);
       log.error(formatLine("rblsmtpd", errorFields(error)));
+      await next.flush();
     }
     holdDialogue();
   } else if (at === "banner") {
     deferred();
+    await next.flush();
     sayOnce(bannerOf(refusal), idleTimeout);
   } else {
     deferred(holdDialogue());
@@ -253,7 +260,7 @@ async function refuse(
 }
 
 /** What is expected of a load balancer that sends a header. */
-const PROXY_EXPECTED =
+const PROXY_ADVICE =
   "expected proxy-server in front, or serve with serve.proxy";
 
 /** @returns only if rblsmtpd could not be started */
@@ -293,6 +300,7 @@ async function become(
   }
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
+  await next.flush();
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
   return EXIT.temporary;
 }

@@ -21,7 +21,7 @@ import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
 import { end, SIGNALS } from "./signals.ts";
-import { about } from "./spf/output.ts";
+import { outputError, statIfThere } from "./output.ts";
 import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
 const HELP = `NAME
@@ -124,7 +124,7 @@ function makeDirectory(options: Deno.MakeTempOptions): string {
  */
 async function checkOutput(output: string, file: URL): Promise<void> {
   try {
-    const old = await statIfThere(output);
+    const old = statIfThere(output);
     if (old !== undefined && !old.isFile) {
       throw new UsageError("not a regular file");
     }
@@ -137,18 +137,10 @@ async function checkOutput(output: string, file: URL): Promise<void> {
     }
     let directory = dirname(output);
     while (!(await exists(directory))) directory = dirname(directory);
-    await Deno.remove(await Deno.makeTempFile({ dir: directory }));
+    // In one turn of the event loop: no signal comes in between.
+    Deno.removeSync(Deno.makeTempFileSync({ dir: directory }));
   } catch (error) {
-    throw about(output, error);
-  }
-}
-
-async function statIfThere(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw outputError(output, error);
   }
 }
 

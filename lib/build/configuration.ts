@@ -17,6 +17,7 @@ import { type Needs, needsOf } from "./binary.ts";
 import { deno } from "./deno.ts";
 import { permissionFlags, type Permissions } from "./permissions.ts";
 import { readTypeError } from "./deno_message.ts";
+import { killDescendants } from "./signals.ts";
 import { ROOT } from "./std.ts";
 
 /**
@@ -94,7 +95,9 @@ export async function loadConfig(file: URL, name: string): Promise<Loaded> {
 }
 
 /** What loader.ts writes. */
-export type Report = { readonly loaded: Loaded } | { readonly fault: string };
+export type LoadOutcome = { readonly loaded: Loaded } | {
+  readonly fault: string;
+};
 
 /**
  * Loads a configuration module in a process of its own: a module may end its
@@ -118,7 +121,16 @@ export async function loadApart(
   const options = [...flags, "-A", loader, file.href, name, report];
   const failure = await runModule(name, options, patience);
   if (failure !== undefined) throw new BadConfig(`${name}: ${failure}`);
-  const outcome: Report = JSON.parse(await Deno.readTextFile(report));
+  let text: string;
+  try {
+    text = await Deno.readTextFile(report);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new BadConfig(
+      `${name}: ends its process: expected a module that only exports`,
+    );
+  }
+  const outcome: LoadOutcome = JSON.parse(text);
   if ("fault" in outcome) throw new BadConfig(outcome.fault);
   return outcome.loaded;
 }
@@ -212,7 +224,7 @@ async function runModule(
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    child.kill("SIGKILL");
+    killDescendants();
   }, patience);
   const { success, stdout, stderr } = await child.output();
   clearTimeout(timer);

@@ -5,9 +5,15 @@
  * @module
  */
 
-import { BadConfig, loadConfig, MOMENT, type Report } from "./configuration.ts";
+import { sleep } from "../system/sleep.ts";
+import {
+  BadConfig,
+  loadConfig,
+  type LoadOutcome,
+  MOMENT,
+} from "./configuration.ts";
 
-const [file, name, report] = Deno.args;
+const [file, name, path] = Deno.args;
 const { exit } = Deno;
 // A module that ends the process would pass for one that was checked.
 Object.assign(Deno, {
@@ -15,13 +21,13 @@ Object.assign(Deno, {
     throw new Error("calls Deno.exit: expected a module that only exports");
   },
 });
-let text: Report;
+let outcome: LoadOutcome;
 try {
-  text = { loaded: await loadConfig(new URL(file), name) };
+  outcome = { loaded: await loadConfig(new URL(file), name) };
 } catch (error) {
   if (!(error instanceof BadConfig)) throw error;
-  text = { fault: error.message };
+  outcome = { fault: error.message };
 }
-await new Promise((done) => setTimeout(done, MOMENT));
-await Deno.writeTextFile(report, JSON.stringify(text));
+await sleep(MOMENT);
+await Deno.writeTextFile(path, JSON.stringify(outcome));
 exit(0);

@@ -93,7 +93,7 @@ EXIT STATUS
       // Also if a log cannot be read any further.
       learner.write(true);
     }
-    learner.warnOfUnread(warn);
+    if (!options.follow) learner.warnOfUnread(warn);
     return learner.finish();
   },
 };

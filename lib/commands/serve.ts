@@ -95,7 +95,8 @@ LOG
                                         this program stopped (stopping)
   error start hang=... clients=N        a start of PROGRAM hangs
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
-  defer ... what=...                    another client sent a header
+  defer ... what=...                    another client sent a header, or an empty
+                                        first line
 `,
   async run(args, site) {
     const { addresses, program } = parseLine(args);
@@ -202,7 +203,7 @@ async function serve(
     WAITING_SHARE * maxDescriptors,
     ({ state, clients }) => {
       const what = state === "ended"
-        ? `${program[0]} starts again`
+        ? `no start of ${program[0]} hangs any more`
         : `${program[0]} does not start within ${LATE_START / 1000} s`;
       const line = { hang: state, clients, what: quote(what) };
       files.log.error(formatLine("start", line));

@@ -75,6 +75,7 @@ class KeptFile extends BaseHandler {
     this.#records = [];
     const { level, target } = this.#settings;
     const handler = new SyslogHandler(this.#settings);
+    // From then on, `handler` throws nothing either.
     const syslog = logger(level, handler);
     try {
       const text = records
@@ -98,9 +99,14 @@ class KeptFile extends BaseHandler {
     const { target } = this.#settings;
     const count = new HangCount(target);
     if (!count.mayAsk(Date.now() / 1000)) return false;
-    const found = await count.ask(append(target, text), this.#limit);
-    if (found !== undefined) return true;
-    this.#hangs = true;
+    try {
+      const found = await count.ask(append(target, text), this.#limit);
+      this.#hangs = found === undefined;
+    } finally {
+      // An error is an answer too.
+      if (!this.#hangs) count.answered();
+    }
+    if (!this.#hangs) return true;
     if (!count.isFirst) return false;
     throw new Error(`no answer within ${this.#limit / 1000} s`);
   }

@@ -150,10 +150,10 @@ export class Children {
       this.#starts.size < MAX_STARTS;
   }
 
-  /** Why a client has no child; one whose start hangs does not run. */
+  /** Why a client has no child. */
   get #reason(): "limit" | "start" {
-    const starts = this.#hang.isUnderWay ? 0 : this.#starts.size;
-    return this.#served.size + starts < this.#limit ? "start" : "limit";
+    const isStuck = this.#hang.isUnderWay || this.#retry !== Infinity;
+    return isStuck && this.#served.size < this.#limit ? "start" : "limit";
   }
 
   /**

@@ -70,7 +70,7 @@ const START_TIMEOUT = 2000;
 const START_INTERVAL = 10;
 
 /** What is expected of a load balancer that sends a header from another address. */
-const PROXY_EXPECTED = "expected its balancer in serve.proxy";
+const PROXY_ADVICE = "expected its balancer in serve.proxy";
 
 /** A connection whose ends are known. */
 export interface Addressed extends Accepted {
@@ -276,7 +276,7 @@ export class Dispatch {
     const { config, serve, files } = this.#options;
     const deferred = (dialogue?: Dialogue) => {
       if (verdict === undefined) return;
-      this.#log.info(deferLine(client, verdict, PROXY_EXPECTED, dialogue));
+      this.#log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
     };
     const now = performance.now();
     if (this.#deferred.size >= serve.deferredLimit) {

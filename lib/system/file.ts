@@ -219,6 +219,26 @@ export function readRegularFile(path: string): string {
 }
 
 /**
+ * Reads a regular file as {@linkcode readRegularFile} does, and then looks at the
+ * same open file: another one may have taken its path.
+ *
+ * @throws {Error} if it cannot be read or is no regular file
+ */
+export function readWithState(
+  path: string,
+): { text: string; info: Deno.FileInfo } {
+  if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
+  using file = Deno.openSync(path);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  for (let length; (length = file.readSync(buffer)) !== null;) {
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+  return { text: text + decoder.decode(), info: file.statSync() };
+}
+
+/**
  * Gives a file the owner and the permissions of another one.
  *
  * @throws {LibcError} EPERM if this process may not

@@ -33,12 +33,16 @@ export class HangCount {
   #isHigh: boolean | undefined;
   #isCounted = false;
 
-  /** Whether this wrapper is the first one with a call that hangs, as far as is known. */
-  isFirst = false;
+  #isFirst = false;
 
   /** @param path what may hang */
   constructor(path: string) {
     this.#path = path;
+  }
+
+  /** Whether this wrapper is the first one with a call that hangs, as far as is known. */
+  get isFirst(): boolean {
+    return this.#isFirst;
   }
 
   /** Whether enough wait for the path. */
@@ -109,7 +113,7 @@ export class HangCount {
   hangs(): void {
     if (this.#isCounted) return;
     this.#isCounted = true;
-    this.isFirst = attempt(() => {
+    this.#isFirst = attempt(() => {
       const set = Semaphores.findOrMake(this.#path, COUNT);
       if (set === undefined) return true;
       const isFirst = set.addToZero(WAITING);

@@ -6,13 +6,7 @@
 
 import { C } from "./constants.ts";
 import { close, copyOnto, flagsOf, open } from "./descriptor.ts";
-import { fromLibc } from "./libc.ts";
 import { openOn } from "./statx.ts";
-
-const libc = fromLibc({
-  // off_t lseek(int fd, off_t offset, int whence);
-  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
-});
 
 /** The first number that is not looked at. */
 const END = 1024;
@@ -36,19 +30,13 @@ export function leaveConnection(): void {
   for (let fd = 0; fd < END; fd++) {
     const flags = flagsOf(fd);
     if (flags === -1 || fd === nothing) continue;
-    if (isStream(fd) && connection.includes(openOn(fd).identity)) {
+    // No call that waits for a file that hangs, or for another thread that does: a
+    // write(2) keeps lseek(2) waiting.
+    if (connection.includes(openOn(fd).identity)) {
       copyOnto(nothing, fd);
     } else if (fd > 2 && (flags & C.FD_CLOEXEC) === 0) {
       close(fd);
     }
   }
   close(nothing);
-}
-
-/**
- * Whether a descriptor is a socket, a pipe or the like. This asks no file system:
- * a file of this process may be on the one that hangs.
- */
-function isStream(fd: number): boolean {
-  return libc().lseek(fd, 0n, C.SEEK_CUR) === -1n;
 }

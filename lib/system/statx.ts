@@ -145,12 +145,12 @@ export interface Open {
 }
 
 /**
- * Looks at a descriptor.
+ * Looks at a descriptor. No file system is asked: what is wanted never changes.
  *
  * @throws {LibcError} if it is closed
  */
 export function openOn(fd: number): Open {
-  look(fd, "", C.AT_EMPTY_PATH);
+  look(fd, "", C.AT_EMPTY_PATH | C.AT_STATX_DONT_SYNC);
   return { kind: kindOf(words[MODE]), identity: lastIdentity() };
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { E } from "../system/constants.ts";
-import { readRegularFile } from "../system/file.ts";
+import { readRegularFile, readWithState } from "../system/file.ts";
 import { lookAt, remove } from "../system/file_call.ts";
 import { type FileTask, make, runLater } from "../system/file_task.ts";
 import { isErrno } from "../system/libc.ts";
@@ -158,23 +158,6 @@ export function searchFiles(
     );
   }
   return line === undefined ? undefined : paths[lineIn(line).file];
-}
-
-/**
- * Reads a regular file, and then looks at the same open file: another one may have
- * taken its path.
- */
-function readWithState(path: string): { text: string; info: Deno.FileInfo } {
-  // Opening a FIFO would wait for a writer.
-  if (!Deno.statSync(path).isFile) throw new Error("expected a regular file");
-  using file = Deno.openSync(path);
-  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  const buffer = new Uint8Array(65536);
-  let text = "";
-  for (let length; (length = file.readSync(buffer)) !== null;) {
-    text += decoder.decode(buffer.subarray(0, length), { stream: true });
-  }
-  return { text: text + decoder.decode(), info: file.statSync() };
 }
 
 /** Whether a file has been left unchanged for long enough. */

@@ -7,6 +7,7 @@ import {
   compileTask,
   configModule,
   logLines,
+  PATIENCE,
 } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { run, waitFor } from "../harness/process.ts";
@@ -328,12 +329,17 @@ e2e("compile that is interrupted leaves nothing behind", {}, async () => {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const count = () => [...Deno.readDirSync(directory)].length;
-    await waitFor("a file beside the output", () => count() > 1);
+    const names = () =>
+      [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+    await waitFor(
+      "a directory beside the output",
+      () => names().some((name) => name.startsWith(".greylist-")),
+      PATIENCE,
+    );
     child.kill(signal);
     assertEquals((await child.status).code, code);
     assertEquals([...Deno.readDirSync(tmp)], []);
-    assertEquals(count(), 1);
+    assertEquals(names(), ["greylist"]);
     assertEquals(Deno.readTextFileSync(output), "the one before\n");
   }
 });

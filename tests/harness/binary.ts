@@ -56,7 +56,7 @@ function literal(value: unknown): string {
 }
 
 /** How long a build may take, in seconds: the first may have to download. */
-const PATIENCE = 300;
+export const PATIENCE = 300;
 
 /**
  * Runs `deno task compile` with a configuration module and an output file, for

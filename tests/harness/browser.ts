@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../../lib/build/find_program.ts";
+import { findInstalled } from "../../lib/build/find_installed.ts";
 import { waitFor } from "./process.ts";
 
 /** How long a browser runs at most, in seconds. */
@@ -12,7 +12,7 @@ const LIFE = 900;
 
 /** Where Chromium is, undefined if it is not installed. */
 export function findChromium(): string | undefined {
-  return findProgram("chromium") ?? findProgram("chromium-browser");
+  return findInstalled("chromium") ?? findInstalled("chromium-browser");
 }
 
 /** How the browser shows a page. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../../lib/build/find_program.ts";
+import { findInstalled } from "../../lib/build/find_installed.ts";
 import {
   encodeSkipped,
   SKIPPED_VARIABLE,
@@ -13,7 +13,7 @@ import { type Origin, packageOf } from "./packages.ts";
 
 /** The path of a program that the test has named in its needs. */
 export function programPath(name: string): string {
-  const path = findProgram(name);
+  const path = findInstalled(name);
   if (path === undefined) throw new Error(`${name} is not installed`);
   return path;
 }
@@ -50,7 +50,7 @@ const tried = new Map<Ability, boolean>();
 /** Why a program does not meet a need, undefined if it does. */
 function lackOf(need: string | Ability): string | undefined {
   const name = typeof need === "string" ? need : need.program;
-  const path = findProgram(name);
+  const path = findInstalled(name);
   if (path === undefined) return `${name} is not installed`;
   if (typeof need === "string") return undefined;
   let works = tried.get(need);

@@ -38,7 +38,7 @@ const PATHS: readonly (readonly [string, string])[] = [
   ["/var/qmail/cqgreylist", `${SITE}/cqgreylist`],
   ["/var/qmail/jgreylist", `${SITE}/jgreylist`],
   ["/var/qmail/bin/qmail-smtpd", `${ROOT}/greeter`],
-  ["/var/log/qmail/smtpd/*", `${SITE}/smtpd.*`],
+  ["/var/log/qmail/smtpd/[@c]*", `${SITE}/smtpd.[@l]*`],
   ["/var/log/qmail/smtpd/current", `${SITE}/smtpd.log`],
   ["/var/log/qmail/send/current", `${SITE}/send.log`],
   ["/var/log/mx1.log", `${SITE}/mx1.log`],

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { LEVELS } from "../../lib/log/settings.ts";
 import { openWrapperLog } from "../../lib/log/wrapper_log.ts";
+import { MOST_WAITING } from "../../lib/system/hang_count.ts";
+import { Semaphores } from "../../lib/system/semaphore.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -155,4 +157,19 @@ test("log file: a file size limit rejects nothing, ends nothing", async () => {
   );
   assertEquals([code, stdout, stderr], [7, "false\nfalse\n", ""]);
   assertEquals(Deno.statSync(path).size, 1000);
+});
+
+test("log file: one that answers again is nobody's wait any more", async () => {
+  using dir = temporary();
+  for (const path of [`${dir.path}/log`, dir.path]) {
+    const set = Semaphores.findOrMake(path, 2)!;
+    set.set(0, MOST_WAITING);
+    set.set(1, 0);
+    const { logger, flush } = open(path);
+    logger.info("x");
+    assertEquals(await flush(), false);
+    // The answer of a directory is an error.
+    assertEquals([set.value(0), set.value(1)], [0, 0], path);
+  }
+  assertMatch(Deno.readTextFileSync(`${dir.path}/log`), /Z x\n$/);
 });

@@ -305,8 +305,8 @@ bothWays(
         Deno.chmodSync(BASE, mode === "observe" ? 0o777 : mode);
         if (mode === "observe") assertNext(await connect(observing, [], way));
         else assertMatch(await connect(binary, [], way), /\r\n451 4\.7\.1 /);
-        // serve looks at its start, the wrapper when the client has gone; in serve
-        // either line may come first.
+        // serve looks at its start, the wrapper at each new client; in serve either
+        // line may come first.
         const lines = await waitFor("both lines", () => {
           const lines = clientLines();
           return lines.length >= 2 && lines;

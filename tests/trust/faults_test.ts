@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { findProgram } from "../../lib/build/find_program.ts";
+import { findInstalled } from "../../lib/build/find_installed.ts";
 import { compile, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
@@ -60,7 +60,7 @@ exec "$@"
 
 /** Why no file can be mounted here, undefined if it can. */
 function loopObstacle(): string | undefined {
-  if (Deno.uid() !== 0 || findProgram("losetup") === undefined) {
+  if (Deno.uid() !== 0 || findInstalled("losetup") === undefined) {
     return undefined;
   }
   const args = ["--find"];

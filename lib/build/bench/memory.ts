@@ -6,7 +6,7 @@
 
 import { TemporaryError } from "../../commands/command.ts";
 import { sleep } from "../../system/sleep.ts";
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import type { Binaries } from "./binaries.ts";
 import { Connection } from "./connection.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
@@ -62,7 +62,7 @@ export async function measureMemory(
   ];
   const rows: Row[] = [];
   for (const { key, text, argv, needs } of candidates) {
-    if (needs !== undefined && findProgram(needs) === undefined) {
+    if (needs !== undefined && findInstalled(needs) === undefined) {
       rows.push({ key, text, absent: `${needs} is not installed` });
       continue;
     }

@@ -7,7 +7,7 @@
 import { join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { userId } from "../../system/user.ts";
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import { freePort } from "../ports.ts";
 import { makePostfix } from "../postfix.ts";
 import { type Bench, logOf } from "./plan.ts";
@@ -20,7 +20,7 @@ const LIFE = 600;
 /** Why postscreen cannot be measured; undefined if it can. */
 export function lacksPostscreen(): string | undefined {
   if (userId() !== 0) return "Postfix needs root";
-  return findProgram("postfix") === undefined
+  return findInstalled("postfix") === undefined
     ? "postfix is not installed"
     : undefined;
 }
@@ -43,7 +43,7 @@ export async function startPostscreen(bench: Bench): Promise<Postscreen> {
   const port = freePort();
   await Deno.chmod(bench.scratch, 0o711);
   const { command, env, log } = await makePostfix({
-    program: findProgram("postfix")!,
+    program: findInstalled("postfix")!,
     dir: join(bench.scratch, "postfix"),
     main: `postscreen_access_list =
 postscreen_dnsbl_sites =

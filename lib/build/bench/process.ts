@@ -15,7 +15,7 @@ import {
   pointerTable,
 } from "../../system/libc.ts";
 import { posixSpawn } from "../../system/posix_spawn.ts";
-import { DIRS, findProgram } from "../find_program.ts";
+import { DIRS, findInstalled } from "../find_installed.ts";
 import type { Sample } from "./statistics.ts";
 
 const libc = fromLibc({
@@ -73,7 +73,7 @@ export class Process {
    * @throws {Error} if it cannot be started
    */
   constructor(start: Start) {
-    const path = findProgram(start.argv[0]);
+    const path = findInstalled(start.argv[0]);
     if (path === undefined) throw new NotInstalled(start.argv[0]);
     this.#started = performance.now();
     this.pid = spawn(path, start);

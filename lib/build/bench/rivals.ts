@@ -10,7 +10,7 @@
 import { fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import { sleep } from "../../system/sleep.ts";
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import { baseOf, type Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { lacksPostscreen, startPostscreen } from "./postscreen.ts";
@@ -72,7 +72,7 @@ export async function measureRivals(
       ? await measure(bench, binaries.serve)
       : undefined,
   });
-  const compiler = findProgram("gcc") === undefined
+  const compiler = findInstalled("gcc") === undefined
     ? "gcc is not installed"
     : undefined;
   return {
@@ -235,7 +235,7 @@ export async function measureHang(
   binaries: Binaries,
 ): Promise<Section> {
   const text = `greylist serve, each store call takes ${HANG} s`;
-  const row: Row = findProgram("strace") === undefined
+  const row: Row = findInstalled("strace") === undefined
     ? { key: "serve", text, absent: "strace is not installed" }
     : { key: "serve", text, values: await silence(bench, binaries.serve) };
   return {

@@ -9,7 +9,7 @@ import { fromFileUrl, join } from "@std/path";
 import { TemporaryError, UsageError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { V8_LINEAR } from "../../whitelist/expression.ts";
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import { STAND_IN_VARIABLE } from "../stand_in.ts";
 import { chosenStd, ROOT, stdFlags } from "../std.ts";
 import { baseOf, writeConfig } from "./binaries.ts";
@@ -35,7 +35,7 @@ export async function measureRuntimes(
   other: string,
 ): Promise<Section> {
   const version = await versionOf(other);
-  if (findProgram("gcc") === undefined) {
+  if (findInstalled("gcc") === undefined) {
     throw new TemporaryError("--deno: gcc is not installed");
   }
   await Deno.mkdir(baseOf(bench), { mode: 0o700 });
@@ -53,7 +53,7 @@ export async function measureRuntimes(
     await contender("own", Deno.execPath()),
     await contender("other", other),
   ];
-  if (findProgram("perl") !== undefined) contenders.push(PERL);
+  if (findInstalled("perl") !== undefined) contenders.push(PERL);
   const { rounds, results } = await takeTurns(bench, "starts", contenders);
   const row = (key: string, text: string): Row => ({
     key,

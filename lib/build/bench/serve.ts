@@ -5,7 +5,7 @@
  */
 
 import { TemporaryError } from "../../commands/command.ts";
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import type { Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import { processorTime } from "./processor_time.ts";
@@ -103,7 +103,7 @@ export async function measureServe(
   const results = new Map<string, Record<string, number>>();
   for (const duel of duels) {
     const { key, program: [name] } = duel;
-    const lack = ["tcpserver", name].find((name) => !findProgram(name));
+    const lack = ["tcpserver", name].find((name) => !findInstalled(name));
     if (lack !== undefined) absent.set(key, `${lack} is not installed`);
     else results.set(key, await fight(bench, binaries.serve, duel));
   }

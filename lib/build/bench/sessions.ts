@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import type { Binaries } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
 import {
@@ -67,7 +67,7 @@ export async function measureSessions(
   const rates = new Map<string, number[]>();
   try {
     for (const { key, argv, needs = [] } of candidates) {
-      const lack = ["tcpserver", ...needs].find((name) => !findProgram(name));
+      const lack = ["tcpserver", ...needs].find((name) => !findInstalled(name));
       if (lack !== undefined) {
         absent.set(key, `${lack} is not installed`);
         continue;

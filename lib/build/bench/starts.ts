@@ -4,7 +4,7 @@
  * @module
  */
 
-import { findProgram } from "../find_program.ts";
+import { findInstalled } from "../find_installed.ts";
 import type { Binaries } from "./binaries.ts";
 import { baseOf, copiesOf } from "./binaries.ts";
 import { type Bench, expectQuiet, logOf } from "./plan.ts";
@@ -101,7 +101,7 @@ export async function measureStarts(
   ];
   const absent = new Map<string, string>();
   for (const { key, needs, argv, foreign } of candidates) {
-    if (needs !== undefined && findProgram(needs) === undefined) {
+    if (needs !== undefined && findInstalled(needs) === undefined) {
       absent.set(key, `${needs} is not installed`);
     } else if (foreign && !await works(bench, argv)) {
       absent.set(key, `${argv.slice(0, 2).join(" ")} fails here`);

@@ -5,9 +5,8 @@
  */
 
 import { basename, dirname, resolve } from "@std/path";
-import { TemporaryError, UsageError } from "../../commands/command.ts";
-import { reasonOf } from "../../reason.ts";
-import { printable } from "../../spf/record.ts";
+import { UsageError } from "../../commands/command.ts";
+import { outputError, statIfThere } from "../output.ts";
 
 /**
  * Writes a file whole or not at all, also if the machine crashes. Mode and owner
@@ -42,7 +41,7 @@ export function writeOutput(output: string, text: string): void {
     directory.syncSync();
   } catch (error) {
     if (temporary !== undefined) Deno.removeSync(temporary);
-    throw about(output, error);
+    throw outputError(output, error);
   }
 }
 
@@ -60,7 +59,7 @@ export function readOutput(output: string): string | undefined {
     if (!old.isFile) throw new UsageError("not a regular file");
     return Deno.readTextFileSync(output);
   } catch (error) {
-    throw about(output, error);
+    throw outputError(output, error);
   }
 }
 
@@ -77,41 +76,6 @@ export function directoryOf(output: string): string {
     }
     return resolve(output);
   } catch (error) {
-    throw about(output, error);
+    throw outputError(output, error);
   }
-}
-
-/**
- * Says that a path cannot be written.
- *
- * @param output the value of --output
- * @returns a {@linkcode UsageError} if the path was chosen wrongly
- */
-export function about(
-  output: string,
-  error: unknown,
-): UsageError | TemporaryError {
-  const message = `--output: ${printable(output)}: ${reasonOf(error)}`;
-  return isWrongPath(error)
-    ? new UsageError(message)
-    : new TemporaryError(message);
-}
-
-function statIfThere(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** Tells whether an error says that the path was chosen wrongly. */
-function isWrongPath(error: unknown): boolean {
-  return [
-    UsageError,
-    Deno.errors.NotFound,
-    Deno.errors.NotADirectory,
-    Deno.errors.PermissionDenied,
-  ].some((kind) => error instanceof kind);
 }

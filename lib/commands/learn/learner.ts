@@ -59,7 +59,9 @@ export class Learner {
     const { baseDir } = config;
     this.#config = config;
     this.#failing = failing;
-    this.#lists = new Lists(config, () => false);
+    const whitelist = { ...config.whitelist, files: [] };
+    const pools = { ...config, whitelist, only: undefined };
+    this.#lists = new Lists(pools, () => false);
     this.#place = { dir: baseDir, owner: baseDirOwner(baseDir), dry };
   }
 

@@ -13,7 +13,7 @@ export const DIRS: readonly string[] = (Deno.env.get("PATH") ?? "/usr/bin:/bin")
   .concat("/usr/local/sbin", "/usr/sbin", "/sbin");
 
 /** The path of a program, undefined if it is not installed. */
-export function findProgram(name: string): string | undefined {
+export function findInstalled(name: string): string | undefined {
   if (name.includes("/")) return name;
   return DIRS.map((dir) => `${dir}/${name}`).find((path) => {
     try {
