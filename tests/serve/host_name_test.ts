@@ -301,7 +301,9 @@ e2e(
     one[Symbol.dispose]();
     two[Symbol.dispose]();
     assertEquals(await server.code, 0);
-    assertEquals(lines().filter((line) => line.includes(OWN)).length, 1);
+    const verbs = lines().filter((line) => line.includes(OWN))
+      .map((line) => line.replace(/^(\w+) .*( reason=\w+).*/, "$1$2"));
+    assertEquals(verbs, ["busy reason=stopping", "defer reason=new"]);
   },
 );
 
