@@ -48,7 +48,7 @@ export interface Loaded {
 }
 
 /** Why a module with packages is refused. */
-const PACKAGE =
+export const PACKAGE =
   "imports a package, or a module of Node's whose types are one: " +
   "expected a module without packages, which the lock file does not know";
 

@@ -150,6 +150,22 @@ export async function copyLock(directory: string): Promise<string> {
   return copy;
 }
 
+/**
+ * Whether a program that ran with {@linkcode copyLock}'s copy has added packages to
+ * it, which nothing holds to an integrity value.
+ *
+ * @param directory that of the copy
+ */
+export async function hasNewPackages(directory: string): Promise<boolean> {
+  const [before, now] = await Promise.all(
+    [LOCKS.jsr, `${directory}/deno.lock`].map(async (file) => {
+      const { jsr, npm } = JSON.parse(await Deno.readTextFile(file));
+      return Object.keys({ ...jsr, ...npm });
+    }),
+  );
+  return now.some((name) => !before.includes(name));
+}
+
 /** The path of a file URL. */
 export function path(url: URL): string {
   return decodeURIComponent(url.pathname);

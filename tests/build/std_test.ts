@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { IMPORTS, LOCKS, readFailure, stdFlags } from "../../lib/build/std.ts";
+import {
+  copyLock,
+  hasNewPackages,
+  IMPORTS,
+  LOCKS,
+  readFailure,
+  stdFlags,
+} from "../../lib/build/std.ts";
 
 const ABSENT = [
   "Download meta.json\nerror: JSR package manifest for '@std/path' failed to load. Import 'meta.json' failed.\n    at mod.ts:1:8",
@@ -86,6 +93,25 @@ Deno.test("stdFlags: a JSR package stands for its subpaths too", async () => {
     );
     const version = imports["@std/fs"].slice("jsr:@std/fs@".length);
     assertEquals(imports["@std/fs/"], `jsr:/@std/fs@${version}/`);
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+});
+
+Deno.test("hasNewPackages: what is not in deno.lock", async () => {
+  const scratch = await Deno.makeTempDir();
+  try {
+    const copy = await copyLock(scratch);
+    assertEquals(await hasNewPackages(scratch), false);
+    const lock = JSON.parse(await Deno.readTextFile(copy));
+    const added = [
+      { ...lock, npm: { "chalk@5.6.2": { integrity: "sha512-x" } } },
+      { ...lock, jsr: { ...lock.jsr, "@std/yaml@1.0.5": { integrity: "x" } } },
+    ];
+    for (const one of added) {
+      await Deno.writeTextFile(copy, JSON.stringify(one));
+      assertEquals(await hasNewPackages(scratch), true);
+    }
   } finally {
     await Deno.remove(scratch, { recursive: true });
   }
