@@ -22,7 +22,7 @@ export const MOST_WAITING = 8;
 /** How long the first one that tries is waited for, in seconds. */
 const PATIENCE = 60;
 
-/** The semaphores: how many wait, and whether one tries. */
+/** The semaphores: how many wait, and how many of these have tried. */
 const WAITING = 0, TRYING = 1, COUNT = 2;
 
 /** The count as one wrapper sees it. Without semaphores nothing is known. */
@@ -66,8 +66,10 @@ export class HangCount {
     return attempt(() => {
       const set = this.#set!;
       if (set.addToZero(TRYING)) return true;
-      const tried = Math.max(0, set.value(WAITING) - MOST_WAITING - 1);
-      if (now - set.lastAdded < PATIENCE * 2 ** tried) return false;
+      const tried = Math.max(0, set.value(TRYING) - 1);
+      const passed = now - set.lastAdded;
+      // It is negative if the clock was set back.
+      if (passed >= 0 && passed < PATIENCE * 2 ** tried) return false;
       // That sets the time for all others.
       set.add(TRYING);
       return true;

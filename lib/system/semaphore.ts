@@ -91,7 +91,8 @@ export class Semaphores {
   }
 
   /**
-   * When something was last added, in seconds since 1970; 0 for never.
+   * When something was last added, or a process that had added something ended, in
+   * seconds since 1970; 0 for never.
    *
    * @throws {LibcError}
    */

@@ -53,6 +53,17 @@ Deno.test("hang count: with enough that wait, one at a time tries", () => {
     count.hangs();
   }
 
+  // Many that have come at the same time, before it was known, have not tried.
+  set.set(0, 40);
+  set.set(1, 0);
+  const first = comes(dir);
+  assert(first.mayAsk);
+  first.count.hangs();
+  assertEquals(comes(dir, set.lastAdded + 55).mayAsk, false);
+  assertEquals(comes(dir, set.lastAdded + 65).mayAsk, true);
+  // The clock was set back.
+  assertEquals(comes(dir, set.lastAdded - 3600).mayAsk, true);
+
   set.set(1, 0);
   const answered = comes(dir);
   assert(answered.mayAsk);
