@@ -224,6 +224,15 @@ export function remove(path: string): FileCall<void> {
   });
 }
 
+/** Removes a file, unless another process was faster. */
+function* removeIfThere(path: string): FileTask<void> {
+  try {
+    yield* make(remove(path));
+  } catch (error) {
+    if (!isErrno(error, E.ENOENT)) throw error;
+  }
+}
+
 /**
  * Creates an empty file with mode 0600; it must not exist yet. That is one call,
  * unless the umask or the file system does not allow it.
@@ -263,7 +272,7 @@ export function* openOrCreate(
   try {
     return yield* make(openFile(path, "existing"));
   } catch (error) {
-    if (isErrno(error, E.EACCES)) yield* make(remove(path));
+    if (isErrno(error, E.EACCES)) yield* removeIfThere(path);
     else if (!isErrno(error, E.ENOENT)) throw error;
   }
   try {

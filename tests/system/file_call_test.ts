@@ -1,0 +1,22 @@
+import { assert, assertEquals } from "@std/assert";
+import { E } from "../../lib/system/constants.ts";
+import { close } from "../../lib/system/descriptor.ts";
+import { openOrCreate } from "../../lib/system/file_call.ts";
+import { LibcError } from "../../lib/system/libc.ts";
+import "../harness/libc.ts";
+import { temporary } from "../harness/temporary.ts";
+
+Deno.test("openOrCreate: another process has removed the file of another user", () => {
+  using dir = temporary();
+  const path = `${dir.path}/entry`;
+  const task = openOrCreate(path, false);
+  // As for a user who may not write to the file; root may.
+  assert(!task.next().done);
+  assert(!task.throw(new LibcError("open", E.EACCES)).done);
+  const step = task.throw(new LibcError("unlink", E.ENOENT));
+  assert(!step.done);
+  const fd = step.value.now() as number;
+  assertEquals(task.next(fd), { done: true, value: fd });
+  close(fd);
+  assert(Deno.statSync(path).isFile);
+});
