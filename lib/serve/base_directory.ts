@@ -47,7 +47,7 @@ export class BaseDirectory {
   /** When its mode is looked at again. */
   #nextMode = 0;
   /** From when on it may prune. */
-  readonly #pruneFrom = performance.now() + START;
+  #pruneFrom = performance.now() + START;
   #busyInterval = BUSY_INTERVAL;
   /** How many looks are under way: one, unless it hangs or prunes for very long. */
   #looks = 0;
@@ -106,7 +106,9 @@ export class BaseDirectory {
   expire(now: number): void {
     if (this.#isHeld || now < this.#next) return;
     const mayPrune = now >= this.#pruneFrom;
-    this.#next = mayPrune ? now + INTERVAL : this.#pruneFrom;
+    this.#next = mayPrune
+      ? now + INTERVAL
+      : Math.min(this.#pruneFrom, now + INTERVAL);
     const patience = LOST * 2 ** (this.#looks - 1);
     if (this.#looks > 0 && now - this.#began < patience) return;
     this.#looks++;
@@ -139,11 +141,8 @@ export class BaseDirectory {
       this.#wake();
     } catch (error) {
       this.#log().warn(formatLine("prune", errorFields(error)));
-      // The next look would most likely fail, and log, in the same way.
-      this.#next = Math.max(
-        this.#next,
-        performance.now() + prune.every * 1000,
-      );
+      // The next pruning would most likely fail, and log, in the same way.
+      this.#pruneFrom = performance.now() + prune.every * 1000;
     }
   }
 

@@ -11,6 +11,7 @@ import {
 } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
 import { type Epoll, READABLE } from "../system/epoll.ts";
+import type { LibcError } from "../system/libc.ts";
 import type { Done, Variables } from "../system/spawn.ts";
 import type { Spawn } from "./spawn.ts";
 
@@ -82,7 +83,7 @@ export class ChildProcesses {
   ): void {
     const starting = { name: spawn.name, since: performance.now() };
     this.#starting.add(starting);
-    spawn.start(fd, variables, (result) => {
+    const done: Done = (result) => {
       this.#starting.delete(starting);
       if (typeof result !== "number") return started(result);
       // Before started(), which may start another child and take exit statuses,
@@ -92,7 +93,14 @@ export class ChildProcesses {
       // A child that cannot be watched may have ended already, and no event would
       // report that.
       if (this.#running.size > this.#watches.size) this.takeExitStatuses();
-    });
+    };
+    try {
+      spawn.start(fd, variables, done);
+    } catch (error) {
+      // No memory, or a limit of descriptors that was lowered meanwhile.
+      if (!this.#starting.has(starting)) throw error;
+      done(error as LibcError);
+    }
   }
 
   /**

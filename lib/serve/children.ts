@@ -258,6 +258,8 @@ export class Children {
       if (client === undefined) break;
       this.#tries--;
       this.#start(client);
+      // The wait for the next event does not know when this start is late.
+      this.#epoll.wake();
     }
     this.#isStartingWaiting = false;
   }

@@ -160,9 +160,14 @@ export class DeferredClients {
   /** Ends all dialogues because this program has to stop. */
   shutDown(now: number): void {
     this.#farewell = new Deadlines(LAST_FAREWELL);
+    // Those that had their last reply before come first, as in #hangUp.
+    const talking: Client[] = [];
     for (const client of this.#clients.values()) {
       if (client.leaving) this.#farewell.start(client.fd, now);
-      else this.#end(client, client.speaker.shutdown(), now);
+      else talking.push(client);
+    }
+    for (const client of talking) {
+      this.#end(client, client.speaker.shutdown(), now);
     }
   }
 

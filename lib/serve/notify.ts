@@ -6,8 +6,10 @@
  */
 
 import { reasonOf } from "../reason.ts";
+import { E } from "../system/constants.ts";
 import { sendDatagram } from "../system/datagram.ts";
 import { variable } from "../system/environment.ts";
+import { isErrno } from "../system/libc.ts";
 import { monotonicMicroseconds } from "../system/monotonic.ts";
 import { encode } from "../system/utf8.ts";
 import {
@@ -35,14 +37,21 @@ export function takeNotifyVariables(): NotifyVariables {
   return taken;
 }
 
+/** When a state that could not be sent is sent again, in milliseconds. */
+const RETRY = 1000;
+
 /** The service manager, or none. Times are milliseconds of `performance.now()`. */
 export class Notify {
   readonly #socket: string | undefined;
   readonly #interval: number | undefined;
   readonly #warn: (what: string) => void;
+  /** When {@linkcode ALIVE} is due. */
   #next = Infinity;
   #isStopping = false;
   #hasFailed = false;
+  /** The last state, if it could not be sent, and when it is sent again. */
+  #unsent: (() => string) | undefined;
+  #retryAt = Infinity;
 
   /** @param warn is told of the first message that could not be sent */
   constructor(variables: NotifyVariables, warn: (what: string) => void) {
@@ -54,46 +63,60 @@ export class Notify {
   /** Clients are served from now on, with all files read. */
   ready(status: string): void {
     if (this.#isStopping) return;
-    this.#send(() => ready(status));
+    this.#tell(() => ready(status));
     if (this.#interval !== undefined) this.#next = performance.now();
   }
 
   /** Files are read again; {@linkcode ready} has to follow. */
   reloading(status: string): void {
     if (this.#isStopping) return;
-    this.#send(() => reloading(monotonicMicroseconds(), status));
+    this.#tell(() => reloading(monotonicMicroseconds(), status));
   }
 
   /** The process ends once its last client has gone. */
   stopping(status: string): void {
     this.#isStopping = true;
-    this.#send(() => stopping(status));
+    this.#tell(() => stopping(status));
   }
 
   /** When {@linkcode expire} has something to do. */
   next(): number {
-    return this.#next;
+    return Math.min(this.#next, this.#retryAt);
   }
 
   /**
-   * Says that the event loop is alive, if it is time to. Only the event loop may
-   * call this: a loop that stands still must not look alive.
+   * Says that the event loop is alive, if it is time to, and again what could not
+   * be sent. Only the event loop may call this: a loop that stands still must not
+   * look alive.
    */
   expire(now: number): void {
+    if (this.#unsent !== undefined && now >= this.#retryAt) {
+      this.#tell(this.#unsent);
+    }
     if (this.#interval === undefined || now < this.#next) return;
     this.#next = now + this.#interval;
     this.#send(() => ALIVE);
   }
 
-  #send(message: () => string): void {
+  /** Tells a state: without READY, the service manager ends the service. */
+  #tell(state: () => string): void {
+    const mayFollow = this.#send(state);
+    this.#unsent = mayFollow ? state : undefined;
+    this.#retryAt = mayFollow ? performance.now() + RETRY : Infinity;
+  }
+
+  /** @returns whether the manager did not take the message, and may take it later */
+  #send(message: () => string): boolean {
     const socket = this.#socket;
-    if (socket === undefined || socket === "") return;
+    if (socket === undefined || socket === "") return false;
     try {
       sendDatagram(socket, encode(message()));
+      return false;
     } catch (error) {
-      if (this.#hasFailed) return;
+      if (!this.#hasFailed) this.#warn(`NOTIFY_SOCKET: ${reasonOf(error)}`);
       this.#hasFailed = true;
-      this.#warn(`NOTIFY_SOCKET: ${reasonOf(error)}`);
+      // Its queue is full.
+      return isErrno(error, E.EAGAIN);
     }
   }
 }

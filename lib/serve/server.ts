@@ -94,6 +94,8 @@ export class Server {
     }
     for (const listener of listeners) epoll.close(listener);
     if (this.#upgradeBy === undefined) connections.stop();
+    // A pause for an upgrade is over: `run` goes on until the last session ends.
+    this.#upgradeBy = undefined;
     epoll.wake();
   }
 
@@ -192,7 +194,9 @@ export class Server {
     for (let i = 0; i < count; i++) {
       const event = epoll.event(i);
       if (event === undefined) continue;
-      if (listeners.includes(event.fd)) waiting.push(event.fd);
+      // Those that were closed by `stop` may be child processes by now.
+      const isListener = !this.#stopping && listeners.includes(event.fd);
+      if (isListener) waiting.push(event.fd);
       else connections.ready(event.fd, now);
     }
     // Last: a new connection may get a descriptor that an event was about.

@@ -257,7 +257,8 @@ export class Upgrade {
    * A HUP or USR2 that comes before execve(2) opens the binary asks for no more
    * than what execve(2) does: the new image reads all files, and it is the newest.
    * From there on signals wait until the new image has handlers; only one that
-   * another thread takes in the microseconds until it is ended would be lost.
+   * another thread takes in the microseconds until it is ended would be lost. In
+   * process 1, a TERM after the last look at `isStopping` is lost too.
    */
   #exec(): Error {
     const { server, children, listeners, limits, variables } = this.#options;

@@ -62,3 +62,18 @@ Deno.test("child processes: a start that another one begins takes no end of that
   assertEquals(pids.sort(), [one.pid, two.pid].sort());
   assertEquals(processes.running, 0);
 });
+
+Deno.test("child processes: a start that throws is one that fails", () => {
+  const processes = new ChildProcesses(UNWATCHED);
+  const error = new LibcError("posix_spawn", E.ENOMEM);
+  const throws: Spawn = {
+    name: "x",
+    start() {
+      throw error;
+    },
+    settle() {},
+  };
+  const results: unknown[] = [];
+  processes.start(throws, 0, {}, (result) => results.push(result), () => {});
+  assertEquals([results, processes.starting], [[error], 0]);
+});

@@ -2,7 +2,10 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
+import { Notify } from "../../lib/serve/notify.ts";
+import { sendDatagram } from "../../lib/system/datagram.ts";
 import { monotonicMicroseconds } from "../../lib/system/monotonic.ts";
+import { encode } from "../../lib/system/utf8.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
@@ -12,6 +15,7 @@ import { logged, serving } from "../harness/serving.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";
 import { slowingAt } from "../harness/strace.ts";
+import { temporary } from "../harness/temporary.ts";
 import { notUpgradable, upgradable, upgrades } from "../harness/upgrading.ts";
 
 const LIST = `${ROOT}/list` as Path;
@@ -192,3 +196,42 @@ e2e(
     assertEquals(await client.reply(), NEXT);
   },
 );
+
+Deno.test("notify: a state that a full queue does not take is sent again", async () => {
+  using dir = temporary();
+  const path = `${dir.path}/socket`;
+  const receiver = Deno.listenDatagram({ transport: "unixpacket", path });
+  const flood = encode("x");
+  let filled = 0;
+  try {
+    for (;; filled++) sendDatagram(path, flood);
+  } catch {
+    // The queue is full.
+  }
+  const warnings: string[] = [];
+  const notify = new Notify(
+    { NOTIFY_SOCKET: path },
+    (what) => warnings.push(what),
+  );
+  notify.ready("listening");
+  assertEquals(warnings.length, 1);
+  assert(notify.next() < Infinity);
+  for (let i = 0; i < filled; i++) await receiver.receive();
+  notify.expire(notify.next() - 1);
+  notify.expire(notify.next());
+  const [bytes] = await receiver.receive();
+  assertMatch(new TextDecoder().decode(bytes), /^READY=1\nSTATUS=listening$/);
+  assertEquals([notify.next(), warnings.length], [Infinity, 1]);
+  receiver.close();
+});
+
+Deno.test("notify: a manager that is not there is asked once", () => {
+  const warnings: string[] = [];
+  const socket = "/nonexistent/socket";
+  const notify = new Notify(
+    { NOTIFY_SOCKET: socket },
+    (what) => warnings.push(what),
+  );
+  notify.ready("listening");
+  assertEquals([notify.next(), warnings.length], [Infinity, 1]);
+});
