@@ -111,18 +111,16 @@ export async function wrap(
   next.flush = async () => {
     if (await log.flush()) next.hangs = true;
   };
-  let code: number;
   try {
-    code = await decide(config, log.logger, next);
+    return await decide(config, log.logger, next);
   } finally {
     await next.flush();
-  }
-  if (next.hangs) {
     // A call that hangs keeps this process: the client must not wait for it.
-    leaveConnection();
-    if (next.indexes !== undefined) await within(next.indexes, INDEX_PATIENCE);
+    if (next.hangs) leaveConnection();
+    if (next.hangs && next.indexes !== undefined) {
+      await within(next.indexes, INDEX_PATIENCE);
+    }
   }
-  return code;
 }
 
 /** How the log is configured if the configuration cannot be used. */

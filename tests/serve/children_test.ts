@@ -559,7 +559,7 @@ Deno.test("children: a start that hangs is told once, once a minute, and at its 
   assertEquals(children.next(), Infinity);
 });
 
-Deno.test("children: who waits for a start that hangs does not wait for the limit", () => {
+Deno.test("children: clients that wait for a start that hangs do not wait for the limit", () => {
   for (const limit of [1, 40]) {
     const { children, gaveUp, come } = crowd(limit, MINUTE, 3);
     const now = performance.now();
