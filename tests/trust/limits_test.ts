@@ -110,14 +110,16 @@ e2e("under memory pressure: served, or hung up on without a word", {
   kernel: memoryObstacle,
 }, async (t) => {
   const binary = await compile(WRAPPER);
-  for (const megabytes of [64, 32, 16, 12, 8, 4]) {
+  for (const megabytes of [64, 32, 20, 16, 12, 8, 4]) {
     await t.step(`${megabytes} MB`, async () => {
       await using group = memoryGroup(megabytes * 1e6);
       const { before } = group;
       const next = greeter();
       await using server = await tcpserver.start({ binary, before, next });
       const [deferred, passed] = await bothVerdicts(server);
-      if (megabytes >= 16) assertServed(deferred, passed);
+      // 14.7 MB of its own and what the kernel needs for it: on one kernel 16 MB are
+      // enough, on another one of the same version they are not.
+      if (megabytes >= 20) assertServed(deferred, passed);
       else assertWholeOrNothing(deferred, passed);
       await gone(binary);
     });
