@@ -29,6 +29,14 @@ export function isMapped(value: bigint): boolean {
 }
 
 /**
+ * Parses an address that may be in brackets, as some programs write one in place of
+ * a name; see {@linkcode parseAddress}.
+ */
+export function parseBracketed(text: string): Address | undefined {
+  return parseAddress(text.replace(/^\[(.*)\]$/, "$1"));
+}
+
+/**
  * Parses an address: four decimal numbers without leading zeros (`010` is 8 to
  * some programs and 10 to others, so it is neither here), or any IPv6 text form
  * of RFC 4291 section 2.2, without a zone.

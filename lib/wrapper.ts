@@ -115,10 +115,10 @@ export async function wrap(
     return await decide(config, log.logger, next);
   } finally {
     await next.flush();
-    // A call that hangs keeps this process: the client must not wait for it.
-    if (next.hangs) leaveConnection();
-    if (next.hangs && next.indexes !== undefined) {
-      await within(next.indexes, INDEX_PATIENCE);
+    if (next.hangs) {
+      // That call keeps this process: the client must not wait for it.
+      leaveConnection();
+      if (next.indexes) await within(next.indexes, INDEX_PATIENCE);
     }
   }
 }
@@ -193,9 +193,7 @@ async function decide(
   } catch (error) {
     // 421 is right at any point of a session (RFC 5321 section 4.2.2).
     log.error(formatLine("defer", { ...client, ...errorFields(error) }));
-    await next.flush();
-    sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
-    return EXIT.temporary;
+    return giveUp(next);
   }
   // The line about the client must not wait for the end of the pruning.
   await next.flush();
@@ -298,6 +296,11 @@ async function become(
   }
   const what = quote(`${program[0]}: ${error.message}`);
   log.error(formatLine("defer", { reason: "error", what }));
+  return giveUp(next);
+}
+
+/** Tells the client to come back; the log has the reason. */
+async function giveUp(next: Next): Promise<number> {
   await next.flush();
   sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
   return EXIT.temporary;

@@ -26,7 +26,7 @@ import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
-import { end, SIGNALS } from "./signals.ts";
+import { endOnSignals } from "./signals.ts";
 import { outputError, statIfThere } from "./output.ts";
 import { chosenStd, hasNewPackages, ROOT, stdFlags } from "./std.ts";
 
@@ -236,11 +236,6 @@ async function main(args: string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  for (const [signal, number] of Object.entries(SIGNALS)) {
-    Deno.addSignalListener(
-      signal as Deno.Signal,
-      () => end(directories, 128 + number),
-    );
-  }
+  endOnSignals(directories);
   Deno.exit(await main(Deno.args));
 }

@@ -19,7 +19,7 @@ import { difference, labelled, verdictOf } from "./demo/screen.ts";
 import { converse, finish, paint, showFile, tell } from "./demo/show.ts";
 import { standIn } from "./demo/stand_in.ts";
 import { lackOf } from "./hosts/glusterfs.ts";
-import { end, killDescendants, SIGNALS } from "./signals.ts";
+import { endOnSignals, endTask, killDescendants } from "./signals.ts";
 import { ROOT } from "./std.ts";
 import { reasonOf } from "../reason.ts";
 
@@ -186,12 +186,7 @@ file of the sender's network; its size is how often that was accepted.`,
   );
 }
 
-for (const [signal, number] of Object.entries(SIGNALS)) {
-  Deno.addSignalListener(
-    signal as Deno.Signal,
-    () => end([scratch], 128 + number),
-  );
-}
+endOnSignals([scratch]);
 let code: number = EXIT.temporary;
 try {
   code = await main(Deno.args);
@@ -202,5 +197,5 @@ try {
     console.error(`greylist demo: ${message}`);
   }
 } finally {
-  end([scratch], code);
+  endTask([scratch], code);
 }

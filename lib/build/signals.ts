@@ -44,8 +44,18 @@ export function killDescendants(): void {
   }
 }
 
+/** Lets the signals of a user end this task; see {@linkcode endTask}. */
+export function endOnSignals(directories: Iterable<string>): void {
+  for (const [signal, number] of Object.entries(SIGNALS)) {
+    Deno.addSignalListener(
+      signal as Deno.Signal,
+      () => endTask(directories, 128 + number),
+    );
+  }
+}
+
 /** Ends this task: kills its processes and removes its directories. */
-export function end(directories: Iterable<string>, code: number): never {
+export function endTask(directories: Iterable<string>, code: number): never {
   killDescendants();
   for (const directory of directories) {
     for (let tries = 0; tries < REMOVALS; tries++) {

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { clientNetwork, formatAddress, parseAddress } from "../address.ts";
+import {
+  clientNetwork,
+  formatAddress,
+  parseAddress,
+  parseBracketed,
+} from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { counted } from "../report/format.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
@@ -154,7 +159,7 @@ function hostOf(value: string | boolean | undefined): string | undefined {
   const host = String(value).toLowerCase().replace(/\.$/, "");
   if (isHostPattern(host) && !host.startsWith(".")) return host;
   // Some super-servers give the address in place of a name.
-  if (parseAddress(host.replace(/^\[(.*)\]$/, "$1")) !== undefined) return host;
+  if (parseBracketed(host) !== undefined) return host;
   throw new UsageError(`--host=${value}: expected a host name or an address`);
 }
 

@@ -28,6 +28,7 @@ import { shareHeaps } from "../system/memory.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
 import { Children, LATE_START } from "../serve/children.ts";
+import { hangLine } from "../serve/hang.ts";
 import { binaryPath, Upgrade } from "../serve/upgrade.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
 import { Connections } from "../serve/connections.ts";
@@ -201,12 +202,11 @@ async function serve(
     serve.limit,
     config.deferral.sessionTimeout * 1000,
     WAITING_SHARE * maxDescriptors,
-    ({ state, clients }) => {
-      const what = state === "ended"
+    (notice) => {
+      const what = notice.state === "ended"
         ? `no start of ${program[0]} hangs any more`
         : `${program[0]} does not start within ${LATE_START / 1000} s`;
-      const line = { hang: state, clients, what: quote(what) };
-      files.log.error(formatLine("start", line));
+      files.log.error(hangLine("start", notice, what));
     },
   );
   const store = storeOf(config, ownerMasked, epoll, files);

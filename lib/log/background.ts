@@ -8,10 +8,9 @@
 import { BaseHandler } from "@std/log/base-handler";
 import { LogLevels } from "@std/log/levels";
 import type { LogRecord } from "@std/log/logger";
-import { reasonOf } from "../reason.ts";
 import type { AppendedFile } from "../system/background_file.ts";
 import { within } from "../system/within.ts";
-import { fileLine, openLogFile } from "./file.ts";
+import { fileLine, fileTrouble, openLogFile } from "./file.ts";
 import { formatLine, quote } from "./line.ts";
 import { LineQueue, type Write } from "./line_queue.ts";
 import type { Level, LogSettings } from "./settings.ts";
@@ -82,8 +81,7 @@ export async function openBackgroundLog(
     return fileLog(level, target, opened?.value ?? opening);
   } catch (error) {
     const fallback = syslogLog(settings);
-    const what = `log file ${target}: ${reasonOf(error)}`;
-    fallback.logger.error(`what=${quote(what)}`);
+    fallback.logger.error(fileTrouble(target, error));
     return fallback;
   }
 }

@@ -6,7 +6,9 @@
  */
 
 import type { LogRecord } from "@std/log/logger";
+import { reasonOf } from "../reason.ts";
 import { AppendedFile } from "../system/background_file.ts";
+import { quote } from "./line.ts";
 import { format } from "./targets.ts";
 
 /** The line of a log file: the time in UTC, and the line that every target has. */
@@ -26,6 +28,11 @@ export function fileLine(
 export async function openLogFile(path: string): Promise<AppendedFile> {
   if (await isFifo(path)) throw new Error("a FIFO: expected a regular file");
   return await AppendedFile.open(path, 0o640);
+}
+
+/** The line that says why a log file does not take lines. */
+export function fileTrouble(path: string, error: unknown): string {
+  return `what=${quote(`log file ${path}: ${reasonOf(error)}`)}`;
 }
 
 async function isFifo(path: string): Promise<boolean> {

@@ -7,11 +7,9 @@
 
 import { BaseHandler } from "@std/log/base-handler";
 import type { Logger, LogRecord } from "@std/log/logger";
-import { reasonOf } from "../reason.ts";
 import { HangCount } from "../system/hang_count.ts";
 import { encode } from "../system/utf8.ts";
-import { fileLine, openLogFile } from "./file.ts";
-import { quote } from "./line.ts";
+import { fileLine, fileTrouble, openLogFile } from "./file.ts";
 import type { LogSettings } from "./settings.ts";
 import { logger, openLog, SyslogHandler } from "./targets.ts";
 
@@ -82,8 +80,7 @@ class KeptFile extends BaseHandler {
         .map((record) => fileLine(record.datetime, record) + "\n").join("");
       if (await this.#append(encode(text))) return false;
     } catch (error) {
-      const what = `log file ${target}: ${reasonOf(error)}`;
-      syslog.error(`what=${quote(what)}`);
+      syslog.error(fileTrouble(target, error));
     }
     for (const record of records) handler.handle(record);
     return this.#hangs;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Address, parseAddress } from "../address.ts";
+import { type Address, parseBracketed } from "../address.ts";
 import { StampReader } from "./stamp.ts";
 
 /** A line of the log. */
@@ -133,7 +133,7 @@ function acceptedBy(
   }
   const at = before.lastIndexOf("_") + 1;
   if (at > 0 && !isFrame(before.slice(0, at), recipient)) return undefined;
-  return parseAddress(before.slice(at).replace(/^\[(.*)\]$/, "$1"));
+  return parseBracketed(before.slice(at));
 }
 
 /** Whether this is what qmail-remote writes in front of the address. */

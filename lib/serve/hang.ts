@@ -6,6 +6,8 @@
  * @module
  */
 
+import { formatLine, quote } from "../log/line.ts";
+
 /** How long nothing may be late until a hang has ended, in milliseconds. */
 const CALM = 5000;
 
@@ -17,6 +19,19 @@ export interface Notice {
   readonly state: "begins" | "lasts" | "ended";
   /** How many clients it is about. */
   readonly clients: number;
+}
+
+/**
+ * The log line of a notice.
+ *
+ * @param verb its first word: what hangs
+ */
+export function hangLine(
+  verb: "store" | "start",
+  { state, clients }: Notice,
+  what: string,
+): string {
+  return formatLine(verb, { hang: state, clients, what: quote(what) });
 }
 
 /** One thing that may hang, such as a disk. Times are milliseconds. */

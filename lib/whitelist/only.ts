@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Address, isSameAddress, parseAddress } from "../address.ts";
+import { type Address, isSameAddress, parseBracketed } from "../address.ts";
 import {
   type ClientConnection,
   type Files,
@@ -65,6 +65,5 @@ export function isNameless(
   { address, host }: { address: Address | undefined; host: string | undefined },
 ): boolean {
   if (host === undefined) return true;
-  const named = parseAddress(host.replace(/^\[(.*)\]$/, "$1"));
-  return isSameAddress(named, address);
+  return isSameAddress(parseBracketed(host), address);
 }

@@ -6,6 +6,7 @@
 
 import type { ResolvedConfig } from "../../config.ts";
 import { formatLine, quote } from "../../log/line.ts";
+import { hangLine } from "../../serve/hang.ts";
 import { reasonOf } from "../../reason.ts";
 import type { SiteFiles } from "../../serve/site_files.ts";
 import { type Setup, StoreQueue } from "../../serve/store_queue.ts";
@@ -40,13 +41,12 @@ export function storeOf(
       const what = quote(`another thread for the store: ${reason}`);
       files.log.warn(formatLine("store", { what }));
     },
-    say: ({ state, clients }) => {
-      const what = state === "ended"
+    say: (notice) => {
+      const what = notice.state === "ended"
         ? `${baseDir} answers again`
         : `${baseDir} does not answer within ${storeTimeout} s: onError ` +
           `("${onError}") decides until it does`;
-      const line = { hang: state, clients, what: quote(what) };
-      files.log.error(formatLine("store", line));
+      files.log.error(hangLine("store", notice, what));
     },
   };
   try {
