@@ -96,8 +96,8 @@ LOG
                                         this program stopped (stopping)
   error start hang=... clients=N        a start of PROGRAM hangs
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
-  defer ... what=...                    another client sent a header, or an empty
-                                        first line
+  defer ... what=...                    another client sent a header, or an
+                                        empty first line
 `,
   async run(args, site) {
     const { addresses, program } = parseLine(args);

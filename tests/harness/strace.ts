@@ -108,7 +108,14 @@ export function delaying(path: string, call: string): Late {
  * program that a super-server has started.
  */
 export function release(server: { readonly pid: number }): void {
-  for (const pid of childrenOf(server.pid)) Deno.kill(pid, "SIGKILL");
+  for (const pid of childrenOf(server.pid)) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch (error) {
+      // It has ended meanwhile.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
 }
 
 let count = 0;
