@@ -70,7 +70,8 @@ interface Next extends Findings {
  *
  * @param program the program and its arguments
  * @param load gives the configuration module
- * @returns the exit code; if the client passes, this does not return
+ * @returns the exit code. If the client passes, this returns only if the program had
+ * to run as a child, because a call hangs, or could not be started
  */
 export async function wrap(
   program: readonly string[],

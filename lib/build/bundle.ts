@@ -186,6 +186,8 @@ export function usesMeta(bundle: string): boolean {
 }
 
 /**
+ * Whether the binary that this version of Deno makes holds bytecode.
+ *
  * From 2.9 on, Deno's snapshot is without node:process, and a start that loads
  * node:vm takes 11 ms longer than one whose script V8 compiles each time: 42 ms,
  * or 48 ms by way of process.getBuiltinModule. On 2.4.2 bytecode saves 8 ms.

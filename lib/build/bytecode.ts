@@ -99,7 +99,8 @@ export async function makeBytecode(
   // At "rblsmtpd" the trainer would become rblsmtpd. "banner" is compiled instead.
   // The dialogue is needed there only if the check fails.
   const deferral = { at: at === "rblsmtpd" ? "banner" : at };
-  // No disk is too slow for it.
+  // With the default storeTimeout, onError would decide on a slow disk, and the
+  // training would fail.
   const raw = {
     baseDir: base,
     controlDir: base,

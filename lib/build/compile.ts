@@ -128,7 +128,8 @@ function makeDirectory(options: Deno.MakeTempOptions): string {
  * makes nothing there.
  *
  * @param file the configuration module
- * @throws {UsageError} if no file can be there, or if another one than a binary is
+ * @throws {UsageError} if no file can be there, or if the path is that of something
+ * other than a regular file, or of the configuration module
  * @throws {TemporaryError} if the disk does not take a file now
  */
 async function checkOutput(output: string, file: URL): Promise<void> {

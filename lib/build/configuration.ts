@@ -138,7 +138,9 @@ export async function loadApart(
 /**
  * Checks the types of a configuration module.
  *
- * @throws {BadConfig} with the place of the first error
+ * @throws {BadConfig} with the place of the first error, or if the module imports a
+ * package
+ * @throws {TemporaryError} if `deno check` fails for another reason
  */
 export async function checkTypes(
   file: URL,

@@ -162,7 +162,7 @@ async function main(args: string[]): Promise<number> {
     return EXIT.temporary;
   }
   console.log(
-    `Greylisting: who is new has to try again. Mail servers do, most spam does not.
+    `Greylisting: a new client has to try again. Mail servers do, most spam does not.
 Compiling greylist with a wait of ${DELAY} seconds (a minute is usual) ...`,
   );
   writeFiles();

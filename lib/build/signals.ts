@@ -6,7 +6,7 @@
 
 import { C } from "../system/constants.ts";
 
-/** By name, as Deno wants them; the exit code is 128 and the number. */
+/** By name, as Deno wants them; the exit code is 128 plus the number. */
 export const SIGNALS = {
   SIGHUP: C.SIGHUP,
   SIGINT: C.SIGINT,
@@ -14,8 +14,8 @@ export const SIGNALS = {
 } as const;
 
 /**
- * How often a directory is removed at most, every 50 ms. A process that is being
- * killed may still write.
+ * How often removing a directory is tried at most, every 50 ms. A process that is
+ * being killed may still write.
  */
 const REMOVALS = 600;
 

@@ -48,7 +48,8 @@ DESCRIPTION
     DOMAIN fails, one line on standard error says why, and FILE stays as it was.
     A DOMAIN also fails if its record lists no networks, or if its networks have
     more addresses than an IPv4 /8 or an IPv6 /16, as with a record that ends
-    with +all. So do all domains together.
+    with +all. If the networks of all domains together have more, nothing is
+    written either.
 
     Terms that differ for each client (ptr, exists, macros other than %{d}, %%,
     %_ and %-) cannot be written as networks. They are left out, and a line on

@@ -35,6 +35,7 @@ export interface Handle {
  * @returns what is known about the file, undefined for standard input; and its
  * identity, which is the same for each name of one file
  * @throws {UsageError} if it is missing, is a directory or may not be read
+ * @throws {TemporaryError} if the disk or the file system fails
  */
 export function openInput(
   path: string,
@@ -64,7 +65,7 @@ const PIECE = 65536;
  *
  * @returns its size in bytes, undefined if that is not known, and its content;
  * each piece is overwritten when the next one is asked for
- * @throws {UsageError} as {@linkcode openInput}
+ * @throws {UsageError | TemporaryError} as {@linkcode openInput}
  */
 export function openPieces(
   name: string,
@@ -126,7 +127,7 @@ function foreign(path: string, { uid, gid }: State): UsageError {
  * Checks that {@linkcode replaceFile} can replace a file, before the work that
  * makes its content.
  *
- * @throws {UsageError}
+ * @throws {UsageError | TemporaryError} as {@linkcode replaceFile}
  */
 export function checkOutput(path: string): void {
   withPath(path, () => refuseOthers(path));

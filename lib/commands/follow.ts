@@ -53,6 +53,7 @@ export class FollowedFile {
    * Opens a file at its beginning.
    *
    * @throws {UsageError} if there is no such file or it may not be read
+   * @throws {TemporaryError} if the disk or the file system fails
    */
   constructor(path: string, follower: Follower) {
     this.#path = path;

@@ -69,7 +69,8 @@ const PIECE = 65536;
 /**
  * Reads all logs. A log that is named several times is read once.
  *
- * @throws {UsageError} if a file is not there or not readable
+ * @throws {UsageError} if a file is missing or may not be read
+ * @throws {TemporaryError} if the disk or the file system fails
  */
 export async function readLogs<T extends Timed>(
   names: LogName[],

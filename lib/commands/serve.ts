@@ -282,7 +282,7 @@ async function serve(
   const came = taken && { upgrade: "done", programs: programs.length };
   files.log.info(formatLine("serve", { on, pid: Deno.pid, ...came }));
   if (taken?.problem !== undefined) {
-    warn(`programs of before the upgrade are not known: ${taken.problem}`);
+    warn(`programs started before the upgrade are not known: ${taken.problem}`);
   }
   if (problem !== undefined) {
     const what = `${problem}: serve goes on as uid ${userId()}`;

@@ -47,15 +47,16 @@ const ACCEPTED = /_(?:accepted_message|TLS_transmitted_message_accepted)/;
 const END = /^(?:_-_Protocol_SMTPS?)?\./;
 
 /**
- * What patches put in front of the address, up to the recipient: nothing but a
- * bracket, and the qmail-remote of sagredo, IndiMail and QMailToaster, in this order.
+ * What patches put in front of the address, up to the recipient. The alternatives, in
+ * this order: a bracket alone; then the text of the qmail-remote of sagredo, of
+ * IndiMail and of QMailToaster.
  */
 const FRAME =
   /^(?:\(|<From:.*_To:|From:_<.*>_RCPT:_<|(?:(?:User_and_password_not_set|No_supported_AUTH_method_found),_continuing_without_authentication\.\/)?<)$/;
 
 /**
- * The characters of a recipient that the log of its start has in place of odd bytes,
- * or the report: qmail-send writes `/` and `_`, qmail-remote `?`.
+ * The characters that stand for odd bytes of a recipient. In the line `starting
+ * delivery` qmail-send writes `/` and `_`; in its report qmail-remote writes `?`.
  */
 const ODD = /[/_?]/g;
 

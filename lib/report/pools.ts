@@ -23,7 +23,10 @@ export interface PoolRow {
   from?: string;
 }
 
-/** How many of the latest pairs of sender and recipient are kept; at most twice. */
+/**
+ * How many of the latest pairs of sender and recipient are kept at least; at most
+ * twice as many are.
+ */
 const PAIRS = 100_000;
 /** Domains that are kept apart. */
 const POOLS = 20_000;

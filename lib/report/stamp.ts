@@ -19,8 +19,8 @@ const HOUR = 3600;
 const DAY = 86400;
 const HALF_YEAR = 183 * DAY;
 /**
- * A stamp later than the line before it by more than this is of the year before: then
- * it is less than a month earlier, and has come late.
+ * If a stamp seems to be later than the line before it by more than this, it is one of
+ * the year before: its line is less than a month older, and has come late.
  */
 const ELEVEN_MONTHS = 335 * DAY;
 

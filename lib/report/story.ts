@@ -58,7 +58,7 @@ export function caveats(report: Report): string[] {
     );
   } else if (isShort(report)) {
     said.push(
-      `The log is too short to say who was stopped: it spans ${
+      `The log is too short to say which networks were stopped: it spans ${
         duration(to - from)
       }, and a network counts as stopped after ${window} without a good retry.`,
     );

@@ -69,8 +69,8 @@ export class Breaker {
 
   /**
    * Counts a client that could not be checked: the answer came too late, or the
-   * store was not asked. The first one is told at once; on a disk that is late now
-   * and then, such a client is told once a minute.
+   * store was not asked. The log reports the first such client at once. If the disk
+   * is late only now and then, the log reports such clients once a minute.
    */
   missed(now: number): void {
     this.#clients++;

@@ -50,7 +50,7 @@ export class ChildProcesses {
     return this.#starting.size;
   }
 
-  /** The one that is being started for the longest time, if there is one. */
+  /** The one whose start began first of those under way, if there is one. */
   get firstStarting(): Starting | undefined {
     const [first] = this.#starting;
     return first;

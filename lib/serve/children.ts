@@ -135,7 +135,7 @@ export class Children {
     return this.#processes.starting;
   }
 
-  /** The child that is being started for the longest time, if there is one. */
+  /** The child whose start began first of those under way, if there is one. */
   get firstStarting(): Starting | undefined {
     return this.#processes.firstStarting;
   }
@@ -296,7 +296,7 @@ export class Children {
     this.#tryOne();
   }
 
-  /** Gives up all clients that wait. Their children run on, helpers do not. */
+  /** Gives up all clients that wait, and ends helpers. Children that run go on. */
   shutDown(): void {
     for (const helper of this.#helpers) helper.end();
     for (const client of this.#waiting.expired(Infinity)) {

@@ -19,7 +19,10 @@ import type { Served } from "./children.ts";
 /** The variable of a hand-over, and of the check before it. */
 export const HANDOVER_VARIABLE = "GREYLIST_UPGRADE";
 
-/** The form of the file. A change that an older image would misread is another. */
+/**
+ * The version of the file's form. A change that an older image would misread needs a
+ * new one.
+ */
 const VERSION = 1;
 
 /** What `check` finds in the variable: the file is understood in this form. */

@@ -9,8 +9,8 @@ import type { ResolvedConfig } from "../config.ts";
 import type { Served } from "./children.ts";
 
 /**
- * The network that a program counts for which the image before this one has started,
- * perhaps with other prefix lengths.
+ * The network for which a program counts. The image before this one has started the
+ * program, perhaps with other prefix lengths.
  *
  * @param match the prefix lengths of this image
  */

@@ -68,7 +68,10 @@ const QUIET_TIMEOUT = 2500;
 export class Server {
   readonly #options: ServerOptions;
   #stopping = false;
-  /** Until when a pause for an upgrade may take to begin; undefined without one. */
+  /**
+   * When a pause for an upgrade stops waiting for other threads; undefined without a
+   * pause.
+   */
   #upgradeBy: number | undefined;
   /** When connections are accepted again; undefined while they are. */
   #acceptAt: number | undefined;

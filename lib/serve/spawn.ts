@@ -20,7 +20,11 @@ const BESIDE = 16;
 export interface Spawn {
   /** The name of the program. */
   readonly name: string;
-  /** Starts a child on a connection; `done` is called now, or later. */
+  /**
+   * Starts a child on a connection; `done` is called now, or later.
+   *
+   * @throws {LibcError} if memory or the limit on descriptors does not allow a start
+   */
   start(fd: number, variables: Variables, done: Done): void;
   /** Calls `done` for starts that other threads have finished. */
   settle(): void;

@@ -137,9 +137,9 @@ export class StoreQueue {
   }
 
   /**
-   * Gives up questions that have taken too long, takes them away from workers that
-   * are silent, starts another worker, and ends workers that are idle. Tells the end
-   * of a hang.
+   * Gives up questions that have taken too long, takes other questions back from
+   * workers that are silent, starts another worker, and ends workers that are idle.
+   * Reports the end of a hang to the log.
    */
   expire(now: number): void {
     this.settle(now);
@@ -162,7 +162,7 @@ export class StoreQueue {
     this.#breaker.missed(now);
     const limit = this.#limit / 1000;
     const message = `no answer from the base directory within ${limit} s`;
-    // The breaker has it said, for all clients that are too late together.
+    // The breaker logs it, in one line for all clients that are too late.
     this.#finish(id, { message, isLogged: true });
   }
 

@@ -236,8 +236,8 @@ export class Upgrade {
   ): Promise<string | undefined> {
     // All clients that were to be told something know it. From here on TERM ends
     // this process without its handler: a handler in another thread could run in
-    // vain just before execve(2) ends that thread. Clients that wait in the kernel
-    // are reset by that, so it must not last.
+    // vain just before execve(2) ends that thread. Such an end resets the clients that
+    // wait in the kernel, so this state must be short.
     // Process 1 of a container keeps its handlers: the kernel drops signals that
     // it has none for.
     const restore = Deno.pid === 1 ? () => {} : endOn(ENDING);

@@ -185,8 +185,8 @@ export class Dialogue {
     switch (verb) {
       case "EHLO":
         this.#hello(line.subarray(end));
-        // A sender bounces mail that needs an extension which is missing here, and so
-        // would a SIZE with a number. CHUNKING would make them send BDAT.
+        // A sender bounces mail that needs an extension which is missing here, or that
+        // is larger than a number after SIZE. CHUNKING would make senders send BDAT.
         return [
           `250-${this.#hostname}`,
           "250-PIPELINING",
@@ -254,7 +254,10 @@ export class Dialogue {
     }
   }
 
-  /** Ends the session of a client that sends a message in spite of the 451. */
+  /**
+   * Counts a bad command, and ends the session at {@linkcode MAX_BAD}: a client may
+   * send a message in spite of the 451, and each of its lines is a bad command.
+   */
   #badCommand(reply: string): string {
     this.#bad++;
     return this.#bad < MAX_BAD

@@ -11,8 +11,8 @@ import type { Database } from "./prune.ts";
 
 /**
  * Prunes for a second if that is still due. Another process may have pruned during
- * the dialogue, or the directory may hang. A call that hangs keeps this process, so
- * the connection is left before any call that may.
+ * the dialogue, or the directory may hang. Another thread looks at the directory
+ * first. The connection is left before this thread makes a call that may hang.
  *
  * @param limit how long the look at the directory may take, in milliseconds
  * @throws {Error} why not all forgotten entries were removed

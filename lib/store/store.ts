@@ -152,7 +152,9 @@ export class Store {
   /**
    * Judges a client that most likely has no entry: creates the entry without a look
    * at it first. On a shared file system that look takes a quarter of the time that
-   * a new client takes. See {@linkcode decide}.
+   * a new client takes. See {@linkcode decide} for the parameters.
+   *
+   * @throws {StoreError} if the entry cannot be read or written
    */
   decideNew(name: string, now: number, timeouts: Timeouts): Verdict {
     return this.#run(name, this.#decision(name, now, timeouts, true));

@@ -85,8 +85,8 @@ export class AppendedFile {
 }
 
 /**
- * How long a call that fails may take to be made again for its errno, in
- * milliseconds. A mount that is "soft" may fail after many seconds, and again.
+ * A failed call that took longer than this, in milliseconds, is not made again to
+ * learn its errno. A mount that is "soft" may fail after many seconds, and again.
  */
 const SLOW = 1000;
 

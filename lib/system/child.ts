@@ -98,7 +98,7 @@ export function killChild(pid: number): void {
   libc().kill(pid, C.SIGKILL);
 }
 
-/** What waitpid(2) says: the signal in the low 7 bits, the exit code above 8. */
+/** What waitpid(2) says: the signal in bits 0 to 6, the exit code in bits 8 to 15. */
 function readStatus(pid: number, status: Uint8Array): ExitStatus {
   const signal = status[0] & 0x7f;
   return signal === 0 ? { pid, code: status[1] } : { pid, signal };

@@ -81,8 +81,8 @@ export function control(fd: number, command: number, value: number): number {
 }
 
 /**
- * Makes a descriptor that another program has opened like those of this one: it
- * is closed on exec, and its calls do not block.
+ * Sets the flags of a descriptor that another program has opened: from then on it is
+ * closed on exec and its calls do not block, as for this program's own descriptors.
  *
  * @throws {LibcError}
  */
@@ -205,7 +205,7 @@ export class SpareDescriptor {
 /**
  * Whether `count` more descriptors can be opened now.
  *
- * @param limit above all of their numbers: what the soft limit is going to be
+ * @param limit all of their numbers have to be below it: the soft limit to come
  */
 export function canOpen(count: number, limit = Infinity): boolean {
   const opened: number[] = [];

@@ -40,7 +40,8 @@ function realPath(path: string): string | undefined {
  * The path by which this program was started: the next version is expected there.
  * A symbolic link is not followed, so that it may point to another file by then.
  *
- * Later the kernel only knows the path as one that was deleted.
+ * It has to be asked for at the start. Once the file has been replaced, the kernel
+ * gives the path as one that was deleted.
  *
  * @throws {LibcError} if /proc cannot be read
  */

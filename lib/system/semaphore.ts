@@ -119,7 +119,7 @@ export class Semaphores {
   }
 
   /**
-   * Adds 1 to a semaphore that is 0 until this process ends.
+   * Adds 1, until this process ends, if the semaphore is 0.
    *
    * @returns false if it is not 0
    * @throws {LibcError}
@@ -161,7 +161,7 @@ function statusOf(id: number): DataView {
 
 /**
  * The key of a name and this user, by FNV-1a, so that no other user has it by
- * accident. IPC_PRIVATE, 0, is none.
+ * accident. 0 is IPC_PRIVATE, which is not a key.
  */
 function keyOf(name: string): number {
   let hash = 0x811c9dc5;

@@ -99,9 +99,9 @@ export function signalsToReset(): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Makes the kernel keep the exit status of a child until it is asked for. It
- * does not if this process was started with SIGCHLD ignored (wait(2)). A handler
- * for SIGCHLD stays.
+ * Makes the kernel keep the exit status of a child until it is asked for. If this
+ * process was started with SIGCHLD ignored, the kernel would discard the status
+ * (wait(2)), so SIGCHLD gets its default action. A handler for SIGCHLD stays.
  */
 export function keepExitStatuses(): void {
   const { sigaction } = libc();
@@ -127,8 +127,8 @@ function setOf(signals: readonly number[]): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Blocks signals in this thread. A program that this process becomes finds them
- * blocked, and those that have come meanwhile waiting (execve(2)).
+ * Blocks signals in this thread. In a program that this process becomes, they are
+ * still blocked, and signals that have come meanwhile are pending (execve(2)).
  *
  * @returns a function that undoes this
  * @throws {LibcError}

@@ -116,6 +116,7 @@ export class ChildProgram {
    *
    * @param socket as in {@linkcode spawn}; it must stay open until `done` is called
    * @param done is called later
+   * @throws {LibcError} if memory or the limit on descriptors does not allow a start
    */
   spawnBeside(socket: number, variables: Variables, done: Done): void {
     const { memory, environment } = this.#environment(variables);

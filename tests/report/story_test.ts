@@ -67,7 +67,7 @@ Deno.test("a log that is too short says so", () => {
   );
   const [short] = caveats(report);
   assert(
-    short.startsWith("The log is too short to say who was stopped"),
+    short.startsWith("The log is too short to say which networks were stopped"),
     short,
   );
   assert(short.includes("spans 23 h 59 min"), short);

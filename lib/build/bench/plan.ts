@@ -37,7 +37,7 @@ export interface Plan {
   readonly listings: number;
 }
 
-/** The sizes for the published table: six to seven minutes on two cores. */
+/** The sizes for the published table: five to seven minutes on two cores. */
 export const FULL: Plan = {
   rounds: 200,
   seconds: 90,

@@ -50,7 +50,7 @@ export interface Start {
 
 /** How a program ended. */
 export interface Ended extends Sample {
-  /** Its exit code; 128 and the signal's number if one ended it. */
+  /** Its exit code; 128 plus the signal's number if a signal ended it. */
   readonly code: number;
 }
 

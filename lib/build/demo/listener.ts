@@ -77,7 +77,7 @@ export class Listener implements Disposable {
 /**
  * Waits for the end of a program that {@linkcode Listener.serve} started.
  *
- * @returns its exit code; 128 and the signal's number if one ended it;
+ * @returns its exit code; 128 plus the signal's number if a signal ended it;
  * undefined if it runs on
  */
 export async function ended(pid: number): Promise<number | undefined> {

@@ -205,8 +205,8 @@ export function clientNames(line: CommandLine, nameLookup: boolean): Finding {
   }
   return note(
     "host names in lists count only if TCPREMOTEHOST is set: tcpserver " +
-      "without -H does, inetd, xinetd and systemd do not" +
-      (nameLookup ? "" : ", and serve only with serve.nameLookup"),
+      "without -H sets it; inetd, xinetd and systemd do not" +
+      (nameLookup ? "" : "; serve does only with serve.nameLookup"),
   );
 }
 

@@ -180,7 +180,7 @@ export function kind(
   ];
 }
 
-/** An attacker with a usual allocation for one site has this many bits fixed. */
+/** The prefix length of a provider's usual allocation: an attacker may have all of it. */
 const ALLOCATION = 32;
 
 /**

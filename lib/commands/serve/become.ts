@@ -18,7 +18,8 @@ import { UsageError } from "../command.ts";
  * Finds the user that `serve` is to become.
  *
  * @returns a function that becomes that user
- * @throws {UsageError} if there is no such user, or only root could become it
+ * @throws {UsageError} if root starts `serve` and no user is given, if there is no
+ * such user or group, or if only root could become that user or take that group
  */
 export function userOf(serve: ServeConfig): () => void {
   const root = userId() === 0;
