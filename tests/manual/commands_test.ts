@@ -136,6 +136,15 @@ const CASES: Readonly<Record<string, Case>> = {
     before: () => Deno.removeSync(emptyDir("base")),
     after: () => assertEquals(Deno.statSync(BASE).mode! & 0o777, 0o700),
   },
+  "ln -s greylist-1": {
+    before: () => Deno.removeSync(`${SITE}/bin/greylist`),
+    after: () =>
+      assertEquals(Deno.readLinkSync(`${SITE}/bin/greylist`), "greylist-1"),
+  },
+  "printf": {
+    programs: ["tcprules"],
+    after: () => assert(Deno.statSync(`${SITE}/tcp.smtp.cdb`).isFile),
+  },
   "greylist check": { root: true },
   "greylist check --user=nobody": {
     root: true,
@@ -213,11 +222,18 @@ const CASES: Readonly<Record<string, Case>> = {
       assertEquals(Deno.readTextFileSync(file), "66.94.237.\n");
     },
   },
-  "mv /var/qmail/greylist": {
+  "greylist info --json > own-entries": {
     before: () => {
       makeOldState();
       Deno.removeSync(BASE, { recursive: true });
       Deno.renameSync(`${SITE}/qgreylist`, BASE);
+      makeEntry("198.51.100.0_24", 7, 60);
+    },
+  },
+  "greylist import own-entries": {
+    after: () => {
+      assertEquals(entries()["192.0.2.0_24"], 1);
+      assertEquals(entries()["198.51.100.0_24"], 7);
     },
   },
 };
