@@ -73,7 +73,7 @@ export async function originOf(
   if (own !== undefined) return { name: own };
   const denort = join(scratch, "denort");
   if (!(await exists(denort))) return { name: "Deno's download host" };
-  const sha256 = await hash(await Deno.readFile(denort));
+  const sha256 = await Deno.readTextFile(`${denort}.sha256`);
   return { name: `npm:${FROM_NPM.name}@${FROM_NPM.version}`, sha256 };
 }
 
@@ -93,8 +93,8 @@ export function advice(target: Target): string {
 /**
  * The npm package's denort out of Deno's cache, checked.
  *
- * @param scratch an existing directory to put it in; a denort that is there already
- * is used
+ * @param scratch an existing directory to put it in, beside a file with its SHA-256; a
+ * denort that is there already is used
  * @returns its path, or undefined if it is not in the cache
  * @throws {TemporaryError} if it is not the file that it should be
  */
@@ -118,13 +118,22 @@ export async function cachedDenort(
           `${dirname(path)} and try again`,
       );
     }
-    // Renamed into place: another build at the same time must not see half a file.
-    const fresh = `${denort}.${Deno.pid}`;
-    await Deno.writeFile(fresh, bytes.subarray(0, length));
-    await Deno.rename(fresh, denort);
+    const own = bytes.subarray(0, length);
+    await writeWhole(
+      `${denort}.sha256`,
+      new TextEncoder().encode(await hash(own)),
+    );
+    await writeWhole(denort, own);
     return denort;
   }
   return undefined;
+}
+
+/** Writes a file of which another build at the same time never sees only a part. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const fresh = `${path}.${Deno.pid}`;
+  await Deno.writeFile(fresh, bytes);
+  await Deno.rename(fresh, path);
 }
 
 /**
