@@ -8,6 +8,7 @@ import { LibcError } from "../../lib/system/libc.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import "../harness/libc.ts";
 import { waitFor } from "../harness/process.ts";
+import { descriptors } from "../harness/temporary.ts";
 
 /** As without pidfd_open(2). */
 const UNWATCHED = {
@@ -40,6 +41,17 @@ Deno.test("child processes: the end of one that has ended before its start is kn
   processes.start(spawn, 0, {}, () => {}, (status) => ends.push(status));
   assertEquals(ends.map(({ pid, code }) => [pid, code]), [[pid, 0]]);
   assertEquals([processes.running, processes.descriptors], [0, 0]);
+});
+
+Deno.test("child processes: a pidfd that cannot be watched is closed", async () => {
+  const { pid } = await ended();
+  const processes = new ChildProcesses(UNWATCHED);
+  const opened = () => descriptors(/pidfd/).length;
+  const before = opened();
+  processes.follow(pid, () => {});
+  assertEquals([processes.running, opened()], [1, before]);
+  processes.takeExitStatuses();
+  assertEquals(processes.running, 0);
 });
 
 Deno.test("child processes: a start that hangs hides no end of another one", async () => {

@@ -211,6 +211,24 @@ Deno.test("spawn: in another thread, missing and moved programs", async () => {
   assertEquals(takeExitStatus(-1), undefined);
 });
 
+Deno.test("spawn: in another thread, several at once find out that it has moved", async () => {
+  using connection = await pair();
+  const spawner = new ChildProgram(["true"]);
+  spawner.found = `${ROOT}/spawn/none`;
+  const pids = await Promise.all(Array.from(
+    { length: 5 },
+    () =>
+      new Promise<number | LibcError>((done) =>
+        spawner.spawnBeside(connection.fd, {}, done)
+      ),
+  ));
+  close(connection.fd);
+  for (const pid of pids) {
+    assertEquals(typeof pid, "number", `${pid}`);
+    await end(pid as number);
+  }
+});
+
 /**
  * What a program finds that is started by a process of its own.
  *
