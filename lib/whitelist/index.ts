@@ -99,7 +99,10 @@ export class Index {
     }
     return {
       line: line === Infinity ? undefined : line,
-      bad: bad.filter(({ number }) => number < line),
+      // Only for a caller that uses them: a file may have thousands.
+      get bad() {
+        return bad.filter(({ number }) => number < line);
+      },
     };
   }
 

@@ -81,6 +81,24 @@ Deno.test("rule files: bad lines are told, the others count", async () => {
   assertEquals(find(), "/a:13");
 });
 
+Deno.test("rule files: no client pays for bad lines", async () => {
+  const lines = 777;
+  const { load, find } = site({ "/a": "no rule\n".repeat(lines) });
+  await load();
+  const { filter } = Array.prototype;
+  const lengths: number[] = [];
+  Array.prototype.filter = function (this: unknown[], ...args: [never]) {
+    lengths.push(this.length);
+    return filter.apply(this, args);
+  } as typeof filter;
+  try {
+    assertEquals(find("client.example"), undefined);
+  } finally {
+    Array.prototype.filter = filter;
+  }
+  assertEquals(lengths.includes(lines), false);
+});
+
 Deno.test("rule files: clients are served while a large file is read again", async () => {
   const files: Record<string, string> = { "/a": "" };
   const { load, find } = site(files);
