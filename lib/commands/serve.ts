@@ -5,19 +5,15 @@
  */
 
 import {
+  DescriptorLimit,
   descriptorsFor,
-  RESERVE,
   WAITING_SHARE,
 } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { isSupported } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
 import { Epoll } from "../system/epoll.ts";
-import {
-  descriptorLimit,
-  raised,
-  setDescriptorLimit,
-} from "../system/resource_limit.ts";
+import { descriptorLimit, raised } from "../system/resource_limit.ts";
 import {
   HANDLED,
   ignoreFileSizeSignal,
@@ -184,9 +180,10 @@ async function serve(
 
   const before = descriptorLimit();
   const wanted = descriptorsFor(serve);
-  const limit = raised(before, wanted);
-  setDescriptorLimit(limit);
-  const maxDescriptors = Math.max(1, Number(limit.soft) - RESERVE);
+  const most = raised(before, wanted);
+  const programs = taken?.programs ?? [];
+  const descriptors = new DescriptorLimit(before, most, programs.length);
+  const maxDescriptors = descriptors.forClients;
   const found = findProgram(program[0]);
   child.found = found;
   const epoll = new Epoll();
@@ -198,7 +195,7 @@ async function serve(
     files.log.warn(formatLine("serve", { what: quote(what) }));
   const children = new Children(
     epoll,
-    spawnOf(child, before, limit),
+    spawnOf(child),
     serve.limit,
     config.deferral.sessionTimeout * 1000,
     WAITING_SHARE * maxDescriptors,
@@ -237,7 +234,7 @@ async function serve(
     notify,
     listeners,
     own: taken?.own ?? listeners.slice(inherited.length),
-    maxDescriptors,
+    descriptors,
   });
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   const listening = `listening on ${on}`;
@@ -265,7 +262,7 @@ async function serve(
     files,
     listeners,
     path,
-    limits: { before, now: limit },
+    limit: before,
     variables: { ...variables },
     begins: () => notify.reloading("upgrade"),
     failed: () => notify.ready(listening),
@@ -277,7 +274,6 @@ async function serve(
   if (!canWatchChildren()) {
     Deno.addSignalListener("SIGCHLD", () => epoll.wake());
   }
-  const programs = taken?.programs ?? [];
   for (const [pid, served] of programs) connections.adopt(pid, served);
   const came = taken && { upgrade: "done", programs: programs.length };
   files.log.info(formatLine("serve", { on, pid: Deno.pid, ...came }));
@@ -292,9 +288,9 @@ async function serve(
     const what = `${program[0]}: no program that uid ${userId()} can execute`;
     files.log.error(formatLine("serve", { what: quote(what) }));
   }
-  if (limit.soft < wanted) {
+  if (most.soft < wanted) {
     warn(
-      `descriptors: ${limit.soft}: expected ${wanted} for serve.limit and ` +
+      `descriptors: ${most.soft}: expected ${wanted} for serve.limit and ` +
         "serve.deferredLimit",
     );
   }

@@ -13,6 +13,7 @@ import { send } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
+import type { DescriptorLimit } from "./descriptors.ts";
 import type { Notify } from "./notify.ts";
 import type { SiteFiles } from "./site_files.ts";
 
@@ -30,8 +31,7 @@ export interface ServerOptions {
    * their clients wait for the next start.
    */
   readonly own: readonly number[];
-  /** How many descriptors connections may use. */
-  readonly maxDescriptors: number;
+  readonly descriptors: DescriptorLimit;
 }
 
 /**
@@ -207,9 +207,9 @@ export class Server {
   }
 
   #acceptFrom(listener: number, now: number): void {
-    const { connections, maxDescriptors } = this.#options;
+    const { connections, descriptors } = this.#options;
     for (let i = 0; i < BATCH && !this.#isEnding; i++) {
-      const accepted = connections.descriptors < maxDescriptors
+      const accepted = descriptors.allows(connections.descriptors)
         ? accept(listener)
         : "exhausted";
       if (accepted === "none") return;

@@ -35,8 +35,8 @@ export interface UpgradeOptions {
   readonly files: SiteFiles;
   /** The path of the binary, or why it is not known. */
   readonly path: string | Error;
-  /** The limit of descriptors that this program has found, and the one it has. */
-  readonly limits: { readonly before: Limit; readonly now: Limit };
+  /** The limit of descriptors that this program has found. */
+  readonly limit: Limit;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
   /** Called when an upgrade begins. */
@@ -261,7 +261,7 @@ export class Upgrade {
    * process 1, a TERM after the last look at `isStopping` is lost too.
    */
   #exec(): Error {
-    const { server, children, listeners, limits, variables } = this.#options;
+    const { server, children, listeners, limit, variables } = this.#options;
     const path = this.#path;
     const programs = [...children.served];
     const handover = writeHandover(
@@ -272,7 +272,7 @@ export class Upgrade {
       path,
       descriptors: [...listeners, handover.file],
       variables: { ...variables, ...handover.variables },
-      limit: limits.before,
+      limit,
       blocked: HANDLED,
     });
     close(handover.file);

@@ -80,16 +80,10 @@ export class ChildProgram {
    *
    * @param socket its standard input and output
    * @param variables see {@linkcode Variables}
-   * @param around calls `start`, and may change this process before and after it,
-   * such as the limits that the program inherits
    * @returns its process id
    * @throws {LibcError} if it cannot be started
    */
-  spawn(
-    socket: number,
-    variables: Variables,
-    around: (start: () => void) => void = (start) => start(),
-  ): number {
+  spawn(socket: number, variables: Variables): number {
     const { memory, environment } = this.#environment(variables);
     const actions = this.#actionsOn(socket);
     const start = (file: Uint8Array<ArrayBuffer>) =>
@@ -101,12 +95,10 @@ export class ChildProgram {
         this.#argv,
         environment,
       );
-    around(() => {
-      const found = this.#found;
-      let code = start(found ?? this.#arguments);
-      if (this.#hasMoved(code, found)) code = start(this.#arguments);
-      must(code);
-    });
+    const found = this.#found;
+    let code = start(found ?? this.#arguments);
+    if (this.#hasMoved(code, found)) code = start(this.#arguments);
+    must(code);
     return new DataView(memory.buffer).getInt32(0, true);
   }
 

@@ -135,24 +135,54 @@ e2e(
   },
 );
 
+/** A program that greets with the limits that it finds. */
+function tellingLimits(): string[] {
+  const text =
+    "#!/bin/sh\nprintf '220 %s %s\\r\\n' $(ulimit -Sn) $(ulimit -Hn)\n";
+  return [writeFile("limits", text, 0o755)];
+}
+
+/** What the default limits want. */
+const WANTED = descriptorsFor({ limit: 40, deferredLimit: 1000 });
+
 e2e(
   "serve descriptors: PROGRAM finds the limit that serve found, or the raised one if few are free",
   {},
   async () => {
-    const next = writeFile(
-      "limits",
-      "#!/bin/sh\nprintf '220 %s %s\\r\\n' $(ulimit -Sn) $(ulimit -Hn)\n",
-      0o755,
-    );
+    const next = tellingLimits();
     const { stdout } = await run(["sh", "-c", "ulimit -Hn"]);
-    // With the default limits.
-    const wanted = descriptorsFor({ limit: 40, deferredLimit: 1000 });
-    for (const [found, expected] of [[300, 300n], [36, wanted]] as const) {
+    for (const [found, expected] of [[300, 300n], [36, WANTED]] as const) {
       const before = ["sh", "-c", `ulimit -Sn ${found}; exec "$@"`, "sh"];
-      await using server = await serving(CONFIG, { before, next: [next] });
+      await using server = await serving(CONFIG, { before, next });
       const limits = `${expected} ${stdout.trim()}`;
       assertEquals(await burst(server.port, ""), `220 ${limits}\r\n`);
     }
+  },
+);
+
+e2e(
+  "serve descriptors: the limit is raised when clients need more",
+  {},
+  async () => {
+    const before = ["sh", "-c", 'ulimit -Sn 200; exec "$@"', "sh"];
+    const next = tellingLimits();
+    await using server = await serving(CONFIG, { before, next });
+    const { port } = server;
+    assertMatch(await burst(port, ""), /^220 200 /);
+    const deferred: Client[] = [];
+    for (let i = 0; i < 240; i++) {
+      const from = `127.0.${1 + i % 200}.${1 + Math.floor(i / 200)}`;
+      const client = await Client.connectFrom(port, { from });
+      deferred.push(client);
+      assertMatch(await client.reply() ?? "", /^220 mx\.example /);
+    }
+    assertMatch(await burst(port, ""), new RegExp(`^220 ${WANTED} `));
+    for (const client of deferred) client[Symbol.dispose]();
+    // It stays as it is.
+    await hungUp(port);
+    assertMatch(await burst(port, ""), new RegExp(`^220 ${WANTED} `));
+    const problems = logLines().filter((line) => / (warn|error) /.test(line));
+    assertEquals(problems, []);
   },
 );
 

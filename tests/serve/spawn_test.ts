@@ -1,12 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { spawnOf } from "../../lib/serve/spawn.ts";
-import type { ChildProgram } from "../../lib/system/spawn.ts";
 import { e2e } from "../harness/need.ts";
-import { NEXT } from "../harness/next_program.ts";
+import { greeter, NEXT } from "../harness/next_program.ts";
 import { logged, serving } from "../harness/serving.ts";
 import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
-import { slowing } from "../harness/strace.ts";
+import { slowing, slowingAt } from "../harness/strace.ts";
 
 /** Clients of 127.0.0.1 are let in. */
 const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
@@ -17,29 +15,6 @@ const SHORT = 1;
 
 /** How many clients that pass come at once: more than Deno has threads for calls. */
 const CROWD = 40;
-
-Deno.test("serve spawn: the limit is lowered only if threads find descriptors below it", () => {
-  const calls: string[] = [];
-  const program = {
-    name: "program",
-    spawn: () => calls.push("lowered"),
-    spawnBeside: () => calls.push("beside"),
-    settle: () => calls.push("settle"),
-  } as unknown as ChildProgram;
-  const hard = 4096n;
-  const start = (before: bigint, now: bigint) => {
-    const limits = [{ soft: before, hard }, { soft: now, hard }] as const;
-    const spawn = spawnOf(program, ...limits);
-    assertEquals(spawn.name, "program");
-    spawn.start(0, {}, () => {});
-    spawn.settle();
-    return calls.splice(0);
-  };
-  assertEquals(start(1024n, 1024n), ["beside", "settle"]);
-  assertEquals(start(1024n, 2048n), ["lowered", "settle"]);
-  // Some are open already.
-  assertEquals(start(16n, 2048n), ["beside", "settle"]);
-});
 
 e2e(
   "serve spawn: while PROGRAM is being started, other clients are served",
@@ -76,6 +51,32 @@ e2e(
   },
 );
 
+for (
+  const [limit, which] of [[300, "is too low"], [100, "is raised"]] as const
+) {
+  e2e(
+    `serve spawn: the same if the limit on descriptors ${which}`,
+    { programs: ["strace"] },
+    async () => {
+      const next = greeter();
+      const start = slowingAt(next, "execve", LONG);
+      await using server = await serving(CONFIG, {
+        next,
+        before: ["sh", "-c", `ulimit -Sn ${limit}; exec "$@"`, "sh", ...start],
+      });
+      const { port } = server;
+      using accepted = await Client.connectFrom(port, { patience: 20 * LONG });
+      await logged(/ pass ip=127\.0\.0\.1 /);
+      let isThere = false;
+      const greeting = accepted.reply().finally(() => isThere = true);
+      using deferred = await Client.connectFrom(port, { from: "127.0.1.1" });
+      assertMatch(await deferred.reply() ?? "", /^220 mx\.example /);
+      assertEquals(isThere, false);
+      assertEquals(await greeting, NEXT);
+    },
+  );
+}
+
 e2e(
   "serve spawn: TERM loses no client whose PROGRAM is being started",
   { programs: ["strace"] },
@@ -102,7 +103,7 @@ e2e(
   {},
   async () => {
     await using server = await serving(CONFIG, {
-      before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
+      before: ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh"],
       next: ["/nonexistent/qmail-smtpd"],
     });
     const text = await burst(server.port, "");

@@ -227,10 +227,7 @@ e2e("serve upgrade: a check whose start hangs holds up no client", {
   programs: ["strace"],
   kernel,
 }, async () => {
-  await using server = await upgradable(CONFIG, {
-    // The limit is raised, so that serve itself would start PROGRAM.
-    before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
-  });
+  await using server = await upgradable(CONFIG);
   const { port, pid, binary } = server;
   using deferred = await greeted(port, "127.0.1.1", DEFERRED);
   const [program, ...options] = slowingAt([binary], "execve", 20);
@@ -398,7 +395,6 @@ e2e("serve upgrade: PROGRAM finds all as before", { kernel }, async () => {
   const config = { ...CONFIG, prune: { every: 0 } };
   await using server = await upgradable(config, {
     next: probe("a", "b c"),
-    // The limit is raised for serve, not for PROGRAM.
     before: ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh"],
     env: { GREYLIST_TEST: "x" },
   });
