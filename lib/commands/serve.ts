@@ -33,12 +33,12 @@ import {
   parseListenAddress,
 } from "../serve/listen_address.ts";
 import { Notify, takeNotifyVariables } from "../serve/notify.ts";
+import { ProgramLook } from "../serve/program_look.ts";
 import { Server } from "../serve/server.ts";
 import { SiteFiles } from "../serve/site_files.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import { spawnOf } from "../serve/spawn.ts";
 import { userId } from "../system/user.ts";
-import { findProgram } from "../system/access.ts";
 import { within } from "../system/within.ts";
 import { type Command, EXIT, type Site, UsageError } from "./command.ts";
 import { userAfterUpgrade, userOf } from "./serve/become.ts";
@@ -184,8 +184,7 @@ async function serve(
   const programs = taken?.programs ?? [];
   const descriptors = new DescriptorLimit(before, most, programs.length);
   const maxDescriptors = descriptors.forClients;
-  const found = findProgram(program[0]);
-  child.found = found;
+  const look = new ProgramLook(child);
   const epoll = new Epoll();
   // isOwnerMasked sets the umask of the whole process for a moment, so it has to
   // run before there are threads that make files or start programs.
@@ -263,6 +262,7 @@ async function serve(
     listeners,
     path,
     limit: before,
+    look,
     variables: { ...variables },
     begins: () => notify.reloading("upgrade"),
     failed: () => notify.ready(listening),
@@ -284,10 +284,7 @@ async function serve(
     const what = `${problem}: serve goes on as uid ${userId()}`;
     files.log.error(formatLine("serve", { what: quote(what) }));
   }
-  if (found === undefined) {
-    const what = `${program[0]}: no program that uid ${userId()} can execute`;
-    files.log.error(formatLine("serve", { what: quote(what) }));
-  }
+  void look.report(files, config.storeTimeout * 1000);
   if (most.soft < wanted) {
     warn(
       `descriptors: ${most.soft}: expected ${wanted} for serve.limit and ` +

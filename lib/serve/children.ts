@@ -55,7 +55,7 @@ export interface ChildClient extends WaitingClient {
 /**
  * The most children that are being started at once. Each start takes one of the 32
  * threads that Deno has for such calls (`max_blocking_threads`), for as long as the
- * disk hangs. The wait for events, the log, files and time limits take ten more at most.
+ * disk hangs. The wait for events, the log, files and time limits take 11 more at most.
  */
 const MAX_STARTS = 16;
 

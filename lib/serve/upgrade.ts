@@ -20,6 +20,7 @@ import { within } from "../system/within.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Children } from "./children.ts";
 import { writeHandover } from "./handover.ts";
+import type { ProgramLook } from "./program_look.ts";
 import type { Server } from "./server.ts";
 import type { SiteFiles } from "./site_files.ts";
 import type { StoreQueue } from "./store_queue.ts";
@@ -37,6 +38,8 @@ export interface UpgradeOptions {
   readonly path: string | Error;
   /** The limit of descriptors that this program has found. */
   readonly limit: Limit;
+  /** The look for PROGRAM at the start. */
+  readonly look: ProgramLook;
   /** Descriptors of the listening sockets. */
   readonly listeners: readonly number[];
   /** Called when an upgrade begins. */
@@ -174,7 +177,8 @@ export class Upgrade {
 
   /** @param before only a write to the log that has begun earlier */
   #busyFiles(before: number): string | undefined {
-    const { directory, files } = this.#options;
+    const { directory, files, look } = this.#options;
+    if (!look.isOver) return "a look for PROGRAM does not end";
     if (!directory.isIdle) return "a look at the base directory does not end";
     if (files.isBusy(before)) return "the log or another file does not answer";
     return undefined;

@@ -5,11 +5,18 @@
  */
 
 import { C } from "./constants.ts";
+import { keeping } from "./file_task.ts";
 import { cString, fromLibc } from "./libc.ts";
 
 const libc = fromLibc({
   // int access(const char *pathname, int mode);
   access: { parameters: ["buffer", "i32"], result: "i32" },
+  access_later: {
+    name: "access",
+    parameters: ["buffer", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
   // char *getenv(const char *name);
   getenv: { parameters: ["buffer"], result: "pointer" },
 });
@@ -36,13 +43,38 @@ export function mayAccess(
  * @returns its path, undefined if there is none that can be executed
  */
 export function findProgram(name: string): string | undefined {
-  if (name.includes("/")) return isExecutable(name) ? name : undefined;
+  return placesOf(name).find(isExecutable);
+}
+
+/**
+ * {@linkcode findProgram} in another thread, because a disk may hang. PATH is the
+ * one at the time of the call.
+ */
+export async function findProgramLater(
+  name: string,
+): Promise<string | undefined> {
+  for (const path of placesOf(name)) {
+    if (
+      await succeedsLater(path, C.X_OK) &&
+      !await succeedsLater(`${path}/.`, C.F_OK)
+    ) return path;
+  }
+  return undefined;
+}
+
+async function succeedsLater(path: string, mode: number): Promise<boolean> {
+  const bytes = cString(path);
+  return await keeping(bytes, libc().access_later(bytes, mode)) === 0;
+}
+
+/** The paths that execvp(3) tries, in its order. */
+function placesOf(name: string): string[] {
+  if (name.includes("/")) return [name];
   const value = libc().getenv(cString("PATH"));
   const path = value === null
     ? "/bin:/usr/bin"
     : Deno.UnsafePointerView.getCString(value);
-  return path.split(":").map((dir) => `${dir || "."}/${name}`)
-    .find(isExecutable);
+  return path.split(":").map((dir) => `${dir || "."}/${name}`);
 }
 
 /** Whether a path is an executable file. Only a directory has a `.` in it. */

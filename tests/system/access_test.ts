@@ -1,5 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { findProgram, mayAccess } from "../../lib/system/access.ts";
+import {
+  findProgram,
+  findProgramLater,
+  mayAccess,
+} from "../../lib/system/access.ts";
 import { evaluation, moduleUrl } from "../harness/evaluate.ts";
 import { run } from "../harness/process.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
@@ -34,7 +38,7 @@ Deno.test("access: what this user may do", () => {
   assertEquals(mayAccess(`${plain}/.`, "exist"), false);
 });
 
-Deno.test("access: a program as execvp finds it", () => {
+Deno.test("access: a program as execvp finds it", async () => {
   const first = emptyDir("access/first");
   const second = emptyDir("access/second");
   writeFile("access/first/plain", "", 0o644);
@@ -45,17 +49,24 @@ Deno.test("access: a program as execvp finds it", () => {
   const before = Deno.env.get("PATH")!;
   Deno.env.set("PATH", `/nowhere:${first}:${second}`);
   try {
-    // A directory, or a file that cannot be executed, is passed over.
-    assertEquals(findProgram("tool"), `${second}/tool`);
-    assertEquals(findProgram("plain"), `${second}/plain`);
-    assertEquals(findProgram("other"), undefined);
-    assertEquals(findProgram("none"), undefined);
-    // A slash means no search.
-    assertEquals(findProgram(`${second}/tool`), `${second}/tool`);
-    assertEquals(findProgram(`${first}/tool`), undefined);
-    assertEquals(findProgram(`${first}/plain`), undefined);
-    assertEquals(findProgram("second/tool"), undefined);
-    assertEquals(findProgram(""), undefined);
+    for (
+      const [name, path] of [
+        // A directory, or a file that cannot be executed, is passed over.
+        ["tool", `${second}/tool`],
+        ["plain", `${second}/plain`],
+        ["other", undefined],
+        ["none", undefined],
+        // A slash means no search.
+        [`${second}/tool`, `${second}/tool`],
+        [`${first}/tool`, undefined],
+        [`${first}/plain`, undefined],
+        ["second/tool", undefined],
+        ["", undefined],
+      ] as const
+    ) {
+      assertEquals(findProgram(name), path, name);
+      assertEquals(await findProgramLater(name), path, name);
+    }
   } finally {
     Deno.env.set("PATH", before);
   }

@@ -21,6 +21,7 @@ import { logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { Stopwatch } from "../harness/stopwatch.ts";
 import { slowingAt } from "../harness/strace.ts";
+import { notUpgradable } from "../harness/upgrading.ts";
 
 /** How long each store call is delayed, in seconds. */
 const HANG = 4;
@@ -429,6 +430,34 @@ e2e(`serve: each start of PROGRAM takes ${SLOW_START} s`, {
       ...["ended", `no start of ${next[0]} hangs any more`],
     ],
   );
+  assertEquals(server.stderr(), "");
+});
+
+e2e(`serve: the look for PROGRAM takes ${SLOW_START} s`, {
+  programs: ["strace"],
+  kernel: notUpgradable,
+}, async () => {
+  const next = greeter();
+  // Which of them access(3) calls depends on the processor.
+  const calls = "?access,?faccessat,?faccessat2";
+  await using server = await serving(CONFIG, {
+    next,
+    before: slowingAt(next, calls, SLOW_START),
+  });
+  const { port } = server;
+  using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
+  const banner = await timed(() => talking.reply());
+  assertMatch(banner.result ?? "", /^220 mx\.example /);
+  const { seconds } = banner;
+  assert(seconds <= STORE_TIMEOUT + ROOM, `began after ${seconds} s`);
+  assertEquals((await greeted(port, "127.8.0.1")).result, NEXT);
+  const problem = `not found yet: no answer within ${STORE_TIMEOUT} s`;
+  await logged(new RegExp(` error serve what="${next[0]}: ${problem}"$`));
+  // execve(2) would wait for the thread that looks.
+  const [pid] = processesOf(server.binary);
+  Deno.kill(pid, "SIGUSR2");
+  await logged(/ upgrade=refused what="a look for PROGRAM does not end"$/);
+  await assertStops(port, pid, talking);
   assertEquals(server.stderr(), "");
 });
 
