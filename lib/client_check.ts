@@ -23,6 +23,7 @@ import { C } from "./system/constants.ts";
 import { lookAt } from "./system/file_call.ts";
 import { HangCount, MOST_WAITING } from "./system/hang_count.ts";
 import { localOf, peerOf } from "./system/socket.ts";
+import type { Budget } from "./system/within.ts";
 import {
   type IndexDirectory,
   makeIndexes,
@@ -71,6 +72,7 @@ export interface Findings {
  * entry. Rules that need no file come first: a client that such a rule exempts
  * never waits for the base directory.
  *
+ * @param budget what the base directory may take, all calls together
  * @param findings is filled in on the way, also if the check fails
  * @throws {ClientGone} if the client has reset the connection
  * @throws {DirectoryHangs} if the base directory does not answer within
@@ -80,6 +82,7 @@ export interface Findings {
 export async function checkClient(
   config: ResolvedConfig,
   log: Logger,
+  budget: Budget,
   findings: Findings,
 ): Promise<Decision> {
   const { client } = findings;
@@ -101,7 +104,6 @@ export async function checkClient(
     failure = error;
   }
   const { baseDir, pools, timeouts, whitelist, only } = config;
-  const limit = config.storeTimeout * 1000;
   const connection: ClientConnection = {
     address,
     host: findHost(variable),
@@ -110,7 +112,7 @@ export async function checkClient(
   };
   const count = new HangCount(baseDir);
   const ask = async <T>(answer: Promise<T>) => {
-    const found = await count.ask(answer, limit);
+    const found = await count.ask(answer, budget);
     findings.hangs = found === undefined;
     return found;
   };

@@ -100,7 +100,7 @@ export interface Config {
   onError?: "accept" | "defer";
   /**
    * How long the base directory may take over one client. After that onError
-   * decides. In the wrapper, also how long a log file may take.
+   * decides. In the wrapper, a log file may take the rest of it, or half a second.
    */
   storeTimeout?: Duration;
   log?: {

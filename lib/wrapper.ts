@@ -53,7 +53,7 @@ import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
 import { runChild } from "./system/run_child.ts";
 import { endAfter, ignoreFileSizeSignal } from "./system/signals.ts";
-import { within } from "./system/within.ts";
+import { type Budget, within } from "./system/within.ts";
 
 /** The program to become, and what the check finds out for it. */
 interface Next extends Findings {
@@ -105,15 +105,17 @@ export async function wrap(
     return become(next, log, variableFor({}, undefined));
   }
   // If the check takes longer than its limits allow, the end of this process
-  // tells the client to come back.
-  const limit = config.storeTimeout;
-  endAfter(4 * limit + LAST_RESORT);
-  const log = openWrapperLog(config.log, stderrIsClient, limit * 1000);
+  // tells the client to come back. On an overloaded machine a budget may last some
+  // four times as long, because only time in which this process runs counts.
+  const { storeTimeout } = config;
+  endAfter(4 * storeTimeout + LAST_RESORT);
+  const budget = { left: storeTimeout * 1000 };
+  const log = openWrapperLog(config.log, stderrIsClient, budget);
   next.flush = async () => {
     if (await log.flush()) next.hangs = true;
   };
   try {
-    return await decide(config, log.logger, next);
+    return await decide(config, log.logger, budget, next);
   } finally {
     await next.flush();
     if (next.hangs) {
@@ -157,13 +159,14 @@ function quiet(): () => void {
 async function decide(
   config: ResolvedConfig,
   log: Logger,
+  budget: Budget,
   next: Next,
 ): Promise<number> {
   const { client } = next;
   let decision: Decision;
   try {
     // Fills in what `next` says of the client, also if it throws.
-    decision = await checkClient(config, log, next);
+    decision = await checkClient(config, log, budget, next);
   } catch (error) {
     if (error instanceof ClientGone) {
       log.debug(formatLine("gone", errorFields(error)));

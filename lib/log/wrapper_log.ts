@@ -9,9 +9,16 @@ import { BaseHandler } from "@std/log/base-handler";
 import type { Logger, LogRecord } from "@std/log/logger";
 import { HangCount } from "../system/hang_count.ts";
 import { encode } from "../system/utf8.ts";
+import type { Budget } from "../system/within.ts";
 import { fileLine, fileTrouble, openLogFile } from "./file.ts";
 import type { LogSettings } from "./settings.ts";
 import { logger, openLog, SyslogHandler } from "./targets.ts";
+
+/**
+ * How long a file may take in any case, in milliseconds: a base directory that
+ * hangs has used up the budget, and the file may be on another disk.
+ */
+const LEAST = 500;
 
 /** The log of one connection. */
 export interface WrapperLog {
@@ -29,12 +36,12 @@ export interface WrapperLog {
  * Opens the log of the wrapper.
  *
  * @param stderrIsClient whether stderr must not be written to
- * @param limit how long a file may take, in milliseconds
+ * @param budget how long a file may take, but no less than {@linkcode LEAST}
  */
 export function openWrapperLog(
   settings: LogSettings,
   stderrIsClient: boolean,
-  limit: number,
+  budget: Budget,
 ): WrapperLog {
   const { level, target } = settings;
   if (!target.startsWith("/")) {
@@ -43,21 +50,21 @@ export function openWrapperLog(
       flush: () => Promise.resolve(false),
     };
   }
-  const file = new KeptFile(settings, limit);
+  const file = new KeptFile(settings, budget);
   return { logger: logger(level, file), flush: () => file.flush() };
 }
 
 /** Keeps lines for a file. */
 class KeptFile extends BaseHandler {
   readonly #settings: LogSettings;
-  readonly #limit: number;
+  readonly #budget: Budget;
   #records: LogRecord[] = [];
   #hangs = false;
 
-  constructor(settings: LogSettings, limit: number) {
+  constructor(settings: LogSettings, budget: Budget) {
     super(settings.level);
     this.#settings = settings;
-    this.#limit = limit;
+    this.#budget = budget;
   }
 
   override handle(record: LogRecord): void {
@@ -94,10 +101,12 @@ class KeptFile extends BaseHandler {
   async #append(text: Uint8Array<ArrayBuffer>): Promise<boolean> {
     if (this.#hangs) return false;
     const { target } = this.#settings;
+    const budget = this.#budget;
+    budget.left = Math.max(budget.left, LEAST);
     const count = new HangCount(target);
     if (!count.mayAsk(Date.now() / 1000)) return false;
     try {
-      const found = await count.ask(append(target, text), this.#limit);
+      const found = await count.ask(append(target, text), budget);
       this.#hangs = found === undefined;
     } finally {
       // An error is an answer too.
@@ -105,7 +114,7 @@ class KeptFile extends BaseHandler {
     }
     if (!this.#hangs) return true;
     if (!count.isFirst) return false;
-    throw new Error(`no answer within ${this.#limit / 1000} s`);
+    throw new Error("no answer in time (see storeTimeout)");
   }
 }
 

@@ -24,7 +24,9 @@ export async function pruneAfter(
   const { baseDir, prune: { every } } = database;
   const count = new HangCount(baseDir);
   if (count.isHigh) return;
-  const due = await count.ask(isPruningDueLater(baseDir, every), limit);
+  const due = await count.ask(isPruningDueLater(baseDir, every), {
+    left: limit,
+  });
   if (due?.value === false) return;
   leaveConnection();
   if (due === undefined) return;

@@ -14,7 +14,7 @@
  */
 
 import { Semaphores } from "./semaphore.ts";
-import { within } from "./within.ts";
+import { type Budget, withinBudget } from "./within.ts";
 
 /** How many may wait, besides the one that tries. */
 export const MOST_WAITING = 8;
@@ -94,14 +94,14 @@ export class HangCount {
    * Waits for a call. If it takes longer than the limit, it hangs: this wrapper
    * counts until it ends, or until the call returns.
    *
-   * @param limit as {@linkcode within} counts it, in milliseconds
+   * @param budget the limit, from which the wait is taken
    * @returns undefined if the call hangs
    */
   async ask<T>(
     call: Promise<T>,
-    limit: number,
+    budget: Budget,
   ): Promise<{ readonly value: T } | undefined> {
-    const found = await within(call, limit);
+    const found = await withinBudget(call, budget);
     if (found === undefined) {
       this.hangs();
       // It may return while this process waits for PROGRAM.

@@ -11,7 +11,8 @@ import { temporary } from "../harness/temporary.ts";
 const LIMIT = 60_000;
 
 function open(target: string, level: typeof LEVELS[number] = "INFO") {
-  return openWrapperLog({ target, level, facility: "mail" }, false, LIMIT);
+  const settings = { target, level, facility: "mail" } as const;
+  return openWrapperLog(settings, false, { left: LIMIT });
 }
 
 /** A test; the thread that keeps the time may end a part of the limit later. */
@@ -28,7 +29,7 @@ function prelude(target: string): string {
     const { logger, flush } = openWrapperLog(
       { target: ${JSON.stringify(target)}, level: "INFO", facility: "mail" },
       false,
-      ${LIMIT},
+      { left: ${LIMIT} },
     );
   `;
 }

@@ -104,7 +104,7 @@ test("hang count: a call that has hung returns", async () => {
   for (const fails of [false, true]) {
     const { count } = comes(dir);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    assertEquals(await count.ask(promise, 1), undefined);
+    assertEquals(await count.ask(promise, { left: 1 }), undefined);
     assertEquals(set.value(0), 1);
     if (fails) reject(new Error("x"));
     else resolve();
@@ -118,7 +118,8 @@ test("hang count: a call that is in time counts for nothing", async () => {
   const dir = "/test/hang count/in time";
   const set = fresh(dir);
   const { count } = comes(dir);
-  assertEquals(await count.ask(Promise.resolve(7), 1000), { value: 7 });
+  const budget = { left: 1000 };
+  assertEquals(await count.ask(Promise.resolve(7), budget), { value: 7 });
   assertEquals([set.value(0), count.isFirst], [0, false]);
 });
 

@@ -1,6 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { lookAt } from "../../lib/system/file_call.ts";
-import { within } from "../../lib/system/within.ts";
+import { within, withinBudget } from "../../lib/system/within.ts";
 import "../harness/libc.ts";
 import { standStill } from "../harness/still.ts";
 
@@ -22,6 +22,24 @@ test("within: what does not come in time is undefined", async () => {
   assertEquals(performance.now() - start >= 119, true);
   assertEquals(await within(promise, 0), undefined);
   resolve();
+});
+
+test("within: several waits share one budget", async () => {
+  const budget = { left: 60_000 };
+  const never = new Promise<void>(() => {});
+  const later = new Promise<string>((done) => setTimeout(done, 120, "there"));
+  assertEquals(await withinBudget(later, budget), { value: "there" });
+  // A part of the time may count for little.
+  const { left } = budget;
+  assert(left <= 60_000 - 50, `${left} ms`);
+  const failing = Promise.reject(new TypeError("no"));
+  await assertRejects(() => withinBudget(failing, budget), TypeError, "no");
+  assert(budget.left <= left);
+  budget.left = 120;
+  assertEquals(await withinBudget(never, budget), undefined);
+  assert(budget.left <= 0, `${budget.left} ms`);
+  // There is no time for another one.
+  assertEquals(await withinBudget(never, budget), undefined);
 });
 
 test("within: an answer counts though this process did not run for the limit", async () => {
