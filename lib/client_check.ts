@@ -26,6 +26,7 @@ import { localOf, peerOf } from "./system/socket.ts";
 import type { Budget } from "./system/within.ts";
 import {
   type IndexDirectory,
+  isIndexed,
   makeIndexes,
   type MissingIndex,
   searchFiles,
@@ -35,6 +36,7 @@ import {
   type ClientConnection,
   tellBadLines,
   unreadable,
+  type Whitelist,
 } from "./whitelist/exemption.ts";
 import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
 
@@ -67,10 +69,18 @@ export interface Findings {
   indexes?: Promise<void>;
 }
 
+const NO_RULES: Whitelist = {
+  networks: [],
+  hosts: [],
+  files: [],
+  env: [],
+  localPorts: [],
+};
+
 /**
  * Checks the client on standard input: whitelist, `only`, pools, and then the
- * entry. Rules that need no file come first: a client that such a rule exempts
- * never waits for the base directory.
+ * entry. Rules that need no file come first. A client that such a rule exempts, or
+ * a file without an index, never waits for the base directory.
  *
  * @param budget what the base directory may take, all calls together
  * @param findings is filled in on the way, also if the check fails
@@ -122,7 +132,18 @@ export async function checkClient(
     path: baseDir,
     missing: (index) => missing.set(index.path, index),
   };
-  const indexDir = () => findings.hangs || count.isHigh ? undefined : indexes;
+  let hasLooked = false;
+  /** Finds out whether the base directory answers, before an index is read. */
+  const look = async () => {
+    if (hasLooked) return;
+    hasLooked = true;
+    // What the kernel remembers of a file server would not tell.
+    const sync = C.AT_STATX_FORCE_SYNC;
+    if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
+  };
+  // A file may have become large since it was found to have no index.
+  const indexDir = () =>
+    !hasLooked || findings.hangs || count.isHigh ? undefined : indexes;
   /** Makes the indexes that were missing. If that hangs, the decision stands. */
   const withIndexes = async (decision: Decision) => {
     if (missing.size > 0 && !findings.hangs) {
@@ -148,22 +169,22 @@ export async function checkClient(
         }),
     };
   };
-  const hasFiles = [whitelist, only, ...pools].some((section) =>
-    section !== undefined && section.files.length > 0
-  );
-  if (hasFiles) {
-    // The indexes of files are in the base directory. A rule that needs no file does
-    // not wait for the directory.
-    const rules = { whitelist: { ...whitelist, files: [] } };
-    const exempt = findPass(rules, connection, filesOf);
-    if (exempt !== undefined) return exempt;
-    // What the kernel remembers of a file server would not tell whether it answers.
-    const sync = C.AT_STATX_FORCE_SYNC;
-    if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
+  const passOf = (whitelist: Whitelist, only?: typeof config.only) =>
+    findPass({ whitelist, only }, connection, filesOf);
+  let pass = passOf({ ...whitelist, files: [] });
+  for (const path of whitelist.files) {
+    if (pass !== undefined) break;
+    if (isIndexed(path)) await look();
+    pass = passOf({ ...NO_RULES, files: [path] });
   }
-  const pass = findPass(config, connection, filesOf);
+  if (pass === undefined && only !== undefined) {
+    if (only.files.some(isIndexed)) await look();
+    pass = passOf(NO_RULES, only);
+  }
   if (pass !== undefined) return await withIndexes(pass);
   if (network === undefined) throw failure;
+  // The files of pools share an index, whatever their size.
+  if (pools.some(({ files }) => files.length > 0)) await look();
   const { entry, net } = subjectOf(pools, network, connection, filesOf);
   client.net = net;
   const now = Date.now() / 1000;

@@ -52,6 +52,23 @@ export interface IndexDirectory {
 }
 
 /**
+ * Whether the index of a whitelist file would be read or made. If not, the base
+ * directory has nothing to do with the file.
+ */
+export function isIndexed(path: string): boolean {
+  try {
+    return isLarge(Deno.statSync(path));
+  } catch {
+    // The search says why.
+    return false;
+  }
+}
+
+function isLarge({ size, isFile }: Deno.FileInfo): boolean {
+  return size >= SMALL && isFile;
+}
+
+/**
  * Looks through a whitelist file for a client.
  *
  * @param dir the base directory, where the index is kept; undefined if it does not
@@ -66,7 +83,7 @@ export function searchWhitelist(
   now = Date.now(),
 ): Found {
   const info = Deno.statSync(path);
-  if (dir !== undefined && info.size >= SMALL && info.isFile) {
+  if (dir !== undefined && isLarge(info)) {
     const seal = sealOf(path, info);
     const index = indexPath(dir.path, seal);
     const found = searchKept(index, seal, client);
