@@ -79,8 +79,9 @@ const NO_RULES: Whitelist = {
 
 /**
  * Checks the client on standard input: whitelist, `only`, pools, and then the
- * entry. Rules that need no file come first. A client that such a rule exempts, or
- * a file without an index, never waits for the base directory.
+ * entry. Rules that need no file come first: a client that such a rule exempts never
+ * waits for the base directory. The wait for it comes before the first file with an
+ * index.
  *
  * @param budget what the base directory may take, all calls together
  * @param findings is filled in on the way, also if the check fails
