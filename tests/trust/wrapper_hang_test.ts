@@ -39,6 +39,9 @@ const PROMISED = 1;
  */
 const ROOM = 3;
 
+/** The same at least, in seconds: a machine may stand still for a moment. */
+const LEAST_ROOM = 0.5;
+
 /** A storeTimeout that is longer than a machine is slow, in seconds. */
 const LONG = 8;
 
@@ -119,7 +122,7 @@ async function promptGreeting(
     greeting(port).finally(() => isOver = true),
     measureOn(),
   ]);
-  const room = ROOM * longest;
+  const room = Math.max(LEAST_ROOM, ROOM * longest);
   const most = storeTimeout + PROMISED + room;
   const { seconds } = greeted;
   assert(seconds <= most, `${seconds} s: at most ${most} s`);
