@@ -15,20 +15,14 @@ import {
   tell,
   UsageError,
 } from "../commands/command.ts";
-import {
-  BadConfig,
-  checkTypes,
-  loadApart,
-  PACKAGE,
-  rehearse,
-} from "./configuration.ts";
+import { BadConfig, checkTypes, loadApart, rehearse } from "./configuration.ts";
 import { makeBinary, notRun } from "./binary.ts";
 import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
 import { endOnSignals } from "./signals.ts";
 import { outputError, statIfThere } from "./output.ts";
-import { chosenStd, hasNewPackages, ROOT, stdFlags } from "./std.ts";
+import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
 const HELP = `NAME
   deno task compile - build greylist with its configuration
@@ -78,12 +72,8 @@ async function build(
   await checkOwnDenort(scratch);
   const warning = untried(HERE);
   if (warning !== undefined) tell(`greylist compile: ${warning}`);
-  const std = chosenStd();
-  const flags = await stdFlags(std, scratch);
+  const flags = await stdFlags(chosenStd(), scratch);
   const loaded = await loadApart(file, shown, flags, scratch);
-  if (std === "jsr" && await hasNewPackages(scratch)) {
-    throw new BadConfig(`${shown}: ${PACKAGE}`);
-  }
   const { permissions } = loaded.needs;
   // The rehearsal comes before the type check: for a module of Node.js the check
   // would fetch types from npm, though the program may not use that module.

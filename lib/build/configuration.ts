@@ -47,13 +47,26 @@ export interface Loaded {
   readonly needs: Needs;
 }
 
-/** Why a module with packages is refused. */
-export const PACKAGE =
-  "imports a package, or a module of Node's whose types are one: " +
-  "expected a module without packages, which the lock file does not know";
-
 /** How Deno says that an import is not in the lock file. */
 const NOT_LOCKED = /lockfile is out of date/i;
+
+/** Why a module with such an import is refused. */
+const PACKAGE =
+  "imports a package that the lock file does not know: expected a " +
+  "module without packages";
+
+/** What Deno 2.4 would add to the lock file for a module of Node.js. */
+const NODE_TYPES = "npm:@types/node@";
+
+/** What a module has to do without. */
+const EXPECTED =
+  "expected a module that needs no more than the compiled program may do: no " +
+  "files but its own, no network, no programs";
+
+/** Why a module that imports `node:fs` or the like is refused. */
+const NODE =
+  "imports a module of Node.js, whose types are a package that the " +
+  `lock file does not know: ${EXPECTED}`;
 
 /**
  * Imports a configuration module, checks it and finds out what it needs.
@@ -138,8 +151,8 @@ export async function loadApart(
 /**
  * Checks the types of a configuration module.
  *
- * @throws {BadConfig} with the place of the first error, or if the module imports a
- * package
+ * @throws {BadConfig} with the place of the first error, or if the module imports
+ * types of a package, or a module of Node.js
  * @throws {TemporaryError} if `deno check` fails for another reason
  */
 export async function checkTypes(
@@ -149,8 +162,11 @@ export async function checkTypes(
 ): Promise<void> {
   const { success, output } = await deno(["check", ...flags, file.href]);
   if (success) return;
+  if (NOT_LOCKED.test(output)) {
+    const reason = output.includes(NODE_TYPES) ? NODE : PACKAGE;
+    throw new BadConfig(`${name}: ${reason}`);
+  }
   const fault = readTypeError(output);
-  if (NOT_LOCKED.test(output)) throw new BadConfig(`${name}: ${PACKAGE}`);
   if (fault === undefined) {
     throw new TemporaryError(`deno check failed:\n${output.trimEnd()}`);
   }
@@ -191,10 +207,7 @@ export async function rehearse(
   ];
   const failure = await runModule(name, options, patience);
   if (failure === undefined) return;
-  throw new BadConfig(
-    `${name}: ${failure}: expected a module that needs no more than the ` +
-      "compiled program may do: no files but its own, no network, no programs",
-  );
+  throw new BadConfig(`${name}: ${failure}: ${EXPECTED}`);
 }
 
 /**
@@ -240,7 +253,7 @@ async function runModule(
   const said = decoder.decode(stderr);
   if (!success) {
     const text = /^error: (?:Uncaught )?(?:\(in promise\) )?(?:\w+: )?(.*)$/m
-      .exec(said)?.[1].replace(/, run again with .*/, "");
+      .exec(said)?.[1].replace(/, run again with [^"]*/, "");
     return text ?? inOneLine(said);
   }
   const printed = (decoder.decode(stdout) || said).split("\n")[0];

@@ -67,16 +67,15 @@ export function readFailure(stderr: string): Failure {
 /**
  * Lets Deno fetch the modules that deno.json names, or find them in its cache.
  *
- * @param lock a copy of deno.lock
  * @returns the failure, undefined if there was none
  */
-export async function askJsr(lock: string): Promise<Failure | undefined> {
+export async function askJsr(): Promise<Failure | undefined> {
   const { imports } = JSON.parse(await Deno.readTextFile(IMPORTS.jsr));
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "cache",
       "--no-config",
-      `--lock=${lock}`,
+      ...lockFlags("jsr"),
       ...Object.values<string>(imports),
     ],
     env: { NO_COLOR: "1" },
@@ -116,10 +115,15 @@ export async function stdFlags(
   const file = `${scratch}/imports.json`;
   const map = await importMap(std);
   await Deno.writeTextFile(file, JSON.stringify(map));
-  const lock = std === "npm"
-    ? [`--lock=${path(LOCKS.npm)}`, "--frozen"]
-    : [`--lock=${await copyLock(scratch)}`];
-  return ["--no-config", `--import-map=${file}`, ...lock];
+  return ["--no-config", `--import-map=${file}`, ...lockFlags(std)];
+}
+
+/**
+ * The options that name the lock file. Frozen, it is never rewritten, and a package
+ * that is not in it is refused before any module runs.
+ */
+function lockFlags(std: Std): string[] {
+  return [`--lock=${path(LOCKS[std])}`, "--frozen"];
 }
 
 /** An import map with absolute targets, which may be written to any directory. */
@@ -136,34 +140,6 @@ async function importMap(std: Std) {
     }
   }
   return { imports };
-}
-
-/**
- * Copies deno.lock into a directory, since Deno may rewrite a lock file that it
- * is given.
- *
- * @returns the path of the copy
- */
-export async function copyLock(directory: string): Promise<string> {
-  const copy = `${directory}/deno.lock`;
-  await Deno.copyFile(LOCKS.jsr, copy);
-  return copy;
-}
-
-/**
- * Whether a program that ran with {@linkcode copyLock}'s copy has added packages to
- * it, which nothing holds to an integrity value.
- *
- * @param directory that of the copy
- */
-export async function hasNewPackages(directory: string): Promise<boolean> {
-  const [before, now] = await Promise.all(
-    [LOCKS.jsr, `${directory}/deno.lock`].map(async (file) => {
-      const { jsr, npm } = JSON.parse(await Deno.readTextFile(file));
-      return Object.keys({ ...jsr, ...npm });
-    }),
-  );
-  return now.some((name) => !before.includes(name));
 }
 
 /** The path of a file URL. */

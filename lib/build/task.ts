@@ -10,15 +10,7 @@
 
 import { tell } from "../commands/tell.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
-import {
-  askJsr,
-  copyLock,
-  path,
-  ROOT,
-  type Std,
-  STD_VARIABLE,
-  stdFlags,
-} from "./std.ts";
+import { askJsr, path, ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
 
 /** One task: the `deno` subcommand, its options, and what follows them. */
 interface Task {
@@ -90,13 +82,13 @@ class Stop extends Error {
 }
 
 /** Where @std comes from: as GREYLIST_STD says, else JSR, else npm. */
-async function chooseStd(scratch: string): Promise<Std> {
+async function chooseStd(): Promise<Std> {
   const wanted = Deno.env.get(STD_VARIABLE);
   if (wanted === "npm") return "npm";
   if (wanted !== undefined && wanted !== "jsr") {
     throw new Stop(`${STD_VARIABLE}: "${wanted}": expected jsr or npm`, 100);
   }
-  const failure = await askJsr(await copyLock(scratch));
+  const failure = await askJsr();
   if (failure === undefined) return "jsr";
   if (!failure.absent) throw new Stop(`@std on JSR: ${failure.reason}`, 111);
   if (wanted === "jsr") {
@@ -121,7 +113,7 @@ async function main(args: string[], scratch: string): Promise<number> {
   if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) {
     Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
   }
-  const std = await chooseStd(scratch);
+  const std = await chooseStd();
   Deno.env.set(STD_VARIABLE, std);
   const cwd = userDirectory();
   const operands = task.operands(rest);

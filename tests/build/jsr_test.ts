@@ -1,10 +1,11 @@
-// What Deno does with @std of a registry that is not to be trusted. The packages are
-// stand-ins: the real sources are on JSR alone, and so is what deno.lock has the
-// hash of. So no content that a test can make agrees with deno.lock.
+// What Deno does with @std of a registry that is not to be trusted, and with packages
+// of a configuration. The packages are stand-ins: the real sources are on JSR alone,
+// and so is what deno.lock has the hash of. So no content that a test can make agrees
+// with deno.lock.
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { walk } from "@std/fs/walk";
-import { LOCKS, path, ROOT } from "../../lib/build/std.ts";
+import { chosenStd, LOCKS, path, ROOT, stdFlags } from "../../lib/build/std.ts";
 import { type Package, publish, startRegistry } from "../harness/jsr.ts";
 import { type Outcome, run } from "../harness/process.ts";
 import { temporary } from "../harness/temporary.ts";
@@ -19,11 +20,12 @@ interface Lock {
 
 const lock: Lock = JSON.parse(Deno.readTextFileSync(LOCKS.jsr));
 
-/** Runs Deno in the project, with a cache and a home of its own. */
+/** Runs Deno in the project or a copy, with a cache and a home of its own. */
 function deno(
   args: readonly string[],
   dir: string,
   env: Record<string, string>,
+  cwd: string = PROJECT,
 ): Promise<Outcome> {
   const own = {
     DENO_DIR: `${dir}/cache`,
@@ -32,7 +34,7 @@ function deno(
     NO_COLOR: "1",
   };
   return run([Deno.execPath(), ...args], {
-    cwd: PROJECT,
+    cwd,
     env: { ...own, ...env },
     // Some tasks compile.
     patience: 300,
@@ -74,6 +76,40 @@ async function standIns(): Promise<Package[]> {
       .map((module) => `${module.slice(name.length)}.ts`);
     const modules = ["/mod.ts", ...paths].map((path) => [path, text]);
     return { name, version, modules: Object.fromEntries(modules) };
+  });
+}
+
+/**
+ * Packages that work, of the same versions: each module that the project imports is
+ * a bundle of the one that these tests have.
+ *
+ * @param dir an existing directory
+ */
+async function working(dir: string): Promise<Package[]> {
+  const names = [...await imported()];
+  const entry = (name: string) => `${dir}/${name.replaceAll("/", "_")}.ts`;
+  for (const name of names) {
+    Deno.writeTextFileSync(entry(name), `export * from "${name}";\n`);
+  }
+  const flags = await stdFlags(chosenStd(), dir);
+  const bundles = `${dir}/bundles`;
+  const command = ["bundle", ...flags, `--outdir=${bundles}`];
+  const { code, stderr } = await run(
+    [Deno.execPath(), ...command, ...names.map(entry)],
+  );
+  assertEquals(code, 0, stderr);
+  const { imports } = JSON.parse(Deno.readTextFileSync(`${PROJECT}/deno.json`));
+  return Object.values<string>(imports).map((target) => {
+    const [, name, version] = /^jsr:(@std\/\w+)@(.+)$/.exec(target)!;
+    const modules: Record<string, string> = { "/mod.ts": "" };
+    for (
+      const module of names.filter((one) => `${one}/`.startsWith(`${name}/`))
+    ) {
+      const bundle = entry(module).replace(dir, bundles).replace(/ts$/, "js");
+      const path = module.slice(name.length) || "/mod";
+      modules[`${path}.ts`] = Deno.readTextFileSync(bundle);
+    }
+    return { name, version, modules };
   });
 }
 
@@ -141,6 +177,73 @@ Deno.test("nothing in this project runs with an altered @std", async () => {
     assertRefused(what, await deno(command, dir.path, { JSR_URL: jsr.url }));
   }
   assertEquals(JSON.parse(Deno.readTextFileSync(LOCKS.jsr)), lock);
+});
+
+Deno.test("a package that is not in the lock file is refused before it runs", async () => {
+  using dir = temporary();
+  await using jsr = startRegistry();
+  const own = JSON.parse(JSON.stringify(lock));
+  for (const one of await working(dir.path)) {
+    own.jsr[`${one.name}@${one.version}`].integrity = await publish(jsr, one);
+  }
+  const ran = `${dir.path}/ran`;
+  await publish(jsr, {
+    name: "@other/package",
+    version: "1.0.0",
+    modules: {
+      "/mod.ts": `Deno.writeTextFileSync(${JSON.stringify(ran)}, "");\n`,
+    },
+  });
+
+  const copy = `${dir.path}/project`;
+  Deno.mkdirSync(copy);
+  const files = ["deno.json", "main.ts", "lib"].map((name) =>
+    `${PROJECT}/${name}`
+  );
+  assertEquals((await run(["cp", "-R", ...files, copy])).code, 0);
+  Deno.writeTextFileSync(`${copy}/deno.lock`, JSON.stringify(own));
+  const config = `${copy}/greylist.config.ts`;
+  const configure = (before: string, prefix: number) =>
+    Deno.writeTextFileSync(
+      config,
+      `import { defineConfig } from "./lib/config.ts";\n${before}\n` +
+        'export default defineConfig({ baseDir: "/nonexistent", ' +
+        `match: { ipv4: ${prefix} } });\n`,
+    );
+  const start = async (...args: string[]) => {
+    const env = { JSR_URL: jsr.url };
+    const outcome = await deno(args, dir.path, env, copy);
+    assertThrows(() => Deno.statSync(ran), Deno.errors.NotFound);
+    return outcome;
+  };
+
+  for (
+    const before of [
+      'import "jsr:@other/package@1.0.0";',
+      'await import(["jsr:@other", "package@1.0.0"].join("/"));',
+    ]
+  ) {
+    configure(before, 24);
+    const compiled = await start("task", "compile");
+    assertEquals(compiled.code, 100, compiled.stderr);
+    assertMatch(
+      compiled.stderr,
+      /\ngreylist\.config\.ts: imports a package that the lock file does not know: /,
+    );
+    // The last one is no task: deno.json has it frozen.
+    for (const command of [["task", "info"], ["run", "-A", config]]) {
+      const { code, stderr } = await start(...command);
+      assert(code !== 0, stderr);
+      assertMatch(stderr, /lockfile is out of date/);
+    }
+  }
+  // Without a package, the fields are what is wrong.
+  configure("", 33);
+  for (const name of ["compile", "info"]) {
+    const { code, stderr } = await start("task", name);
+    assertEquals(code, 100, stderr);
+    assertMatch(stderr, /match\.ipv4: 33: /);
+  }
 });
 
 Deno.test("@std of npm is not taken if it is altered", async () => {

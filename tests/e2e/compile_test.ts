@@ -193,6 +193,26 @@ const REFUSALS: Refusal[] = [
     says: ['"/etc/passwd"', "no files but its own"],
   },
   {
+    name: "a module of Node.js that it may not need",
+    source: 'import { readFileSync } from "node:fs";\n' + typed(""),
+    says: [
+      /config\.ts: imports a module of Node\.js, /,
+      "no files but its own",
+    ],
+  },
+  {
+    name: "a message that reads a file",
+    source: typed(
+      "deferral: { message: () => Deno.readTextFileSync('/etc/passwd') }",
+    ),
+    says: ["deferral.message", '\\"/etc/passwd\\"": expected', "but its own"],
+  },
+  {
+    name: "types of a package",
+    source: `import type {} from "npm:chalk";\n${typed("")}`,
+    says: [/config\.ts: imports a package that the lock file does not know: /],
+  },
+  {
     name: "a module that prints",
     source: typed("").replace("\nexport", "\nconsole.log('x y');\nexport"),
     says: ['prints "x y"', "expected a module that prints nothing"],
@@ -205,7 +225,7 @@ const REFUSALS: Refusal[] = [
   {
     name: "a package",
     source: `import "npm:chalk";\n${typed("")}`,
-    says: [/config\.ts: imports a package, /],
+    says: [/config\.ts: imports a package that the lock file does not know: /],
   },
   {
     name: "a type error in code of the module's own",
