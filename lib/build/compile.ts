@@ -13,6 +13,7 @@ import {
   Output,
   parseOptions,
   tell,
+  TemporaryError,
   UsageError,
 } from "../commands/command.ts";
 import { BadConfig, checkTypes, loadApart, rehearse } from "./configuration.ts";
@@ -148,6 +149,7 @@ async function checkOutput(output: string, file: URL): Promise<void> {
  * Has the file that DENORT_BIN names say its version: `deno compile` takes any.
  *
  * @throws {UsageError} if it is not the denort of this Deno
+ * @throws {TemporaryError} if no program can be made or run to find out
  */
 async function checkOwnDenort(scratch: string): Promise<void> {
   const own = Deno.env.get("DENORT_BIN");
@@ -159,20 +161,29 @@ async function checkOwnDenort(scratch: string): Promise<void> {
   const module = join(scratch, "version.js");
   await Deno.writeTextFile(module, "console.log(Deno.version.deno);\n");
   const program = join(scratch, "version");
-  await makeBinary({ module, v8Flags: "", permissions: [] }, program, scratch);
-  let text: string;
+  let text = "";
   try {
+    await makeBinary(
+      { module, v8Flags: "", permissions: [] },
+      program,
+      scratch,
+    );
     const { success, stdout } = await new Deno.Command(program, {
       stdin: "null",
       stderr: "null",
     }).output();
-    text = success ? new TextDecoder().decode(stdout).trim() : "";
+    if (success) text = new TextDecoder().decode(stdout).trim();
   } catch (error) {
     if (error instanceof Deno.errors.PermissionDenied) throw notRun(program);
-    text = "";
+    // Deno 2.9 takes ELF files only. A full disk, for example, is no fault of the file.
+    if (
+      error instanceof TemporaryError && !/Invalid object/.test(error.message)
+    ) throw error;
   }
   if (text === HERE.version) return;
-  const found = /^\d+\.\d+\.\d+$/.test(text) ? `of Deno ${text}` : "no denort";
+  const found = /^\d+\.\d+\.\d+$/.test(text)
+    ? `of Deno ${text}`
+    : "no denort that this Deno can use";
   throw new UsageError(`DENORT_BIN: ${own} is ${found}: ${expected}`);
 }
 
