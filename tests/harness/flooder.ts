@@ -15,7 +15,7 @@ const thread = self as unknown as {
 };
 
 let made = 0;
-let timer: number | undefined;
+let timer: ReturnType<typeof setInterval> | undefined;
 const open = new Set<Deno.TcpConn>();
 
 /** Holds a connection as long as the server does. */
