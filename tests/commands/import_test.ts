@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clean, compile, entries } from "../harness/binary.ts";
-import { makeEntry, snapshot } from "../harness/entry.ts";
+import { makeEntry, watch } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
@@ -51,7 +51,8 @@ function makeQgreylist(): string {
 e2e("import: qgreylist, both forms of names", {}, async () => {
   clean();
   const dir = makeQgreylist();
-  const before = snapshot(dir);
+  const source = watch(dir);
+  const before = source();
   const summary =
     `imported 3 of 5 entries from ${dir}: 2 known, 1 grey, 1 as the network ` +
     "around an address, 2 expired, 1 unreadable\n";
@@ -78,7 +79,7 @@ e2e("import: qgreylist, both forms of names", {}, async () => {
   assertEquals(entry("198.51.100.0_24"), [0, 2 * HOUR]);
   assertEquals(entry("203.0.113.0_24"), [1, HOUR]);
   // The source is as it was, and a second time brings nothing.
-  assertEquals(snapshot(dir), before);
+  assertEquals(source(), before);
   const again = await importing(["--from=qgreylist", dir]);
   assertEquals(
     again.stdout,
@@ -168,6 +169,8 @@ e2e("import: jgreylist, and its form for IPv6", {}, async () => {
   old("jgreylist/ip4/198/051/100/017", 10 * DAY, DAY);
   old("jgreylist/203/000/113", HOUR, HOUR - 60);
   old("jgreylist/ip6/20/01/0d/b8/00/00/00/01", 10 * DAY, HOUR);
+  const source = watch(dir);
+  const before = source();
   assertEquals(await importing(["--from=jgreylist", dir]), {
     code: 0,
     stdout: `imported 4 of 4 entries from ${dir}: 3 known, 1 grey, 1 as the ` +
@@ -178,6 +181,7 @@ e2e("import: jgreylist, and its form for IPv6", {}, async () => {
   assertEquals(entry("198.51.100.0_24"), [1, DAY]);
   assertEquals(entry("203.0.113.0_24"), [0, HOUR]);
   assertEquals(entry("2001:db8:0:1::_64"), [1, HOUR]);
+  assertEquals(source(), before);
 });
 
 e2e("import: spamdb", {}, async () => {
@@ -206,6 +210,8 @@ e2e("import: spamdb", {}, async () => {
     stderr: 'greylist import: FILE:9: "nonsense": expected a line of spamdb\n',
   };
   const file = writeFile("import-spamdb", text);
+  const source = watch(file);
+  const before = source();
   for (const [name, input] of [[file, ""], ["-", text]]) {
     clean();
     const { code, stdout, stderr } = await importing(
@@ -220,6 +226,7 @@ e2e("import: spamdb", {}, async () => {
     assertEquals(entry("192.0.2.0_24"), [12, DAY]);
     assertEquals(entry("203.0.113.0_24"), [0, 2 * HOUR]);
   }
+  assertEquals(source(), before);
 });
 
 for (const form of ["--json", "--csv"]) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { walkSync } from "@std/fs/walk";
 import { BASE } from "./root.ts";
 
 /**
@@ -27,16 +28,39 @@ export function makeEntry(
 }
 
 /**
- * The content of a directory with every attribute that a command could change: a
- * line for each name, and one for the directory itself.
+ * The content of a directory with every attribute that a command could change, besides
+ * the atime: a line for each name, and one for the directory itself.
  */
 export function snapshot(dir: string = BASE): string[] {
-  const line = (path: string) => {
-    const { ino, mode, uid, gid, size, mtime, ctime } = Deno.lstatSync(path);
-    return JSON.stringify([path, ino, mode, uid, gid, size, mtime, ctime]);
-  };
-  const names = Array.from(Deno.readDirSync(dir), ({ name }) => name).sort();
-  return [dir, ...names.map((name) => `${dir}/${name}`)].map(line);
+  const paths = namesIn(dir).map((name) => `${dir}/${name}`);
+  return [dir, ...paths].map((path) => JSON.stringify(attributes(path)));
+}
+
+function attributes(path: string) {
+  const { ino, mode, uid, gid, size, mtime, ctime } = Deno.lstatSync(path);
+  return [path, ino, mode, uid, gid, size, mtime, ctime];
+}
+
+/**
+ * Watches a file, or a directory and all below it, for every change, also for reading.
+ *
+ * Its atime and those of its directories are set before the mtime: relatime (mount(8))
+ * would not change another one.
+ *
+ * @returns a function that gives the attributes and reads nothing
+ */
+export function watch(source: string): () => string[] {
+  const isFile = Deno.statSync(source).isFile;
+  const paths = (includeFiles: boolean) =>
+    isFile
+      ? [source]
+      : Array.from(walkSync(source, { includeFiles }), ({ path }) => path);
+  const all = paths(true);
+  for (const path of paths(false)) Deno.utimeSync(path, 1000, 2000);
+  return () =>
+    all.map((path) =>
+      JSON.stringify([...attributes(path), Deno.lstatSync(path).atime])
+    );
 }
 
 /** The names in a directory, in order. */

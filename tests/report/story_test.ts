@@ -1,6 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { duration, roughly, tied } from "../../lib/report/format.ts";
-import { caveats, summary, troubleHeading } from "../../lib/report/story.ts";
+import {
+  caveats,
+  summary,
+  troubleHeading,
+  waits,
+} from "../../lib/report/story.ts";
 import { textReport } from "../../lib/report/text.ts";
 import { Log, WINDOW } from "../harness/report_log.ts";
 
@@ -37,6 +42,11 @@ Deno.test("one network, and none", () => {
   assertEquals(
     summary(one.tally.report()),
     "0 % of 1 new network never came back in time; 1 was let in after " +
+      "1 min 30 s.",
+  );
+  assertEquals(
+    waits(one.tally.report()),
+    "1 wait: half took up to 1 min 30 s, 90 % up to 1 min 30 s, the longest " +
       "1 min 30 s.",
   );
   // It was forgotten meanwhile.
@@ -123,6 +133,11 @@ Deno.test("observed first, then enforced", () => {
   const report = log.tally.report();
   assertEquals([report.networks.deferred, report.networks.observed], [2, 1]);
   assertEquals([report.delay.count, report.delay.worst], [1, 90]);
+  assertEquals(
+    summary(report),
+    "0 % of 2 new networks never came back in time; 2 were let in, half of " +
+      "their 1 wait within 1 min 30 s.",
+  );
   assertEquals(report.wouldDelay.map(({ network }) => network), ["a"]);
   const [caveat] = caveats(report);
   assert(
