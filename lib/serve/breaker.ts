@@ -1,6 +1,6 @@
 /**
  * A circuit breaker for the store. After three decisions in a row that came too
- * late, the store is asked about no client for five seconds, and then about one.
+ * late, the store is asked about no client for a pause, and then about one.
  * Without it, each client would wait for the whole storeTimeout while a disk hangs.
  *
  * All that the log says about late decisions comes from here; see hang.ts.
@@ -13,11 +13,15 @@ import { Hang, type Notice } from "./hang.ts";
 /** How many decisions in a row have to come too late. */
 const IN_A_ROW = 3;
 
-/** How long the store is left alone until one client tries it, in milliseconds. */
+/**
+ * How long the store is left alone at least until one client tries it, in
+ * milliseconds.
+ */
 const PAUSE = 5000;
 
 /** The circuit breaker: whether the store may be asked. Times are milliseconds. */
 export class Breaker {
+  readonly #pause: number;
   readonly #hang: Hang;
   #late = 0;
   /** When one client may try the store; undefined while the store answers. */
@@ -26,10 +30,13 @@ export class Breaker {
   #clients = 0;
 
   /**
+   * @param limit how long a client may wait for its verdict. A pause is not shorter,
+   * so that one client has its verdict or none before the next one tries the store
    * @param say called with what the log is to say, and with how many clients were
    * not checked since the last notice
    */
-  constructor(say: (notice: Notice) => void) {
+  constructor(limit: number, say: (notice: Notice) => void) {
+    this.#pause = Math.max(PAUSE, limit);
     this.#hang = new Hang((state) => {
       const clients = this.#clients;
       this.#clients = 0;
@@ -46,7 +53,7 @@ export class Breaker {
   mayAsk(now: number): boolean {
     if (this.#probeAt === undefined) return true;
     if (now < this.#probeAt) return false;
-    this.#probeAt = now + PAUSE;
+    this.#probeAt = now + this.#pause;
     return true;
   }
 
@@ -75,7 +82,7 @@ export class Breaker {
   missed(now: number): void {
     this.#clients++;
     this.#late++;
-    if (this.#late >= IN_A_ROW) this.#probeAt ??= now + PAUSE;
+    if (this.#late >= IN_A_ROW) this.#probeAt ??= now + this.#pause;
     this.#hang.late(now, this.isOpen);
   }
 }

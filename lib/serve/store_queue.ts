@@ -74,7 +74,7 @@ export class StoreQueue {
 
   constructor(setup: Setup) {
     this.#limit = setup.limit;
-    this.#breaker = new Breaker(setup.say);
+    this.#breaker = new Breaker(setup.limit, setup.say);
     this.#deadlines = new Deadlines(setup.limit);
     this.#pool = new WorkerPool<Job>(
       setup,

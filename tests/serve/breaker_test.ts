@@ -2,9 +2,10 @@ import { assertEquals } from "@std/assert";
 import { Breaker } from "../../lib/serve/breaker.ts";
 import type { Notice } from "../../lib/serve/hang.ts";
 
-function make() {
+function make(limit = 2000) {
   const notices: Notice[] = [];
-  return { notices, breaker: new Breaker((notice) => notices.push(notice)) };
+  const breaker = new Breaker(limit, (notice) => notices.push(notice));
+  return { notices, breaker };
 }
 
 Deno.test("Breaker: after three late answers in a row the store is not asked", () => {
@@ -27,6 +28,15 @@ Deno.test("Breaker: one client tries the store every five seconds", () => {
   assertEquals(breaker.mayAsk(5000), true);
   assertEquals(breaker.mayAsk(5000), false);
   assertEquals(breaker.mayAsk(10_000), true);
+});
+
+Deno.test("Breaker: the next client tries the store when the last one has its answer or none", () => {
+  const { breaker } = make(8000);
+  for (let i = 0; i < 3; i++) breaker.missed(0);
+  assertEquals(breaker.mayAsk(7999), false);
+  assertEquals(breaker.mayAsk(8000), true);
+  assertEquals(breaker.mayAsk(15_999), false);
+  assertEquals(breaker.mayAsk(16_000), true);
 });
 
 Deno.test("Breaker: an answer in time ends the pause at once", () => {
