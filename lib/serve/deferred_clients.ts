@@ -20,7 +20,8 @@ const LAST_FAREWELL = 200;
 
 /**
  * How many clients that have had their last reply may stay connected. For each
- * client beyond that, the one that had its last reply first is closed.
+ * client beyond that, the one that had its last reply first is closed. When this
+ * program stops, all get their last reply at once, and only the time is limited.
  */
 const MAX_FAREWELLS = 256;
 
@@ -65,6 +66,7 @@ export class DeferredClients {
   readonly #session: Deadlines;
   #farewell = new Deadlines(FAREWELL * 1000);
   #farewells = 0;
+  #mostFarewells = MAX_FAREWELLS;
 
   /** @param hasCopies whether a child process may have copies of descriptors now */
   constructor(
@@ -160,20 +162,17 @@ export class DeferredClients {
   /** Ends all dialogues because this program has to stop. */
   shutDown(now: number): void {
     this.#farewell = new Deadlines(LAST_FAREWELL);
-    // Those that had their last reply before come first, as in #hangUp.
-    const talking: Client[] = [];
+    this.#mostFarewells = Infinity;
     for (const client of this.#clients.values()) {
       if (client.leaving) this.#farewell.start(client.fd, now);
-      else talking.push(client);
-    }
-    for (const client of talking) {
-      this.#end(client, client.speaker.shutdown(), now);
+      else this.#end(client, client.speaker.shutdown(), now);
     }
   }
 
   /** Takes clients again after {@linkcode shutDown}, which has ended all. */
   resume(): void {
     this.#farewell = new Deadlines(FAREWELL * 1000);
+    this.#mostFarewells = MAX_FAREWELLS;
   }
 
   /** Sends a last reply to a client that may not have read the one before. */
@@ -217,7 +216,7 @@ export class DeferredClients {
     shutdownWriting(fd);
     this.#watch(client, READABLE);
     this.#farewell.start(fd, now);
-    if (++this.#farewells <= MAX_FAREWELLS) return;
+    if (++this.#farewells <= this.#mostFarewells) return;
     const first = this.#farewell.first();
     if (first !== undefined) this.#close(this.#clients.get(first)!);
   }

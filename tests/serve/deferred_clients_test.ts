@@ -319,6 +319,49 @@ Deno.test("deferred clients: a stop tells each client once", async () => {
   );
 });
 
+/** More clients than may stay connected after their last reply: 256. */
+const CROWD = 260;
+
+/** Lets many clients in, each of which sends something that is not read. */
+async function crowd(desk: Desk, clients: DisposableStack): Promise<Pair[]> {
+  const all: Pair[] = [];
+  for (let i = 0; i < CROWD; i++) {
+    const client = clients.use(await pair());
+    desk.add(client, new Parrot(""));
+    await client.client.write(encoder.encode("QUIT"));
+    all.push(client);
+  }
+  return all;
+}
+
+Deno.test("deferred clients: of those that do not hang up, 256 stay connected", async () => {
+  const desk = new Desk();
+  using clients = new DisposableStack();
+  const all = await crowd(desk, clients);
+  const { poll, deferrals } = desk;
+  await desk.until("the first ends", () => {
+    const over = desk.events.filter((event) => event === "finished").length;
+    return over === CROWD;
+  });
+  assertEquals(deferrals.size, 256);
+  assertEquals(all.filter(({ fd }) => isOpen(fd)).length, 256);
+  for (const { fd } of all) if (deferrals.has(fd)) poll.close(fd);
+});
+
+Deno.test("deferred clients: a stop lets every last reply arrive, however many there are", async () => {
+  const desk = new Desk();
+  using clients = new DisposableStack();
+  const all = await crowd(desk, clients);
+  desk.deferrals.shutDown(desk.now);
+  assertEquals(desk.deferrals.size, CROWD);
+  // What the clients have sent is read before their connections are closed.
+  await desk.until("quiet", () => desk.turn() === 0);
+  desk.deferrals.expire(desk.deferrals.next());
+  assertEquals(desk.deferrals.size, 0);
+  // A connection that was reset would be an error here.
+  for (const client of all) assertEquals(await client.rest(), "going down\n");
+});
+
 Deno.test("deferred clients: a dialogue of one reply", async () => {
   const desk = new Desk();
   using client = await pair();
