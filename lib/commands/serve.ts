@@ -4,11 +4,8 @@
  * @module
  */
 
-import {
-  DescriptorLimit,
-  descriptorsFor,
-  WAITING_SHARE,
-} from "../serve/descriptors.ts";
+import { DescriptorLimit } from "../serve/descriptor_limit.ts";
+import { descriptorsFor, WAITING_SHARE } from "../serve/descriptors.ts";
 import { canWatchChildren } from "../system/child.ts";
 import { isSupported } from "../system/constants.ts";
 import { isOwnerMasked } from "../system/create.ts";
@@ -87,9 +84,10 @@ LOG
   end ip=... net=... pid=... code=N     PROGRAM has ended (or signal=N)
   deny ip=... rule=rules[N]             a rule of serve.rules refused the client
   busy ip=... net=... reason=...        a limit was met (limit,
-                                        limitPerNetwork), PROGRAM did not start
-                                        in time (start), the client left, or
-                                        this program stopped (stopping)
+                                        limitPerNetwork, descriptors), PROGRAM
+                                        did not start in time (start), the
+                                        client left, or this program stopped
+                                        (stopping)
   error start hang=... clients=N        a start of PROGRAM hangs
   warn proxy client=... what=...        a balancer of serve.proxy sent no header
   defer ... what=...                    another client sent a header, or an

@@ -43,8 +43,8 @@ export interface ChildClient extends WaitingClient {
   /** The child has ended. */
   ended(status: ExitStatus): void;
   /**
-   * No child was free in time, or too many clients wait; the connection is the
-   * caller's again.
+   * No child was free in time, or the client may not wait for one; the connection
+   * is the caller's again.
    *
    * @param reason `limit` if all children run that may, `start` if none could be
    * started
@@ -160,10 +160,13 @@ export class Children {
    * Starts a child for a client, now or as soon as the limit allows.
    *
    * @param now from `performance.now()`
+   * @param mayWait whether the client may wait for a child
    */
-  add(client: ChildClient, now: number): void {
+  add(client: ChildClient, now: number, mayWait: boolean): void {
     if (this.#isFree) this.#start(client);
-    else if (!this.#waiting.add(client, now)) client.timedOut(this.#reason);
+    else if (!mayWait || !this.#waiting.add(client, now)) {
+      client.timedOut(this.#reason);
+    }
   }
 
   #start(client: ChildClient): void {

@@ -25,13 +25,14 @@ import { localOf } from "../system/socket.ts";
 import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import type { Served } from "./children.ts";
+import { type Room, roomFor } from "./descriptors.ts";
 import {
   type Addressed,
   type Connection,
   Dispatch,
   type DispatchOptions,
 } from "./dispatch.ts";
-import { LOOKUP_DESCRIPTORS, lookUpHostName } from "./host_name.ts";
+import { Lookups } from "./lookups.ts";
 import { countedFor, NetworkCounts } from "./network_counts.ts";
 import { FAILURES, ProxyClients } from "./proxy_clients.ts";
 import { admit } from "./rules.ts";
@@ -44,29 +45,25 @@ export interface ConnectionsOptions extends DispatchOptions {
   readonly maxDescriptors: number;
 }
 
-/**
- * The part of the descriptors that look-ups may use together. More clients are
- * checked without their names: names that are never answered must not keep other
- * clients out.
- */
-const LOOKUP_SHARE = 0.25;
-
 /** All connections that are open. */
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #dispatch: Dispatch;
   readonly #proxied: ProxyClients;
-  /** Clients whose host name is being looked up, by descriptor. */
-  readonly #lookups = new Map<number, Connection>();
+  readonly #lookups: Lookups;
+  readonly #room: Room;
   /** Clients that the store was asked about, by descriptor. */
   readonly #asked = new Map<number, Connection>();
   readonly #networks = new NetworkCounts();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    this.#dispatch = new Dispatch(options);
-    const { idleTimeout } = options.config.deferral;
-    this.#proxied = new ProxyClients(options.epoll, idleTimeout * 1000);
+    const { config, serve, epoll, maxDescriptors } = options;
+    this.#room = roomFor(maxDescriptors, serve.limit);
+    this.#lookups = new Lookups(maxDescriptors);
+    this.#dispatch = new Dispatch(options, () => this.#hasRoom);
+    const { idleTimeout } = config.deferral;
+    this.#proxied = new ProxyClients(epoll, idleTimeout * 1000);
   }
 
   get #log() {
@@ -75,8 +72,22 @@ export class Connections {
 
   /** The number of descriptors that connections use. */
   get descriptors(): number {
-    return this.#dispatch.descriptors + this.#proxied.size + this.#asked.size +
-      LOOKUP_DESCRIPTORS * this.#lookups.size;
+    return this.#dispatch.descriptors + this.#undecided;
+  }
+
+  /** Those of clients that have no verdict yet. */
+  get #undecided(): number {
+    return this.#proxied.size + this.#asked.size + this.#lookups.descriptors;
+  }
+
+  /** Those of clients, without those of child processes. */
+  get #held(): number {
+    return this.#dispatch.held + this.#undecided;
+  }
+
+  /** Whether one more client may be looked up, talked to, or wait for a place. */
+  get #hasRoom(): boolean {
+    return this.#held < this.#room.held;
   }
 
   /** Whether the end has to wait for a dialogue or a child process. */
@@ -95,11 +106,10 @@ export class Connections {
    */
   stop(): void {
     this.#proxied.shutDown(encode(bannerOf(STOPPING)));
-    for (const clients of [this.#lookups, this.#asked]) {
-      for (const connection of clients.values()) {
-        this.#dispatch.busy(connection, "stopping");
-      }
-      clients.clear();
+    const clients = [...this.#lookups.takeAll(), ...this.#asked.values()];
+    this.#asked.clear();
+    for (const connection of clients) {
+      this.#dispatch.busy(connection, "stopping");
     }
     this.#dispatch.stop();
   }
@@ -203,10 +213,11 @@ export class Connections {
       env,
       release,
     };
-    const look = serve.nameLookup && this.#mayLookUp;
-    const pass = this.#findPass(connection, !look);
+    const pass = this.#findPass(connection, !serve.nameLookup);
     if (pass !== undefined) return this.#dispatch.pass(connection, pass);
     if (isAtLimit) return this.#dispatch.busy(connection, "limitPerNetwork");
+    const look = serve.nameLookup && this.#hasRoom &&
+      this.#lookups.mayAdd(client.net);
     if (look) this.#lookUp(connection);
     else this.#ask(connection);
   }
@@ -216,27 +227,21 @@ export class Connections {
     return limitPerNetwork > 0 && this.#networks.of(network) >= limitPerNetwork;
   }
 
-  get #mayLookUp(): boolean {
-    const used = LOOKUP_DESCRIPTORS * this.#lookups.size;
-    return used < LOOKUP_SHARE * this.#options.maxDescriptors;
-  }
-
-  /** Never rejects. */
-  async #lookUp(connection: Connection): Promise<void> {
-    const { fd, peer } = connection;
-    this.#lookups.set(fd, connection);
-    const host = await lookUpHostName(peer.address);
-    // `stop` has answered the client 421 meanwhile.
-    if (this.#lookups.get(fd) !== connection) return;
-    this.#lookups.delete(fd);
-    const named = { ...connection, host };
-    const pass = this.#findPass(named, true);
-    if (pass !== undefined) this.#dispatch.pass(named, pass);
-    else this.#ask(named);
-    this.#options.epoll.wake();
+  #lookUp(connection: Connection): void {
+    void this.#lookups.add(connection, (host) => {
+      const named = { ...connection, host };
+      const pass = this.#findPass(named, true);
+      if (pass !== undefined) this.#dispatch.pass(named, pass);
+      else this.#ask(named);
+      this.#options.epoll.wake();
+    });
   }
 
   #ask(connection: Connection): void {
+    // Not onError: a flood must not let its own clients in.
+    if (this.#held >= this.#room.asked) {
+      return this.#dispatch.busy(connection, "descriptors");
+    }
     const { fd, network, client } = connection;
     const { config, files, store } = this.#options;
     const subject = subjectOf(
@@ -280,8 +285,9 @@ export class Connections {
   /**
    * The decision about a client that does not have to wait.
    *
-   * @param withOnly whether `only` counts too: its rules need the client's name, so
-   * it is left out before the look-up
+   * @param withOnly whether `only` counts too: its rules need the client's name. It
+   * is left out before the look-up, and for a client that gets none because too many
+   * are under way. Otherwise a flood of look-ups would let its own clients in
    */
   #findPass(connection: Connection, withOnly: boolean) {
     const { config, files } = this.#options;

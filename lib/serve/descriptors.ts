@@ -1,28 +1,29 @@
 /**
- * How many descriptors `serve` needs, at least one for each client, and its limit.
+ * How many descriptors `serve` needs, and what clients may do with them.
  *
  * @module
  */
 
-import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
 import type { ServeConfig } from "./config.ts";
 
-/** Descriptors that are not for clients: the log, the store, Deno's own. */
+/**
+ * Descriptors that are not for clients: the log, the store, Deno's own. As many again
+ * are kept for clients that are answered at once; see {@linkcode roomFor}.
+ */
 export const RESERVE = 64;
 
 /**
  * The share of the clients' descriptors for clients that wait for a child process.
  * Without it, a few networks that are known, each with as many connections as it may
- * have, would use all, and nobody could connect for as long as they wait.
+ * have, would use all, and no client could be deferred for as long as they wait.
  */
 export const WAITING_SHARE = 0.5;
 
 /**
  * How many descriptors are wanted: one for each client that may be deferred at
  * once, one for each child process, as many again for clients that wait for a
- * child process, and twice the reserve. One reserve is kept from clients; the other
- * is for clients about which the store or the DNS is being asked. More clients may
- * wait, up to {@linkcode WAITING_SHARE}, while others do not need the descriptors.
+ * child process, and twice the reserve. More clients may wait, up to
+ * {@linkcode WAITING_SHARE}, while others do not need the descriptors.
  */
 export function descriptorsFor(
   { limit, deferredLimit }: Pick<ServeConfig, "limit" | "deferredLimit">,
@@ -31,49 +32,31 @@ export function descriptorsFor(
 }
 
 /**
- * The limit on descriptors. It is raised only when clients need that, because PROGRAM
- * inherits it. It cannot be lowered for the moment of each start: all threads share
- * it, and a start takes as long as PROGRAM's disk does. To lower it in PROGRAM, with
- * prlimit(2), could undo what softlimit has set there meanwhile.
+ * How many descriptors clients may hold together. Those of child processes are not
+ * counted.
  */
-export class DescriptorLimit {
-  /** How many descriptors clients may use. */
-  readonly forClients: number;
-  readonly #most: Limit;
-  /** How many of them are used when the limit is raised; Infinity if it is. */
-  #threshold: number;
+export interface Room {
+  /** At so many, no further client is looked up, talked to, or waits for a place. */
+  readonly held: number;
+  /** At so many, the store is asked about no further client. */
+  readonly asked: number;
+}
 
-  /**
-   * @param found the limit with which `serve` was started
-   * @param most that limit, raised as far as wanted and as allowed
-   * @param used how many descriptors clients use already
-   */
-  constructor(found: Limit, most: Limit, used: number) {
-    this.forClients = Math.max(1, Number(most.soft) - RESERVE);
-    this.#most = most;
-    // One reserve is for what other threads open meanwhile. A limit that is lower
-    // than both is raised at once.
-    this.#threshold = found.soft < most.soft
-      ? Number(found.soft) - 2 * RESERVE
-      : Infinity;
-    this.allows(used);
-  }
-
-  /**
-   * Whether clients may use one more descriptor. Raises the limit if need be.
-   *
-   * @param used how many descriptors they use
-   */
-  allows(used: number): boolean {
-    if (used >= this.#threshold) {
-      this.#threshold = Infinity;
-      try {
-        setDescriptorLimit(this.#most);
-      } catch {
-        // The hard limit has been lowered meanwhile. accept(2) fails if descriptors
-        // run out, and new connections wait then.
-      }
-    }
-    return used < this.forClients;
-  }
+/**
+ * The room for clients that hold a descriptor for some time. The rest is for child
+ * processes and for clients that are answered at once: those that a whitelist
+ * exempts, and those that are told 421. Without the rest, clients that are silent
+ * would keep `serve` from accepting any other client. The store is asked about
+ * clients also when no other has room: a known client then passes, and the entry of
+ * a new one begins.
+ *
+ * @param maxDescriptors how many descriptors connections may use. Few of them are
+ * divided, so that each kind of client gets some
+ * @param limit how many child processes run at once
+ */
+export function roomFor(maxDescriptors: number, limit: number): Room {
+  const programs = Math.min(limit, maxDescriptors / 2);
+  const spare = Math.min(RESERVE, maxDescriptors / 4);
+  const asked = maxDescriptors - programs - spare / 2;
+  return { held: asked - spare / 2, asked };
 }

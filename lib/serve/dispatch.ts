@@ -38,7 +38,7 @@ import type { Accepted } from "../system/listener.ts";
 import { localOf, type SocketName } from "../system/socket.ts";
 import { send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
-import type { Children } from "./children.ts";
+import type { ChildClient, Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
 import type { SiteFiles } from "./site_files.ts";
@@ -97,6 +97,7 @@ export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
+  readonly #hasRoom: () => boolean;
   /**
    * Whether a child between fork and exec may have copies of descriptors. The client
    * would learn of a close(2) only at that exec, which waits for the disk.
@@ -106,12 +107,17 @@ export class Dispatch {
   /** Until when child processes that are being started are waited for. */
   #startDeadline = Infinity;
 
-  constructor(options: DispatchOptions) {
+  /**
+   * @param hasRoom whether one more client may have a dialogue or wait for a place;
+   * see descriptors.ts
+   */
+  constructor(options: DispatchOptions, hasRoom: () => boolean) {
     const { config, epoll, children } = options;
     this.#options = options;
     const { deferral } = config;
     this.#deferred = new DeferredClients(epoll, deferral, this.#hasCopies);
     this.#children = children;
+    this.#hasRoom = hasRoom;
   }
 
   get #log() {
@@ -121,6 +127,11 @@ export class Dispatch {
   /** The number of descriptors in use. */
   get descriptors(): number {
     return this.#deferred.size + this.#children.descriptors;
+  }
+
+  /** Those of clients that are being deferred or wait for PROGRAM. */
+  get held(): number {
+    return this.#deferred.size + this.#children.waiting;
   }
 
   /** Whether a dialogue or the start of a child process is under way. */
@@ -200,7 +211,7 @@ export class Dispatch {
     const localHost = (variable("TCPLOCALHOST") ?? hostname) || undefined;
     const variables = tcpEnvironment({ ...connection, local, localHost });
     const network = formatNetwork(connection.network);
-    this.#children.add({
+    const child: ChildClient = {
       fd,
       served: { client, network },
       variables: {
@@ -227,7 +238,8 @@ export class Dispatch {
         release();
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
       },
-    }, performance.now());
+    };
+    this.#children.add(child, performance.now(), this.#hasRoom());
   }
 
   /** PROGRAM has ended. */
@@ -243,7 +255,7 @@ export class Dispatch {
   /** Answers 421 at a limit, because no program starts, or because this one stops. */
   busy(
     connection: Connection,
-    reason: "limit" | "limitPerNetwork" | "start" | "stopping",
+    reason: "limit" | "limitPerNetwork" | "descriptors" | "start" | "stopping",
   ): void {
     const { client } = connection;
     this.#log.info(formatLine("busy", { ...client, reason }));
@@ -279,7 +291,7 @@ export class Dispatch {
       this.#log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
     };
     const now = performance.now();
-    if (this.#deferred.size >= serve.deferredLimit) {
+    if (this.#deferred.size >= serve.deferredLimit || !this.#hasRoom()) {
       deferred();
       return this.refuse(connection, refusal);
     }

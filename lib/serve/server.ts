@@ -13,7 +13,7 @@ import { send } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
-import type { DescriptorLimit } from "./descriptors.ts";
+import type { DescriptorLimit } from "./descriptor_limit.ts";
 import type { Notify } from "./notify.ts";
 import type { SiteFiles } from "./site_files.ts";
 

@@ -61,16 +61,20 @@ class Fixture {
     const note = (event: string) => () => {
       this.events.push(`${name} ${event}`);
     };
-    this.children.add({
-      fd,
-      served: { client: { ip: name }, network: name },
-      variables: {},
-      starting: note("starts"),
-      failed: ({ code }) => note(`failed ${code}`)(),
-      ended: ({ code }) => note(`ended ${code}`)(),
-      timedOut: (reason) => note(`timed out ${reason}`)(),
-      hungUp: note("hung up"),
-    }, now);
+    this.children.add(
+      {
+        fd,
+        served: { client: { ip: name }, network: name },
+        variables: {},
+        starting: note("starts"),
+        failed: ({ code }) => note(`failed ${code}`)(),
+        ended: ({ code }) => note(`ended ${code}`)(),
+        timedOut: (reason) => note(`timed out ${reason}`)(),
+        hungUp: note("hung up"),
+      },
+      now,
+      true,
+    );
     await this.started();
   }
 
@@ -439,19 +443,23 @@ function crowd(limit: number, patience = 1e9, mostWaiting = Infinity) {
   const started: number[] = [];
   const failed: number[] = [];
   let fd = 1e6;
-  const come = (count: number, now = 0) => {
+  const come = (count: number, now = 0, mayWait = true) => {
     for (; count > 0; count--) {
       const name = fd++ - 1e6;
-      children.add({
-        fd: 1e6 + name,
-        served: { client: { ip: `${name}` }, network: `${name}` },
-        variables: {},
-        starting: () => started.push(name),
-        failed: () => failed.push(name),
-        ended() {},
-        timedOut: (reason) => gaveUp.push(reason),
-        hungUp() {},
-      }, now);
+      children.add(
+        {
+          fd: 1e6 + name,
+          served: { client: { ip: `${name}` }, network: `${name}` },
+          variables: {},
+          starting: () => started.push(name),
+          failed: () => failed.push(name),
+          ended() {},
+          timedOut: (reason) => gaveUp.push(reason),
+          hungUp() {},
+        },
+        now,
+        mayWait,
+      );
     }
   };
   /** Ends all starts that are under way. */
@@ -643,6 +651,14 @@ test("a client that cannot be watched does not wait", async (beside) => {
   assertEquals(fixture.events, ["one starts", "two timed out limit"]);
   assertEquals(fixture.children.waiting, 0);
   await fixture.finish([one, "one"]);
+});
+
+Deno.test("children: a client that may not wait is refused, and those that wait stay", () => {
+  const { children, started, gaveUp, come } = crowd(1);
+  come(1, 0, false);
+  come(1);
+  come(1, 0, false);
+  assertEquals([started, gaveUp, children.waiting], [[0], ["limit"], 1]);
 });
 
 test("an orphan's exit status is taken, and is no client's", async (beside) => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import type { Config } from "../../lib/config.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
@@ -8,6 +8,7 @@ import {
   type ConnectionsOptions,
 } from "../../lib/serve/connections.ts";
 import { resolveServe } from "../../lib/serve/config.ts";
+import { roomFor } from "../../lib/serve/descriptors.ts";
 import { type Pair, pair } from "../harness/pair.ts";
 
 /** Connections, the entries that the store was asked about, and the log. */
@@ -20,7 +21,7 @@ function connectionsOf(config: Partial<Config>, maxDescriptors: number) {
     config: resolved,
     serve: resolveServe(config),
     epoll: { wake() {} },
-    children: { starting: 0, descriptors: 0, shutDown() {} },
+    children: { starting: 0, descriptors: 0, waiting: 0, shutDown() {} },
     files: {
       log,
       hostname: "mx.example",
@@ -41,43 +42,107 @@ async function connect(connections: Connections, ip: string): Promise<Pair> {
   return client;
 }
 
-Deno.test("connections: look-ups use a quarter of the descriptors, three each", async () => {
+/** Questions to the DNS, none of which is ever answered. */
+function silentDns(): Disposable & { readonly questions: string[] } {
   const real = Deno.resolveDns;
   const questions: string[] = [];
-  // No answer ever comes.
   Deno.resolveDns = ((name: string) => {
     questions.push(name);
     return new Promise(() => {});
   }) as typeof Deno.resolveDns;
+  return { questions, [Symbol.dispose]: () => Deno.resolveDns = real };
+}
+
+Deno.test("connections: look-ups use a quarter of the descriptors, three each", async () => {
+  using dns = silentDns();
+  const { questions } = dns;
   using clients = new DisposableStack();
-  try {
-    const most = 48;
-    const { connections, asked, logged } = connectionsOf(
-      { serve: { nameLookup: true, limitPerNetwork: 0 } },
-      most,
-    );
-    const all: Pair[] = [];
-    for (let i = 1; i <= 10; i++) {
-      all.push(clients.use(await connect(connections, `192.0.2.${i}`)));
-    }
-    assertEquals(questions.length, most / 4 / 3);
-    // The others are served without a name.
-    assertEquals(asked.length, 10 - questions.length);
-    assertEquals(connections.descriptors, 10 + 2 * questions.length);
-    connections.stop();
-    // One line for each, whatever it has waited for.
-    assertEquals(
-      logged.toSorted(),
-      all.map((_, i) =>
-        `busy ip=192.0.2.${i + 1} net=192.0.2.0/24 reason=stopping`
-      ).toSorted(),
-    );
-    for (const client of all) {
-      assertMatch(await client.rest(), /^421 4\.3\.2 Shutting down/);
-    }
-  } finally {
-    Deno.resolveDns = real;
+  const most = 48;
+  const { connections, asked, logged } = connectionsOf(
+    { serve: { nameLookup: true, limit: 1 } },
+    most,
+  );
+  const all: Pair[] = [];
+  for (let i = 1; i <= 10; i++) {
+    all.push(clients.use(await connect(connections, `192.0.${i}.1`)));
   }
+  assertEquals(questions.length, most / 4 / 3);
+  // The others are served without a name.
+  assertEquals(asked.length, 10 - questions.length);
+  assertEquals(connections.descriptors, 10 + 2 * questions.length);
+  connections.stop();
+  // One line for each, whatever it has waited for.
+  assertEquals(
+    logged.toSorted(),
+    all.map((_, i) =>
+      `busy ip=192.0.${i + 1}.1 net=192.0.${i + 1}.0/24 reason=stopping`
+    ).toSorted(),
+  );
+  for (const client of all) {
+    assertMatch(await client.rest(), /^421 4\.3\.2 Shutting down/);
+  }
+});
+
+Deno.test("connections: one network has an eighth of the look-ups, and a client without one is a suspect", async () => {
+  using dns = silentDns();
+  using clients = new DisposableStack();
+  // 240 for look-ups of three each; 30 of them for one network.
+  const { connections, asked } = connectionsOf({
+    only: { hosts: ["/dsl/"] },
+    serve: { nameLookup: true, limit: 1 },
+  }, 960);
+  const come = async (ip: string) =>
+    clients.use(await connect(connections, ip));
+  for (let i = 1; i <= 12; i++) await come(`192.0.2.${i}`);
+  assertEquals(dns.questions.length, 10);
+  // They are not let in although no rule of `only` can name them.
+  assertEquals(asked, ["192.0.2.0_24", "192.0.2.0_24"]);
+  await come("198.51.100.1");
+  assertEquals([dns.questions.length, asked.length], [11, 2]);
+  connections.stop();
+});
+
+Deno.test("connections: a client counts for its network also while its name is looked up", async () => {
+  using dns = silentDns();
+  const { connections, logged } = connectionsOf(
+    { serve: { nameLookup: true, limitPerNetwork: 1 } },
+    960,
+  );
+  using _one = await connect(connections, "192.0.2.1");
+  using two = await connect(connections, "192.0.2.2");
+  assertEquals(dns.questions.length, 1);
+  assertMatch(await two.rest(), /^421 4\.3\.2 Too many/);
+  assertEquals(logged, [
+    "busy ip=192.0.2.2 net=192.0.2.0/24 reason=limitPerNetwork",
+  ]);
+  connections.stop();
+});
+
+Deno.test("connections: without room no name is looked up, then no entry", async () => {
+  using dns = silentDns();
+  using clients = new DisposableStack();
+  const most = 48;
+  const room = roomFor(most, 1);
+  const { connections, asked, logged } = connectionsOf(
+    { serve: { nameLookup: true, limit: 1, limitPerNetwork: 0 } },
+    most,
+  );
+  const come = async (ip: string) =>
+    clients.use(await connect(connections, ip));
+  // One of them is looked up.
+  while (connections.descriptors < room.held) await come("192.0.2.1");
+  assertEquals(dns.questions.length, 1);
+  await come("198.51.100.1");
+  assertEquals([dns.questions.length, asked.at(-1)], [1, "198.51.100.0_24"]);
+  while (connections.descriptors < room.asked) await come("192.0.2.1");
+  const count = asked.length;
+  const last = await come("203.0.113.1");
+  assertEquals([asked.length, logged], [count, [
+    "busy ip=203.0.113.1 net=203.0.113.0/24 reason=descriptors",
+  ]]);
+  assertMatch(await last.rest(), /^421 4\.3\.2 Too many/);
+  assert(connections.descriptors < most);
+  connections.stop();
 });
 
 Deno.test("connections: limitPerNetwork counts networks, not their pool", async () => {

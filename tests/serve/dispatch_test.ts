@@ -51,7 +51,7 @@ Deno.test("dispatch: a client that cannot be watched is deferred at once", async
   using client = await pair();
   const { logged, all } = options();
   let released = 0;
-  new Dispatch(all).defer({
+  new Dispatch(all, () => true).defer({
     fd: client.fd,
     peer: PEER,
     client: { ip: "192.0.2.7" },
@@ -64,12 +64,32 @@ Deno.test("dispatch: a client that cannot be watched is deferred at once", async
   assertEquals(logged.length, 1);
 });
 
+Deno.test("dispatch: without room a client gets one reply, and no dialogue", async () => {
+  using client = await pair();
+  const { logged, all } = options();
+  let released = 0;
+  new Dispatch(all, () => false).defer({
+    fd: client.fd,
+    peer: PEER,
+    client: { ip: "192.0.2.7" },
+    network: network(),
+    env: {},
+    release: () => released++,
+  }, { status: "4.7.1", text: "Greylisted" });
+  assertEquals(await client.rest(), "421 4.7.1 Greylisted\r\n");
+  // To watch the client, as for a dialogue, would have failed.
+  assertEquals([released, logged], [1, []]);
+});
+
 Deno.test("dispatch: a client reads the end though a child has a copy", async () => {
   using client = await pair();
   // As a child between fork and exec has.
   const copy = check("dup", libc.dup(client.fd));
   const { all } = options(1);
-  new Dispatch(all).refuse({ fd: client.fd, release: () => {} }, BUSY);
+  new Dispatch(all, () => true).refuse(
+    { fd: client.fd, release: () => {} },
+    BUSY,
+  );
   assertMatch(await client.rest(), /^421 4\.3\.2 /);
   assertEquals(isOpen(client.fd), false);
   close(copy);

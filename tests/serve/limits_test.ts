@@ -1,4 +1,5 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
 import { NEXT } from "../harness/next_program.ts";
@@ -126,6 +127,66 @@ e2e(
     await quit(clients[0]);
     assertEquals(await clients[1].reply(), NEXT);
     for (const client of clients) client[Symbol.dispose]();
+  },
+);
+
+e2e(
+  "serve limits: clients that are silent keep no other client from its answer",
+  {},
+  async () => {
+    const descriptors = 200;
+    await using server = await serving({
+      whitelist: { networks: ["127.8.0.0/16"] },
+      serve: { limit: 2 },
+    }, {
+      before: ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"],
+    });
+    const { port } = server;
+    const a = await arrive(port, "127.8.0.1");
+    const b = await arrive(port, "127.8.0.2");
+    for (const client of [a, b]) assertEquals(await client.reply(), NEXT);
+    const waiting = await arrive(port, "127.8.0.3");
+
+    // Each is of a network of its own. Together they are more than there are
+    // descriptors.
+    const silent: Client[] = [];
+    for (let i = 0; i < descriptors; i++) {
+      const from = `127.1.${i}.1`;
+      const client = await Client.connectFrom(port, { from });
+      const banner = await client.reply() ?? "none";
+      if (banner.startsWith("220 ")) silent.push(client);
+      else {
+        assertMatch(banner, /^421 4\.7\.1 Greylisted/);
+        client[Symbol.dispose]();
+      }
+    }
+    // Room for them is what the reserve and the two places leave.
+    assert(silent.length > 64 && silent.length < 136, `${silent.length}`);
+    const count = (word: string) =>
+      lines().filter((line) => line.startsWith(`${word} `)).length;
+    await waitFor(
+      "the log",
+      () => count("defer") === descriptors - silent.length,
+    );
+
+    // A client that would have to wait is told so at once.
+    using exempt = await Client.connectFrom(port, { from: "127.8.0.4" });
+    assertEquals(await exempt.reply(), BUSY);
+    makeEntry("127.9.0.0_24", 3, 60);
+    using early = await Client.connectFrom(port, { from: "127.9.0.1" });
+    assertEquals(await early.reply(), BUSY);
+    // One that waited before is not, and a known client gets a free place.
+    await quit(a);
+    assertEquals(await waiting.reply(), NEXT);
+    await quit(b);
+    await waitFor("the end", () => count("end") === 2);
+    const known = await Client.connectFrom(port, { from: "127.9.0.2" });
+    assertEquals(await known.reply(), NEXT);
+
+    for (const client of [waiting, known]) await quit(client);
+    for (const client of silent) client[Symbol.dispose]();
+    const errors = logLines().filter((line) => / error /.test(line));
+    assertEquals(errors, []);
   },
 );
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import {
@@ -8,7 +8,7 @@ import {
   processesOf,
   waitFor,
 } from "../harness/process.ts";
-import { lines, logged, serving } from "../harness/serving.ts";
+import { logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { slowingAt } from "../harness/strace.ts";
 
@@ -19,9 +19,11 @@ e2e(
   "serve: TERM tells those that wait in the kernel to come back",
   {},
   async () => {
-    // It cannot accept all of them, or this test might show nothing.
+    // It cannot accept all of them, or this test might show nothing: connections
+    // of balancers may use all descriptors until their headers come.
     const before = ["sh", "-c", 'ulimit -n 400; exec "$@"', "sh"];
-    await using server = await serving({}, { before });
+    const config = { serve: { proxy: ["127.0.0.0/16"] } };
+    await using server = await serving(config, { before });
     const { port, pid } = server;
     // The kernel goes on to connect clients.
     Deno.kill(pid, "SIGSTOP");
@@ -37,12 +39,8 @@ e2e(
     const resets = clients.filter(({ wasReset }) => wasReset).length;
     for (const client of clients) client[Symbol.dispose]();
     assertEquals(resets, 0);
-    for (const text of said) {
-      assertMatch(text, /^(220 [^\r\n]*\r\n)?421 4\.3\.2 [^\r\n]*\r\n$/);
-    }
+    for (const text of said) assertMatch(text, /^421 4\.3\.2 [^\r\n]*\r\n$/);
     assertEquals(await server.code, 0);
-    const deferred = lines().filter((line) => /^defer /.test(line)).length;
-    assert(deferred < WAITING, `${deferred}`);
     assertEquals(server.stderr(), "");
   },
 );
