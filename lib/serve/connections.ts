@@ -217,7 +217,7 @@ export class Connections {
     if (pass !== undefined) return this.#dispatch.pass(connection, pass);
     if (isAtLimit) return this.#dispatch.busy(connection, "limitPerNetwork");
     const look = serve.nameLookup && this.#hasRoom &&
-      this.#lookups.mayAdd(client.net);
+      this.#lookups.mayAdd(connection);
     if (look) this.#lookUp(connection);
     else this.#ask(connection);
   }

@@ -42,13 +42,10 @@ export class Lookups {
     return LOOKUP_DESCRIPTORS * this.#clients.size;
   }
 
-  /**
-   * Whether there may be one more.
-   *
-   * @param network the client's, as `192.0.2.0/24`
-   */
-  mayAdd(network: string): boolean {
-    const own = LOOKUP_DESCRIPTORS * this.#networks.of(network);
+  /** Whether one more client may be looked up. */
+  mayAdd({ network }: Connection): boolean {
+    const own = LOOKUP_DESCRIPTORS *
+      this.#networks.of(formatNetwork(network));
     return this.descriptors < this.#most && own < NETWORK_SHARE * this.#most;
   }
 
