@@ -92,7 +92,10 @@ export class ChildProcesses {
       started(result);
       // A child that cannot be watched may have ended already, and no event would
       // report that.
-      if (this.#running.size > this.#watches.size) this.takeExitStatuses();
+      const running = this.#running.get(result);
+      if (running !== undefined && running.watch === undefined) {
+        this.#ended(takeExitStatus(result));
+      }
     };
     try {
       spawn.start(fd, variables, done);

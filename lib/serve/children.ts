@@ -145,9 +145,13 @@ export class Children {
     return this.#processes.running;
   }
 
+  /** How many places are taken. */
+  get #taken(): number {
+    return this.#served.size + this.#starts.size;
+  }
+
   get #isFree(): boolean {
-    return this.#served.size + this.#starts.size < this.#limit &&
-      this.#starts.size < MAX_STARTS;
+    return this.#taken < this.#limit && this.#starts.size < MAX_STARTS;
   }
 
   /** Why a client has no child. */
@@ -160,13 +164,14 @@ export class Children {
    * Starts a child for a client, now or as soon as the limit allows.
    *
    * @param now from `performance.now()`
-   * @param mayWait whether the client may wait for a child
+   * @param mayWait asked whether the client may wait for another child to end. If
+   * only too many are being started, the client waits in any case
    */
-  add(client: ChildClient, now: number, mayWait: boolean): void {
-    if (this.#isFree) this.#start(client);
-    else if (!mayWait || !this.#waiting.add(client, now)) {
-      client.timedOut(this.#reason);
-    }
+  add(client: ChildClient, now: number, mayWait: () => boolean): void {
+    if (this.#isFree) return this.#start(client);
+    const hasPlace = this.#taken + this.#waiting.size < this.#limit;
+    const stays = (hasPlace || mayWait()) && this.#waiting.add(client, now);
+    if (!stays) client.timedOut(this.#reason);
   }
 
   #start(client: ChildClient): void {

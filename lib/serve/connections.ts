@@ -25,7 +25,6 @@ import { localOf } from "../system/socket.ts";
 import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import type { Served } from "./children.ts";
-import { type Room, roomFor } from "./descriptors.ts";
 import {
   type Addressed,
   type Connection,
@@ -35,6 +34,7 @@ import {
 import { Lookups } from "./lookups.ts";
 import { countedFor, NetworkCounts } from "./network_counts.ts";
 import { FAILURES, ProxyClients } from "./proxy_clients.ts";
+import { ClientRoom } from "./room.ts";
 import { admit } from "./rules.ts";
 import type { StoreQueue, Unchecked } from "./store_queue.ts";
 
@@ -51,7 +51,7 @@ export class Connections {
   readonly #dispatch: Dispatch;
   readonly #proxied: ProxyClients;
   readonly #lookups: Lookups;
-  readonly #room: Room;
+  readonly #room: ClientRoom;
   /** Clients that the store was asked about, by descriptor. */
   readonly #asked = new Map<number, Connection>();
   readonly #networks = new NetworkCounts();
@@ -59,9 +59,14 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     const { config, serve, epoll, maxDescriptors } = options;
-    this.#room = roomFor(maxDescriptors, serve.limit);
+    this.#room = new ClientRoom(
+      maxDescriptors,
+      serve.limit,
+      () => this.#held,
+      (what) => this.#log.warn(formatLine("serve", { what: quote(what) })),
+    );
     this.#lookups = new Lookups(maxDescriptors);
-    this.#dispatch = new Dispatch(options, () => this.#hasRoom);
+    this.#dispatch = new Dispatch(options, this.#room);
     const { idleTimeout } = config.deferral;
     this.#proxied = new ProxyClients(epoll, idleTimeout * 1000);
   }
@@ -83,11 +88,6 @@ export class Connections {
   /** Those of clients, without those of child processes. */
   get #held(): number {
     return this.#dispatch.held + this.#undecided;
-  }
-
-  /** Whether one more client may be looked up, talked to, or wait for a place. */
-  get #hasRoom(): boolean {
-    return this.#held < this.#room.held;
   }
 
   /** Whether the end has to wait for a dialogue or a child process. */
@@ -216,7 +216,7 @@ export class Connections {
     const pass = this.#findPass(connection, !serve.nameLookup);
     if (pass !== undefined) return this.#dispatch.pass(connection, pass);
     if (isAtLimit) return this.#dispatch.busy(connection, "limitPerNetwork");
-    const look = serve.nameLookup && this.#hasRoom &&
+    const look = serve.nameLookup && this.#room.mayHold(performance.now()) &&
       this.#lookups.mayAdd(connection);
     if (look) this.#lookUp(connection);
     else this.#ask(connection);
@@ -239,7 +239,7 @@ export class Connections {
 
   #ask(connection: Connection): void {
     // Not onError: a flood must not let its own clients in.
-    if (this.#held >= this.#room.asked) {
+    if (!this.#room.mayAsk(performance.now())) {
       return this.#dispatch.busy(connection, "descriptors");
     }
     const { fd, network, client } = connection;

@@ -41,6 +41,7 @@ import { encode } from "../system/utf8.ts";
 import type { ChildClient, Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, SingleReply } from "./deferred_clients.ts";
+import type { ClientRoom } from "./room.ts";
 import type { SiteFiles } from "./site_files.ts";
 import { tcpEnvironment } from "./tcp_environment.ts";
 
@@ -92,12 +93,15 @@ export interface Connection extends Addressed {
 /** What it takes to close a connection. */
 type Closable = Pick<Connection, "fd" | "release">;
 
+/** Whether a client may have a dialogue, or wait for a place. */
+type Room = Pick<ClientRoom, "mayHold">;
+
 /** The connections that are past their check. Times are milliseconds. */
 export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
-  readonly #hasRoom: () => boolean;
+  readonly #room: Room;
   /**
    * Whether a child between fork and exec may have copies of descriptors. The client
    * would learn of a close(2) only at that exec, which waits for the disk.
@@ -107,17 +111,13 @@ export class Dispatch {
   /** Until when child processes that are being started are waited for. */
   #startDeadline = Infinity;
 
-  /**
-   * @param hasRoom whether one more client may have a dialogue or wait for a place;
-   * see descriptors.ts
-   */
-  constructor(options: DispatchOptions, hasRoom: () => boolean) {
+  constructor(options: DispatchOptions, room: Room) {
     const { config, epoll, children } = options;
     this.#options = options;
     const { deferral } = config;
     this.#deferred = new DeferredClients(epoll, deferral, this.#hasCopies);
     this.#children = children;
-    this.#hasRoom = hasRoom;
+    this.#room = room;
   }
 
   get #log() {
@@ -239,7 +239,8 @@ export class Dispatch {
         this.#log.info(formatLine("busy", { ...client, reason: "left" }));
       },
     };
-    this.#children.add(child, performance.now(), this.#hasRoom());
+    const now = performance.now();
+    this.#children.add(child, now, () => this.#room.mayHold(now));
   }
 
   /** PROGRAM has ended. */
@@ -291,7 +292,9 @@ export class Dispatch {
       this.#log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
     };
     const now = performance.now();
-    if (this.#deferred.size >= serve.deferredLimit || !this.#hasRoom()) {
+    if (
+      this.#deferred.size >= serve.deferredLimit || !this.#room.mayHold(now)
+    ) {
       deferred();
       return this.refuse(connection, refusal);
     }

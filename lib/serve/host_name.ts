@@ -12,11 +12,11 @@ import { type Address, isSameAddress, parseAddress } from "../address.ts";
 const TIMEOUT = 10_000;
 
 /**
- * How many descriptors a look-up takes: the client's, and two for queries, since
+ * How many descriptors a look-up takes besides the client's: two for queries, since
  * Deno asks two name servers at once. Uncounted they would leave none for the store,
  * and onError would decide about every client that comes then.
  */
-export const LOOKUP_DESCRIPTORS = 3;
+export const QUERY_DESCRIPTORS = 2;
 
 /** How many names of one address are checked. */
 const MAX_NAMES = 5;

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { formatNetwork } from "../address.ts";
+import { formatAddress, formatNetwork } from "../address.ts";
 import type { Connection } from "./dispatch.ts";
-import { LOOKUP_DESCRIPTORS, lookUpHostName } from "./host_name.ts";
+import { lookUpHostName, QUERY_DESCRIPTORS } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
 
 /**
@@ -18,18 +18,20 @@ const SHARE = 0.25;
 
 /**
  * The part of the look-ups that one network may have: 12 at once with 1208
- * descriptors. A sender with many connections needs no more, because a name server
- * that answers takes a fraction of a second. Name servers that never answer use all
- * look-ups only if clients of eight networks have them.
+ * descriptors. Connections of one address share a look-up, so a sender with many of
+ * them has one. Name servers that never answer use all look-ups only if clients of
+ * eight networks have them.
  */
 const NETWORK_SHARE = 0.125;
 
 /** All look-ups. */
 export class Lookups {
-  /** How many descriptors they may use. */
+  /** How many descriptors they may use, with one client each. */
   readonly #most: number;
   /** The clients, by descriptor. */
   readonly #clients = new Map<number, Connection>();
+  /** The names that are being looked up, by address. */
+  readonly #names = new Map<string, Promise<string | undefined>>();
   readonly #networks = new NetworkCounts();
 
   /** @param maxDescriptors how many descriptors connections may use */
@@ -37,16 +39,18 @@ export class Lookups {
     this.#most = SHARE * maxDescriptors;
   }
 
-  /** The number of descriptors in use. */
+  /** The number of descriptors in use, also by look-ups that no client waits for. */
   get descriptors(): number {
-    return LOOKUP_DESCRIPTORS * this.#clients.size;
+    return this.#clients.size + QUERY_DESCRIPTORS * this.#names.size;
   }
 
   /** Whether one more client may be looked up. */
-  mayAdd({ network }: Connection): boolean {
-    const own = LOOKUP_DESCRIPTORS *
-      this.#networks.of(formatNetwork(network));
-    return this.descriptors < this.#most && own < NETWORK_SHARE * this.#most;
+  mayAdd({ peer, network }: Connection): boolean {
+    if (this.#names.has(formatAddress(peer.address))) return true;
+    const each = 1 + QUERY_DESCRIPTORS;
+    return each * this.#names.size < this.#most &&
+      each * this.#networks.of(formatNetwork(network)) <
+        NETWORK_SHARE * this.#most;
   }
 
   /**
@@ -59,14 +63,26 @@ export class Lookups {
     connection: Connection,
     done: (host: string | undefined) => void,
   ): Promise<void> {
-    const { fd, peer, network } = connection;
+    const { fd } = connection;
     this.#clients.set(fd, connection);
-    const ended = this.#networks.count(formatNetwork(network));
-    const host = await lookUpHostName(peer.address);
-    ended();
+    const host = await this.#nameOf(connection);
     if (this.#clients.get(fd) !== connection) return;
     this.#clients.delete(fd);
     done(host);
+  }
+
+  #nameOf({ peer: { address }, network }: Connection) {
+    const key = formatAddress(address);
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      const ended = this.#networks.count(formatNetwork(network));
+      name = lookUpHostName(address).finally(() => {
+        ended();
+        this.#names.delete(key);
+      });
+      this.#names.set(key, name);
+    }
+    return name;
   }
 
   /** Takes out all clients, whose names are not waited for any more. */

@@ -73,7 +73,7 @@ class Fixture {
         hungUp: note("hung up"),
       },
       now,
-      true,
+      () => true,
     );
     await this.started();
   }
@@ -458,7 +458,7 @@ function crowd(limit: number, patience = 1e9, mostWaiting = Infinity) {
           hungUp() {},
         },
         now,
-        mayWait,
+        () => mayWait,
       );
     }
   };
@@ -659,6 +659,16 @@ Deno.test("children: a client that may not wait is refused, and those that wait 
   come(1);
   come(1, 0, false);
   assertEquals([started, gaveUp, children.waiting], [[0], ["limit"], 1]);
+});
+
+Deno.test("children: while places are free, a client waits for a start in any case", () => {
+  const { children, gaveUp, come, end } = crowd(18);
+  come(18, 0, false);
+  assertEquals([children.starting, children.waiting, gaveUp], [16, 2, []]);
+  come(1, 0, false);
+  assertEquals([children.waiting, gaveUp], [2, ["limit"]]);
+  end(true);
+  assertEquals([children.served.size, children.starting], [16, 2]);
 });
 
 test("an orphan's exit status is taken, and is no client's", async (beside) => {

@@ -10,6 +10,7 @@ import {
 import { resolveServe } from "../../lib/serve/config.ts";
 import { roomFor } from "../../lib/serve/descriptors.ts";
 import { type Pair, pair } from "../harness/pair.ts";
+import { waitFor } from "../harness/process.ts";
 
 /** Connections, the entries that the store was asked about, and the log. */
 function connectionsOf(config: Partial<Config>, maxDescriptors: number) {
@@ -100,6 +101,36 @@ Deno.test("connections: one network has an eighth of the look-ups, and a client 
   await come("198.51.100.1");
   assertEquals([dns.questions.length, asked.length], [11, 2]);
   connections.stop();
+});
+
+Deno.test("connections: clients of one address share a look-up", async () => {
+  const questions: string[] = [];
+  const real = Deno.resolveDns;
+  let answer = (_names: string[]) => {};
+  Deno.resolveDns = ((name: string) => {
+    questions.push(name);
+    return new Promise((resolve) => answer = resolve);
+  }) as typeof Deno.resolveDns;
+  using _dns = { [Symbol.dispose]: () => Deno.resolveDns = real };
+  using clients = new DisposableStack();
+  const { connections, asked } = connectionsOf(
+    { serve: { nameLookup: true, limit: 1 } },
+    960,
+  );
+  for (let i = 1; i <= 20; i++) {
+    clients.use(await connect(connections, "192.0.2.1"));
+  }
+  assertEquals([questions.length, asked.length], [1, 0]);
+  assertEquals(connections.descriptors, 20 + 2);
+  answer([]);
+  await waitFor("all answers", () => asked.length === 20);
+  assertEquals(connections.descriptors, 20);
+  // What was found is not kept for later.
+  clients.use(await connect(connections, "192.0.2.1"));
+  assertEquals(questions.length, 2);
+  connections.stop();
+  // The queries of a look-up that nobody waits for still use descriptors.
+  assertEquals(connections.descriptors, 2);
 });
 
 Deno.test("connections: a client counts for its network also while its name is looked up", async () => {

@@ -51,7 +51,7 @@ Deno.test("dispatch: a client that cannot be watched is deferred at once", async
   using client = await pair();
   const { logged, all } = options();
   let released = 0;
-  new Dispatch(all, () => true).defer({
+  new Dispatch(all, { mayHold: () => true }).defer({
     fd: client.fd,
     peer: PEER,
     client: { ip: "192.0.2.7" },
@@ -68,7 +68,7 @@ Deno.test("dispatch: without room a client gets one reply, and no dialogue", asy
   using client = await pair();
   const { logged, all } = options();
   let released = 0;
-  new Dispatch(all, () => false).defer({
+  new Dispatch(all, { mayHold: () => false }).defer({
     fd: client.fd,
     peer: PEER,
     client: { ip: "192.0.2.7" },
@@ -86,7 +86,7 @@ Deno.test("dispatch: a client reads the end though a child has a copy", async ()
   // As a child between fork and exec has.
   const copy = check("dup", libc.dup(client.fd));
   const { all } = options(1);
-  new Dispatch(all, () => true).refuse(
+  new Dispatch(all, { mayHold: () => true }).refuse(
     { fd: client.fd, release: () => {} },
     BUSY,
   );

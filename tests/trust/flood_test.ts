@@ -20,9 +20,6 @@ const PER_SECOND = 800;
 /** How many clients of one address have a name server that never answers. */
 const LOOKUPS = 400;
 
-/** How many look-ups one network may have at once. */
-const OF_ONE_NETWORK = 12;
-
 /** How many other clients connect, each from a network of its own. */
 const OTHERS = 60;
 
@@ -117,10 +114,10 @@ e2e(
 const OWN = ownAddress() ?? "";
 const OWN_PTR = reverseName(parseAddress(OWN || "192.0.2.1")!).slice(0, -1);
 
-/** limitPerNetwork keeps one address from so many look-ups; 0 does not. */
+/** limitPerNetwork keeps one address from so many connections; 0 does not. */
 for (const limitPerNetwork of [undefined, 0]) {
   e2e(
-    `serve: ${LOOKUPS} silent look-ups of one address hold up no other client` +
+    `serve: ${LOOKUPS} clients whose name is never found hold up no other client` +
       (limitPerNetwork === 0 ? ", limitPerNetwork 0" : ""),
     {
       programs: ["unshare", "mount"],
@@ -148,7 +145,7 @@ for (const limitPerNetwork of [undefined, 0]) {
       for (let i = 0; i < LOOKUPS; i++) {
         silent.push(await Client.connectFrom(port, { from: OWN }));
       }
-      await waitFor("questions", () => asked >= OF_ONE_NETWORK);
+      await waitFor("questions", () => asked > 0);
       const attacked = await others(port);
       for (const client of silent) client[Symbol.dispose]();
       assertWithin(quiet, attacked);
