@@ -8,6 +8,15 @@ import { type Limit, setDescriptorLimit } from "../system/resource_limit.ts";
 import { RESERVE } from "./descriptors.ts";
 
 /**
+ * How many descriptors clients use when a limit is raised. One reserve is for `serve`
+ * itself, and one for what other threads open meanwhile. Of a low limit a quarter is
+ * for clients; if it is lower than one reserve, it is raised at once.
+ */
+function thresholdOf(soft: number): number {
+  return soft < RESERVE ? 0 : Math.max(soft - 2 * RESERVE, soft / 4);
+}
+
+/**
  * The limit on descriptors. It is raised only when clients need that, because PROGRAM
  * inherits it. It cannot be lowered for the moment of each start: all threads share
  * it, and a start takes as long as PROGRAM's disk does. To lower it in PROGRAM, with
@@ -28,10 +37,8 @@ export class DescriptorLimit {
   constructor(found: Limit, most: Limit, used: number) {
     this.forClients = Math.max(1, Number(most.soft) - RESERVE);
     this.#most = most;
-    // One reserve is for what other threads open meanwhile. A limit that is lower
-    // than both is raised at once.
     this.#threshold = found.soft < most.soft
-      ? Number(found.soft) - 2 * RESERVE
+      ? thresholdOf(Number(found.soft))
       : Infinity;
     this.allows(used);
   }

@@ -52,7 +52,7 @@ e2e(
 );
 
 for (
-  const [limit, which] of [[300, "is too low"], [100, "is raised"]] as const
+  const [limit, which] of [[300, "is too low"], [60, "is raised"]] as const
 ) {
   e2e(
     `serve spawn: the same if the limit on descriptors ${which}`,
@@ -103,7 +103,7 @@ e2e(
   {},
   async () => {
     await using server = await serving(CONFIG, {
-      before: ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh"],
+      before: ["sh", "-c", 'ulimit -Sn 60; exec "$@"', "sh"],
       next: ["/nonexistent/qmail-smtpd"],
     });
     const text = await burst(server.port, "");
