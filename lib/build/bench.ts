@@ -39,10 +39,10 @@ SYNOPSIS
 DESCRIPTION
   Compiles greylist with throw-away configurations, has it take turns with an
   empty program that was compiled with the same options, and prints one table.
-  That takes five to seven minutes on two cores. It needs Linux, and 3 GB of room
-  in TMPDIR. Programs that are not installed are left out, and the table says
-  so. If TMPDIR takes more than a minute for a million files, they are made in
-  /dev/shm, and the table says that too.
+  That takes five to seven minutes on two cores. It needs Linux, and 3 GB of
+  room in TMPDIR. Programs that are not installed are left out, and the table
+  says so. If TMPDIR takes more than a minute for a million files, they are made
+  in /dev/shm, and the table says that too.
 
   ratio   the median over all rounds of what a program took, divided by what
           the first one took in the same round. Ratios of processor time can
