@@ -9,7 +9,7 @@ import { BUSY } from "../../lib/smtp/refusal.ts";
 import { E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { check, fromLibc, LibcError } from "../../lib/system/libc.ts";
-import { isOpen, pair } from "../harness/pair.ts";
+import { isOpen, type Pair, pair } from "../harness/pair.ts";
 
 // Opened before any test begins: see libc.ts.
 const libc = fromLibc({
@@ -47,11 +47,15 @@ function network() {
   return { ...PEER.address, prefix: 24, value: PEER.address.value & ~255n };
 }
 
-Deno.test("dispatch: a client that cannot be watched is deferred at once", async () => {
-  using client = await pair();
+/**
+ * Defers a client that cannot be watched, and asserts that it gets one reply.
+ *
+ * @param mayHold whether there is room for a dialogue
+ */
+async function deferAtOnce(client: Pair, mayHold: boolean) {
   const { logged, all } = options();
   let released = 0;
-  new Dispatch(all, { mayHold: () => true }).defer({
+  new Dispatch(all, { mayHold: () => mayHold }).defer({
     fd: client.fd,
     peer: PEER,
     client: { ip: "192.0.2.7" },
@@ -60,23 +64,19 @@ Deno.test("dispatch: a client that cannot be watched is deferred at once", async
     release: () => released++,
   }, { status: "4.7.1", text: "Greylisted" });
   assertEquals(await client.rest(), "421 4.7.1 Greylisted\r\n");
+  return { logged, released };
+}
+
+Deno.test("dispatch: a client that cannot be watched is deferred at once", async () => {
+  using client = await pair();
+  const { logged, released } = await deferAtOnce(client, true);
   assertEquals([released, isOpen(client.fd)], [1, false]);
   assertEquals(logged.length, 1);
 });
 
 Deno.test("dispatch: without room a client gets one reply, and no dialogue", async () => {
   using client = await pair();
-  const { logged, all } = options();
-  let released = 0;
-  new Dispatch(all, { mayHold: () => false }).defer({
-    fd: client.fd,
-    peer: PEER,
-    client: { ip: "192.0.2.7" },
-    network: network(),
-    env: {},
-    release: () => released++,
-  }, { status: "4.7.1", text: "Greylisted" });
-  assertEquals(await client.rest(), "421 4.7.1 Greylisted\r\n");
+  const { logged, released } = await deferAtOnce(client, false);
   // To watch the client, as for a dialogue, would have failed.
   assertEquals([released, logged], [1, []]);
 });

@@ -236,6 +236,15 @@ function hangs(): string[] {
     .map((line) => / error store hang=(\w+) /.exec(line)?.[1] ?? line);
 }
 
+/** Asserts that `serve` answers its first client within storeTimeout. */
+async function assertBegins(quiet: Quiet, first: Client): Promise<void> {
+  const banner = await timed(() => first.reply());
+  assertMatch(banner.result ?? "", /^220 mx\.example /);
+  const { seconds } = banner;
+  const most = STORE_TIMEOUT + room(quiet.longest);
+  assert(seconds <= most, `began after ${seconds} s: at most ${most} s`);
+}
+
 /** Asserts how long the end of the service takes. */
 function assertEnded(quiet: Quiet, seconds: number, promised = END): void {
   const most = promised + room(quiet.longest);
@@ -482,11 +491,7 @@ e2e(`serve: at its start openat,read of a whitelist file take ${HANG} s`, {
   );
   const { port } = server;
   using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
-  const banner = await timed(() => talking.reply());
-  assertMatch(banner.result ?? "", /^220 mx\.example /);
-  const { seconds } = banner;
-  const most = STORE_TIMEOUT + room(quiet.longest);
-  assert(seconds <= most, `began after ${seconds} s: at most ${most} s`);
+  await assertBegins(quiet, talking);
   // Until the file is read, its clients are as good as any.
   assertMatch((await greeted(port, "127.5.0.1")).result, /^220 mx\.example /);
   const isRead = waitFor(
@@ -571,11 +576,7 @@ e2e(`serve: the look for PROGRAM takes ${SLOW_START} s`, {
   });
   const { port } = server;
   using talking = await Client.connectFrom(port, { from: "127.7.0.1" });
-  const banner = await timed(() => talking.reply());
-  assertMatch(banner.result ?? "", /^220 mx\.example /);
-  const { seconds } = banner;
-  const most = STORE_TIMEOUT + room(quiet.longest);
-  assert(seconds <= most, `began after ${seconds} s: at most ${most} s`);
+  await assertBegins(quiet, talking);
   assertEquals((await greeted(port, "127.8.0.1")).result, NEXT);
   const problem = `not found yet: no answer within ${STORE_TIMEOUT} s`;
   await logged(new RegExp(` error serve what="${next[0]}: ${problem}"$`));
