@@ -70,7 +70,8 @@ async function sessions<T>(
   );
   const all = clientLines();
   if (all.length > count) {
-    throw new Error(`${all.length} lines of ${count} sessions: ${all.at(-1)}`);
+    const some = all.slice(0, 20).join("\n");
+    throw new Error(`${all.length} lines of ${count} sessions:\n${some}`);
   }
   return all.map((line) => read<T>(line, grammar));
 }

@@ -6,7 +6,7 @@
  */
 
 import { parseAddress } from "../../lib/address.ts";
-import { close } from "../../lib/system/descriptor.ts";
+import { close, flagsOf } from "../../lib/system/descriptor.ts";
 import { accept, type Accepted, listenOn } from "../../lib/system/listener.ts";
 import { localOf } from "../../lib/system/socket.ts";
 import "./libc.ts";
@@ -80,12 +80,7 @@ export async function pair(): Promise<Pair> {
 
 /** Whether a descriptor of this process is open. */
 export function isOpen(fd: number): boolean {
-  try {
-    Deno.readLinkSync(`/proc/self/fd/${fd}`);
-    return true;
-  } catch {
-    return false;
-  }
+  return flagsOf(fd) !== -1;
 }
 
 /**
