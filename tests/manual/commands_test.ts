@@ -58,9 +58,11 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   check --user=qmaild /var/qmail/bin/qmail-smtpd`
   ]: "needs podman and an image; the page says what was tried by hand",
   "systemctl daemon-reload": "needs systemd as process 1",
+  "systemctl disable --now greylist.socket": "needs systemd as process 1",
   "systemctl enable --now greylist.socket": "needs systemd as process 1",
   "systemctl enable --now qmail-smtpd.socket": "needs systemd as process 1",
   "systemctl start greylist.service": "needs systemd as process 1",
+  "systemctl stop greylist.service": "needs systemd as process 1",
   "systemctl kill --kill-whom=main -s USR2 greylist.service":
     "needs systemd as process 1",
   "kill -USR2 $(svstat /service/qmail-smtpd | grep -o 'pid [0-9]*' | tr -dc 0-9)":

@@ -19,11 +19,14 @@ import { Client } from "../harness/smtp.ts";
 import { serviceOf, type Settings } from "../harness/unit.ts";
 import { upgrade } from "../harness/upgrading.ts";
 
-const PAGE = Deno.readTextFileSync(
-  new URL("../../lib/manual/systemd.md", import.meta.url),
-);
+/** Both pages that show units. */
+const PAGE = ["systemd", "no-root"].map((topic) =>
+  Deno.readTextFileSync(
+    new URL(`../../lib/manual/${topic}.md`, import.meta.url),
+  )
+).join("");
 
-/** The file that the page shows below its name. */
+/** The file that a page shows below its name. */
 function shown(name: string): string {
   const at = PAGE.indexOf(`\`/etc/systemd/system/${name}\``);
   const match = /^```ini\n([^]*?)^```$/m.exec(PAGE.slice(at));
