@@ -124,13 +124,29 @@ function foreign(path: string, { uid, gid }: State): UsageError {
 }
 
 /**
- * Checks that {@linkcode replaceFile} can replace a file, before the work that
- * makes its content.
+ * Checks that {@linkcode replaceFile} can and may replace a file, before the work
+ * that makes its content.
  *
- * @throws {UsageError | TemporaryError} as {@linkcode replaceFile}
+ * @param start what an old file that is not empty has to begin with: in
+ * `--html *.log` the path is that of a log
+ * @param what what begins so, for the message
+ * @throws {UsageError | TemporaryError} as {@linkcode replaceFile}, or if the old
+ * file cannot be read or begins with something else
  */
-export function checkOutput(path: string): void {
-  withPath(path, () => refuseOthers(path));
+export function checkOutput(path: string, start: string, what: string): void {
+  const old = withPath(path, () => refuseOthers(path));
+  if (old === undefined || old.size === 0) return;
+  const { handle } = openInput(path);
+  const buffer = new Uint8Array(start.length);
+  try {
+    handle.read(buffer);
+  } finally {
+    handle.close();
+  }
+  if (new TextDecoder().decode(buffer) === start) return;
+  throw new UsageError(
+    `${path}: is no ${what}: expected another file: not replaced`,
+  );
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import type { ResolvedConfig } from "../config.ts";
-import { htmlReport } from "../report/html.ts";
+import { htmlReport, PAGE_START } from "../report/html.ts";
 import {
   parsePeriod,
   parseTime,
@@ -84,9 +84,10 @@ OPTIONS
                  hosts the report has a line for each.
   --json         Print one JSON object instead of text.
   --html=FILE    Write a page with charts to FILE instead of text to standard
-                 output; - is standard output. A FILE that exists keeps its mode
-                 and owner. It is left as it was if no line of greylist was
-                 read, unless all LOGFILEs are empty files.
+                 output; - is standard output. A FILE that exists has to be such
+                 a page or empty, and keeps its mode and owner. It is left as it
+                 was if no line of greylist was read, unless all LOGFILEs are
+                 empty files.
 
 JSON
   summary        the first sentence
@@ -144,7 +145,9 @@ export const command: Command = {
     const period = periodOf(options, now);
     const other = otherPeriod(options.compare as string | undefined, now);
     // Checked before the log is read, which may be a gigabyte.
-    if (page !== undefined && page !== "-") checkOutput(page);
+    if (page !== undefined && page !== "-") {
+      checkOutput(page, PAGE_START, "page of greylist report");
+    }
 
     const { retryWindow } = config.timeouts;
     const tally = new Tally(retryWindow, period);

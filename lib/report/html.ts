@@ -27,6 +27,9 @@ import { connectionTable, hostTable, senders } from "./html_tables.ts";
 import { plainTable, table } from "./table.ts";
 import type { Report } from "./report.ts";
 
+/** What every page begins with. */
+export const PAGE_START = "<!DOCTYPE html>";
+
 /** Bars in the chart by day; more days are put together. */
 const BARS = 62;
 
@@ -65,7 +68,7 @@ export function htmlReport(
     `Made by greylist on ${moment(made)}. Times are local.`,
   ];
   const title = `Greylisting report ${moment(report.to)}`.trim();
-  const page = markup`<!DOCTYPE html>
+  const page = markup`${{ markup: PAGE_START }}
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config, Path } from "../../lib/config.ts";
+import { PAGE_START } from "../../lib/report/html.ts";
 import { TIMES } from "../../lib/report/period.ts";
 import type { Report } from "../../lib/report/report.ts";
 import { age, clean, compile, logLines } from "../harness/binary.ts";
@@ -70,6 +71,9 @@ function assertConnections(report: Report) {
   assertEquals(most.helo, "mx.sender.example");
   assertEquals(most.from, "<a@sender.example>");
 }
+
+/** An old page. */
+const OLD = `${PAGE_START}old`;
 
 async function report(args: string[], options?: RunOptions): Promise<Outcome> {
   return await run([await compile(), "report", ...args], options);
@@ -471,7 +475,7 @@ Deno.test("report --html: a page, replaced as a whole", async () => {
     const { code, stdout, stderr } = await report([`--html=${page}`, log]);
     assertEquals([code, stdout, stderr], [0, "", ""]);
     assertMatch(Deno.readTextFileSync(page), /^<!DOCTYPE html>[^]*<\/html>\n$/);
-    Deno.writeTextFileSync(page, "old");
+    Deno.writeTextFileSync(page, OLD);
   }
   const onStdout = await report(["--html=-", log]);
   assertMatch(onStdout.stdout, /^<!DOCTYPE html>[^]*<\/html>\n$/);
@@ -488,6 +492,35 @@ Deno.test("report --html: a page, replaced as a whole", async () => {
   );
 });
 
+Deno.test("report --html: a file that is no page stays", async () => {
+  const directory = emptyDir("html");
+  const log = writeFile("html/a.log", FIRST);
+  const other = writeFile("html/b.log", SECOND);
+  const packed = writeFile("html/c.log", await gzip(FIRST));
+  const short = writeFile("html/d.log", "<!");
+  const refusal = (path: string) =>
+    `greylist report: ${path}: is no page of greylist report: expected another ` +
+    "file: not replaced\n";
+  const state = (path: string) => [
+    Deno.readFileSync(path),
+    Deno.statSync(path).ino,
+  ];
+  for (const path of [log, packed, short]) {
+    const before = state(path);
+    // As a shell expands `--html *.log`. The other log is not read either.
+    for (const logs of [[other], [`${ROOT}/none`], ["-"]]) {
+      const { code, stdout, stderr } = await report(["--html", path, ...logs]);
+      assertEquals([code, stdout, stderr], [100, "", refusal(path)]);
+      assertEquals(state(path), before);
+    }
+  }
+  const empty = writeFile("html/page.html", "");
+  const made = await report([`--html=${empty}`, log]);
+  assertEquals([made.code, made.stderr], [0, ""]);
+  assertMatch(Deno.readTextFileSync(empty), /^<!DOCTYPE html>/);
+  assertEquals([...Deno.readDirSync(directory)].length, 5);
+});
+
 e2e("report --html: mode and owner of the page stay", {
   root: true,
   programs: ["setpriv"],
@@ -495,7 +528,7 @@ e2e("report --html: mode and owner of the page stay", {
   const log = writeFile("log/good", FIRST);
   const directory = emptyDir("html");
   Deno.chmodSync(directory, 0o777);
-  const page = writeFile("html/page.html", "old", 0o600);
+  const page = writeFile("html/page.html", OLD, 0o600);
   Deno.chownSync(page, 65534, 12345);
   const state = () => {
     const { mode, uid, gid } = Deno.statSync(page);
@@ -509,7 +542,7 @@ e2e("report --html: mode and owner of the page stay", {
     assertEquals(state(), [mode, 65534, 12345]);
   }
   // Nobody but root can give a file away, to a user or to a group.
-  Deno.writeTextFileSync(page, "old");
+  Deno.writeTextFileSync(page, OLD);
   for (const uid of [65500, 65534]) {
     const user = [`--reuid=${uid}`, "--regid=65500", "--clear-groups"];
     const command = [await compile(), "report", `--html=${page}`, log];
@@ -520,13 +553,13 @@ e2e("report --html: mode and owner of the page stay", {
         "only root can keep: not replaced\n",
     );
     assertEquals([code, state()], [100, [0o664, 65534, 12345]]);
-    assertEquals(Deno.readTextFileSync(page), "old");
+    assertEquals(Deno.readTextFileSync(page), OLD);
   }
   assertEquals([...Deno.readDirSync(directory)].length, 1);
 });
 
 Deno.test("report --html: what is no log leaves the old page", async () => {
-  const page = writeFile("html/page.html", "old");
+  const page = writeFile("html/page.html", OLD);
   const services = writeFile("log/services", "ssh 22/tcp\nsmtp 25/tcp mail\n");
   const foreign = writeFile("log/mail.log", "Nov 23 19:00:00 mx sshd[1]: hi\n");
   const empty = writeFile("log/empty", "");
@@ -551,12 +584,12 @@ Deno.test("report --html: what is no log leaves the old page", async () => {
         "written",
     );
     assertEquals([code, stdout], [100, ""]);
-    assertEquals(Deno.readTextFileSync(page), "old");
+    assertEquals(Deno.readTextFileSync(page), OLD);
   }
   // The log of a quiet night, and one with entries of other nights only.
   const log = writeFile("log/good", FIRST);
   for (const args of [[empty], [empty, "--since=1d"], [log, "--since=1d"]]) {
-    Deno.writeTextFileSync(page, "old");
+    Deno.writeTextFileSync(page, OLD);
     const { code, stderr } = await run([...html, ...args]);
     assertEquals([code, stderr], [0, ""]);
     assertMatch(Deno.readTextFileSync(page), /The log holds no connection\./);
@@ -571,7 +604,7 @@ e2e("report --html: a full disk leaves the old page", {
   const directory = emptyDir("full");
   const page = `${directory}/page.html`;
   const script = `mount -t tmpfs -o size=8k tmpfs "$0" && cd "$0" || exit 1
-printf old >page.html
+printf '${OLD}' >page.html
 "$@"
 code=$?
 ls -A
@@ -590,7 +623,7 @@ exit $code`;
     log,
   ]);
   assertEquals(stderr, `greylist report: ${page}: No space left on device\n`);
-  assertEquals([code, stdout], [111, "page.html\nold"]);
+  assertEquals([code, stdout], [111, `page.html\n${OLD}`]);
 });
 
 Deno.test("report: a reader that goes away", async () => {
