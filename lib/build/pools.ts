@@ -58,8 +58,9 @@ DESCRIPTION
     A file is replaced in one step, and only if every look-up for it succeeded.
     If a look-up or the file fails, the old file stays, and the other senders go
     on. If the records of a sender list no networks any more, only names, a line
-    on standard error says each time that its file is to be removed. What counts
-    in a record is as with deno task spf.
+    on standard error says each time that its file is to be removed. A file that
+    neither this task nor "deno task spf" made is not replaced, unless it is
+    empty. What counts in a record is as with deno task spf.
 
 OPTIONS
     --output=DIR

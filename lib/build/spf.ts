@@ -25,7 +25,7 @@ import {
   resolverOf,
   together,
 } from "./spf/look_up.ts";
-import { writeOutput } from "./spf/output.ts";
+import { readOutput, writeOutput } from "./spf/output.ts";
 
 /** The manual page. */
 const help = `\
@@ -49,7 +49,8 @@ DESCRIPTION
     A DOMAIN also fails if its record lists no networks, or if its networks have
     more addresses than an IPv4 /8 or an IPv6 /16, as with a record that ends
     with +all. If the networks of all domains together have more, nothing is
-    written either.
+    written either. A FILE that neither this task nor "deno task pools" made is
+    not replaced, unless it is empty.
 
     Terms that differ for each client (ptr, exists, macros other than %{d}, %%,
     %_ and %-) cannot be written as networks. They are left out, and a line on
@@ -68,7 +69,7 @@ OPTIONS
 
 EXIT STATUS
     0 done; 100 a record is wrong, missing or without networks, or the command
-    line is wrong, as with a FILE where no file can be; 111 the DNS did not
+    line is wrong, as with a FILE that may not be replaced; 111 the DNS did not
     answer, or the disk did not take the file: try again later.
 `;
 
@@ -100,6 +101,9 @@ async function spf(args: string[]): Promise<number> {
   }
   const domains = [...new Set(operands.map(parseDomain))];
   const resolver = resolverOf(options.server as string | undefined);
+  const file = options.output as string | undefined;
+  // Before the look-ups: a file that is kept by hand is not replaced.
+  if (file !== undefined) readOutput(file);
 
   const results: DomainNetworks[] = [];
   const failures: Error[] = [];
@@ -130,8 +134,8 @@ async function spf(args: string[]): Promise<number> {
     now: new Date(),
     field: "whitelist.files",
   });
-  if (options.output === undefined) print(text);
-  else writeOutput(String(options.output), text);
+  if (file === undefined) print(text);
+  else writeOutput(file, text);
   return EXIT.done;
 }
 

@@ -84,6 +84,9 @@ interface Result extends Outcome {
   readonly told: readonly string[];
 }
 
+/** A file that the task made before. */
+const OLD = '# Made by "deno task pools"\n192.0.2.77/32\n';
+
 /** Runs `deno task pools`. */
 async function pools(...args: string[]): Promise<Result> {
   const outcome = await run(
@@ -249,7 +252,7 @@ e2e(
     const server = `--server=127.0.0.1:${dns.port}`;
     const dir = emptyDir("pools-failed");
     for (const name of ["microsoft", "amazonses"]) {
-      writeFile(`pools-failed/pool-${name}`, "192.0.2.77/32\n");
+      writeFile(`pools-failed/pool-${name}`, OLD);
     }
     const untouched = () => {
       assertEquals(networks(`${dir}/pool-microsoft`), ["192.0.2.77/32"]);
@@ -295,7 +298,7 @@ e2e(
 e2e("pools: a sender whose records list names now", NEEDS, async () => {
   await using dns = await startUnbound({ "": zone(RECORDS) });
   const dir = emptyDir("pools-names");
-  const file = writeFile("pools-names/pool-yahoo", "192.0.2.77/32\n");
+  const file = writeFile("pools-names/pool-yahoo", OLD);
   const args = [
     `--output=${dir}`,
     "--only=yahoo",
@@ -319,17 +322,21 @@ e2e("pools: a file that cannot be written, and the others", NEEDS, async () => {
   await using dns = await startUnbound({ "": zone(RECORDS) });
   const dir = emptyDir("pools-in-the-way");
   Deno.mkdirSync(`${dir}/pool-google`);
+  const kept = writeFile("pools-in-the-way/pool-sendgrid", "192.0.2.77/32\n");
   const failed = await pools(
     `--output=${dir}`,
-    "--only=google,ovh",
+    "--only=google,sendgrid,ovh",
     `--server=127.0.0.1:${dns.port}`,
   );
   assertEquals(failed.code, 100, failed.stderr);
   assertEquals(failed.told, [
     `google: --output: ${dir}/pool-google: not a regular file; no file is made`,
+    `sendgrid: --output: ${kept}: not made by deno task spf or pools: expected ` +
+    "another file; no file is made",
     "ovh: 2 networks, a new file",
   ]);
   assertEquals(networks(`${dir}/pool-ovh`).length, 2);
+  assertEquals(Deno.readTextFileSync(kept), "192.0.2.77/32\n");
   assertEquals(
     failed.stdout,
     `  pools: [
@@ -355,7 +362,7 @@ e2e("pools: a disk that is full", {
   const mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", dir];
   assertEquals((await run(mount)).code, 0);
   try {
-    Deno.writeTextFileSync(`${dir}/pool-microsoft`, "192.0.2.77/32\n");
+    Deno.writeTextFileSync(`${dir}/pool-microsoft`, OLD);
     const failed = await pools(
       `--output=${dir}`,
       "--only=microsoft,ovh",

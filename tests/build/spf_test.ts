@@ -98,6 +98,9 @@ interface Result extends Outcome {
   readonly told: readonly string[];
 }
 
+/** A file that the task made before. */
+const OLD = '# Made by "deno task spf old.example"\n192.0.2.1\n';
+
 /** Runs `deno task spf`. */
 function spf(...args: string[]): Promise<Result> {
   return spfBehind([], ...args);
@@ -282,12 +285,12 @@ const FAULTS: [string, 100 | 111, string][] = [
 
 e2e("spf: each fault is one line, and the old file stays", NEEDS, async (t) => {
   await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
-  const file = writeFile("spf/old", "192.0.2.1\n");
+  const file = writeFile("spf/old", OLD);
   const { ino } = Deno.statSync(file);
   const server = `127.0.0.1:${dns.port}`;
   const options = [`--output=${file}`, `--server=${server}`];
   const untouched = () => {
-    assertEquals(Deno.readTextFileSync(file), "192.0.2.1\n");
+    assertEquals(Deno.readTextFileSync(file), OLD);
     assertEquals(Deno.statSync(file).ino, ino);
     const names = [...Deno.readDirSync(`${ROOT}/spf`)].map(({ name }) => name);
     assertEquals(names.filter((name) => name.startsWith(".")), []);
@@ -365,7 +368,7 @@ e2e("spf: the file is replaced, its mode, owner and link stay", {
   root: true,
 }, async () => {
   await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
-  const file = writeFile("spf/real", "192.0.2.1\n", 0o640);
+  const file = writeFile("spf/real", OLD, 0o640);
   Deno.chownSync(file, 65534, 12345);
   const { ino } = Deno.statSync(file);
   const link = `${ROOT}/spf/link`;
@@ -393,7 +396,7 @@ e2e("spf: 111 on a full disk, and the old file stays", {
   await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
   const directory = emptyDir("spf/full");
   const script = `mount -t tmpfs -o size=8k tmpfs "$0" || exit 1
-printf old >"$0/file"
+printf '${OLD}' >"$0/file"
 dd if=/dev/zero of="$0/filler" 2>/dev/null
 "$@"
 code=$?
@@ -408,7 +411,7 @@ exit $code`;
     output,
     `--server=127.0.0.1:${dns.port}`,
   );
-  assertEquals([failed.code, failed.stdout], [111, "file\nfiller\nold"]);
+  assertEquals([failed.code, failed.stdout], [111, `file\nfiller\n${OLD}`]);
   assertEquals(
     failed.told.at(-1),
     `greylist spf: --output: ${directory}/file: No space left on device`,
@@ -435,6 +438,30 @@ e2e("spf: an output where no file can be", NEEDS, async () => {
       failed.told.at(-1),
       `greylist spf: --output: ${output}: ${why}`,
     );
+  }
+});
+
+e2e("spf: a file that it did not make stays", NEEDS, async () => {
+  await using dns = await startUnbound({ "spf.example": ZONE }, SPECIAL);
+  const server = `--server=127.0.0.1:${dns.port}`;
+  emptyDir("spf");
+  const kept = "# our friends\n# Made by us\n192.0.2.1\n";
+  const file = writeFile("spf/whitelist", kept);
+  const refused = await spf("pool.spf.example", `--output=${file}`, server);
+  assertEquals([refused.code, refused.stdout], [100, ""], refused.stderr);
+  // Nothing was looked up.
+  assertEquals(refused.told, [
+    `greylist spf: --output: ${file}: not made by deno task spf or pools: ` +
+    "expected another file",
+  ]);
+  assertEquals(Deno.readTextFileSync(file), kept);
+
+  const empty = writeFile("spf/empty", "");
+  // The second time, it replaces what it has made.
+  for (const domain of ["pool.spf.example", "split.spf.example"]) {
+    const made = await spf(domain, `--output=${empty}`, server);
+    assertEquals(made.code, 0, made.stderr);
+    assertEquals(networks(Deno.readTextFileSync(empty)).length, 1);
   }
 });
 

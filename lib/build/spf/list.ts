@@ -41,6 +41,11 @@ export function formatList(
   return [...header.map((line) => `# ${line}`), ...lines, ""].join("\n");
 }
 
+/** Whether a text is empty or has the first line of {@linkcode formatList}. */
+export function isList(text: string): boolean {
+  return text === "" || text.startsWith('# Made by "deno task ');
+}
+
 /** The warnings about all domains, a line each. */
 export function warningsOf(domains: readonly DomainNetworks[]): string[] {
   return domains.flatMap(({ domain, warnings }) =>

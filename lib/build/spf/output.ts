@@ -7,6 +7,7 @@
 import { basename, dirname, resolve } from "@std/path";
 import { UsageError } from "../../commands/command.ts";
 import { outputError, statIfThere } from "../output.ts";
+import { isList } from "./list.ts";
 
 /**
  * Writes a file whole or not at all, also if the machine crashes. Mode and owner
@@ -49,7 +50,8 @@ export function writeOutput(output: string, text: string): void {
  * Reads the file that is to be replaced.
  *
  * @returns undefined if there is none
- * @throws {UsageError} if the path cannot be that of a file
+ * @throws {UsageError} if the path cannot be that of a file, or if the file is no
+ * list of these tasks: an administrator may keep it by hand
  * @throws {TemporaryError} if the file cannot be read
  */
 export function readOutput(output: string): string | undefined {
@@ -57,7 +59,11 @@ export function readOutput(output: string): string | undefined {
     const old = statIfThere(output);
     if (old === undefined) return undefined;
     if (!old.isFile) throw new UsageError("not a regular file");
-    return Deno.readTextFileSync(output);
+    const text = Deno.readTextFileSync(output);
+    if (isList(text)) return text;
+    throw new UsageError(
+      "not made by deno task spf or pools: expected another file",
+    );
   } catch (error) {
     throw outputError(output, error);
   }
