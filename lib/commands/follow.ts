@@ -6,11 +6,12 @@
  */
 
 import { LineSplitter } from "../report/lines.ts";
-import { E } from "../system/constants.ts";
+import { C, E } from "../system/constants.ts";
 import { close, openUnnoticed } from "../system/descriptor.ts";
 import { read } from "../system/file.ts";
 import { isErrno } from "../system/libc.ts";
 import { existingState, isSameFile, stateOf } from "../system/statx.ts";
+import { UsageError } from "./command.ts";
 import { fileError } from "./files.ts";
 
 const PIECE = 65536;
@@ -52,7 +53,8 @@ export class FollowedFile {
   /**
    * Opens a file at its beginning.
    *
-   * @throws {UsageError} if there is no such file or it may not be read
+   * @throws {UsageError} if there is no such file, if it is no regular file, or if it
+   * may not be read
    * @throws {TemporaryError} if the disk or the file system fails
    */
   constructor(path: string, follower: Follower) {
@@ -99,9 +101,18 @@ export class FollowedFile {
   }
 
   #open(): OpenFile {
-    const { fd } = openUnnoticed(this.#path);
-    const { size, mtime } = existingState(`/proc/self/fd/${fd}`, "follow");
-    return { fd, size, mtime };
+    // Without O_NONBLOCK, open(2) of a FIFO waits for a program that writes to it.
+    const { fd } = openUnnoticed(this.#path, C.O_NOCTTY | C.O_NONBLOCK);
+    const { isFile, kind, size, mtime } = existingState(
+      `/proc/self/fd/${fd}`,
+      "follow",
+    );
+    if (isFile) return { fd, size, mtime };
+    close(fd);
+    // A read could wait for ever, and no signal would be heard.
+    throw new UsageError(
+      `is ${kind}: expected a regular file (a pipe is read without --follow)`,
+    );
   }
 
   #changeOver(): void {

@@ -48,7 +48,8 @@ DESCRIPTION
 
 OPTIONS
   --follow   read the files, then go on with what is written to them, through
-             their rotation, until SIGINT or SIGTERM; -f is the same
+             their rotation, until SIGINT or SIGTERM; -f is the same. Each
+             LOGFILE has to be a regular file
   --dry-run  write nothing, only say what would be learned
 
 SIGNALS

@@ -9,7 +9,9 @@ const HOUR = 3600;
 
 // The libraries that are opened once stay open; see harness/libc.ts.
 stateOf("/", "follow");
-new FollowedFile("/dev/null", { line() {}, warn() {} }).poll();
+const opened = new FollowedFile("/proc/self/stat", { line() {}, warn() {} });
+opened.poll();
+opened.close();
 
 /**
  * A log, what was read of it, and a way to write to it.
@@ -129,6 +131,35 @@ Deno.test("follow: what a file has when it is opened is as old as it", () => {
   append("7\n");
   assertEquals([poll(), ages], [["6", "7"], [9, 0]]);
   file.close();
+});
+
+Deno.test("follow: only a regular file, also after a rotation", () => {
+  using dir = temporary();
+  const fifo = `${dir.path}/fifo`;
+  const made = new Deno.Command("mkfifo", { args: [fifo] }).outputSync();
+  assert(made.success);
+  const refusal = (path: string, kind: string) =>
+    `${path}: is ${kind}: expected a regular file (a pipe is read without ` +
+    "--follow)";
+  const cases = [
+    [fifo, "a FIFO"],
+    [dir.path, "a directory"],
+    ["/dev/null", "a device"],
+  ];
+  for (const [path, kind] of cases) {
+    const { message } = assertThrows(
+      () => new FollowedFile(path, { line() {}, warn() {} }),
+      UsageError,
+    );
+    assertEquals(message, refusal(path, kind));
+  }
+  const { path, poll, file } = followed(dir.path);
+  assertEquals(poll(), ["1"]);
+  Deno.renameSync(fifo, path);
+  const { message } = assertThrows(poll, UsageError);
+  assertEquals(message, refusal(path, "a FIFO"));
+  file.close();
+  assertEquals(descriptors(new RegExp(dir.path)), []);
 });
 
 Deno.test("follow: no such file", () => {
