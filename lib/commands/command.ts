@@ -74,6 +74,7 @@ export interface KnownOptions {
 export function parseOptions(args: string[], known: KnownOptions): Parsed {
   const { string = [], boolean = [], stopEarly = false } = known;
   const seen = new Set<string>();
+  const words = [...args];
   let end = args.length;
   for (let i = 0; i < args.length && args[i] !== "--"; i++) {
     const arg = args[i];
@@ -95,13 +96,15 @@ export function parseOptions(args: string[], known: KnownOptions): Parsed {
         throw new UsageError(`${flag}: expected ${flag}=VALUE`);
       }
     }
-    if (boolean.includes(name) && equals >= 0) {
-      throw new UsageError(`${flag}: takes no value`);
+    if (boolean.includes(name)) {
+      if (equals >= 0) throw new UsageError(`${flag}: takes no value`);
+      // Otherwise parseArgs takes "true" or "false" behind it for its value.
+      words[i] = `${flag}=true`;
     }
     if (seen.has(name)) throw new UsageError(`${flag}: given twice`);
     seen.add(name);
   }
-  const parsed = parseArgs(args.slice(0, end), {
+  const parsed = parseArgs(words.slice(0, end), {
     string: [...string, "_"],
     boolean,
   });

@@ -23,6 +23,8 @@ Deno.test("command: options and operands", () => {
     ]],
     [["--limit", "a=b", "--json", "c"], { limit: "a=b", json: true }, ["c"]],
     [["--json", "5"], { json: true }, ["5"]],
+    [["--json", "true"], { json: true }, ["true"]],
+    [["--dry-run", "false", "a"], { "dry-run": true }, ["false", "a"]],
     [["--limit=5", "--sort=last"], { limit: "5", sort: "last" }, []],
     // A value stays the text that it is.
     [["--limit=007"], { limit: "007" }, []],
@@ -62,6 +64,7 @@ Deno.test("command: the first operand can end the options", () => {
     ]],
     [["--limit=5", "--", "--json"], { limit: "5" }, ["--json"]],
     [["--json", "sh", "--", "a"], { json: true }, ["sh", "--", "a"]],
+    [["--json", "true", "--json"], { json: true }, ["true", "--json"]],
   ];
   for (const [args, options, operands] of cases) {
     const name = JSON.stringify(args);
