@@ -21,7 +21,6 @@ import {
   UsageError,
 } from "./command.ts";
 import { findProgram } from "../system/access.ts";
-import { isPassing, LibcError } from "../system/libc.ts";
 import { command as check } from "./check.ts";
 import { command as explain } from "./explain.ts";
 import { help, version } from "./help.ts";
@@ -88,13 +87,9 @@ export async function runCommand(
       return complain(`${name}: ${error.message}`);
     }
     if (error instanceof StoreError) {
-      // A base directory that is missing, or belongs to another user, is a mistake
-      // in the installation. EIO, or ESTALE of a network file system, is not.
-      const { message, cause } = error;
-      const passes = cause instanceof LibcError && isPassing(cause);
       return complain(
-        `${name}: ${message}`,
-        passes ? EXIT.temporary : EXIT.wrong,
+        `${name}: ${error.message}`,
+        error.isPassing ? EXIT.temporary : EXIT.wrong,
       );
     }
     if (error instanceof ConfigError) {

@@ -56,6 +56,7 @@ OPTIONS
     output.line(`${verb} ${amount(removed)} of ${of}`);
     output.flush();
     if (failure === undefined) return EXIT.done;
-    throw new TemporaryError(`some stay: ${(failure as Error).message}`);
+    const Kind = failure.isPassing ? TemporaryError : UsageError;
+    throw new Kind(`some stay: ${failure.message}`);
   },
 };

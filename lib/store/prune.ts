@@ -10,6 +10,7 @@ import { stateOf } from "../system/statx.ts";
 import { Bookmark } from "./bookmark.ts";
 import { Listing, statesAt } from "./listing.ts";
 import type { Timeouts } from "./policy.ts";
+import type { StoreError } from "./store.ts";
 
 /** How long one run after a connection may take, in milliseconds. */
 const RUN = 1000;
@@ -39,7 +40,7 @@ export interface Pruned {
   /** How many entries were looked at. */
   readonly seen: number;
   /** The error of the first entry that could not be looked at or removed. */
-  readonly failure?: unknown;
+  readonly failure?: StoreError;
 }
 
 /**
@@ -90,9 +91,9 @@ export function prune(
   const stateAt = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
   let seen = 0;
-  let failure: unknown;
+  let failure: StoreError | undefined;
   // One entry that cannot be removed must not end the run.
-  const stays = (error?: unknown) => {
+  const stays = (error?: StoreError) => {
     failure ??= error;
     seen++;
     options.seen?.();
@@ -103,7 +104,7 @@ export function prune(
     try {
       if (!options.dry && !listing.remove()) return false;
     } catch (error) {
-      return stays(error);
+      return stays(error as StoreError);
     }
     removed++;
     seen++;

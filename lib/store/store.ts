@@ -23,7 +23,7 @@ import {
   stamp,
 } from "../system/file_call.ts";
 import { type FileTask, make, runLater, runNow } from "../system/file_task.ts";
-import { isErrno } from "../system/libc.ts";
+import { isErrno, isPassing, LibcError } from "../system/libc.ts";
 import { stateOf } from "../system/statx.ts";
 import { type Entry, judge, type Timeouts, type Verdict } from "./policy.ts";
 
@@ -33,6 +33,15 @@ export class StoreError extends Error {
 
   constructor(path: string, problem: string, options?: ErrorOptions) {
     super(`${path}: ${problem}`, options);
+  }
+
+  /**
+   * Whether the same call may succeed later. EIO, or ESTALE of a network file system,
+   * may pass. A base directory that is missing, or belongs to another user, is a
+   * mistake in the installation.
+   */
+  get isPassing(): boolean {
+    return this.cause instanceof LibcError && isPassing(this.cause);
   }
 }
 
