@@ -39,7 +39,8 @@ async function filesBelow(directory: string): Promise<string[]> {
  * a file or a directory it means all test files.
  *
  * @throws {HelpRequest} at `--help` or `-h`
- * @throws {UsageError} if there is no such file or directory
+ * @throws {UsageError} if there is no such file or directory, or if there are no test
+ * files below the directory
  */
 export async function parseOrder(argv: readonly string[]): Promise<Order> {
   const end = argv.indexOf("--");
@@ -67,8 +68,17 @@ export async function parseOrder(argv: readonly string[]): Promise<Order> {
     } catch {
       throw new UsageError(`${arg}: expected a test file or a directory`);
     }
-    if (info.isDirectory) files.push(...await filesBelow(path));
-    else files.push(path);
+    if (!info.isDirectory) {
+      files.push(path);
+      continue;
+    }
+    const below = await filesBelow(path);
+    if (below.length === 0) {
+      throw new UsageError(
+        `${arg}: no tests: expected a directory with _test.ts files`,
+      );
+    }
+    files.push(...below);
   }
   if (files.length === 0) {
     files.push(...await filesBelow(fromFileUrl(new URL("tests", ROOT))));

@@ -44,4 +44,13 @@ Deno.test("deno task test: options, files and arguments are told apart", async (
     UsageError,
     `${dir}/none: expected a test file or a directory`,
   );
+  const bare = `${dir}/bare`;
+  Deno.mkdirSync(bare);
+  for (const argv of [[bare], [b, bare], ["--filter=x", bare]]) {
+    await assertRejects(
+      () => parseOrder(argv),
+      UsageError,
+      `${bare}: no tests: expected a directory with _test.ts files`,
+    );
+  }
 });
