@@ -1,5 +1,5 @@
 /**
- * What the tasks say of a path that `--output` names.
+ * What the tasks say of a path that an option names.
  *
  * @module
  */
@@ -11,14 +11,16 @@ import { printable } from "../spf/record.ts";
 /**
  * Says that a path cannot be written.
  *
- * @param output the value of --output
+ * @param output the value of the option
+ * @param option the option that names the path
  * @returns a {@linkcode UsageError} if the path was chosen wrongly
  */
 export function outputError(
   output: string,
   error: unknown,
+  option = "--output",
 ): UsageError | TemporaryError {
-  const message = `--output: ${printable(output)}: ${reasonOf(error)}`;
+  const message = `${option}: ${printable(output)}: ${reasonOf(error)}`;
   return isWrongPath(error)
     ? new UsageError(message)
     : new TemporaryError(message);
@@ -40,6 +42,7 @@ function isWrongPath(error: unknown): boolean {
     UsageError,
     Deno.errors.NotFound,
     Deno.errors.NotADirectory,
+    Deno.errors.AlreadyExists,
     Deno.errors.PermissionDenied,
   ].some((kind) => error instanceof kind);
 }

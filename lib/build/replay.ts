@@ -6,7 +6,6 @@
  * @module
  */
 
-import { ensureDir } from "@std/fs/ensure-dir";
 import { join } from "@std/path";
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
 import type { Config } from "../config.ts";
@@ -21,6 +20,7 @@ import { withTable } from "./bench/table.ts";
 import { type Attempt, restamp } from "./replay/log.ts";
 import { figuresOf, KINDS, play } from "./replay/senders.ts";
 import { LET_IN, Site } from "./replay/site.ts";
+import { outputError } from "./output.ts";
 import { ROOT } from "./std.ts";
 
 const HELP = `NAME
@@ -161,6 +161,20 @@ async function replay(
   }
 }
 
+/**
+ * Makes the directory for the logs, and has it take a file before the long play.
+ *
+ * @throws {UsageError | TemporaryError} if it does not
+ */
+async function checkLogs(logs: string): Promise<void> {
+  try {
+    await Deno.mkdir(logs, { recursive: true });
+    await Deno.remove(await Deno.makeTempFile({ dir: logs }));
+  } catch (error) {
+    throw outputError(logs, error, "--logs");
+  }
+}
+
 async function main(args: string[], signal: AbortSignal): Promise<number> {
   const { options, operands } = parseOptions(args, {
     boolean: ["write", "help"],
@@ -174,7 +188,7 @@ async function main(args: string[], signal: AbortSignal): Promise<number> {
     return EXIT.done;
   }
   const logs = options.logs as string | undefined;
-  if (logs !== undefined) await ensureDir(logs);
+  if (logs !== undefined) await checkLogs(logs);
   const table = (await replay(signal, logs)).join("\n");
   console.log(table);
   if (options.write) {

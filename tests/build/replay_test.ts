@@ -83,6 +83,9 @@ e2e("replay: what it is asked wrongly is one line", {}, async () => {
     const [arg, message] of [
       ["now", "now: expected an option, if anything"],
       ["--fast", "--fast: unknown option"],
+      // Tried before the play, which takes minutes.
+      ["--logs=/proc", "--logs: /proc: No such file or directory"],
+      ["--logs=/dev/null", "--logs: /dev/null: File exists"],
     ]
   ) {
     const { code, stdout, stderr } = await run(
