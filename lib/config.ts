@@ -131,7 +131,7 @@ export interface Config {
     group?: string;
     /** Which clients may connect, and with which environment; the first match counts. */
     rules?: ServeRule[];
-    /** Load balancers that say with the PROXY protocol who the client is. */
+    /** Addresses and CIDR networks of balancers that speak the PROXY protocol. */
     proxy?: string[];
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Network, parseNetworkRule } from "../address.ts";
+import { type Network, parseNetwork, parseNetworkRule } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
 import { reasonOf } from "../reason.ts";
@@ -75,7 +75,7 @@ export function resolveConfig(raw: unknown): ResolvedConfig {
       expireAfter: timeouts.duration("expireAfter", "36d"),
     },
     whitelist: {
-      networks: whitelist.list("networks", NETWORK, asNetwork),
+      networks: whitelist.list("networks", NETWORK, asNetworkRule),
       hosts: whitelist.list("hosts", HOST, asHost),
       files: whitelist.list("files", PATH, asPath),
       env: whitelist.list("env", ENV, asVariable, [
@@ -132,7 +132,7 @@ function resolvePools(top: Section): Pool[] {
         const good = typeof value === "string" && isPoolName(value);
         return good && !names.has(value) ? value : undefined;
       }),
-      networks: pool.list("networks", NETWORK, asNetwork),
+      networks: pool.list("networks", NETWORK, asNetworkRule),
       hosts: pool.list("hosts", HOST, asHost),
       files: pool.list("files", PATH, asPath),
     };
@@ -156,7 +156,7 @@ function resolveOnly(top: Section): { only?: Only } {
   const resolved: Only = {
     nameless: only.flag("nameless", false),
     hosts: only.list("hosts", HOST_OR_EXPRESSION, asHostOrExpression),
-    networks: only.list("networks", NETWORK, asNetwork),
+    networks: only.list("networks", NETWORK, asNetworkRule),
     files: only.list("files", PATH, asPath),
     env: only.list("env", ENV, asVariable),
   };
@@ -193,12 +193,31 @@ const HOST_OR_EXPRESSION = HOST + ', or an expression such as "/dsl/" (see ' +
 const ENV = 'the name of an environment variable such as "RELAYCLIENT"';
 const PORT = "a port number from 1 to 65535";
 
-/** The value if it is a network as text, else undefined. */
-export function asNetwork(
+/** A network, and the text that it was configured as. */
+interface NamedNetwork {
+  readonly text: string;
+  readonly network: Network;
+}
+
+/**
+ * The value if it is a network in full, else undefined. For rules of `serve`: there
+ * a slip such as `203.0.113` would give RELAYCLIENT to 256 hosts.
+ */
+export function asNetwork(value: unknown): NamedNetwork | undefined {
+  return named(value, parseNetwork);
+}
+
+/** The value if it is a network in a form of whitelist files, else undefined. */
+function asNetworkRule(value: unknown): NamedNetwork | undefined {
+  return named(value, parseNetworkRule);
+}
+
+function named(
   value: unknown,
-): { text: string; network: Network } | undefined {
+  parse: (text: string) => Network | undefined,
+): NamedNetwork | undefined {
   if (typeof value !== "string") return undefined;
-  const network = parseNetworkRule(value);
+  const network = parse(value);
   return network && { text: value, network };
 }
 

@@ -115,7 +115,7 @@ bothWays("PROGRAM finds in GREYLIST what was decided", {
     "whitelisted rule=networks:127. net=127.0.0.0/24",
   );
   // A rule of serve cannot set the variable.
-  const rules = [{ networks: ["127."], env: { GREYLIST: "forged" } }];
+  const rules = [{ networks: ["127.0.0.0/8"], env: { GREYLIST: "forged" } }];
   assertMatch(await told({ serve: { ...SERVE, rules } }), /^known age=/);
   await run(["rm", "-rf", BASE]);
   assertEquals(await told({}), "error");

@@ -130,6 +130,17 @@ const FAULTS: readonly (readonly [unknown, string, string])[] = [
     `expected a list, each ${NETWORK.slice("expected ".length)}`,
   ],
   [{ proxy: ["10.0.0.1/8"] }, 'serve.proxy[0]: "10.0.0.1/8":', NETWORK],
+  // The short forms of whitelists.
+  ...["203.0.113", "10.9.", "10."].flatMap((text) =>
+    [
+      [
+        { rules: [{ networks: [text] }] },
+        `serve.rules[0].networks[0]: "${text}":`,
+        NETWORK,
+      ],
+      [{ proxy: [text] }, `serve.proxy[0]: "${text}":`, NETWORK],
+    ] as const
+  ),
   [
     { rules: [{ networks: ["::1"], deny: "no" }] },
     'serve.rules[0].deny: "no":',
