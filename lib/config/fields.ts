@@ -199,13 +199,13 @@ export class Section {
   list<T>(
     field: string,
     expected: string,
-    parse: (item: unknown) => T | undefined,
+    parse: (item: unknown, index: number) => T | undefined,
     byDefault: T[] = [],
   ): T[] {
     const value = this.#get(field, byDefault);
     if (!Array.isArray(value)) this.fail(field, `a list, each ${expected}`);
     return Array.from(value, (item, i) => {
-      const parsed = parse(item);
+      const parsed = parse(item, i);
       if (parsed !== undefined) return parsed;
       throw new ConfigError(`${this.#full(field)}[${i}]`, item, expected);
     });

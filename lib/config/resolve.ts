@@ -9,7 +9,7 @@ import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
 import { reasonOf } from "../reason.ts";
 import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
-import { parseRule } from "../whitelist/file.ts";
+import { NO_RULE, parseRule } from "../whitelist/file.ts";
 import { isPoolName, type Pool } from "../whitelist/pools.ts";
 import type { Only } from "../whitelist/only.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
@@ -175,9 +175,14 @@ function asHost(value: unknown): string | undefined {
   return good ? value.toLowerCase() : undefined;
 }
 
-function asHostOrExpression(value: unknown): string | undefined {
+/** A member of `only.hosts`. */
+function asHostOrExpression(value: unknown, index: number): string | undefined {
   if (typeof value !== "string" || !value.startsWith("/")) return asHost(value);
-  return "fault" in parseRule(value) ? undefined : value;
+  const rule = parseRule(value);
+  if (!("fault" in rule)) return value;
+  if (rule === NO_RULE) return undefined;
+  const expected = `${HOST_OR_EXPRESSION}; ${rule.fault}`;
+  throw new ConfigError(`only.hosts[${index}]`, value, expected);
 }
 
 /** What is expected of a network. */

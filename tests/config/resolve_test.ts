@@ -429,11 +429,20 @@ Deno.test("config: bad values", () => {
         "is not empty, or no client would ever wait",
       ] as [Record<string, unknown>, string]
     ),
-    [
-      { only: { hosts: ["/(/"] } },
-      `only.hosts[0]: "/(/": expected ${HOST}, or an expression such as "/dsl/" (see ` +
-      '"greylist help whitelist")',
-    ],
+    ...[
+      ["/(/", "; unterminated group"],
+      ["/(a)\\1/", "; \\1: a back-reference cannot be matched in linear time"],
+      ["/dsl\\z/", "; \\z: write $"],
+      // No expression at all.
+      ["/dsl", ""],
+      ["//", ""],
+    ].map(([host, reason]) =>
+      [
+        { only: { hosts: ["/dsl/", host] } },
+        `only.hosts[1]: ${JSON.stringify(host)}: expected ${HOST}, or an ` +
+        `expression such as "/dsl/" (see "greylist help whitelist")${reason}`,
+      ] as [Record<string, unknown>, string]
+    ),
     [
       { only: { localPorts: [25] } },
       "only.localPorts: [25]: expected one of the fields nameless, hosts, " +
