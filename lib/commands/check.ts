@@ -98,7 +98,7 @@ function looks(
 ): (() => Finding[])[] {
   const { baseDir, match, timeouts } = config;
   return [
-    () => [ok("greylist.config.ts is valid"), ...checkTimeouts(timeouts)],
+    () => [ok("greylist.config.ts is valid"), ...checkTimeouts(config)],
     () => [lookingAs(user, userId(), serve.user)],
     () => {
       const directory = baseDirectory(baseDir);

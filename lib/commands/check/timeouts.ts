@@ -1,11 +1,11 @@
 /**
  * `greylist check`: timeouts that are valid and probably a mistake, such as a
- * number of seconds where hours or days were meant.
+ * number of hours, days or milliseconds, which counts as seconds.
  *
  * @module
  */
 
-import type { Timeouts } from "../../store/policy.ts";
+import type { ResolvedConfig } from "../../config.ts";
 import { period } from "../format.ts";
 import { type Finding, ok, warn } from "./finding.ts";
 
@@ -20,9 +20,13 @@ const SHORTEST_WINDOW = 4 * 3600;
 /** The shortest default of RFC 6647 section 5 for expireAfter, in seconds. */
 const SHORTEST_MEMORY = 7 * 86400;
 
-/** The findings about `timeouts`, which are in seconds. */
+/** The timeouts of a configuration. */
+type Timed = Pick<ResolvedConfig, "timeouts" | "storeTimeout" | "deferral">;
+
+/** The findings about timeouts, which are in seconds. */
 export function checkTimeouts(
-  { delay, retryWindow, expireAfter }: Timeouts,
+  { timeouts: { delay, retryWindow, expireAfter }, storeTimeout, deferral }:
+    Timed,
 ): Finding[] {
   const findings: Finding[] = [];
   const window = retryWindow - delay;
@@ -39,6 +43,40 @@ export function checkTimeouts(
       `timeouts.expireAfter ${period(expireAfter)}: ` +
         "a known client that sends less often is deferred each time: " +
         "is that meant? (at least 7 d are safe)",
+    ));
+  }
+  // A longer one is probably a number of milliseconds.
+  const longest: readonly [string, number, number, string][] = [
+    [
+      "timeouts.delay",
+      delay,
+      3600,
+      "mail from a new client arrives no sooner than that",
+    ],
+    [
+      "storeTimeout",
+      storeTimeout,
+      60,
+      "each client waits that long while baseDir hangs",
+    ],
+    [
+      "deferral.idleTimeout",
+      deferral.idleTimeout,
+      600,
+      "a deferred client that is silent stays connected that long",
+    ],
+    [
+      "deferral.sessionTimeout",
+      deferral.sessionTimeout,
+      3600,
+      "a deferred client may stay connected that long",
+    ],
+  ];
+  for (const [field, seconds, most, effect] of longest) {
+    if (seconds <= most) continue;
+    findings.push(warn(
+      `${field} ${period(seconds)}: ${effect}: is that meant? ` +
+        `(at most ${period(most)} is usual)`,
     ));
   }
   if (findings.length > 0) return findings;

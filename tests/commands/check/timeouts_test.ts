@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { checkTimeouts } from "../../../lib/commands/check/timeouts.ts";
+import type { Config } from "../../../lib/config.ts";
 import { resolveConfig } from "../../../lib/config/resolve.ts";
 
 const HOUR = 3600;
@@ -8,11 +9,10 @@ const DAY = 86400;
 /** Findings as `kind text`, for some timeouts beside the defaults. */
 function look(
   timeouts: { delay?: number; retryWindow?: number; expireAfter?: number },
+  others: Partial<Config> = {},
 ): string[] {
-  const config = resolveConfig({ baseDir: "/x", timeouts });
-  return checkTimeouts(config.timeouts).map(({ kind, text }) =>
-    `${kind} ${text}`
-  );
+  const config = resolveConfig({ baseDir: "/x", timeouts, ...others });
+  return checkTimeouts(config).map(({ kind, text }) => `${kind} ${text}`);
 }
 
 Deno.test("check timeouts: the defaults, and the shortest that are not questioned", () => {
@@ -38,7 +38,11 @@ Deno.test("check timeouts: little time for the retry", () => {
   // Minutes were meant.
   assertEquals(look({ retryWindow: 1440 }), warning("24 min", "23 min"));
   assertEquals(look({ retryWindow: 4 * HOUR }), warning("4 h", "3 h"));
-  assertEquals(look({ delay: 23 * HOUR }), warning("24 h", "60 min"));
+  assertEquals(look({ delay: 23 * HOUR }), [
+    ...warning("24 h", "60 min"),
+    "warn timeouts.delay 23 h: mail from a new client arrives no sooner than " +
+    "that: is that meant? (at most 60 min is usual)",
+  ]);
 });
 
 Deno.test("check timeouts: known clients that are forgotten soon", () => {
@@ -51,4 +55,32 @@ Deno.test("check timeouts: known clients that are forgotten soon", () => {
   assertEquals(look({ expireAfter: 7 * DAY - 1 }), warning("6 d"));
   // A warning for each.
   assertEquals(look({ retryWindow: 1440, expireAfter: 36 }).length, 2);
+});
+
+Deno.test("check timeouts: milliseconds, which count as seconds", () => {
+  // The defaults.
+  assertEquals(
+    look({ delay: 60_000 }, {
+      storeTimeout: 2_000,
+      deferral: { idleTimeout: 60_000, sessionTimeout: 300_000 },
+    }),
+    [
+      "warn timeouts.delay 16 h: mail from a new client arrives no sooner than " +
+      "that: is that meant? (at most 60 min is usual)",
+      "warn storeTimeout 33 min: each client waits that long while baseDir " +
+      "hangs: is that meant? (at most 60 s is usual)",
+      "warn deferral.idleTimeout 16 h: a deferred client that is silent stays " +
+      "connected that long: is that meant? (at most 10 min is usual)",
+      "warn deferral.sessionTimeout 3 d: a deferred client may stay connected " +
+      "that long: is that meant? (at most 60 min is usual)",
+    ],
+  );
+  // The longest that are not questioned.
+  assertEquals(
+    look({ delay: HOUR }, {
+      storeTimeout: 60,
+      deferral: { idleTimeout: 600, sessionTimeout: HOUR },
+    }).map((line) => line.slice(0, 12)),
+    ["ok timeouts:"],
+  );
 });
