@@ -21,9 +21,10 @@ import {
   programs,
 } from "./check/command_line.ts";
 import { fileSystem } from "./check/file_system.ts";
-import { type Finding, fix, type Kind, ok } from "./check/finding.ts";
+import { type Finding, fix, type Kind, note, ok } from "./check/finding.ts";
 import { listener, memory, neededBy } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
+import { checkMatch } from "./check/match.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
 import { isUpgrade, upgrade } from "./check/upgrade.ts";
@@ -98,7 +99,14 @@ function looks(
 ): (() => Finding[])[] {
   const { baseDir, match, timeouts } = config;
   return [
-    () => [ok("greylist.config.ts is valid"), ...checkTimeouts(config)],
+    () => [
+      ok("greylist.config.ts is valid"),
+      ...config.mode === "observe"
+        ? [note('mode "observe": every client is let in')]
+        : [],
+      ...checkTimeouts(config),
+      ...checkMatch(match),
+    ],
     () => [lookingAs(user, userId(), serve.user)],
     () => {
       const directory = baseDirectory(baseDir);

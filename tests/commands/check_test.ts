@@ -558,25 +558,31 @@ e2e(
 );
 
 e2e(
-  "check: timeouts and variables that are probably a mistake",
+  "check: values that are probably a mistake, and mode observe",
   {},
   async () => {
     clean();
     const there = await compile({
+      match: { ipv4: 8 },
       timeouts: { delay: 60, retryWindow: 1440, expireAfter: 36 },
+      storeTimeout: 2000,
+      mode: "observe",
       whitelist: { env: ["TCPREMOTEIP"], localPorts: [25] },
       serve: undefined,
     });
     const outcome = await run([there, "check"]);
     assertFindings(outcome);
-    const warnings = [
-      "timeouts.retryWindow 24 min: ",
-      "timeouts.expireAfter 36 s: ",
-      'whitelist.env[0]: "TCPREMOTEIP": ',
-      "whitelist.localPorts[0]: 25: ",
+    const lines = [
+      'note mode "observe": every client is let in\n',
+      "warn timeouts.retryWindow 24 min: ",
+      "warn timeouts.expireAfter 36 s: ",
+      "warn storeTimeout 33 min: ",
+      "warn match.ipv4 8: ",
+      'warn whitelist.env[0]: "TCPREMOTEIP": ',
+      "warn whitelist.localPorts[0]: 25: ",
     ];
-    for (const text of warnings) {
-      assert(outcome.stdout.includes(`\nwarn ${text}`), outcome.stdout);
+    for (const text of lines) {
+      assert(outcome.stdout.includes(`\n${text}`), outcome.stdout);
     }
   },
 );
