@@ -28,7 +28,7 @@ import { checkMatch } from "./check/match.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
 import { isUpgrade, upgrade } from "./check/upgrade.ts";
-import { ruleFiles, whitelists } from "./check/whitelist.ts";
+import { poolMembers, ruleFiles, whitelists } from "./check/whitelist.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
 
 /** The command; see {@linkcode Command}. */
@@ -127,12 +127,11 @@ function looks(
       const lists = [
         whitelists(whitelist),
         ruleFiles("only", only?.files ?? []),
-        ruleFiles("pools", pools.flatMap(({ files }) => files)),
+        poolMembers(pools),
       ];
       const findings = lists.flatMap((list) => list.findings);
       const namesMatter = lists.some((list) => list.namesHosts) ||
-        only !== undefined && (only.nameless || only.hosts.length > 0) ||
-        pools.some(({ hosts }) => hosts.length > 0);
+        only !== undefined && (only.nameless || only.hosts.length > 0);
       if (!namesMatter) return findings;
       return [...findings, clientNames(line, serve.nameLookup)];
     },

@@ -651,7 +651,14 @@ e2e(
       ),
       /^FIX {2}greylist-is-not-here: no program/,
     );
-    assert(!outcome.stdout.includes("is that meant"), outcome.stdout);
+    for (
+      const line of ['pools[0].networks[0]: "0.0.0.0/0"', `${bad}:1: "com"`]
+    ) {
+      assert(
+        outcome.stdout.includes(`\nwarn ${line}: one retry lets in `),
+        outcome.stdout,
+      );
+    }
     assertMatch(outcome.stdout, /\nnote host names in lists count only if /);
   },
 );

@@ -1,24 +1,18 @@
 /**
- * `greylist check`: the whitelists, and the files of `only` and of pools, line by
- * line.
+ * `greylist check`: whitelists, pools and the files of `only`, line by line.
  *
  * @module
  */
 
-import { formatNetwork } from "../../address.ts";
 import type { ResolvedConfig } from "../../config.ts";
 import { quote } from "../../log/line.ts";
 import { PEER_VARIABLES } from "../../peer.ts";
 import { counted } from "../../report/format.ts";
 import { readRegularFile } from "../../system/file.ts";
-import { unreadable } from "../../whitelist/exemption.ts";
-import {
-  eachRule,
-  type Fault,
-  parseRule,
-  type Rule,
-} from "../../whitelist/file.ts";
+import { unreadable, type Whitelist } from "../../whitelist/exemption.ts";
+import { eachRule, type Fault, parseRule } from "../../whitelist/file.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
+import { tooWide } from "./too_wide.ts";
 
 /** The findings about lists of rules. */
 export interface ListFindings {
@@ -53,19 +47,40 @@ export function whitelists(
         "where mail of other servers comes in: is that meant?",
     ));
   }
-  const compiled = [
-    ...networks.map(({ text }, i) => ({
-      at: `whitelist.networks[${i}]`,
-      content: text,
-    })),
-    ...hosts.map((content, i) => ({ at: `whitelist.hosts[${i}]`, content })),
-  ];
-  findings.push(...wideLines(compiled));
+  const compiled = compiledLines("whitelist", { networks, hosts });
+  findings.push(...wideLines("whitelist", compiled));
   const listed = ruleFiles("whitelist", files);
   return {
     findings: [...findings, ...listed.findings],
     namesHosts: hosts.length > 0 || listed.namesHosts,
   };
+}
+
+/** Looks at the members of all pools. */
+export function poolMembers(pools: ResolvedConfig["pools"]): ListFindings {
+  const compiled = pools.flatMap((pool, i) =>
+    compiledLines(`pools[${i}]`, pool)
+  );
+  const listed = ruleFiles("pools", pools.flatMap(({ files }) => files));
+  return {
+    findings: [...wideLines("pools", compiled), ...listed.findings],
+    namesHosts: pools.some(({ hosts }) => hosts.length > 0) ||
+      listed.namesHosts,
+  };
+}
+
+/** The rules in the configuration itself, as lines. */
+function compiledLines(
+  field: string,
+  { networks, hosts }: Pick<Whitelist, "networks" | "hosts">,
+): Line[] {
+  return [
+    ...networks.map(({ text }, i) => ({
+      at: `${field}.networks[${i}]`,
+      content: text,
+    })),
+    ...hosts.map((content, i) => ({ at: `${field}.hosts[${i}]`, content })),
+  ];
 }
 
 /** The port to which servers send mail (RFC 5321 section 4.5.4.2). */
@@ -101,12 +116,23 @@ const EVERYWHERE = [
   "USER",
 ];
 
+/** A section of the configuration that names files with rules. */
+type Section = "whitelist" | "only" | "pools";
+
 /**
- * Looks at the files of a section. Lines of `only` and of pools exempt no client, so
- * none of them is too wide.
+ * What a rule does with the clients that it has. A rule of `only` lets no client in:
+ * however wide the rule is, no more clients wait than without `only`. Some sites
+ * greylist all names of a country, or all of IPv4. So no line of `only` is too wide.
  */
+const EFFECTS: Readonly<Record<Section, string | undefined>> = {
+  whitelist: "exempts",
+  pools: "one retry lets in",
+  only: undefined,
+};
+
+/** Looks at the files of a section. */
 export function ruleFiles(
-  section: "whitelist" | "only" | "pools",
+  section: Section,
   files: readonly string[],
 ): ListFindings {
   const findings: Finding[] = [];
@@ -123,11 +149,8 @@ export function ruleFiles(
   return { findings, namesHosts };
 }
 
-/**
- * @param section the section of the configuration that names the file
- * @throws {Error} if the file cannot be read
- */
-function readFile(path: string, section: string): ListFindings {
+/** @throws {Error} if the file cannot be read */
+function readFile(path: string, section: Section): ListFindings {
   const bad: (Line & Fault)[] = [];
   const wide: Line[] = [];
   let namesHosts = false;
@@ -136,12 +159,10 @@ function readFile(path: string, section: string): ListFindings {
     if ("fault" in rule) bad.push({ ...line, ...rule });
     else {
       namesHosts ||= !("network" in rule);
-      if (section === "whitelist" && tooWide(rule) !== undefined) {
-        wide.push(line);
-      }
+      if (tooWide(rule) !== undefined) wide.push(line);
     }
   });
-  const findings = wideLines(wide);
+  const findings = wideLines(section, wide);
   if (bad.length > 0) {
     findings.push(fix(
       `${shown(bad[0])}: ${bad[0].fault} ` +
@@ -152,38 +173,23 @@ function readFile(path: string, section: string): ListFindings {
   return { findings, namesHosts };
 }
 
-/** One warning about those of the lines that exempt too many. */
-function wideLines(lines: readonly Line[]): Finding[] {
+/** One warning about those of the lines that have too many clients. */
+function wideLines(section: Section, lines: readonly Line[]): Finding[] {
+  const effect = EFFECTS[section];
+  if (effect === undefined) return [];
   const wide = lines.flatMap((line) => {
     const rule = parseRule(line.content);
-    const why = "fault" in rule ? undefined : tooWide(rule);
-    return why === undefined ? [] : [{ line, why }];
+    const whom = "fault" in rule ? undefined : tooWide(rule);
+    return whom === undefined ? [] : [{ line, whom }];
   });
   if (wide.length === 0) return [];
-  const [{ line, why }] = wide;
+  const [{ line, whom }] = wide;
   const all = counted(wide.length, "line like that", "lines like that");
-  return [warn(`${shown(line)}: ${why}: is that meant? (${all} in all)`)];
+  return [
+    warn(`${shown(line)}: ${effect} ${whom}: is that meant? (${all} in all)`),
+  ];
 }
 
 function shown({ at, content }: Line): string {
   return `${at}: ${quote(content.slice(0, 60))}`;
-}
-
-/** The widest networks that are probably meant: an RIR allocates no wider ones. */
-const WIDEST = { 4: 8, 6: 16 };
-
-/** Says what a rule exempts, if the rule is probably a mistake. */
-function tooWide(rule: Rule): string | undefined {
-  if ("network" in rule) {
-    const { family, prefix } = rule.network;
-    if (prefix >= WIDEST[family]) return undefined;
-    return `exempts ${formatNetwork(rule.network)}, more than a /${
-      WIDEST[family]
-    }`;
-  }
-  if ("expression" in rule) return undefined;
-  const name = rule.name.replace(/^\./, "");
-  // RFC 6761 section 6.3: no host of the Internet has this name.
-  if (name.includes(".") || name === "localhost") return undefined;
-  return `exempts every name that ends in .${name}`;
 }

@@ -1,27 +1,19 @@
 import { assertEquals } from "@std/assert";
-import { whitelists } from "../../../lib/commands/check/whitelist.ts";
+import {
+  type ListFindings,
+  poolMembers,
+  ruleFiles,
+  whitelists,
+} from "../../../lib/commands/check/whitelist.ts";
 import { ADDRESS_VARIABLES } from "../../../lib/peer.ts";
 import { resolveConfig } from "../../../lib/config/resolve.ts";
 
-/** Findings as `kind text`, for a configuration and the text of a file. */
-function look(
-  whitelist: {
-    networks?: string[];
-    hosts?: string[];
-    env?: string[];
-    localPorts?: number[];
-  },
-  file?: string,
-) {
+/** Findings as `kind text`, for a file. */
+function lookAtFile(text: string, find: (path: string) => ListFindings) {
   const path = Deno.makeTempFileSync({ prefix: "greylist-check-" });
   try {
-    if (file !== undefined) Deno.writeTextFileSync(path, file);
-    const files = file === undefined ? [] : [path];
-    const config = resolveConfig({
-      baseDir: "/x",
-      whitelist: { ...whitelist, files },
-    });
-    const { findings, namesHosts } = whitelists(config.whitelist);
+    Deno.writeTextFileSync(path, text);
+    const { findings, namesHosts } = find(path);
     return {
       found: findings.map(({ kind, text }) =>
         `${kind} ${text.replaceAll(path, "FILE")}`
@@ -31,6 +23,26 @@ function look(
   } finally {
     Deno.removeSync(path);
   }
+}
+
+/** Findings as `kind text`, for a whitelist and the text of a file. */
+function look(
+  whitelist: {
+    networks?: string[];
+    hosts?: string[];
+    env?: string[];
+    localPorts?: number[];
+  },
+  file?: string,
+) {
+  return lookAtFile(file ?? "", (path) => {
+    const files = file === undefined ? [] : [path];
+    const config = resolveConfig({
+      baseDir: "/x",
+      whitelist: { ...whitelist, files },
+    });
+    return whitelists(config.whitelist);
+  });
 }
 
 Deno.test("check whitelist: nothing to say", () => {
@@ -72,6 +84,10 @@ Deno.test("check whitelist: what exempts too many", () => {
   ]);
   assertEquals(look({}, "# all\n*.net\n192.0.2.0/24\n").found, [
     'warn FILE:2: "*.net": exempts every name that ends in .net: ' + meant(1),
+  ]);
+  assertEquals(look({}, "/mx/\n/dsl|/\n/./\n").found, [
+    'warn FILE:2: "/dsl|/": exempts almost every name, even a.invalid and ' +
+    `x1.test: ${meant(2)}`,
   ]);
 });
 
@@ -127,4 +143,53 @@ Deno.test("check whitelist: a file that is missing", () => {
       "whitelist file /no/whitelist: No such file or directory: create it, " +
       "or take it out of whitelist.files",
   }]);
+});
+
+Deno.test("check pools: members that one retry of anybody would let in", () => {
+  const { found, namesHosts } = lookAtFile(
+    "192.0.2.0/24\n/./\n",
+    (path) =>
+      poolMembers(
+        resolveConfig({
+          baseDir: "/x",
+          pools: [
+            { name: "a", networks: ["192.0.2.0/24"], files: [path] },
+            { name: "b", networks: ["0.0.0.0/0", "10."], hosts: ["com"] },
+          ],
+        }).pools,
+      ),
+  );
+  assertEquals(found, [
+    'warn pools[1].networks[0]: "0.0.0.0/0": one retry lets in 0.0.0.0/0, more ' +
+    "than a /8: is that meant? (2 lines like that in all)",
+    'warn FILE:2: "/./": one retry lets in almost every name, even a.invalid ' +
+    "and x1.test: is that meant? (1 line like that in all)",
+  ]);
+  assertEquals(namesHosts, true);
+});
+
+Deno.test("check pools: nothing to say", () => {
+  const look = (pool: { networks?: string[]; hosts?: string[] }) =>
+    poolMembers(
+      resolveConfig({ baseDir: "/x", pools: [{ name: "a", ...pool }] }).pools,
+    );
+  assertEquals(poolMembers([]), { findings: [], namesHosts: false });
+  assertEquals(look({ networks: ["192.0.2."] }), {
+    findings: [],
+    namesHosts: false,
+  });
+  assertEquals(look({ hosts: [".example.org"] }), {
+    findings: [],
+    namesHosts: true,
+  });
+});
+
+Deno.test("check only: no line is too wide, since it lets no client in", () => {
+  assertEquals(
+    lookAtFile(
+      "0.0.0.0/0\ncom\n/./\n",
+      (path) => ruleFiles("only", [path]),
+    ),
+    { found: ["ok only file FILE"], namesHosts: true },
+  );
 });
