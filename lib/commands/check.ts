@@ -25,6 +25,7 @@ import { type Finding, fix, type Kind, note, ok } from "./check/finding.ts";
 import { listener, memory, neededBy } from "./check/limits.ts";
 import { banner, log } from "./check/log.ts";
 import { checkMatch } from "./check/match.ts";
+import { serveNetworks } from "./check/serve_networks.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
 import { lookingAs } from "./check/user.ts";
 import { isUpgrade, upgrade } from "./check/upgrade.ts";
@@ -41,12 +42,13 @@ SYNOPSIS
 
 DESCRIPTION
   Looks at everything that a connection will need, and prints a line for each:
-  "ok", or "FIX" and what to do. It looks at timeouts, the base directory and
-  its file system, clocks, whitelists, the files of "only" and of pools, the
-  name in the banner, the log, memory limits, rblsmtpd if deferral.at needs it,
-  the user and the descriptors of serve if serve.user is set, PROGRAM and the
-  files that its arguments name. "warn" is something that works and may be a
-  mistake, "note" something that only the administrator can judge.
+  "ok", or "FIX" and what to do. It looks at timeouts, match, the base directory
+  and its file system, clocks, whitelists, pools, the files of "only", the name
+  in the banner, the log, memory limits, rblsmtpd if deferral.at needs it, the
+  user and the descriptors of serve if serve.user is set, serve.rules and
+  serve.proxy, PROGRAM and the files that its arguments name. "warn" is
+  something that works and may be a mistake, "note" something that only the
+  administrator can judge.
 
   PROGRAM may also be the whole command line of the run script, such as
   "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd". The programs
@@ -148,7 +150,7 @@ function looks(
       return [...memory(needed), ...limitBefore(line, needed)];
     },
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],
-    () => listener(serve),
+    () => [...listener(serve), ...serveNetworks(serve)],
     () => [...places(line, serve.user), ...programs(line)],
     () => upgrade(serve),
   ];

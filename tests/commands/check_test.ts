@@ -454,6 +454,20 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
       /^FIX {2}serve\.group no-such-group: expected the name of a group$/,
     );
   });
+  await t.step("rules and proxies that are too wide", async () => {
+    const networks = ["0.0.0.0/0"];
+    const outcome = await look({
+      rules: [{ networks, env: { RELAYCLIENT: "" } }, { networks }],
+      proxy: networks,
+    });
+    assertFindings(outcome);
+    for (const field of ["rules[1]", "rules[0].networks[0]", "proxy[0]"]) {
+      assert(
+        outcome.stdout.includes(`\nwarn serve.${field}: `),
+        outcome.stdout,
+      );
+    }
+  });
   await t.step("descriptors", async () => {
     const few = ["prlimit", "--nofile=300:300"];
     assertFindings(
