@@ -23,14 +23,14 @@ export function checkMatch(match: PrefixLengths): Finding[] {
     if (prefix >= least) continue;
     findings.push(warn(
       `match.${field} ${prefix}: all of a /${prefix} is one client, and one ` +
-        `retry lets it in: is that meant? (at least ${least} is safe)`,
+        `retry lets it in: is that meant? (expected ${least} or more)`,
     ));
   }
   if (match.ipv6 > LONGEST) {
     findings.push(warn(
       `match.ipv6 ${match.ipv6}: a sender that retries from another address ` +
         `of its /${LONGEST} is deferred again: is that meant? ` +
-        `(at most ${LONGEST} is safe)`,
+        `(expected ${LONGEST} or less)`,
     ));
   }
   return findings;
