@@ -27,11 +27,27 @@ export const ADDRESS_VARIABLES = [
   "SOCAT_PEERADDR",
 ] as const;
 
+/**
+ * The variables that hold the port of this machine, in the order in which they are
+ * asked. Each of the last three is set by one super-server, which may hand over a
+ * pipe: then no socket has the port.
+ */
+export const PORT_VARIABLES = [
+  // tcp-environ(5): tcpserver, tcpsvd, s6-tcpserver, tcp-env, sslserver -e.
+  "TCPLOCALPORT",
+  // sslserver(1) without -e.
+  "SSLLOCALPORT",
+  // ncat(1) with --exec.
+  "NCAT_LOCAL_PORT",
+  // socat(1).
+  "SOCAT_SOCKPORT",
+] as const;
+
 /** The environment variables that this module reads. */
 export const PEER_VARIABLES = [
   ...ADDRESS_VARIABLES,
   "TCPREMOTEHOST",
-  "TCPLOCALPORT",
+  ...PORT_VARIABLES,
   "TCPLOCALHOST",
 ] as const;
 
@@ -113,8 +129,8 @@ export function findHost(env: Environment): string | undefined {
 }
 
 /**
- * The port of this machine that the client is connected to: TCPLOCALPORT, else
- * that of the socket.
+ * The port of this machine that the client is connected to: the first of
+ * {@linkcode PORT_VARIABLES} that holds a number, else that of the socket.
  *
  * @param socketPort the port of this end of standard input
  */
@@ -122,6 +138,9 @@ export function findLocalPort(
   env: Environment,
   socketPort: () => number | undefined,
 ): number | undefined {
-  const text = env("TCPLOCALPORT") ?? "";
-  return /^[0-9]{1,5}$/.test(text) ? Number(text) : socketPort();
+  for (const name of PORT_VARIABLES) {
+    const text = env(name) ?? "";
+    if (/^[0-9]{1,5}$/.test(text)) return Number(text);
+  }
+  return socketPort();
 }

@@ -7,6 +7,7 @@ import {
   findPeer,
   PEER_VARIABLES,
   PeerError,
+  PORT_VARIABLES,
 } from "../lib/peer.ts";
 
 type Variables = Partial<Record<typeof PEER_VARIABLES[number], string>>;
@@ -270,14 +271,33 @@ Deno.test("peer: the local port", () => {
       ["000025", 9, 9],
       ["25".repeat(2500), 9, 9],
     ];
-  for (const [text, socket, expected] of cases) {
-    const { env } = environment({ TCPLOCALPORT: text });
-    assertEquals(findLocalPort(env, () => socket), expected, text);
+  for (const name of PORT_VARIABLES) {
+    for (const [text, socket, expected] of cases) {
+      const { env } = environment({ [name]: text });
+      assertEquals(findLocalPort(env, () => socket), expected, text);
+    }
   }
   const { env } = environment({ TCPLOCALPORT: "25" });
   findLocalPort(env, () => {
     throw new Error("looked at");
   });
+});
+
+Deno.test("peer: the local port of a super-server that hands over a pipe", () => {
+  const cases: [Variables, number | undefined][] = [
+    [{ SSLREMOTEIP: "192.0.2.1", SSLLOCALPORT: "465" }, 465],
+    [{ NCAT_REMOTE_ADDR: "192.0.2.1", NCAT_LOCAL_PORT: "587" }, 587],
+    [{ SOCAT_PEERADDR: "192.0.2.1", SOCAT_SOCKPORT: "2525" }, 2525],
+    // A program in front may have set tcpserver's on purpose.
+    [{ TCPLOCALPORT: "25", SSLLOCALPORT: "465" }, 25],
+    [{ TCPLOCALPORT: "", SSLLOCALPORT: "465" }, 465],
+    [{ SSLREMOTEIP: "192.0.2.1" }, undefined],
+  ];
+  for (const [variables, expected] of cases) {
+    const { env } = environment(variables);
+    const text = JSON.stringify(variables);
+    assertEquals(findLocalPort(env, () => undefined), expected, text);
+  }
 });
 
 Deno.test("peer: nothing is read that PEER_VARIABLES does not name", () => {
@@ -287,5 +307,8 @@ Deno.test("peer: nothing is read that PEER_VARIABLES does not name", () => {
   findLocalPort(env, () => undefined);
   const known: readonly string[] = PEER_VARIABLES;
   assertEquals(asked.filter((name) => !known.includes(name)), []);
-  assertEquals(asked.length, ADDRESS_VARIABLES.length + 2);
+  assertEquals(
+    asked.length,
+    ADDRESS_VARIABLES.length + 1 + PORT_VARIABLES.length,
+  );
 });

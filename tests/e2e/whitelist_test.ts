@@ -401,3 +401,15 @@ for (const way of [tcpserver, inetd, serve]) {
     assertEquals(await verdict(server), "none");
   });
 }
+
+// Standard input of these super-servers may be a pipe, which has no port.
+for (const name of ["SSLLOCALPORT", "NCAT_LOCAL_PORT", "SOCAT_SOCKPORT"]) {
+  e2e(`localPorts exempts by ${name}`, tcpserver, async () => {
+    clean();
+    const binary = await compile({ whitelist: { localPorts: [465] } });
+    const before = ["/usr/bin/env", "TCPLOCALPORT=", `${name}=465`];
+    const next = greeter();
+    await using server = await tcpserver.start({ binary, before, next });
+    assertEquals(await verdict(server), "localPorts:465");
+  });
+}
