@@ -11,7 +11,9 @@ import { syslogMessage } from "../../log/targets.ts";
 import { reasonOf } from "../../reason.ts";
 import { greetingName } from "../../smtp/control_files.ts";
 import { mayAccess } from "../../system/access.ts";
+import { E } from "../../system/constants.ts";
 import { sendDatagram } from "../../system/datagram.ts";
+import { isErrno } from "../../system/libc.ts";
 import { openOn } from "../../system/statx.ts";
 import { userId } from "../../system/user.ts";
 import { encode } from "../../system/utf8.ts";
@@ -34,17 +36,31 @@ export function banner(
   );
 }
 
-/** Whether log lines can be written to the configured target. */
-export function log({ target, facility }: ResolvedConfig["log"]): Finding {
+/**
+ * Whether log lines can be written to the configured target.
+ *
+ * @param socket the path of the socket of the syslog daemon
+ */
+export function log(
+  { target, facility }: Pick<ResolvedConfig["log"], "target" | "facility">,
+  socket: string = "/dev/log",
+): Finding {
   if (target.startsWith("/")) return logFile(target);
   if (target !== "syslog" && !isClient(2)) return ok("log to stderr");
   try {
     // Severity 7 is debug (RFC 3164 section 4.1.1).
     const code = FACILITIES[facility];
     const text = syslogMessage(code, 7, new Date(), Deno.pid, "check");
-    sendDatagram("/dev/log", encode(text));
-    return ok("log to syslog: /dev/log takes messages");
+    sendDatagram(socket, encode(text));
+    return ok(`log to syslog: ${socket} takes messages`);
   } catch (error) {
+    if (isErrno(error, E.EPROTOTYPE)) {
+      return fix(
+        `log to syslog: ${socket} is a stream socket, and lines are sent as ` +
+          "datagrams: let the syslog daemon make a datagram socket there " +
+          "(syslog-ng: unix-dgram)",
+      );
+    }
     return fix(
       `log to syslog: ${reasonOf(error)}: is a syslog daemon running?`,
     );
