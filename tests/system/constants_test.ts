@@ -24,6 +24,7 @@ const HEADERS = [
   "errno.h",
   "fcntl.h",
   "grp.h",
+  "linux/limits.h",
   "malloc.h",
   "netinet/in.h",
   "netinet/tcp.h",
