@@ -66,6 +66,19 @@ function isDue(size: number, mtime: number, every: number): boolean {
   return size > 0 || age >= every || age < 0;
 }
 
+/**
+ * Makes the next run due only after a whole interval, from the beginning of the
+ * directory, so that not each connection fails likewise. Never throws.
+ */
+function putOff(fd: number): void {
+  try {
+    truncate(fd, 0);
+    setMtime(fd, Date.now() / 1000);
+  } catch {
+    // The next connection tries again.
+  }
+}
+
 /** The bookmark, locked by this process until {@linkcode Bookmark.leave}. */
 export class Bookmark {
   readonly #path: string;
@@ -88,7 +101,9 @@ export class Bookmark {
   }
 
   /**
-   * Opens the bookmark and locks it.
+   * Opens the bookmark and locks it. If it cannot be read or locked, the next run is
+   * due after an interval. If it cannot be opened, nothing keeps the time: each
+   * connection tries again.
    *
    * @param ownerMasked what {@linkcode isOwnerMasked} says, for a thread that must
    * not call it
@@ -112,7 +127,10 @@ export class Bookmark {
       const lastRun = stateOf(path, "keep")?.mtime ?? Date.now() / 1000;
       return new Bookmark(path, fd, position, lastRun);
     } catch (error) {
-      if (fd !== undefined) close(fd);
+      if (fd !== undefined) {
+        putOff(fd);
+        close(fd);
+      }
       throw storeError(path, error);
     }
   }
@@ -138,20 +156,10 @@ export class Bookmark {
       }
     } catch (error) {
       if (isKept && isErrno(error, E.ENOSPC, E.EDQUOT)) return;
-      if (position !== 0n) this.#giveUp();
+      if (position !== 0n) putOff(this.#fd);
       throw storeError(this.#path, error);
     } finally {
       close(this.#fd);
-    }
-  }
-
-  /** Begins anew after an interval, so that not each connection fails likewise. */
-  #giveUp(): void {
-    try {
-      truncate(this.#fd, 0);
-      setMtime(this.#fd, Date.now() / 1000);
-    } catch {
-      // The next connection tries again.
     }
   }
 }

@@ -135,7 +135,8 @@ export function pruneSome(
   const bookmark = Bookmark.take(baseDir, ownerMasked);
   if (bookmark === undefined) return "busy";
   // After an error the next run is due only after a whole interval. Otherwise
-  // each connection would meet the same error.
+  // each connection would meet the same error. (It does if the bookmark cannot be
+  // opened.)
   let position = 0n;
   try {
     const latest = bookmark.lastRun + mostPassed(database);

@@ -2,10 +2,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Bookmark, isPruningDue } from "../../lib/store/bookmark.ts";
 import { StoreError } from "../../lib/store/store.ts";
 import { makeEntry } from "../harness/entry.ts";
-import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
+import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
+import { failing } from "../harness/strace.ts";
 
 const dir = `${ROOT}/bookmark`;
 const path = `${dir}/.prune`;
@@ -134,4 +136,26 @@ Deno.test("bookmark: something else in its place", async () => {
   for (let i = 0; i < 3; i++) fails("pread: Illegal seek");
   // A listener tries again and again.
   assertEquals(descriptors(), before);
+});
+
+e2e("bookmark: without locks the next try is an interval later", {
+  programs: ["strace"],
+}, async () => {
+  const code = `import { Bookmark } from ${
+    JSON.stringify(moduleUrl("lib/store/bookmark.ts"))
+  };
+    try { Bookmark.take(${JSON.stringify(dir)}); }
+    catch (error) { console.log(error.name, error.message); }`;
+  const before = failing(path, "flock", "ENOLCK");
+  // Also if another run has left its position, which makes the next run due.
+  for (const size of [0, 3]) {
+    emptyDir("bookmark");
+    makeEntry(".prune", size, 86400, dir);
+    const { stdout } = await run([...before, ...evaluation(code)]);
+    assertEquals(
+      stdout,
+      `StoreError ${path}: flock: No locks available\n`,
+    );
+    assertEquals(isPruningDue(dir, 3600), false, `${size}`);
+  }
 });
