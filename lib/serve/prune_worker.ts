@@ -8,7 +8,7 @@
 /// <reference lib="deno.worker" />
 
 import { reasonOf } from "../reason.ts";
-import { type Database, pruneSome } from "../store/prune.ts";
+import { type Database, type Progress, pruneSome } from "../store/prune.ts";
 import { sleep } from "../system/sleep.ts";
 
 /**
@@ -28,7 +28,7 @@ self.onmessage = async ({ data }: MessageEvent<Database | "stop">) => {
 };
 
 async function prune(database: Database): Promise<PruneResult> {
-  const progress = { position: 0n };
+  const progress: Progress = { position: 0n };
   try {
     while (true) {
       const result = pruneSome(database, PIECE, progress);

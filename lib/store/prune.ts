@@ -31,6 +31,8 @@ export interface Database {
 export interface Progress {
   /** The position in the directory; 0 is its beginning. */
   position: bigint;
+  /** The error of the first entry that could not be looked at or removed. */
+  failure?: unknown;
 }
 
 /** The result of pruning. */
@@ -123,8 +125,9 @@ export function prune(
  * @param progress kept by a caller that goes on with the same run: then it needs no
  * free block of the file system for the bookmark
  * @returns `more` if there is more to do, `busy` if another process is pruning
- * @throws {StoreError} if the directory or the bookmark cannot be read or written,
- * or if the run was complete and an entry could not be removed
+ * @throws {StoreError} if the directory or the bookmark cannot be read or written, or
+ * if an entry could not be removed: at the end of the run with `progress`, at the end
+ * of this part of it without
  */
 export function pruneSome(
   database: Database,
@@ -138,21 +141,30 @@ export function pruneSome(
   // each connection would meet the same error. (It does if the bookmark cannot be
   // opened.)
   let position = 0n;
+  let failure: unknown;
   try {
     const latest = bookmark.lastRun + mostPassed(database);
     const now = Math.min(Date.now() / 1000, latest);
     const start = progress?.position || bookmark.position;
-    position = removeFrom(start, baseDir, timeouts, now, most);
+    ({ position, failure } = removeFrom(start, baseDir, timeouts, now, most));
   } finally {
     bookmark.leave(position, progress !== undefined);
   }
-  if (progress !== undefined) progress.position = position;
-  return position === 0n ? "done" : "more";
+  const isDone = position === 0n;
+  if (progress !== undefined) {
+    progress.position = position;
+    // Reported once, after all entries have been tried.
+    failure = progress.failure ??= failure;
+    if (!isDone) return "more";
+  }
+  if (failure !== undefined) throw failure;
+  return isDone ? "done" : "more";
 }
 
 /**
  * @param now the time that is compared with the entries, in seconds since 1970
- * @returns the position for the next run, 0 at the end of the directory
+ * @returns the position for the next run, 0 at the end of the directory; and the
+ * error of the first entry that could not be looked at or removed
  */
 function removeFrom(
   position: bigint,
@@ -160,7 +172,7 @@ function removeFrom(
   timeouts: Timeouts,
   now: number,
   most: number,
-): bigint {
+): Required<Progress> {
   const end = performance.now() + most;
   const stateAt = statesAt(now, timeouts);
   const listing = new Listing(baseDir);
@@ -180,10 +192,7 @@ function removeFrom(
     }, (error) => {
       failure ??= error;
     }, isOver);
-    if (stopped) return listing.position;
-    // Reported once, after all entries have been tried.
-    if (failure !== undefined) throw failure;
-    return 0n;
+    return { position: stopped ? listing.position : 0n, failure };
   } finally {
     listing.close();
   }

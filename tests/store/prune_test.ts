@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Bookmark } from "../../lib/store/bookmark.ts";
 import { Listing } from "../../lib/store/listing.ts";
-import { prune, pruneSome } from "../../lib/store/prune.ts";
+import { type Progress, prune, pruneSome } from "../../lib/store/prune.ts";
 import { StoreError } from "../../lib/store/store.ts";
 import { makeEntry, namesIn, snapshot } from "../harness/entry.ts";
 import "../harness/libc.ts";
@@ -251,6 +251,50 @@ Deno.test("prune: an entry that stays does not stop the run", () => {
   } finally {
     Object.assign(Listing.prototype, { visit, remove });
   }
+});
+
+/** Prunes piece by piece while the first expired entry cannot be removed. */
+function piecesWithFailure(progress?: Progress): string[] {
+  const { remove } = Listing.prototype;
+  let isFirst = true;
+  Listing.prototype.remove = function () {
+    if (!isFirst) return remove.call(this);
+    isFirst = false;
+    throw new StoreError("the first", "stays");
+  };
+  const results: string[] = [];
+  try {
+    fill();
+    do {
+      try {
+        withClock(100, () => results.push(pruneSome(config, 1000, progress)));
+      } catch (error) {
+        assert(error instanceof StoreError, `${error}`);
+        results.push(error.message);
+      }
+      assert(results.length < 50);
+    } while (Deno.readTextFileSync(`${dir}/.prune`) !== "");
+  } finally {
+    Listing.prototype.remove = remove;
+  }
+  // The rest is gone.
+  assertEquals(namesIn(dir).length, 1 + KEPT.length + 1);
+  return results;
+}
+
+Deno.test("prune: an entry that stays is reported, whichever piece it is in", () => {
+  const failed = "the first: stays";
+  // A wrapper prunes one piece and ends.
+  const alone = piecesWithFailure();
+  assert(alone.length > 3);
+  assertEquals(alone.filter((result) => result === failed).length, 1);
+  assert(alone.indexOf(failed) < alone.length - 1, `${alone}`);
+  assertEquals(alone.at(-1), "done");
+  // A thread of serve makes all of them.
+  const together = piecesWithFailure({ position: 0n });
+  assertEquals(together.pop(), failed);
+  assert(together.length > 3);
+  assertEquals(together, together.map(() => "more"));
 });
 
 Deno.test("prune: an entry that another process removes is not counted", () => {
