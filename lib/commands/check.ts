@@ -23,6 +23,7 @@ import {
 import { fileSystem } from "./check/file_system.ts";
 import { type Finding, fix, type Kind, note, ok } from "./check/finding.ts";
 import { listener, memory, neededBy } from "./check/limits.ts";
+import { locks } from "./check/locks.ts";
 import { banner, log } from "./check/log.ts";
 import { checkMatch } from "./check/match.ts";
 import { serveNetworks } from "./check/serve_networks.ts";
@@ -54,7 +55,7 @@ DESCRIPTION
   "tcpserver -p 0 25 greylist softlimit -m 30000000 qmail-smtpd". The programs
   in front of greylist are then checked as well. None of them is run.
 
-  A file is made in baseDir and removed again. If the log is syslog, one line is
+  Files are made in baseDir and removed again. If the log is syslog, one line is
   sent to it at level debug. The exit status is 0 if no line is FIX, else 100.
 
 OPTIONS
@@ -122,6 +123,7 @@ function looks(
         foreignNames(baseDir),
         ...below,
         clock(baseDir, timeouts.delay),
+        ...config.prune.every > 0 ? locks(baseDir) : [],
       ];
     },
     () => {
