@@ -10,7 +10,7 @@ import { findProgram } from "../system/access.ts";
 import { variable } from "../system/environment.ts";
 import { userId } from "../system/user.ts";
 import { workAs } from "./user_rights.ts";
-import { baseDirectory, foreignNames } from "./check/base_directory.ts";
+import { baseDirectory, content } from "./check/base_directory.ts";
 import { clock } from "./check/clock.ts";
 import {
   clientNames,
@@ -120,7 +120,7 @@ function looks(
       if (directory.kind === "fix") return [directory, ...below];
       return [
         directory,
-        foreignNames(baseDir),
+        ...content(baseDir, timeouts.retryWindow),
         ...below,
         clock(baseDir, timeouts.delay),
         ...config.prune.every > 0 ? locks(baseDir) : [],

@@ -217,6 +217,20 @@ const CASES: Readonly<Record<string, Case>> = {
       await waitFor(command, () => entries()["203.0.113.0_24"] === 1);
     },
   },
+  "find /var/qmail/greylist": {
+    before: () => {
+      makeEntry("192.0.2.0_24", 7, -365 * 86400);
+      makeEntry("198.51.100.0_24", 1, 3600);
+    },
+    after: () => {
+      const age = (name: string) =>
+        (Date.now() - Deno.statSync(`${BASE}/${name}`).mtime!.getTime()) / 1000;
+      const touched = age("192.0.2.0_24");
+      assert(touched > -60 && touched < 3000, `${touched}`);
+      assertEquals(entries()["192.0.2.0_24"], 7);
+      assert(age("198.51.100.0_24") >= 3600);
+    },
+  },
   "ls /var/qmail/qgreylist-whitelist": {
     before: () => void writeFile("site/qgreylist-whitelist/66.94.237.", ""),
     after: () => {

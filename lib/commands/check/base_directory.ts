@@ -10,6 +10,7 @@ import { counted } from "../../report/format.ts";
 import { Listing } from "../../store/listing.ts";
 import { mayAccess } from "../../system/access.ts";
 import { userId } from "../../system/user.ts";
+import { period } from "../format.ts";
 import { type Finding, fix, ok, warn } from "./finding.ts";
 
 /** Whether this user can make entries in the directory, and no other user can. */
@@ -50,25 +51,53 @@ export function baseDirectory(dir: string): Finding {
   return ok(what);
 }
 
-/** Names in the directory that greylist would never touch. */
-export function foreignNames(dir: string): Finding {
+/**
+ * The content of the directory: names that greylist would never touch, and entries
+ * that stay for long because the clock was ahead when they were written.
+ *
+ * @param retryWindow timeouts.retryWindow in seconds
+ */
+export function content(dir: string, retryWindow: number): Finding[] {
+  const latest = Date.now() / 1000 + retryWindow;
   try {
     const listing = new Listing(dir);
     let entries = 0;
-    listing.visit(() => {
+    let ahead = 0;
+    listing.visit((_, __, mtime) => {
       entries++;
+      if (mtime > latest) ahead++;
       return false;
     });
     listing.close();
-    const { example, count: foreign } = listing.foreign;
-    const found = counted(entries, "entry", "entries");
-    if (example === undefined) return ok(`${found} in it, nothing else`);
-    const what = foreign === 1 ? "is no entry" : "are no entries";
-    return fix(
-      `${counted(foreign, "name")} in ${dir} that ${what}, ` +
-        `such as ${quote(example)}: move them away`,
-    );
+    return [
+      names(dir, entries, listing.foreign),
+      ...ahead > 0 ? [datedAhead(dir, ahead, retryWindow)] : [],
+    ];
   } catch (error) {
-    return fix(reasonOf(error));
+    return [fix(reasonOf(error))];
   }
+}
+
+function names(
+  dir: string,
+  entries: number,
+  { example, count }: Listing["foreign"],
+): Finding {
+  const found = counted(entries, "entry", "entries");
+  if (example === undefined) return ok(`${found} in it, nothing else`);
+  const what = count === 1 ? "is no entry" : "are no entries";
+  return fix(
+    `${counted(count, "name")} in ${dir} that ${what}, ` +
+      `such as ${quote(example)}: move them away`,
+  );
+}
+
+function datedAhead(dir: string, ahead: number, retryWindow: number): Finding {
+  const are = ahead === 1 ? "is" : "are";
+  return warn(
+    `${counted(ahead, "entry", "entries")} in ${dir} ${are} dated more than ` +
+      `${period(retryWindow)} ahead of the clock and ${are} not removed ` +
+      "before that date: if the clock is right, see " +
+      '"Forgetting" in greylist help verdict',
+  );
 }
