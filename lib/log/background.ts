@@ -9,7 +9,6 @@ import { BaseHandler } from "@std/log/base-handler";
 import { LogLevels } from "@std/log/levels";
 import type { LogRecord } from "@std/log/logger";
 import type { AppendedFile } from "../system/background_file.ts";
-import { C } from "../system/constants.ts";
 import { within } from "../system/within.ts";
 import { fileLine, fileTrouble, openLogFile } from "./file.ts";
 import { formatLine, quote } from "./line.ts";
@@ -72,10 +71,7 @@ export async function openBackgroundLog(
   const { level, target } = settings;
   if (target === "syslog") return syslogLog(settings);
   if (isStderr(settings)) {
-    const write: Write = (bytes) => Deno.stderr.write(bytes);
-    // PROGRAM writes to the same pipe. A pipe takes so many bytes as one piece
-    // (pipe(7)); of a longer write, another process could tear a line.
-    return queued(level, write, format, { most: C.PIPE_BUF });
+    return queued(level, (bytes) => Deno.stderr.write(bytes), format);
   }
   try {
     const opening = openLogFile(target);
@@ -126,7 +122,7 @@ function fileLog(
   const end = async () => {
     await current?.then((opened) => opened.close(), () => {});
   };
-  const log = queued(level, write, stamped, { end });
+  const log = queued(level, write, stamped, end);
   return {
     ...log,
     get busySince() {
@@ -137,21 +133,15 @@ function fileLog(
 
 type Format = (record: Pick<LogRecord, "level" | "msg">) => string;
 
-/**
- * @param options `end`: closes what is written to; `most`: how many bytes one write
- * may have
- */
 function queued(
   level: Level,
   write: Write,
   format: Format,
-  { end, most }: { end?: () => Promise<void>; most?: number },
+  end: () => Promise<void> = () => Promise.resolve(),
 ): BackgroundLog {
   const queue = new LineQueue(
     write,
     (count) => format(lostRecord(count)) + "\n",
-    undefined,
-    most,
   );
   return {
     logger: logger(level, new QueueHandler(level, format, queue)),
@@ -161,7 +151,7 @@ function queued(
     flush: (patience) => queue.flush(patience),
     close: async () => {
       const lost = await queue.end();
-      await end?.();
+      await end();
       return lost;
     },
     lose: (count) => queue.lose(count),

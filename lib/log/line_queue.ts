@@ -21,26 +21,11 @@ const NEWLINE = 0x0a;
  */
 export type Write = (bytes: Uint8Array<ArrayBuffer>) => Promise<number>;
 
-/**
- * Where the next write ends: behind the last complete line of at most so many
- * bytes, or behind the first line if that alone has more.
- *
- * @param start where the write begins
- * @param most how many bytes it may have
- */
-function endOfWrite(bytes: Uint8Array, start: number, most: number): number {
-  if (bytes.length - start <= most) return bytes.length;
-  const last = bytes.lastIndexOf(NEWLINE, start + most - 1);
-  const end = last >= start ? last : bytes.indexOf(NEWLINE, start);
-  return end < 0 ? bytes.length : end + 1;
-}
-
 /** Lines that are written in their order, in as few pieces as possible. */
 export class LineQueue {
   readonly #write: Write;
   readonly #tellLost: (count: number) => string;
   readonly #room: number;
-  readonly #most: number;
   #text = "";
   #lines = 0;
   #lost = 0;
@@ -54,18 +39,15 @@ export class LineQueue {
    * @param write one call at a time; it may reject
    * @param tellLost the line that says how many lines were lost, with its end
    * @param room how many characters may wait
-   * @param most how many bytes one write may have, which ends with a complete line
    */
   constructor(
     write: Write,
     tellLost: (count: number) => string,
     room: number = ROOM,
-    most: number = Infinity,
   ) {
     this.#write = write;
     this.#tellLost = tellLost;
     this.#room = room;
-    this.#most = most;
   }
 
   /** Adds a line with its end. Never waits, never throws. */
@@ -152,8 +134,7 @@ export class LineQueue {
     try {
       while (written < bytes.length) {
         this.#began = performance.now();
-        const end = endOfWrite(bytes, written, this.#most);
-        const count = await this.#write(bytes.subarray(written, end));
+        const count = await this.#write(bytes.subarray(written));
         if (count <= 0) break;
         written += count;
       }

@@ -92,8 +92,6 @@ export const C = {
   S_IFLNK: 0o120000,
   S_IFIFO: 0o010000,
   S_IFSOCK: 0o140000,
-  // linux/limits.h
-  PIPE_BUF: 4096,
   // malloc.h
   M_ARENA_MAX: -8,
   // poll.h

@@ -9,7 +9,7 @@ const tellLost = (count: number) => `lost=${count}\n`;
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 /** A log that writes when the test lets it, with the result that it names. */
-function stalling(room?: number, most?: number) {
+function stalling(room?: number) {
   const written: string[] = [];
   let release: (result: number | Error) => void = () => {};
   const queue = new LineQueue(
@@ -23,7 +23,6 @@ function stalling(room?: number, most?: number) {
       }),
     tellLost,
     room,
-    most,
   );
   const go = async (result: number | Error = Infinity) => {
     await Promise.resolve();
@@ -49,42 +48,6 @@ Deno.test("LineQueue: a partial write is continued", async () => {
   await go(2);
   await go();
   assertEquals(written, ["ab", "c\n"]);
-});
-
-Deno.test("LineQueue: of a pipe, each write is whole lines of so many bytes at most", async () => {
-  const cases: [number, string[], string[]][] = [
-    [4, ["a\n", "b\n"], ["a\nb\n"]],
-    [4, ["a\n", "b\n", "c\n"], ["a\nb\n", "c\n"]],
-    [5, ["a\n", "b\n", "c\n"], ["a\nb\n", "c\n"]],
-    [5, ["abcd\n", "efgh\n", "\n"], ["abcd\n", "efgh\n", "\n"]],
-    // Bytes, not characters.
-    [5, ["é\n", "é\n"], ["é\n", "é\n"]],
-    [6, ["é\n", "é\n"], ["é\né\n"]],
-    // A line that is too long is alone at least.
-    [4, ["a\n", "too long\n", "b\n"], ["a\n", "too long\n", "b\n"]],
-  ];
-  for (const [most, lines, expected] of cases) {
-    const { queue, written, go } = stalling(undefined, most);
-    lines.forEach((line) => queue.push(line));
-    for (let i = 0; i < expected.length; i++) await go();
-    assertEquals(written, expected);
-    assertEquals(queue.busySince, Infinity);
-  }
-});
-
-Deno.test("LineQueue: of a pipe, a write that ended early or failed", async () => {
-  const { queue, written, go } = stalling(undefined, 6);
-  for (const line of ["ab\n", "cd\n", "ef\n"]) queue.push(line);
-  await go(4);
-  await go();
-  assertEquals(written, ["ab\nc", "d\nef\n"]);
-  for (const line of ["gh\n", "ij\n", "kl\n"]) queue.push(line);
-  await go();
-  await go(new Error("Broken pipe"));
-  queue.push("mn\n");
-  await go();
-  await go();
-  assertEquals(written.slice(2), ["gh\nij\n", "mn\n", "lost=1\n"]);
 });
 
 Deno.test("LineQueue: lines that do not fit are counted and reported", async () => {

@@ -24,7 +24,6 @@ const HEADERS = [
   "errno.h",
   "fcntl.h",
   "grp.h",
-  "linux/limits.h",
   "malloc.h",
   "netinet/in.h",
   "netinet/tcp.h",
