@@ -120,7 +120,9 @@ function looks(
       if (directory.kind === "fix") return [directory, ...below];
       return [
         directory,
-        ...content(baseDir, timeouts.retryWindow),
+        // Says nothing about a new binary, and takes minutes for many entries on a
+        // shared file system; `serve` waits ten seconds for this check.
+        ...isUpgrade() ? [] : content(baseDir, timeouts.retryWindow),
         ...below,
         clock(baseDir, timeouts.delay),
         ...config.prune.every > 0 ? locks(baseDir) : [],
@@ -152,7 +154,7 @@ function looks(
       return [...memory(needed), ...limitBefore(line, needed)];
     },
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],
-    () => [...listener(serve), ...serveNetworks(serve)],
+    () => [...listener(serve), ...isUpgrade() ? [] : serveNetworks(serve)],
     () => [...places(line, serve.user), ...programs(line)],
     () => upgrade(serve),
   ];

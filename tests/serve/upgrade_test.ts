@@ -284,6 +284,15 @@ e2e("serve upgrade: the name in the banner may be that of TCPLOCALHOST", {
   }
 });
 
+e2e("serve upgrade: names that are no entries do not matter", {
+  kernel,
+}, async () => {
+  await using server = await upgradable(CONFIG);
+  Deno.writeTextFileSync(`${BASE}/192.0.2.`, "");
+  Deno.kill(server.pid, "SIGUSR2");
+  await upgraded(1);
+});
+
 e2e("serve upgrade: root does not become another user", {
   root: true,
   kernel,
