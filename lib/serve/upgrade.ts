@@ -222,7 +222,6 @@ export class Upgrade {
         }
       }
     } catch (error) {
-      if (server.isStopping) return;
       server.resume();
       this.#fail(error);
     }
@@ -284,7 +283,9 @@ export class Upgrade {
   }
 
   #fail(error: unknown): void {
-    const { directory, files, failed } = this.#options;
+    const { server, directory, files, failed } = this.#options;
+    // A TERM has ended the check.
+    if (server.isStopping) return;
     const what = quote(reasonOf(error));
     files.log.error(formatLine("serve", { upgrade: "refused", what }));
     directory.resume();

@@ -327,6 +327,15 @@ e2e("serve upgrade: a check that does not end", { kernel }, async () => {
   Deno.kill(pid, "SIGTERM");
   assertEquals(await server.code, 0);
   await waitFor("the end of the check", () => !isAlive(check));
+  // The log blames no binary for a check that TERM has ended.
+  assertEquals(
+    upgrades().map((line) => line.split(" ").slice(0, 3).join(" ")),
+    [
+      `serve upgrade=begins pid=${pid}`,
+      "error serve upgrade=refused",
+      `serve upgrade=begins pid=${pid}`,
+    ],
+  );
 });
 
 function isAlive(pid: number): boolean {
