@@ -37,7 +37,7 @@ export function takeNotifyVariables(): NotifyVariables {
   return taken;
 }
 
-/** When a state that could not be sent is sent again, in milliseconds. */
+/** When a message that could not be sent is sent again, in milliseconds. */
 const RETRY = 1000;
 
 /** The service manager, or none. Times are milliseconds of `performance.now()`. */
@@ -49,8 +49,9 @@ export class Notify {
   #next = Infinity;
   #isStopping = false;
   #hasFailed = false;
-  /** The last state, if it could not be sent, and when it is sent again. */
-  #unsent: (() => string) | undefined;
+  /** The states that could not be sent, oldest first. */
+  #unsent: (() => string)[] = [];
+  /** When they are sent again. */
   #retryAt = Infinity;
 
   /** @param warn is told of the first message that could not be sent */
@@ -70,12 +71,15 @@ export class Notify {
   /** Files are read again; {@linkcode ready} has to follow. */
   reloading(status: string): void {
     if (this.#isStopping) return;
+    // A READY that was not sent yet is void now, and so is a RELOADING before it.
+    this.#unsent = [];
     this.#tell(() => reloading(monotonicMicroseconds(), status));
   }
 
   /** The process ends once its last client has gone. */
   stopping(status: string): void {
     this.#isStopping = true;
+    this.#unsent = [];
     this.#tell(() => stopping(status));
   }
 
@@ -90,19 +94,29 @@ export class Notify {
    * look alive.
    */
   expire(now: number): void {
-    if (this.#unsent !== undefined && now >= this.#retryAt) {
-      this.#tell(this.#unsent);
-    }
+    if (now >= this.#retryAt) this.#sendStates();
     if (this.#interval === undefined || now < this.#next) return;
-    this.#next = now + this.#interval;
-    this.#send(() => ALIVE);
+    // The next tick would come when the service manager's time is over.
+    this.#next = now +
+      (this.#send(() => ALIVE)
+        ? Math.min(RETRY, this.#interval / 2)
+        : this.#interval);
   }
 
   /** Tells a state: without READY, the service manager ends the service. */
   #tell(state: () => string): void {
-    const mayFollow = this.#send(state);
-    this.#unsent = mayFollow ? state : undefined;
-    this.#retryAt = mayFollow ? performance.now() + RETRY : Infinity;
+    this.#unsent.push(state);
+    this.#sendStates();
+  }
+
+  /** Sends states in their order: a READY alone does not end a reload. */
+  #sendStates(): void {
+    while (this.#unsent.length > 0 && !this.#send(this.#unsent[0])) {
+      this.#unsent.shift();
+    }
+    this.#retryAt = this.#unsent.length > 0
+      ? performance.now() + RETRY
+      : Infinity;
   }
 
   /** @returns whether the manager did not take the message, and may take it later */

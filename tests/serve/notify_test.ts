@@ -197,32 +197,112 @@ e2e(
   },
 );
 
-Deno.test("notify: a state that a full queue does not take is sent again", async () => {
-  using dir = temporary();
-  const path = `${dir.path}/socket`;
-  const receiver = Deno.listenDatagram({ transport: "unixpacket", path });
-  const flood = encode("x");
-  let filled = 0;
-  try {
-    for (;; filled++) sendDatagram(path, flood);
-  } catch {
-    // The queue is full.
+/** A manager's socket whose queue is full until {@linkcode empty}. */
+class FullManager implements Disposable {
+  readonly #dir = temporary();
+  readonly path = `${this.#dir.path}/socket`;
+  readonly #socket = Deno.listenDatagram({
+    transport: "unixpacket",
+    path: this.path,
+  });
+  #filled = 0;
+
+  constructor() {
+    this.fill();
   }
+
+  fill(): void {
+    const flood = encode("x");
+    try {
+      for (;; this.#filled++) sendDatagram(this.path, flood);
+    } catch {
+      // The queue is full.
+    }
+  }
+
+  async empty(): Promise<void> {
+    for (; this.#filled > 0; this.#filled--) await this.#socket.receive();
+  }
+
+  /** The next message. */
+  async told(): Promise<string> {
+    const [bytes] = await this.#socket.receive();
+    return new TextDecoder().decode(bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+    this.#dir[Symbol.dispose]();
+  }
+}
+
+const READY = "READY=1\nSTATUS=listening";
+
+Deno.test("notify: a state that a full queue does not take is sent again", async () => {
+  using manager = new FullManager();
   const warnings: string[] = [];
   const notify = new Notify(
-    { NOTIFY_SOCKET: path },
+    { NOTIFY_SOCKET: manager.path },
     (what) => warnings.push(what),
   );
   notify.ready("listening");
   assertEquals(warnings.length, 1);
   assert(notify.next() < Infinity);
-  for (let i = 0; i < filled; i++) await receiver.receive();
+  await manager.empty();
   notify.expire(notify.next() - 1);
   notify.expire(notify.next());
-  const [bytes] = await receiver.receive();
-  assertMatch(new TextDecoder().decode(bytes), /^READY=1\nSTATUS=listening$/);
+  assertEquals(await manager.told(), READY);
   assertEquals([notify.next(), warnings.length], [Infinity, 1]);
-  receiver.close();
+});
+
+Deno.test("notify: a reload that meets a full queue is told in its order", async () => {
+  using manager = new FullManager();
+  const notify = new Notify({ NOTIFY_SOCKET: manager.path }, () => {});
+  notify.reloading("reading files again");
+  await manager.empty();
+  notify.ready("listening");
+  assertMatch(await manager.told(), /^RELOADING=1\n/);
+  assertEquals(await manager.told(), READY);
+  assertEquals(notify.next(), Infinity);
+
+  // Only the last reload counts, and an end voids it.
+  manager.fill();
+  for (let i = 0; i < 2; i++) {
+    notify.reloading("reading files again");
+    notify.ready("listening");
+  }
+  await manager.empty();
+  notify.expire(notify.next());
+  assertMatch(await manager.told(), /^RELOADING=1\n/);
+  assertEquals(await manager.told(), READY);
+  manager.fill();
+  notify.reloading("reading files again");
+  notify.stopping("programs go on");
+  await manager.empty();
+  notify.expire(notify.next());
+  assertMatch(await manager.told(), /^STOPPING=1\n/);
+  assertEquals(notify.next(), Infinity);
+});
+
+Deno.test("notify: a tick that a full queue does not take is sent again in time", async () => {
+  for (const [seconds, soon] of [[30, 1000], [1, 250]]) {
+    using manager = new FullManager();
+    const notify = new Notify({
+      NOTIFY_SOCKET: manager.path,
+      WATCHDOG_USEC: String(seconds * 1e6),
+    }, () => {});
+    await manager.empty();
+    notify.ready("listening");
+    assertEquals(await manager.told(), READY);
+    manager.fill();
+    const due = notify.next();
+    notify.expire(due);
+    assertEquals(notify.next(), due + soon);
+    await manager.empty();
+    notify.expire(due + soon);
+    assertEquals(await manager.told(), "WATCHDOG=1");
+    assertEquals(notify.next(), due + soon + seconds * 500);
+  }
 });
 
 Deno.test("notify: a manager that is not there is asked once", () => {
