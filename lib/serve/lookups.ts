@@ -17,22 +17,27 @@ import { NetworkCounts } from "./network_counts.ts";
 const SHARE = 0.25;
 
 /**
- * The part of the look-ups that one network may have: 12 at once with 1208
- * descriptors. Connections of one address share a look-up, so a sender with many of
- * them has one. Name servers that never answer use all look-ups only if clients of
- * eight networks have them.
+ * The part of that share that clients of one network may use: 12 look-ups at once
+ * with 1208 descriptors, or 34 connections of one address, which share a look-up.
+ * Name servers that never answer use the whole share only if clients of eight
+ * networks wait for them.
  */
 const NETWORK_SHARE = 0.125;
 
 /** All look-ups. */
 export class Lookups {
-  /** How many descriptors they may use, with one client each. */
+  /** How many descriptors they may use, with their clients. */
   readonly #most: number;
   /** The clients, by descriptor. */
   readonly #clients = new Map<number, Connection>();
   /** The names that are being looked up, by address. */
   readonly #names = new Map<string, Promise<string | undefined>>();
-  readonly #networks = new NetworkCounts();
+  /**
+   * How many look-ups each network has, and how many clients that wait. A client
+   * counts until its look-up ends, also after {@linkcode takeAll}.
+   */
+  readonly #lookups = new NetworkCounts();
+  readonly #waiting = new NetworkCounts();
 
   /** @param maxDescriptors how many descriptors connections may use */
   constructor(maxDescriptors: number) {
@@ -45,12 +50,11 @@ export class Lookups {
   }
 
   /** Whether one more client may be looked up. */
-  mayAdd({ peer, network }: Connection): boolean {
-    if (this.#names.has(formatAddress(peer.address))) return true;
-    const each = 1 + QUERY_DESCRIPTORS;
-    return each * this.#names.size < this.#most &&
-      each * this.#networks.of(formatNetwork(network)) <
-        NETWORK_SHARE * this.#most;
+  mayAdd({ network }: Connection): boolean {
+    const key = formatNetwork(network);
+    const used = this.#waiting.of(key) +
+      QUERY_DESCRIPTORS * this.#lookups.of(key);
+    return this.descriptors < this.#most && used < NETWORK_SHARE * this.#most;
   }
 
   /**
@@ -63,9 +67,11 @@ export class Lookups {
     connection: Connection,
     done: (host: string | undefined) => void,
   ): Promise<void> {
-    const { fd } = connection;
+    const { fd, network } = connection;
     this.#clients.set(fd, connection);
+    const served = this.#waiting.count(formatNetwork(network));
     const host = await this.#nameOf(connection);
+    served();
     if (this.#clients.get(fd) !== connection) return;
     this.#clients.delete(fd);
     done(host);
@@ -75,7 +81,7 @@ export class Lookups {
     const key = formatAddress(address);
     let name = this.#names.get(key);
     if (name === undefined) {
-      const ended = this.#networks.count(formatNetwork(network));
+      const ended = this.#lookups.count(formatNetwork(network));
       name = lookUpHostName(address).finally(() => {
         ended();
         this.#names.delete(key);

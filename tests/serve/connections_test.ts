@@ -133,6 +133,27 @@ Deno.test("connections: clients of one address share a look-up", async () => {
   assertEquals(connections.descriptors, 2);
 });
 
+Deno.test("connections: clients that share a look-up use their part of the descriptors too", async () => {
+  using dns = silentDns();
+  using clients = new DisposableStack();
+  // 48 for look-ups with their clients; 6 of them for one network.
+  const { connections, asked } = connectionsOf(
+    { serve: { nameLookup: true, limit: 1 } },
+    192,
+  );
+  for (let i = 1; i <= 9; i++) {
+    for (let j = 1; j <= 5; j++) {
+      clients.use(await connect(connections, `192.0.${i}.1`));
+    }
+    if (i > 1) continue;
+    assertEquals([dns.questions.length, asked], [1, ["192.0.1.0_24"]]);
+  }
+  assertEquals(dns.questions.length, 8);
+  assertEquals(asked.length, 8 + 5);
+  assertEquals(connections.descriptors - asked.length, 48);
+  connections.stop();
+});
+
 Deno.test("connections: a client counts for its network also while its name is looked up", async () => {
   using dns = silentDns();
   const { connections, logged } = connectionsOf(
