@@ -235,6 +235,12 @@ async function serve(
   });
   const on = opened.map(({ name }) => formatSocketName(name)).join(",");
   const listening = `listening on ${on}`;
+  /** Waits for files that are being read, but not for a disk that hangs. */
+  const untilRead = async (reading: Promise<void>) => {
+    const { storeTimeout } = config;
+    if (await within(reading, storeTimeout * 1000) !== undefined) return;
+    warn(`files not read yet: no answer within ${storeTimeout} s`);
+  };
   let isReloading = false;
   reload = async () => {
     notify.reloading("reading files again");
@@ -243,7 +249,7 @@ async function serve(
     // 32 threads that Deno has for calls that may block, and PROGRAM's start one.
     if (isReloading) return;
     isReloading = true;
-    await within(reloaded, config.storeTimeout * 1000);
+    await untilRead(reloaded);
     isReloading = false;
     notify.ready(listening);
   };
@@ -289,7 +295,7 @@ async function serve(
         "serve.deferredLimit",
     );
   }
-  await within(files.load(), config.storeTimeout * 1000);
+  await untilRead(files.load());
   notify.ready(listening);
   if (isToBeReloaded) reload();
   if (isToBeUpgraded) upgrade();

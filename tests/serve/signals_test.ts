@@ -9,6 +9,7 @@ import {
   freePort,
   hungUp,
   isListening,
+  processesOf,
   waitFor,
 } from "../harness/process.ts";
 import { CONTROL, LOG, ROOT, writeFile } from "../harness/root.ts";
@@ -21,7 +22,7 @@ import {
 } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 import { openSyslog } from "../harness/syslog.ts";
-import { lingering } from "../harness/strace.ts";
+import { lingering, slowingAt } from "../harness/strace.ts";
 import { serve } from "../harness/way_in.ts";
 
 const FILE = `${ROOT}/served-whitelist` as Path;
@@ -202,6 +203,24 @@ e2e("serve signals: HUP reads whitelist files again", {}, async () => {
   writeFile("served-whitelist", "");
   Deno.kill(pid, "SIGHUP");
   await waitFor("the empty file to count", async () => !await isExempt(port));
+});
+
+e2e("serve signals: files on a disk that hangs are not waited for", {
+  programs: ["strace"],
+}, async () => {
+  writeFile("served-whitelist", "127.0.1.1\n");
+  const waits = { ...CONFIG, storeTimeout: "1s" } as const;
+  const before = slowingAt([FILE], "openat", 5);
+  await using server = await serving(waits, { before });
+  const warnings = () => logLines().filter((line) => / warn /.test(line));
+  const first = await logged(/ warn /);
+  const what = "files not read yet: no answer within 1 s";
+  assert(first.endsWith(` warn serve what="${what}"`), first);
+  await waitFor("the file to count", () => isExempt(server.port));
+  const [pid] = processesOf(server.binary);
+  Deno.kill(pid, "SIGHUP");
+  await waitFor("another warning", () => warnings().length === 2);
+  assert(warnings()[1].endsWith(what + '"'), warnings()[1]);
 });
 
 e2e("serve signals: HUP reads the name in the banner again", {}, async () => {
