@@ -55,7 +55,10 @@ export interface ChildClient extends WaitingClient {
 /**
  * The most children that are being started at once. Each start takes one of the 32
  * threads that Deno has for such calls (`max_blocking_threads`), for as long as the
- * disk hangs. The wait for events, the log, files and time limits take 11 more at most.
+ * disk hangs. Other calls take 16 at most: the wait for events 1, the start of `check`
+ * or the look at its binary 1, logs 5, control files and lists 2, time limits 2, the
+ * look for PROGRAM 1, and looks at the base directory 4. A fifth look at it begins
+ * when the first has hung for 15 hours.
  */
 const MAX_STARTS = 16;
 

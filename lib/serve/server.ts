@@ -50,8 +50,8 @@ const EXHAUSTED = 200;
 const REPORT_INTERVAL = 60_000;
 
 /**
- * How many clients that wait on a listening socket are answered 421 at the end. That
- * takes 40 ms of the 300 that an end may take.
+ * How many clients that wait on one listening socket are answered 421 at the end.
+ * That takes 40 ms for each socket, of the 300 that an end may take.
  */
 const MOST_TURNED_AWAY = 2000;
 
