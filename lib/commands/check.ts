@@ -154,6 +154,7 @@ function looks(
       return [...memory(needed), ...limitBefore(line, needed)];
     },
     () => config.deferral.at === "rblsmtpd" ? [rblsmtpd()] : [],
+    // Thousands of rules take seconds, too.
     () => [...listener(serve), ...isUpgrade() ? [] : serveNetworks(serve)],
     () => [...places(line, serve.user), ...programs(line)],
     () => upgrade(serve),
