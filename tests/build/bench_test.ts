@@ -10,6 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { bench, HELP } from "../../lib/build/bench.ts";
 import { Connection } from "../../lib/build/bench/connection.ts";
 import { Dialer, resentOn } from "../../lib/build/bench/dial.ts";
@@ -36,7 +37,7 @@ import { e2e } from "../harness/need.ts";
 import { freePort, processesBelow, run, waitFor } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 // Opened before any test; see harness/libc.ts.
 new Connection()[Symbol.dispose]();

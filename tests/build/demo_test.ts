@@ -9,6 +9,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import {
   difference,
   exchange,
@@ -25,7 +26,7 @@ import {
 } from "../harness/process.ts";
 import { emptyDir } from "../harness/root.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 Deno.test("a command and its reply share a line if there is room", () => {
   assertEquals(exchange("QUIT", "221 bye"), [

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { SENDERS } from "../../lib/build/spf/senders.ts";
 import { isName } from "../../lib/spf/message.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
@@ -13,7 +14,7 @@ import { type Outcome, run } from "../harness/process.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { startUnbound } from "../harness/unbound.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 const NEEDS = { programs: ["unbound"] };
 
 /** A record too long for one string, as spf.protection.outlook.com has it. */

@@ -1,12 +1,13 @@
 /** `deno task replay`: the senders that it plays, and the table in the manual. */
 
 import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { restamp } from "../../lib/build/replay/log.ts";
 import { figuresOf, KINDS, play } from "../../lib/build/replay/senders.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 const DAY = 86400;
 
 Deno.test("attempts come in the order of their times, each mail as its kind", async () => {

@@ -3,12 +3,13 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { SHARE_VARIABLE } from "../../lib/build/ports.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** How long `deno task test` may take on a busy machine, in seconds. */
 const PATIENCE = 300;

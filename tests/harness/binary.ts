@@ -5,6 +5,7 @@
  */
 
 import { existsSync } from "@std/fs/exists";
+import { fromFileUrl } from "@std/path";
 import type { Config } from "../../lib/config.ts";
 import { moduleUrl, program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
@@ -12,7 +13,7 @@ import { areAtRest, type Outcome, run } from "./process.ts";
 import { BASE, CONTROL, emptyDir, LOG, ROOT, writeFile } from "./root.ts";
 import { standStill } from "./still.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** Root has to name the user of PROGRAM; all clients come from 127.0.0.0/8. */
 export const SERVE: NonNullable<Config["serve"]> = {
@@ -96,12 +97,12 @@ export function compile(
 
 async function make(source: string): Promise<string> {
   // Where the project is makes no difference to the binary.
-  const key = await hashOf(source.replaceAll(PROJECT, ""));
+  const key = await hashOf(source.replaceAll(moduleUrl(""), ""));
   const path = `${ROOT}/bin/${key}/greylist`;
   const config = writeFile(`bin/${key}/greylist.config.ts`, source);
   const kept = await openKept();
   if (restore(kept, key, path)) return path;
-  const maker = new URL("lib/build/maker.ts", `file://${PROJECT}`).pathname;
+  const maker = `${PROJECT}lib/build/maker.ts`;
   const { code, stdout, stderr } = await run(
     program(maker, config, path, kept.shared),
     { cwd: PROJECT, patience: PATIENCE },

@@ -10,11 +10,12 @@
  */
 
 import { walkSync } from "@std/fs/walk";
+import { fromFileUrl } from "@std/path";
 import { STD_VARIABLE } from "../../lib/build/std.ts";
 import { STAND_IN_VARIABLE, usesStandIns } from "../../lib/build/stand_in.ts";
 
 /** The folder of the project. */
-const PROJECT = new URL("../../", import.meta.url);
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** How many versions of the sources have their binaries kept. */
 const VERSIONS = 3;
@@ -34,14 +35,13 @@ export async function hashOf(text: string): Promise<string> {
 
 /** The hash of everything that a binary is made of, except its configuration. */
 async function hashOfSources(): Promise<string> {
-  const root = PROJECT.pathname;
   const files = Array.from(
-    walkSync(`${root}lib`, { includeDirs: false }),
+    walkSync(`${PROJECT}lib`, { includeDirs: false }),
     ({ path }) => path,
   ).sort();
-  files.push(`${root}main.ts`, `${root}deno.json`);
+  files.push(`${PROJECT}main.ts`, `${PROJECT}deno.json`);
   const texts = files.map((file) =>
-    `${file.slice(root.length)}\0${Deno.readTextFileSync(file)}`
+    `${file.slice(PROJECT.length)}\0${Deno.readTextFileSync(file)}`
   );
   const { version, build, env } = Deno;
   return await hashOf(

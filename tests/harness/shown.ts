@@ -4,7 +4,9 @@
  * @module
  */
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+import { fromFileUrl } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** One command, or one script that begins with `#!`. */
 export interface Shown {

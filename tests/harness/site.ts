@@ -6,13 +6,14 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { entries } from "./binary.ts";
 import { makeEntry } from "./entry.ts";
 import { greeter } from "./next_program.ts";
 import { freePort, type Outcome, run } from "./process.ts";
 import { BASE, CONTROL, emptyDir, ROOT, writeFile } from "./root.ts";
 
-const PROJECT = new URL("../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** The directory that has all of it. */
 export const SITE = `${ROOT}/site`;

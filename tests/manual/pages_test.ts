@@ -3,9 +3,9 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { normalize } from "@std/path";
+import { fromFileUrl, normalize } from "@std/path";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** The pages of the manual, as paths below the project. */
 const PAGES = Array.from(

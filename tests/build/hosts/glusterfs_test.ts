@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { e2e } from "../../harness/need.ts";
 import { run } from "../../harness/process.ts";
 
-const PROJECT = new URL("../../../", import.meta.url).pathname;
+const PROJECT = fromFileUrl(new URL("../../../", import.meta.url));
 
 e2e("what several hosts lack is one line with the packages", {
   root: true,
