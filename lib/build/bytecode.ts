@@ -159,6 +159,9 @@ Deno.exit(0);
 async function run(program: string, args: string[]): Promise<void> {
   const command = new Deno.Command(program, {
     args,
+    // Nothing of this process's environment: RELAYCLIENT, for example, would let
+    // in each client.
+    clearEnv: true,
     env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "null",
