@@ -21,3 +21,16 @@ export function readTypeError(output: string): TypeFault | undefined {
   const [, message, module, line, column] = match;
   return { module, line: Number(line), column: Number(column), message };
 }
+
+/**
+ * The error that a deno subcommand ended with, and its innermost cause: one line.
+ *
+ * @param stderr without a backtrace: RUST_BACKTRACE is 0
+ * @returns undefined if the subcommand named no error
+ */
+export function readReason(stderr: string): string | undefined {
+  const error = /^error: (.+)$/m.exec(stderr)?.[1].trim();
+  if (error === undefined) return undefined;
+  const cause = [...stderr.matchAll(/^ +\d+: (.+)$/gm)].at(-1)?.[1].trim();
+  return cause === undefined ? error : `${error}: ${cause}`;
+}

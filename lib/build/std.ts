@@ -3,10 +3,12 @@
  * same modules come from npm (`npm/imports.json`). The choice is made once, by
  * task.ts, and handed to every program below in GREYLIST_STD.
  *
- * This module imports nothing, so that it runs where JSR does not answer.
+ * This module imports nothing from @std, so that it runs where JSR does not answer.
  *
  * @module
  */
+
+import { readReason } from "./deno_message.ts";
 
 /** `GREYLIST_STD=jsr` forbids npm; `npm` does not even ask JSR. */
 export type Std = "jsr" | "npm";
@@ -37,16 +39,19 @@ export const LOCKS: Readonly<Record<Std, URL>> = {
   npm: new URL("npm/deno.lock", import.meta.url),
 };
 
-/** How long JSR may be silent, in milliseconds, before it counts as absent. */
-const SILENCE = 8000;
+/**
+ * How long a source may be silent, in milliseconds, before it counts as absent. Of
+ * npm, Deno says nothing while it fetches a package.
+ */
+const SILENCE: Readonly<Record<Std, number>> = { jsr: 8000, npm: 120_000 };
 
-/** Deno's reports of a JSR that is out of reach, or of something in its place. */
+/** Deno's reports of a source that is out of reach, or of something in its place. */
 const ABSENT =
   /failed to load|error sending request|JSR package (version )?not found/i;
 
-/** Why Deno could not get the modules from JSR. */
+/** Why Deno could not get the modules. */
 export interface Failure {
-  /** Whether JSR is out of reach; otherwise something is wrong with the modules. */
+  /** Whether the source is out of reach; otherwise something is wrong with the modules. */
   readonly absent: boolean;
   /** One line of Deno's. */
   readonly reason: string;
@@ -57,28 +62,27 @@ export interface Failure {
  * reason to use npm: a wrong integrity value, for example, is not.
  */
 export function readFailure(stderr: string): Failure {
-  const line = stderr.split("\n").find((line) => line.startsWith("error: "));
   return {
     absent: ABSENT.test(stderr) && !/integrity/i.test(stderr),
-    reason: (line ?? "error: deno cache failed without a word").slice(7),
+    reason: readReason(stderr) ?? "deno cache failed without a word",
   };
 }
 
 /**
- * Lets Deno fetch the modules that deno.json names, or find them in its cache.
+ * Lets Deno fetch the packages of a source, or find them in its cache.
  *
  * @returns the failure, undefined if there was none
  */
-export async function askJsr(): Promise<Failure | undefined> {
-  const { imports } = JSON.parse(await Deno.readTextFile(IMPORTS.jsr));
+export async function fetchStd(std: Std): Promise<Failure | undefined> {
+  const packages = await packagesOf(std);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "cache",
       "--no-config",
-      ...lockFlags("jsr"),
-      ...Object.values<string>(imports),
+      ...lockFlags(std),
+      ...packages,
     ],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -89,17 +93,28 @@ export async function askJsr(): Promise<Failure | undefined> {
     silent = true;
     child.kill("SIGKILL");
   };
-  let timer = setTimeout(giveUp, SILENCE);
+  let timer = setTimeout(giveUp, SILENCE[std]);
   for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
     stderr += text;
     clearTimeout(timer);
-    timer = setTimeout(giveUp, SILENCE);
+    timer = setTimeout(giveUp, SILENCE[std]);
   }
   const { success } = await child.status;
   clearTimeout(timer);
   if (success) return undefined;
   if (!silent) return readFailure(stderr);
   return { absent: true, reason: "no answer" };
+}
+
+/** The packages of a source, as Deno names them. */
+async function packagesOf(std: Std): Promise<string[]> {
+  if (std === "jsr") {
+    const { imports } = JSON.parse(await Deno.readTextFile(IMPORTS.jsr));
+    return Object.values(imports);
+  }
+  // The imports name modules here, and the lock file no other packages.
+  const { specifiers } = JSON.parse(await Deno.readTextFile(LOCKS.npm));
+  return Object.keys(specifiers);
 }
 
 /**

@@ -10,7 +10,15 @@
 
 import { tell } from "../commands/tell.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
-import { askJsr, path, ROOT, type Std, STD_VARIABLE, stdFlags } from "./std.ts";
+import { endTask, SIGNALS } from "./signals.ts";
+import {
+  fetchStd,
+  path,
+  ROOT,
+  type Std,
+  STD_VARIABLE,
+  stdFlags,
+} from "./std.ts";
 
 /** One task: the `deno` subcommand, its options, and what follows them. */
 interface Task {
@@ -81,6 +89,15 @@ class Stop extends Error {
   }
 }
 
+/** Lets Deno fetch @std, and returns where it comes from. */
+async function provideStd(): Promise<Std> {
+  const std = await chooseStd();
+  if (std === "jsr") return std;
+  const failure = await fetchStd(std);
+  if (failure === undefined) return std;
+  throw new Stop(`@std on npm: ${failure.reason}`, 111);
+}
+
 /** Where @std comes from: as GREYLIST_STD says, else JSR, else npm. */
 async function chooseStd(): Promise<Std> {
   const wanted = Deno.env.get(STD_VARIABLE);
@@ -88,7 +105,7 @@ async function chooseStd(): Promise<Std> {
   if (wanted !== undefined && wanted !== "jsr") {
     throw new Stop(`${STD_VARIABLE}: "${wanted}": expected jsr or npm`, 100);
   }
-  const failure = await askJsr();
+  const failure = await fetchStd("jsr");
   if (failure === undefined) return "jsr";
   if (!failure.absent) throw new Stop(`@std on JSR: ${failure.reason}`, 111);
   if (wanted === "jsr") {
@@ -113,14 +130,14 @@ async function main(args: string[], scratch: string): Promise<number> {
   if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) {
     Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
   }
-  const std = await chooseStd();
+  const std = await provideStd();
   Deno.env.set(STD_VARIABLE, std);
   const cwd = userDirectory();
   const operands = task.operands(rest);
   // A task that this one starts must not take this user directory for its own.
   Deno.env.delete("INIT_CWD");
   const [subcommand, ...options] = task.deno;
-  const child = new Deno.Command(Deno.execPath(), {
+  child = new Deno.Command(Deno.execPath(), {
     args: [
       subcommand,
       ...await stdFlags(std, scratch),
@@ -132,15 +149,6 @@ async function main(args: string[], scratch: string): Promise<number> {
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    Deno.addSignalListener(signal, () => {
-      try {
-        child.kill(signal);
-      } catch {
-        // It has ended already.
-      }
-    });
-  }
   return (await child.status).code;
 }
 
@@ -159,10 +167,25 @@ function checkTemporary(): void {
 }
 
 let scratch: string | undefined;
+/** The program of the task, once it runs. */
+let child: Deno.ChildProcess | undefined;
+for (const [signal, number] of Object.entries(SIGNALS)) {
+  Deno.addSignalListener(signal as Deno.Signal, () => {
+    if (child === undefined) {
+      endTask(scratch === undefined ? [] : [scratch], 128 + number);
+    }
+    try {
+      child.kill(signal as Deno.Signal);
+    } catch {
+      // It has ended already.
+    }
+  });
+}
 let code: number;
 try {
   checkTemporary();
-  scratch = await Deno.makeTempDir({ prefix: "greylist-" });
+  // In one turn of the event loop: no signal comes in between.
+  scratch = Deno.makeTempDirSync({ prefix: "greylist-" });
   code = await main(Deno.args, scratch);
 } catch (error) {
   if (!(error instanceof Error)) throw error;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readTypeError } from "../../lib/build/deno_message.ts";
+import { readReason, readTypeError } from "../../lib/build/deno_message.ts";
 
 const CHECK = `Check file:///g/my.config.ts
 TS2322 [ERROR]: Type 'string' is not assignable to type 'number'.
@@ -47,4 +47,19 @@ Deno.test("readTypeError: reads what deno check really says", async () => {
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("readReason: the error and its innermost cause, in one line", () => {
+  assertEquals(
+    readReason(
+      "Download denort.zip\nerror: Writing executable to 'g.tmp'\n\nCaused by:\n" +
+        "    0: Setting up base binary.\n    1: error sending request for url\n",
+    ),
+    "Writing executable to 'g.tmp': error sending request for url",
+  );
+  assertEquals(
+    readReason("error: no such file\n    at g.ts:1:8"),
+    "no such file",
+  );
+  assertEquals(readReason("Download x\n"), undefined);
 });

@@ -305,3 +305,64 @@ Deno.test("@std of npm is not taken if it is altered", async () => {
   assertEquals(stdout, "");
   assertMatch(stderr, /checksum did not match/);
 });
+
+Deno.test("without JSR and npm, a task ends with one line and 111", async () => {
+  using dir = temporary();
+  // Nothing listens there. NPM_CONFIG_REGISTRY says nothing of the packages that a
+  // lock file has.
+  const nowhere = "http://127.0.0.1:1/";
+  const env = { JSR_URL: nowhere, HTTPS_PROXY: nowhere };
+  const notice = "@std comes from npm: JSR does not answer here";
+  for (const [std, before] of [["", [notice]], ["npm", []]] as const) {
+    const args = ["run", "-A", "--no-lock", "lib/build/task.ts", "info"];
+    const chosen: Record<string, string> = std === ""
+      ? {}
+      : { GREYLIST_STD: std };
+    const { code, stderr } = await deno(args, dir.path, { ...env, ...chosen });
+    assertEquals(code, 111, stderr);
+    const lines = stderr.trimEnd().split("\n");
+    assertMatch(
+      lines.pop()!,
+      /^greylist info: @std on npm: Failed caching npm package '.+': ./,
+    );
+    assertEquals(lines, before);
+  }
+});
+
+Deno.test("an interrupt while @std is fetched leaves nothing behind", async () => {
+  using dir = temporary();
+  const asked = Promise.withResolvers<void>();
+  const end = new AbortController();
+  const { addr, finished } = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+    signal: end.signal,
+  }, () => {
+    asked.resolve();
+    return new Promise(() => {});
+  });
+  const silent = `http://127.0.0.1:${addr.port}/`;
+  const tmp = `${dir.path}/tmp`;
+  Deno.mkdirSync(tmp);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-lock", "lib/build/task.ts", "info"],
+    cwd: PROJECT,
+    env: {
+      DENO_DIR: `${dir.path}/cache`,
+      JSR_URL: silent,
+      NPM_CONFIG_REGISTRY: silent,
+      TMPDIR: tmp,
+    },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await asked.promise;
+  assertEquals([...Deno.readDirSync(tmp)].length, 1);
+  child.kill("SIGTERM");
+  assertEquals((await child.status).code, 143);
+  assertEquals([...Deno.readDirSync(tmp)], []);
+  end.abort();
+  await finished;
+});
