@@ -10,6 +10,7 @@ import { resolveConfig } from "../config/resolve.ts";
 import { resolveServe } from "../serve/config.ts";
 import { V8_LINEAR } from "../whitelist/expression.ts";
 import { deno } from "./deno.ts";
+import { readReason } from "./deno_message.ts";
 import { cachedDenort, fetchDenort, lacksDenort } from "./denort.ts";
 import { type Permissions, permissionsOf } from "./permissions.ts";
 
@@ -69,7 +70,8 @@ export interface BinaryOptions {
 /**
  * Makes a binary, with denort from Deno's download host or from npm.
  *
- * @param scratch an existing directory to put denort in
+ * @param scratch an existing directory to put denort in, and all that Deno writes to
+ * the temporary directory: an interrupt removes it with scratch
  * @throws {TemporaryError} with Deno's message
  */
 export async function makeBinary(
@@ -98,12 +100,18 @@ export async function makeBinary(
   ];
   const own = Deno.env.has("DENORT_BIN");
   const cached = own ? undefined : await cachedDenort(scratch);
-  const first = await deno(args, cached ? { DENORT_BIN: cached } : {});
+  const env = { TMPDIR: scratch };
+  const first = await deno(
+    args,
+    cached ? { ...env, DENORT_BIN: cached } : env,
+  );
   if (first.success) return;
   if (own || cached || !lacksDenort(first.output)) {
     throw new TemporaryError(`deno compile failed:\n${first.output.trimEnd()}`);
   }
-  const second = await deno(args, { DENORT_BIN: await fetchDenort(scratch) });
+  const reason = readReason(first.output) ?? "deno compile failed";
+  const fetched = await fetchDenort(scratch, reason);
+  const second = await deno(args, { ...env, DENORT_BIN: fetched });
   if (second.success) return;
   throw new TemporaryError(`deno compile failed:\n${second.output.trimEnd()}`);
 }

@@ -86,25 +86,27 @@ async function build(
   try {
     const fresh = join(place, "greylist");
     await makeProgram(loaded, { scratch, shared: scratch, flags }, fresh);
-    // Renamed into place, because a running binary cannot be written to (ETXTBSY).
+    const { size } = await Deno.stat(fresh);
+    const lines = new Output();
+    lines.line(`config ${fromFileUrl(file)}`);
+    for (const line of describePermissions(permissions)) lines.line(line);
+    lines.line(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
+    const { name: origin, sha256, directory } = await originOf(scratch);
+    if (sha256 !== undefined) {
+      lines.line(
+        `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
+          `remove ${directory} and compile where Deno's download host answers, ` +
+          "or name its denort in DENORT_BIN",
+      );
+    }
+    lines.flush();
+    // The last step that can fail: if one does, the old binary stays. It is renamed,
+    // because a running binary cannot be written to (ETXTBSY).
     await Deno.rename(fresh, output);
   } finally {
-    await Deno.remove(place, { recursive: true });
+    // A directory that stays does not make the result another one.
+    await Deno.remove(place, { recursive: true }).catch(() => {});
   }
-
-  const { size } = await Deno.stat(output);
-  const lines = new Output();
-  lines.line(`config ${fromFileUrl(file)}`);
-  for (const line of describePermissions(permissions)) lines.line(line);
-  lines.line(`output ${output} (${(size / 1e6).toFixed(1)} MB)`);
-  const { name: origin, sha256 } = await originOf(scratch);
-  if (sha256 !== undefined) {
-    lines.line(
-      `runtime ${origin}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
-        "compile where Deno's download host answers, or name its denort in DENORT_BIN",
-    );
-  }
-  lines.flush();
 }
 
 /** Makes a temporary directory that a signal removes. */

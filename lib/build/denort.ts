@@ -10,6 +10,7 @@ import { exists } from "@std/fs/exists";
 import { expandGlob } from "@std/fs/expand-glob";
 import { dirname, join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
+import { readReason } from "./deno_message.ts";
 
 /** A version of Deno and the platform that it was built for. */
 export interface Target {
@@ -61,6 +62,14 @@ export function untried({ version }: Pick<Target, "version">) {
   return `${source}: programs were tried with Deno ${TRIED.join(", ")}`;
 }
 
+/** What is kept of the npm package beside the runtime out of it. */
+interface FromCache {
+  /** That of the runtime, in hexadecimal. */
+  readonly sha256: string;
+  /** The directory of the package in Deno's cache. */
+  readonly directory: string;
+}
+
 /**
  * Where the runtime of a build came from.
  *
@@ -68,13 +77,15 @@ export function untried({ version }: Pick<Target, "version">) {
  */
 export async function originOf(
   scratch: string,
-): Promise<{ name: string; sha256?: string }> {
+): Promise<{ name: string } & Partial<FromCache>> {
   const own = Deno.env.get("DENORT_BIN");
   if (own !== undefined) return { name: own };
   const denort = join(scratch, "denort");
   if (!(await exists(denort))) return { name: "Deno's download host" };
-  const sha256 = await Deno.readTextFile(`${denort}.sha256`);
-  return { name: `npm:${FROM_NPM.name}@${FROM_NPM.version}`, sha256 };
+  const found: FromCache = JSON.parse(
+    await Deno.readTextFile(`${denort}.json`),
+  );
+  return { name: `npm:${FROM_NPM.name}@${FROM_NPM.version}`, ...found };
 }
 
 /** Whether `deno compile` failed because it could not get denort. */
@@ -82,20 +93,28 @@ export function lacksDenort(stderr: string): boolean {
   return stderr.includes("Setting up base binary");
 }
 
-/** Advice for a machine that cannot get denort, in one line. */
-export function advice(target: Target): string {
+/**
+ * Advice for a machine that cannot get denort, in one line.
+ *
+ * @param reason what Deno said
+ */
+export function advice(target: Target, reason: string): string {
   const { version, arch, os } = FROM_NPM.target;
+  const network = "use a network that reaches Deno's download host";
+  const file = "name a denort file in DENORT_BIN";
+  const ways = npmHasIt(target)
+    ? `${network} or npm, or ${file}`
+    : `${network}, ${file}, or use Deno ${version} on ${arch} ${os}`;
   return `denort ${target.version} for ${target.arch} ${target.os} cannot be ` +
-    "had: use a network that reaches Deno's download host, name a denort " +
-    `file in DENORT_BIN, or use Deno ${version} on ${arch} ${os}`;
+    `had (${reason}): ${ways}`;
 }
 
 /**
  * The npm package's denort out of Deno's cache, checked.
  *
- * @param scratch an existing directory to put it in, beside a file with its SHA-256; a
- * denort that is there already is used
- * @returns its path, or undefined if it is not in the cache
+ * @param scratch an existing directory to put it in, beside a file that says where
+ * it is from; a denort that is there already is used
+ * @returns its path, or undefined if it is not in the cache or Deno's own is
  * @throws {TemporaryError} if it is not the file that it should be
  */
 export async function cachedDenort(
@@ -105,11 +124,14 @@ export async function cachedDenort(
   const denort = join(scratch, "denort");
   if (await exists(denort)) return denort;
   const { name, version, file, sha256, length } = FROM_NPM;
+  const { denoDir, npmCache } = await cacheDirectories();
+  const zip = `denort-${Deno.build.target}.zip`;
+  if (await exists(join(denoDir, "dl/release", `v${HERE.version}`, zip))) {
+    return undefined;
+  }
   // The first level below is named after the registry.
   const pattern = join("*", name, version, file);
-  for await (
-    const { path } of expandGlob(pattern, { root: await npmCache() })
-  ) {
+  for await (const { path } of expandGlob(pattern, { root: npmCache })) {
     const bytes = await Deno.readFile(path);
     const actual = await hash(bytes);
     if (actual !== sha256) {
@@ -119,9 +141,13 @@ export async function cachedDenort(
       );
     }
     const own = bytes.subarray(0, length);
+    const from: FromCache = {
+      sha256: await hash(own),
+      directory: dirname(path),
+    };
     await writeWhole(
-      `${denort}.sha256`,
-      new TextEncoder().encode(await hash(own)),
+      `${denort}.json`,
+      new TextEncoder().encode(JSON.stringify(from)),
     );
     await writeWhole(denort, own);
     return denort;
@@ -140,11 +166,15 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
  * Has Deno fetch the npm package into its cache.
  *
  * @param scratch an existing directory to put denort in
+ * @param reason why Deno's own cannot be had
  * @returns the path of denort
  * @throws {TemporaryError} if it cannot be had or is not what it should be
  */
-export async function fetchDenort(scratch: string): Promise<string> {
-  if (!npmHasIt(HERE)) throw new TemporaryError(advice(HERE));
+export async function fetchDenort(
+  scratch: string,
+  reason: string,
+): Promise<string> {
+  if (!npmHasIt(HERE)) throw new TemporaryError(advice(HERE, reason));
   const { name, version } = FROM_NPM;
   console.error(
     `denort comes from npm (${name}, 180 MB, kept in Deno's cache): Deno's ` +
@@ -157,14 +187,17 @@ export async function fetchDenort(scratch: string): Promise<string> {
     `npm:${name}@${version}`,
   ]);
   const path = await cachedDenort(scratch);
-  if (path === undefined) throw new TemporaryError(advice(HERE));
-  return path;
+  if (path !== undefined) return path;
+  throw new TemporaryError(
+    advice(HERE, `${name}@${version} is not in Deno's cache`),
+  );
 }
 
-/** Where Deno keeps npm packages. */
-async function npmCache(): Promise<string> {
-  const info = JSON.parse(await outputOf(["info", "--no-config", "--json"]));
-  return info.npmCache;
+/** Where Deno keeps what it downloads, and there npm packages. */
+async function cacheDirectories(): Promise<
+  { denoDir: string; npmCache: string }
+> {
+  return JSON.parse(await outputOf(["info", "--no-config", "--json"]));
 }
 
 /** The SHA-256 of some bytes, in hexadecimal. */
@@ -178,11 +211,14 @@ async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 
 /** The output of a deno subcommand, whose failure means that there is no denort. */
 async function outputOf(args: string[]): Promise<string> {
-  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
+    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
     stdin: "null",
-    stderr: "null",
   }).output();
-  if (!success) throw new TemporaryError(advice(HERE));
-  return new TextDecoder().decode(stdout);
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout);
+  const reason = readReason(decoder.decode(stderr)) ??
+    `deno ${args[0]} failed without a word`;
+  throw new TemporaryError(advice(HERE, reason));
 }

@@ -1,12 +1,36 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   advice,
+  cachedDenort,
+  fetchDenort,
+  HERE,
   lacksDenort,
   npmHasIt,
   untried,
 } from "../../lib/build/denort.ts";
+import { TemporaryError } from "../../lib/commands/command.ts";
+import { temporary } from "../harness/temporary.ts";
 
 const GOOD = { version: "2.4.2", arch: "x86_64", os: "linux" };
+
+/** Runs something with other environment variables. */
+async function withVariables(
+  values: Readonly<Record<string, string>>,
+  run: () => Promise<void>,
+): Promise<void> {
+  const before = Object.keys(values).map((name) =>
+    [name, Deno.env.get(name)] as const
+  );
+  for (const [name, value] of Object.entries(values)) Deno.env.set(name, value);
+  try {
+    await run();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+}
 
 Deno.test("npmHasIt: one version on one machine", () => {
   assert(npmHasIt(GOOD));
@@ -31,12 +55,51 @@ Deno.test("lacksDenort: only the failure to get denort", () => {
   );
 });
 
-Deno.test("advice: one line with the three ways out", () => {
-  const text = advice({ version: "2.9.6", arch: "aarch64", os: "linux" });
+Deno.test("advice: one line with the reason and the ways out", () => {
+  const other = { version: "2.9.6", arch: "aarch64", os: "linux" };
+  const text = advice(other, "no route");
   for (const word of ["2.9.6", "aarch64", "DENORT_BIN", "2.4.2", "host"]) {
     assert(text.includes(word), word);
   }
+  assert(text.includes("(no route)"), text);
   assertEquals(text.includes("\n"), false);
+  // Nobody is told to use the Deno that runs.
+  assert(!advice(GOOD, "no route").includes("use Deno"));
+});
+
+Deno.test("cachedDenort: Deno's own comes before npm's", {
+  ignore: !npmHasIt(HERE),
+}, async () => {
+  using dir = temporary();
+  const path = `${dir.path}/npm/registry/@vltpkg/cli-linux-x64/0.0.0-18`;
+  Deno.mkdirSync(path, { recursive: true });
+  Deno.writeTextFileSync(`${path}/vlt`, "none at all");
+  await withVariables({ DENO_DIR: dir.path }, async () => {
+    await assertRejects(
+      () => cachedDenort(dir.path),
+      TemporaryError,
+      `${path}/vlt: its sha256 is `,
+    );
+    const release = `${dir.path}/dl/release/v2.4.2`;
+    Deno.mkdirSync(release, { recursive: true });
+    const zip = `${release}/denort-x86_64-unknown-linux-gnu.zip`;
+    Deno.writeTextFileSync(zip, "");
+    assertEquals(await cachedDenort(dir.path), undefined);
+  });
+});
+
+Deno.test("fetchDenort: what Deno says of npm is in the error", {
+  ignore: !npmHasIt(HERE),
+}, async () => {
+  using dir = temporary();
+  const proxy = "http://127.0.0.1:1/";
+  await withVariables({ DENO_DIR: dir.path, HTTPS_PROXY: proxy }, async () => {
+    const { message } = await assertRejects(
+      () => fetchDenort(dir.path, "no such host"),
+      TemporaryError,
+    );
+    assertMatch(message, /had \(.*: Connection refused.*\): use a network/);
+  });
 });
 
 Deno.test("untried: one line for a Deno that was not tried", () => {

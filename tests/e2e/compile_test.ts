@@ -389,14 +389,35 @@ e2e("compile prints the permissions that are compiled in", {}, async () => {
   const last = stdout.trimEnd().split("\n").at(-1)!;
   if (runtime === undefined) assertMatch(last, /^output /);
   else {
+    const [, directory] = /, remove (\S+) and /.exec(last) ?? [];
+    assert(Deno.statSync(`${directory}/package.json`).isFile, last);
     assertEquals(
       last,
       `runtime ${runtime}, not from Deno; sha256 ${sha256}; for Deno's own, ` +
-        "compile where Deno's download host answers, or name its denort in " +
-        "DENORT_BIN",
+        `remove ${directory} and compile where Deno's download host answers, ` +
+        "or name its denort in DENORT_BIN",
     );
   }
 });
+
+e2e(
+  "compile: 111 if its output cannot be written, and the old binary stays",
+  {},
+  async () => {
+    emptyDir("unwritten");
+    const config = writeFile("good.ts", configModule({}));
+    const output = writeFile("unwritten/greylist", "the one before\n");
+    const before = ["sh", "-c", 'exec "$@" >/dev/full', "sh"];
+    const { code, stderr } = await compileTask(config, output, before);
+    assertEquals(code, 111, stderr);
+    assertMatch(stderr, /^greylist compile: standard output: No space left/m);
+    const same = Deno.readTextFileSync(output) === "the one before\n";
+    // The difference to a binary is not shown: it is long.
+    assert(same, "the old binary was replaced");
+    const left = [...Deno.readDirSync(`${ROOT}/unwritten`)];
+    assertEquals(left.map(({ name }) => name), ["greylist"]);
+  },
+);
 
 e2e("compile: 111 on a full disk, and the old binary stays", {
   mounts: true,
