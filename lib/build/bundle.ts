@@ -9,8 +9,9 @@
 
 import { copy } from "@std/fs/copy";
 import { fromFileUrl, join } from "@std/path";
+import { TemporaryError } from "../commands/command.ts";
 import { BadConfig } from "./configuration.ts";
-import { step } from "./deno.ts";
+import { deno } from "./deno.ts";
 import { ROOT } from "./std.ts";
 
 /**
@@ -113,7 +114,7 @@ async function bundle(
   flags: readonly string[],
 ): Promise<string> {
   const output = join(directory, asJavaScript(name));
-  await step([
+  const { success, output: said } = await deno([
     "bundle",
     ...flags,
     // A shorter text is read faster, and names no path of this machine.
@@ -121,7 +122,25 @@ async function bundle(
     `--output=${output}`,
     module,
   ]);
+  if (!success) throw bundleError(said);
   return output;
+}
+
+/**
+ * The error of a `deno bundle` that failed.
+ *
+ * @param output what it wrote. Before Deno 2.8.3 it panics if its esbuild is not
+ * whole, which an interrupted download leaves behind
+ */
+export function bundleError(output: string): TemporaryError {
+  const panicked = output.includes("Deno has panicked");
+  const remedy = panicked
+    ? "\nIf esbuild in Deno's cache is not whole, this happens each time: remove " +
+      "dl/esbuild-* below DENO_DIR, which `deno info` names, and try again."
+    : "";
+  return new TemporaryError(
+    `deno bundle failed:\n${output.trimEnd()}${remedy}`,
+  );
 }
 
 /** A module of TypeScript would be translated once more, and grow. */

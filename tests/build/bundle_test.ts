@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import {
   bodyOf,
+  bundleError,
   scriptOf,
   usesBytecode,
   usesMeta,
@@ -99,4 +100,18 @@ Deno.test("usesBytecode: only where node:vm is faster than the parser", () => {
   for (const version of ["2.9.0", "2.9.6", "2.10.1", "3.0.0"]) {
     assertEquals(usesBytecode(version), false, version);
   }
+});
+
+Deno.test("bundleError: a panic has a line on what to remove", () => {
+  const { message } = bundleError(
+    "Deno has panicked. This is a bug in Deno.\n\nthread 'main' panicked at " +
+      "cli/tools/bundle/mod.rs:133:4:\ncalled `Result::unwrap()` on an `Err` " +
+      "value: Exec format error (os error 8)\n",
+  );
+  assertMatch(message, /^deno bundle failed:\nDeno has panicked/);
+  assertMatch(message.split("\n").at(-1)!, /dl\/esbuild-\* below DENO_DIR/);
+  assertEquals(
+    bundleError("error: Module not found\n").message,
+    "deno bundle failed:\nerror: Module not found",
+  );
 });
