@@ -73,6 +73,10 @@ OPTIONS
     --help
         This text.
 
+ENVIRONMENT
+    GREYLIST_STD
+        npm: no line says that @std comes from npm, on a network without JSR.
+
 EXIT STATUS
     0 done; 100 a record is wrong or missing, or the command line is wrong;
     111 the DNS did not answer, or the disk did not take a file: try again
