@@ -55,7 +55,7 @@ const PACKAGE =
   "imports a package that the lock file does not know: expected a " +
   "module without packages";
 
-/** What Deno 2.4 would add to the lock file for a module of Node.js. */
+/** What Deno 2.4 and 2.5 would add to the lock file for a module of Node.js. */
 const NODE_TYPES = "npm:@types/node@";
 
 /** What a module has to do without. */
