@@ -67,7 +67,8 @@ DESCRIPTION
   share that never did is the most that greylisting can stop.
 
   What you can do: a sender is proposed as a pool if the same mail came again
-  from another network three times and one of its networks was let in. A network
+  from another network three times and one of its networks was let in. Its
+  domain is guessed from HELO: make sure that one sender owns it. A network
   is proposed for the whitelist if its mail waited for an hour. Clients that the
   configuration covers already, by address or by the name in HELO, are left out.
 
@@ -119,7 +120,8 @@ JSON
                  network, deferrals, tries (in the wait with the most), delay
                  (of that wait, in seconds), longest (wait), outcome, ip, helo,
                  from
-  pools          domains whose mail came again from another network: domain,
+  pools          domains whose mail came again from another of their networks:
+                 domain (a guess), hosts (what the HELO names have in common),
                  moves, networks (1000 at most), accepted (of these networks),
                  ip, helo, from
   poolsForgotten candidates with few moves that did not fit into memory

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { matchesName } from "../whitelist/file.ts";
 import { isPoolName } from "../whitelist/pools.ts";
 import { amount, duration, networkCount } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
@@ -15,7 +16,7 @@ export type Covered = (client: { ip?: string; helo?: string }) => boolean;
 /** One candidate. */
 export interface Advice {
   kind: "pool" | "whitelist";
-  /** The domain or the network. */
+  /** The domain that the HELO names have in common, or the network. */
   subject: string;
   why: string;
   /** The line, as it goes into `pools` or into a whitelist file. */
@@ -42,21 +43,22 @@ export function advise(
   waits: NetworkRow[],
   covered: Covered,
 ): Advice[] {
-  const domains = new Set<string>();
+  const patterns: string[] = [];
   const advice: Advice[] = [];
   for (const pool of pools) {
-    const { domain, moves, networks, accepted, helo = "" } = pool;
+    const { domain, hosts = "", moves, networks, accepted, helo = "" } = pool;
     const named = helo.toLowerCase().replace(/\.$/, "").endsWith(`.${domain}`);
-    if (!named || !isPoolName(domain)) continue;
+    const name = hosts.replace(/^\./, "");
+    if (!named || !isPoolName(name)) continue;
     if (moves < MOVES || networks < MOVES || accepted === 0) continue;
-    domains.add(domain);
+    patterns.push(hosts);
     if (covered(pool)) continue;
     advice.push({
       kind: "pool",
-      subject: domain,
+      subject: name,
       why: `the same mail came from another network ${amount(moves)} times, ` +
         `from ${networkCount(networks)} networks in all`,
-      paste: `{ name: "${domain}", hosts: [".${domain}"] },`,
+      paste: `{ name: "${name}", hosts: ["${hosts}"] },`,
     });
   }
   for (const row of waits) {
@@ -64,7 +66,7 @@ export function advise(
     // The entry of a pool begins with "@". Its sender is a pool already.
     if (longest < WAIT || network.startsWith("@") || covered(row)) continue;
     const name = helo.toLowerCase();
-    if ([...domains].some((domain) => name.endsWith(`.${domain}`))) continue;
+    if (patterns.some((pattern) => matchesName(pattern, name))) continue;
     const waited = `waited ${duration(longest)}`;
     const room = LINE - `${network}  # , ${waited}`.length;
     const shown = name.slice(0, Math.max(0, room)).replace(/[^!-~]/g, "?");

@@ -6,13 +6,22 @@
  * @module
  */
 
+import { matchesName } from "../whitelist/file.ts";
 import { detached, largest } from "./columns.ts";
 
 /** Mail that came again from another network each time. */
 export interface PoolRow {
-  /** The domain of the HELO name, or else of the sender. */
+  /** The domain of the HELO name, or else of the sender; see {@linkcode domainOf}. */
   domain: string;
-  /** How often the same sender and recipient came from another network. */
+  /**
+   * The narrowest host pattern that matches all HELO names of the moves; undefined
+   * if these are no host names.
+   */
+  hosts?: string;
+  /**
+   * How often the same sender and recipient came from another network of this
+   * domain.
+   */
   moves: number;
   /** At most 1,000. */
   networks: number;
@@ -24,8 +33,7 @@ export interface PoolRow {
 }
 
 /**
- * How many of the latest pairs of sender and recipient are kept at least; at most
- * twice as many are.
+ * How many of the latest mails are kept at least; at most twice as many are.
  */
 const PAIRS = 100_000;
 /** Domains that are kept apart. */
@@ -35,6 +43,7 @@ const NETWORKS = 1000;
 
 interface Pool {
   moves: number;
+  hosts: string | undefined;
   readonly networks: Set<number>;
   readonly ip: string;
   readonly helo: string;
@@ -49,14 +58,24 @@ export interface Mail {
   readonly to?: string;
 }
 
+/** Where a mail came from last. */
+interface Origin {
+  readonly network: number;
+  /** The name in HELO; undefined if that is no host name. */
+  readonly host: string | undefined;
+}
+
 /** The pools seen so far. */
 export class Pools {
   readonly #limit: number;
   readonly #pools = new Map<string, Pool>();
-  /** The network that a pair came from last. */
-  #recent = new Map<string, number>();
-  /** Older pairs; a pair that is seen again moves to the recent ones. */
-  #older = new Map<string, number>();
+  /**
+   * The origins of mails, by domain, sender and recipient. The domain is part of the
+   * key, because two senders may bring mail with the same sender and recipient.
+   */
+  #recent = new Map<string, Origin>();
+  /** Older mails; one that is seen again moves to the recent ones. */
+  #older = new Map<string, Origin>();
   /** How many pools with few moves were forgotten for want of room. */
   forgotten = 0;
 
@@ -76,34 +95,32 @@ export class Pools {
   ): void {
     // Bounces for one mailbox are different mails with one null sender.
     if (!from || !to || from === "<>") return;
-    const pair = `${from} ${to}`;
-    const held = this.#recent.get(pair);
-    const before = held ?? this.#older.get(pair);
-    if (held === network) return;
-    this.#recent.set(held === undefined ? detached(pair) : pair, network);
-    if (before !== undefined && before !== network) {
-      this.#move(before, network, ip ?? "", helo ?? "", from);
+    const named = domainOf(helo ?? "");
+    const domain = named ?? domainOf(from.slice(from.lastIndexOf("@") + 1));
+    if (domain === undefined) return;
+    const key = `${domain} ${from} ${to}`;
+    const held = this.#recent.get(key);
+    const before = held ?? this.#older.get(key);
+    if (held?.network === network) return;
+    const host = named === undefined ? undefined : detached(hostName(helo!));
+    const after = { network, host };
+    this.#recent.set(held === undefined ? detached(key) : key, after);
+    if (before !== undefined && before.network !== network) {
+      this.#move(domain, before, after, { ip, helo, from });
     }
     if (this.#recent.size < PAIRS) return;
     this.#older = this.#recent;
     this.#recent = new Map();
   }
 
-  #move(
-    before: number,
-    after: number,
-    ip: string,
-    helo: string,
-    from: string,
-  ): void {
-    const domain = domainOf(helo) ??
-      domainOf(from.slice(from.lastIndexOf("@") + 1));
-    if (domain === undefined) return;
+  #move(domain: string, before: Origin, after: Origin, mail: Mail): void {
+    const { ip = "", helo = "", from = "" } = mail;
     let pool = this.#pools.get(domain);
     if (pool === undefined) {
       if (this.#pools.size >= this.#limit) this.#forget();
       pool = {
         moves: 0,
+        hosts: undefined,
         networks: new Set(),
         ip: detached(ip),
         helo: detached(helo),
@@ -112,7 +129,10 @@ export class Pools {
       this.#pools.set(detached(domain), pool);
     }
     pool.moves++;
-    if (pool.networks.size < NETWORKS) pool.networks.add(before).add(after);
+    for (const { network, host } of [before, after]) {
+      if (pool.networks.size < NETWORKS) pool.networks.add(network);
+      if (host !== undefined) pool.hosts = patternFor(pool.hosts ?? host, host);
+    }
   }
 
   /** Makes room: drops the half of the pools with fewer moves. */
@@ -138,6 +158,7 @@ export class Pools {
       const [domain, pool] = pools[i];
       return {
         domain,
+        hosts: pool.hosts,
         moves: pool.moves,
         networks: pool.networks.size,
         accepted: [...pool.networks].filter(isAccepted).length,
@@ -150,15 +171,32 @@ export class Pools {
 }
 
 /**
+ * The narrowest pattern that matches what a pattern matches and a name besides; both
+ * have the same {@linkcode domainOf}, which the result ends in.
+ */
+function patternFor(pattern: string, name: string): string {
+  while (!matchesName(pattern, name)) {
+    // `.a.example` matches the names below, `a.example` that name too.
+    pattern = pattern.slice(pattern.startsWith(".") ? 1 : pattern.indexOf("."));
+  }
+  return pattern;
+}
+
+/**
  * The part of a host name that its owner registered: two labels, or three if the
- * last two look like `co.uk`. It only groups senders, so a guess is good enough and
- * no list of registries is needed.
+ * last two look like `co.uk`. This is a guess: without the list of registries,
+ * `gouv.fr` looks like one owner, and so does a cloud with many customers.
  */
 export function domainOf(host: string): string | undefined {
-  const labels = host.replace(/[.>]+$/, "").toLowerCase().split(".");
+  const labels = hostName(host).split(".");
   const top = labels.at(-1)!;
   if (labels.length < 2 || !/^[a-z][a-z0-9-]+$/.test(top)) return undefined;
   if (!labels.every((label) => /^[a-z0-9_-]+$/.test(label))) return undefined;
   const country = top.length === 2 && labels.at(-2)!.length <= 3;
   return labels.slice(country ? -3 : -2).join(".");
+}
+
+/** The name as it is compared; `>` may be left of a sender. */
+function hostName(text: string): string {
+  return text.replace(/[.>]+$/, "").toLowerCase();
 }

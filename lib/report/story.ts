@@ -210,7 +210,9 @@ export const ADVICE = {
       duration(WAIT)
     } or more. ` +
     "Clients that the configuration covers already are left out. Check " +
-    "each line before you paste it: a spammer that came back looks the same.",
+    "each line before you paste it: a spammer that came back looks the same. " +
+    "The domain of a pool is guessed from HELO: make sure that one sender " +
+    "owns all of it, not a cloud or a registry with many customers.",
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
 } as const;

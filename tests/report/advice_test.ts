@@ -30,9 +30,38 @@ Deno.test("a pool: the same mail from another network three times", () => {
   }]);
 });
 
+Deno.test("a pool: no wider than the names that the sender said", () => {
+  const log = new Log();
+  move(log, "mindef.gouv.fr", 4);
+  log.write(
+    "defer ip=203.0.113.1 net=203.0.113.0/24 reason=new wait=60 " +
+      "helo=mx.interieur.gouv.fr from=<a@b.example> to=<c@d.example>",
+  );
+  log.after(5000).pass("retried", "203.0.113.0/24", " age=5000");
+  const [pool, network] = log.tally.report().advice;
+  assertEquals(
+    pool.paste,
+    '{ name: "mindef.gouv.fr", hosts: [".mindef.gouv.fr"] },',
+  );
+  assertEquals(network.subject, "203.0.113.0/24", "the pool has not this one");
+  const text = textReport(log.tally.report()).join(" ").replace(/ +/g, " ");
+  assert(text.includes("pool is guessed from HELO: make sure that"), text);
+});
+
+Deno.test("no pool: the same mail through the networks of others", () => {
+  const log = new Log();
+  for (let i = 0; i < 9; i++) {
+    log.defer("new", `192.0.${i}.0/24`, `helo=mx.d${i}.example ${MAIL}`);
+  }
+  log.after(60).pass("retried", "192.0.8.0/24", " age=60");
+  log.defer("new", "192.0.9.0/24", `helo=mx.d8.example ${MAIL}`);
+  assertEquals(log.tally.report().advice, []);
+});
+
 Deno.test("a pool: large numbers are written as in the rest of the report", () => {
   const pool = {
     domain: "cloud.example",
+    hosts: ".cloud.example",
     moves: 12345,
     networks: 1000,
     accepted: 1,

@@ -31,3 +31,44 @@ Deno.test("the domain of a sender is behind the last @", () => {
     assertEquals(domains, ["b.example"], from);
   }
 });
+
+/** The pools of one mail that came with these names in HELO, each a new network. */
+function moved(...names: string[]) {
+  const pools = new Pools();
+  names.forEach((helo, network) => {
+    pools.add(network, { helo, from: "<a@b.example>", to: "<c@d.example>" });
+  });
+  return pools.top(9, () => true).map(({ domain, hosts, moves, networks }) => [
+    domain,
+    hosts,
+    moves,
+    networks,
+  ]);
+}
+
+Deno.test("a domain moves between its own networks only", () => {
+  assertEquals(moved("mx.a.example", "mx.b.example", "mx.c.example"), []);
+  assertEquals(moved("a1.a.example", "b1.b.example", "a2.a.example"), [
+    ["a.example", ".a.example", 1, 2],
+  ]);
+});
+
+Deno.test("the hosts of a pool are what the HELO names have in common", () => {
+  const cases: [string[], string][] = [
+    [["a.mail.c.example", "B.Mail.C.example.", "x.mail.c.example"], ".mail"],
+    [["a.mail.c.example", "b.c.example"], ""],
+    [["mx.c.example", "mx.c.example"], "mx"],
+    [["a.mail.c.example", "mail.c.example"], "mail"],
+    // Half a label is none.
+    [["out1.c.example", "xout1.c.example"], ""],
+  ];
+  for (const [names, prefix] of cases) {
+    const hosts = `${prefix}.c.example`;
+    assertEquals(moved(...names).map(([, hosts]) => hosts), [hosts]);
+  }
+  assertEquals(moved("c.example", "a.c.example")[0][1], "c.example");
+  assertEquals(moved("localhost", "localhost")[0].slice(0, 2), [
+    "b.example",
+    undefined,
+  ]);
+});

@@ -481,6 +481,7 @@ Deno.test("pools: the same mail from another network each time", () => {
   log.after(60).pass("retried", "192.0.3.0/24", " age=60");
   assertEquals(log.tally.report().pools, [{
     domain: "cloud.co.uk",
+    hosts: ".cloud.co.uk",
     moves: 3,
     networks: 4,
     accepted: 1,
