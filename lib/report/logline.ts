@@ -1,13 +1,14 @@
 /**
  * One line of a log, with any prefix that a log of this program is found with:
  * multilog's TAI64N stamps, the same after tai64nlocal, syslog with RFC 3164 or
- * RFC 3339 stamps, journalctl, the program's own file, or no prefix at all.
+ * RFC 3339 stamps, also through splogger, journalctl, the program's own file, or no
+ * prefix at all.
  *
  * @module
  */
 
 import { LEVELS } from "../log/settings.ts";
-import { StampReader } from "./stamp.ts";
+import { epochSeconds, StampReader } from "./stamp.ts";
 
 /** A parsed line. */
 export interface LogLine {
@@ -31,7 +32,7 @@ export interface LogLine {
   readonly fields: string;
   /** The explanation at the end of an error or a warning, without quotes. */
   readonly what: string;
-  /** How often it was written: rsyslog may write equal lines as one. */
+  /** How often it was written: a syslog daemon may write equal lines as one. */
   readonly times: number;
 }
 
@@ -52,6 +53,7 @@ export function fieldOf(line: LogLine, name: string): string | undefined {
 export class LogReader {
   readonly #stamps: StampReader;
   readonly #host: string | undefined;
+  #before: LogLine | undefined;
 
   /**
    * @param written when the log was last written to, in seconds since 1970: the
@@ -65,6 +67,10 @@ export class LogReader {
 
   /** Reads one line, given without its line end. */
   read(line: string): LogLine {
+    return this.#before = this.#parse(line);
+  }
+
+  #parse(line: string): LogLine {
     const stamp = this.#stamps.read(line);
     const time = stamp?.time;
     const start = stamp?.end ?? 0;
@@ -83,8 +89,11 @@ export class LogReader {
           (word === 0
             ? undefined
             : line.slice(start, line.indexOf(" ", start)));
-        const tagged = entryAt(line, last + 1, time, host) ??
-          repeatedEntry(line.slice(last + 1), time, host);
+        // splogger writes the seconds, which are finer and have the year.
+        const sent = epochSeconds(line, last + 1);
+        const tagged =
+          entryAt(line, sent?.end ?? last + 1, sent?.time ?? time, host) ??
+            repeatedEntry(line.slice(last + 1), time, host);
         if (tagged !== undefined) return tagged;
         const ours = line.startsWith("greylist", at);
         return noEntry(ours ? "unreadable" : "foreign", time);
@@ -92,8 +101,20 @@ export class LogReader {
       if (end < 0) break;
       at = end + 1;
     }
+    const again = this.#repeated(line.slice(start), time);
+    if (again !== undefined) return again;
     // journalctl's remarks, such as "-- Boot 9a... --".
     return noEntry(line.startsWith("-- ") ? "foreign" : "unreadable", time);
+  }
+
+  /** The line before, if the text says that its host wrote it several times. */
+  #repeated(text: string, time: number | undefined): LogLine | undefined {
+    const [, host, times] = LAST_REPEATED.exec(text) ?? [];
+    const before = this.#before;
+    if (times === undefined || before === undefined) return undefined;
+    const isOther = before.host !== undefined && before.host !== host &&
+      this.#host === undefined;
+    return isOther ? undefined : { ...before, time, times: Number(times) };
   }
 }
 
@@ -104,6 +125,9 @@ const FIELD = /^ [a-z]+=/;
 
 /** What rsyslog writes in place of equal lines (`RepeatedMsgReduction`). */
 const REPEATED = /^message repeated (\d{1,6}) times: \[ ?(.*)\]$/;
+
+/** What other syslog daemons write behind equal lines, without a tag. */
+const LAST_REPEATED = /^(\S+) last message repeated (\d{1,6}) times?$/;
 
 /** The entry that stands for several, undefined if the message is none. */
 function repeatedEntry(

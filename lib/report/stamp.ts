@@ -1,7 +1,7 @@
 /**
  * The time stamps that log lines begin with: TAI64N as multilog writes it, ISO
  * 8601 as tai64nlocal, rsyslog (RFC 3339), journalctl and this program write it,
- * and RFC 3164.
+ * RFC 3164, and the seconds that accustamp and splogger write.
  *
  * @module
  */
@@ -74,7 +74,9 @@ export class StampReader {
     }
     const first = line.charCodeAt(at);
     if (first === AT) return tai64n(line, at + 1);
-    if (first >= ZERO && first <= NINE) return this.#iso(line, at);
+    if (first >= ZERO && first <= NINE) {
+      return this.#iso(line, at) ?? epochSeconds(line, at);
+    }
     if (first > 64 && first < 91) return this.#rfc3164(line, at);
     return undefined;
   }
@@ -122,7 +124,8 @@ export class StampReader {
     // s6-log(8) writes two.
     while (line.charCodeAt(end) === SPACE) end++;
     const local = this.#from(year, month, day, seconds, zone === undefined);
-    return { time: local - (zone ?? 0) + fraction, end };
+    const time = zone === undefined ? this.#inOrder(local) : local - zone;
+    return { time: time + fraction, end };
   }
 
   /** `Nov 23 19:00:00`, local time without a year (RFC 3164 section 4.1.2). */
@@ -157,11 +160,18 @@ export class StampReader {
     ) {
       // December just after New Year: the line came late.
       return { time: inYear(this.#year - 1), end: at + 16 };
-    } else if (time < this.#previous - LATE && isRepeated(time)) {
-      time += HOUR;
     }
-    this.#previous = time;
+    time = this.#inOrder(time);
     return { time, end: at + 16 };
+  }
+
+  /**
+   * A local time without a zone, an hour later if clocks have gone back since the line
+   * before.
+   */
+  #inOrder(time: number): number {
+    const isLater = time < this.#previous - LATE && isRepeated(time);
+    return this.#previous = isLater ? time + HOUR : time;
   }
 
   /** Seconds since 1970. A Date is slow to make, so one an hour is kept. */
@@ -197,6 +207,17 @@ function tai64n(line: string, at: number): Stamp | undefined {
   if (line.charCodeAt(at + 24) !== SPACE) return undefined;
   if (!(seconds >= 0 && seconds < END && nanoseconds < 1e9)) return undefined;
   return { time: seconds + nanoseconds / 1e9, end: at + 25 };
+}
+
+const SECONDS = /(\d{9,10}\.\d{1,9}) /y;
+
+/** `1795460400.250000`, as accustamp writes it, and splogger behind its tag. */
+export function epochSeconds(line: string, at: number): Stamp | undefined {
+  SECONDS.lastIndex = at;
+  const found = SECONDS.exec(line);
+  return found === null
+    ? undefined
+    : { time: Number(found[1]), end: SECONDS.lastIndex };
 }
 
 /** Whether clocks show the same an hour later, because they go back. */

@@ -51,6 +51,10 @@ Deno.test("every frame gives the same entry and its time", () => {
     ["Nov 23 19:00:00 mx mail.info greylist[123]: ", here],
     ["<22>Nov 23 19:00:00 greylist[123]: ", here],
     ["Nov 23 19:00:00 mx smtpd: ", here],
+    // splogger's seconds are exact, and have the year; so are accustamp's.
+    ["Nov 23 19:00:00 mx smtpd: 1290000000.123456 ", 1290000000.123456],
+    ["Nov 23 19:00:00 mx smtpd[7]: 1795460400.250000 ", 1795460400.25],
+    ["1795460400.250000 ", 1795460400.25],
   ];
   for (const [frame, time] of frames) {
     const line = read(frame + DEFER);
@@ -128,6 +132,8 @@ Deno.test("lines of other programs", () => {
     "Nov 23 19:00:00 mx named[8]: error (unexpected RCODE REFUSED) resolving",
     "Nov 23 19:00:00 mx snmpd[9]: error on subcontainer 'ia_addr' insert (-1)",
     "Nov 23 19:00:00 mx foo: info something",
+    "Nov 23 19:00:00 mx smtpd: 1290000000.123456 tcpserver: status: 1/40",
+    "1290000000.123456 tcpserver: status: 1/40",
   ];
   for (const line of foreign) assertEquals(read(line).kind, "foreign", line);
 });
@@ -242,19 +248,21 @@ Deno.test("years that syslog leaves out", async (t) => {
 Deno.test("the hour that comes twice when clocks go back", async () => {
   const code = `
     import { LogReader } from "./lib/report/logline.ts";
-    const reader = new LogReader(Date.parse("2026-10-25T12:00:00Z") / 1000);
     const stamps = ["01:59:59", "02:58:00", "02:57:30", "02:04:00", "02:03:50",
       "02:59:00", "03:00:00"];
-    for (const stamp of stamps) {
-      const { time } = reader.read("Oct 25 " + stamp + " mx greylist: ${DEFER}");
-      console.log(new Date(time * 1000).toISOString().slice(11, 19));
+    for (const form of ["Oct 25 # mx greylist:", "2026-10-25 #.5"]) {
+      const reader = new LogReader(Date.parse("2026-10-25T12:00:00Z") / 1000);
+      for (const stamp of stamps) {
+        const { time } = reader.read(form.replace("#", stamp) + " ${DEFER}");
+        console.log(new Date(time * 1000).toISOString().slice(11, 19));
+      }
     }`;
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--ext=ts", code],
     env: { TZ: "Europe/Berlin", NO_COLOR: "1" },
     stdin: "null",
   }).output();
-  assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
+  const times = [
     "23:59:59",
     "00:58:00",
     // This line came late.
@@ -263,6 +271,10 @@ Deno.test("the hour that comes twice when clocks go back", async () => {
     "01:03:50",
     "01:59:00",
     "02:00:00",
+  ];
+  assertEquals(new TextDecoder().decode(stdout).trim().split("\n"), [
+    ...times,
+    ...times,
   ]);
 });
 
@@ -275,4 +287,22 @@ Deno.test("equal lines that rsyslog writes as one", () => {
   assertEquals([error.level, error.what, error.times], ["ERROR", "x y", 99]);
   assertEquals(read(`${tag}something else]`).kind, "unreadable");
   assertEquals(read(`${tag}${DEFER}`).kind, "unreadable");
+});
+
+Deno.test("equal lines that other syslog daemons count in a line of their own", () => {
+  const reader = new LogReader(WRITTEN);
+  const stamp = (second: number) => `Nov 23 19:00:0${second}`;
+  const again = (second: number, host = "mx") =>
+    reader.read(`${stamp(second)} ${host} last message repeated 3 times`);
+  assertEquals(again(0).kind, "unreadable", "nothing is before it");
+  reader.read(`${stamp(1)} mx greylist[7]: ${DEFER}`);
+  for (const second of [2, 3]) {
+    const line = again(second);
+    assertEquals([line.kind, line.verb, line.times], ["entry", "defer", 3]);
+    assertEquals(line.fields, DEFER.slice("defer".length));
+    assertEquals(line.time, local(2026, 11, 23, 19, 0, second));
+  }
+  assertEquals(again(4, "other").kind, "unreadable");
+  reader.read(`${stamp(5)} mx cron[1]: x`);
+  assertEquals(again(6).kind, "foreign");
 });
