@@ -16,9 +16,9 @@ export interface NetworkRow {
   deferrals: number;
   /** How often it was deferred in the wait with the most deferrals. */
   tries: number;
-  /** Seconds from the first of these tries to acceptance, if known. */
+  /** Seconds from the first of these tries to the one that was let in, if known. */
   delay?: number;
-  /** Seconds of the longest wait that ended in acceptance, if any. */
+  /** Seconds of the longest wait that a retry ended, if any. */
   longest?: number;
   outcome: Outcome;
   /** An example, escaped as in the log; undefined if it was not logged. */
@@ -87,7 +87,7 @@ export class Networks {
   /** The most deferrals of any wait so far, and the seconds that wait took. */
   readonly #most = numbers();
   readonly #delay = numbers();
-  /** The longest wait that ended in acceptance, in seconds. */
+  /** The longest wait that a retry ended, in seconds. */
   readonly #longest = numbers();
   /** When the network was let in after a retry; 0 if it was not. */
   readonly #retried = numbers();
@@ -162,7 +162,8 @@ export class Networks {
   /**
    * Notes that the entry of a network let it in.
    *
-   * @param retried whether that was the end of its wait
+   * @param retried whether a retry was the end of its wait; else outgoing mail has
+   * made it known, and nothing says how long its mail would have waited
    * @param time seconds since 1970, or undefined if unknown
    * @returns the wait that ended; "observed" if nothing had to wait, because
    * that wait was in mode "observe"; undefined if no wait is known
@@ -178,7 +179,7 @@ export class Networks {
     if (retried) this.#retried.values[i] = Math.floor(time ?? 0);
     const state = this.#state.values[i];
     this.#state.values[i] = ACCEPTED | state & ENFORCED;
-    if ((state & WAITING) === 0) return undefined;
+    if (!retried || (state & WAITING) === 0) return undefined;
     if ((state & OBSERVED) !== 0) return "observed";
     const first = this.#first.values[i];
     if (first === 0 || time === undefined) return undefined;

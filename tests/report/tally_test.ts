@@ -148,10 +148,23 @@ Deno.test("a client that is exempt ends no wait of its network", () => {
   }
 });
 
-Deno.test("a known client ends the wait of its network", () => {
-  const { networks } = new Log().defer("new", "a").after(4 * 3600)
-    .pass("known", "a").after(WINDOW).pass("known", "b").tally.report();
+Deno.test("a known client ends the wait of its network, without a delay", () => {
+  const net = "192.0.2.0/24";
+  // Such as one that `learn` has made known.
+  const { networks, mostTries, advice, delay } = new Log().defer("new", net)
+    .after(60).defer("early", net).after(60).defer("early", net)
+    .after(4 * 3600).pass("known", net).after(WINDOW).pass("known", "b")
+    .tally.report();
   assertEquals([networks.accepted, networks.stopped], [1, 0]);
+  assertEquals([delay.count, advice], [0, []]);
+  assertEquals(
+    mostTries.map(({ tries, delay, longest }) => [
+      tries,
+      delay,
+      longest,
+    ]),
+    [[3, undefined, undefined]],
+  );
 });
 
 Deno.test("a client that an error let in was let in, without a delay", () => {
