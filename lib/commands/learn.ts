@@ -84,7 +84,9 @@ EXIT STATUS
         const underWay: UnderWay = new Map();
         await readLogs(paths.map((path) => ({ path })), {
           command: "learn",
-          reader: (written) => readerOf(written, underWay),
+          // A look at the first line of a file comes before the files before it.
+          reader: (written, _, isLook) =>
+            readerOf(written, isLook ? new Map() : underWay),
           line: (delivery) => learner.take(delivery),
           long() {},
           damaged() {},

@@ -39,9 +39,14 @@ export interface Reading<T extends Timed> {
    * Begins with a log.
    *
    * @param written when the log was last written to, in seconds since 1970
+   * @param isLook whether only the time of its first line is asked for
    * @returns a reader of its lines, from the first to the last
    */
-  reader(written: number, host: string | undefined): { read(line: string): T };
+  reader(
+    written: number,
+    host: string | undefined,
+    isLook: boolean,
+  ): { read(line: string): T };
   /** Takes a parsed line. */
   line(line: T): void;
   /** Called for a line that was skipped, because it is too long for a log line. */
@@ -56,6 +61,8 @@ interface Log extends LogName {
   readonly size: number | undefined;
   /** When the file was last written to, in seconds since 1970. */
   readonly written: number;
+  /** Which file it is. */
+  readonly identity: string;
   /** The first bytes. */
   readonly head: Uint8Array<ArrayBuffer>;
   /** Still open if the first bytes cannot be read again. */
@@ -142,12 +149,12 @@ class Source<T extends Timed> {
 
   constructor(log: Log, reading: Reading<T>, progress: Progress) {
     this.time = log.first;
-    const reader = reading.reader(log.written, log.host);
+    const reader = reading.reader(log.written, log.host, false);
     this.#splitter = new LineSplitter(
       (line) => this.#lines.push(reader.read(line)),
       () => reading.long(),
     );
-    this.#pieces = unpacked(pieces(log, progress));
+    this.#pieces = unpacked(pieces(log, progress, reading.command));
     this.#warn = (error) => {
       if (!isGzipError(error)) throw error;
       progress.done();
@@ -242,7 +249,7 @@ async function look<T extends Timed>(
   }
 
   let first = Infinity;
-  const reader = reading.reader(written, host);
+  const reader = reading.reader(written, host, true);
   const lines = new LineSplitter((line) => {
     if (first === Infinity) first = reader.read(line).time ?? Infinity;
   }, () => {});
@@ -257,6 +264,7 @@ async function look<T extends Timed>(
     host,
     size: regular ? info.size : undefined,
     written,
+    identity,
     head,
     handle: regular ? undefined : handle,
     first,
@@ -264,8 +272,20 @@ async function look<T extends Timed>(
 }
 
 /** All bytes of a log, piece by piece; each piece is overwritten by the next. */
-function* pieces({ path, head, handle }: Log, progress: Progress) {
-  const open = handle ?? openInput(path).handle;
+function* pieces(
+  { path, identity, head, handle }: Log,
+  progress: Progress,
+  command: string,
+) {
+  const opened = handle === undefined ? openInput(path) : undefined;
+  if (opened !== undefined && opened.identity !== identity) {
+    progress.done();
+    tell(
+      `greylist ${command}: ${path}: another file has taken this name ` +
+        "meanwhile: the one before is not read",
+    );
+  }
+  const open = handle ?? opened!.handle;
   try {
     if (handle !== undefined && head.length > 0) yield head;
     const buffer = new Uint8Array(PIECE);

@@ -108,10 +108,10 @@ export class DeliveryReader {
       this.#underWay.set(key, channel === "local" ? null : to);
       return { ...none, time };
     }
-    if (result !== "success" || recipient === null) return { ...none, time };
+    // Without the line of its start, the delivery may be a local one.
+    if (result !== "success" || !recipient) return { ...none, time };
     const host = acceptedBy(report, recipient);
-    const isUnread = host === undefined && recipient !== undefined;
-    return { time, host, isUnread };
+    return { time, host, isUnread: host === undefined };
   }
 }
 
@@ -121,12 +121,9 @@ export class DeliveryReader {
  * them. So a report that has the words twice names no host, and the text in front of
  * the address has to end in the recipient.
  *
- * @param recipient as the log has it, undefined if that line was not seen
+ * @param recipient as the log has it
  */
-function acceptedBy(
-  report: string,
-  recipient: string | undefined,
-): Address | undefined {
+function acceptedBy(report: string, recipient: string): Address | undefined {
   if (report.length >= CUT) return undefined;
   const [before, after, ...more] = report.split(ACCEPTED);
   if (after === undefined || more.length > 0 || !END.test(after)) {
@@ -138,8 +135,7 @@ function acceptedBy(
 }
 
 /** Whether this is what qmail-remote writes in front of the address. */
-function isFrame(text: string, recipient: string | undefined): boolean {
-  if (!recipient) return false;
+function isFrame(text: string, recipient: string): boolean {
   const end = /[)>]_$/.exec(text)?.index ?? 0;
   // qmail-remote quotes a local part such as `a..b`.
   const quoted = recipient.replace(/^(.*)@/, '"$1"@');

@@ -16,10 +16,25 @@ function tai64n(age: number): string {
   return `@4000000${(NOW - age + 10).toString(16).padStart(9, "0")}075bcd15`;
 }
 
-/** A line of a message that a host accepted so long ago. */
-function accepted(host: string, age: number): string {
-  return `${tai64n(age)} delivery 3: success: ${host}_accepted_message.` +
+/** What qmail-remote reports if the host has accepted the message. */
+function success(host: string): string {
+  return `delivery 3: success: ${host}_accepted_message.` +
     "/Remote_host_said:_250_ok/\n";
+}
+
+/**
+ * The two lines of a remote delivery.
+ *
+ * @param stamp what each line begins with
+ */
+function delivered(host: string, stamp = ""): string {
+  return `${stamp}starting delivery 3: msg 4711 to remote b@c.example\n` +
+    stamp + success(host);
+}
+
+/** The lines of a message that a host accepted so long ago. */
+function accepted(host: string, age: number): string {
+  return delivered(host, `${tai64n(age)} `);
 }
 
 /** Accepted count and age of an entry, in seconds before the test began. */
@@ -103,14 +118,15 @@ async function learn(args: string[], options?: RunOptions) {
 
 const LOG = [
   `${tai64n(3 * HOUR)} new msg 4711\n`,
-  `${tai64n(3 * HOUR)} starting delivery 3: msg 4711 to remote b@c.example\n`,
   accepted("203.0.113.9", 3 * HOUR),
   accepted("203.0.113.200", 2 * HOUR),
   accepted("2001:db8::25", HOUR),
   accepted("198.51.100.1", 40 * DAY),
   accepted("192.0.2.1", -DAY),
   `${tai64n(60)} starting delivery 3: msg 4712 to local bob\n`,
-  accepted("192.0.3.1", 60),
+  `${tai64n(60)} ${success("192.0.3.1")}`,
+  // Its start is not in the log.
+  `${tai64n(60)} ${success("192.0.5.1")}`,
   `${tai64n(60)} delivery 4: deferral: 192.0.4.1_failed_on_DATA_command./\n`,
 ].join("");
 
@@ -190,12 +206,9 @@ e2e(
   {},
   async () => {
     clean();
-    const line = accepted("203.0.113.9", 0).slice(26);
-    const syslog = writeFile(
-      "send/syslog",
-      `${syslogStamp(DAY)} mx qmail: ${NOW - DAY}.250000 ${line}`,
-    );
-    const plain = writeFile("send/plain", line.replace("203.0.113", "192.0.2"));
+    const stamp = `${syslogStamp(DAY)} mx qmail: ${NOW - DAY}.250000 `;
+    const syslog = writeFile("send/syslog", delivered("203.0.113.9", stamp));
+    const plain = writeFile("send/plain", delivered("192.0.2.9"));
     Deno.utimeSync(plain, NOW, NOW - 2 * DAY);
     assertEquals(
       (await learn([syslog, plain])).stdout,
@@ -229,7 +242,7 @@ e2e(
     const before = snapshot();
     append(accepted("2001:db8::2", 30));
     // Without a stamp, it is now.
-    append(accepted("192.0.3.1", 0).slice(26));
+    append(delivered("192.0.3.1"));
     await known("192.0.3.0_24");
     assertEquals(
       snapshot().filter((line) => line.includes("2001:db8")),
@@ -249,20 +262,17 @@ e2e(
   async () => {
     clean();
     const age = 390 * DAY;
-    const line = accepted("203.0.113.9", 0).slice(26);
-    const plain = writeFile("send/plain", line);
+    const plain = writeFile("send/plain", delivered("203.0.113.9"));
     Deno.utimeSync(plain, NOW, NOW - 2 * DAY);
     // By its month and day, it might be of this year.
     const syslog = writeFile(
       "send/syslog",
-      `${syslogStamp(age)} mx qmail: ${line.replace("203.0.113", "192.0.2")}`,
+      delivered("192.0.2.9", `${syslogStamp(age)} mx qmail: `),
     );
     Deno.utimeSync(syslog, NOW, NOW - age);
     await using following = await follow([plain, syslog]);
     await known("203.0.113.0_24", 2 * DAY);
-    Deno.writeTextFileSync(plain, line.replace("203.0.113", "198.51.100"), {
-      append: true,
-    });
+    Deno.writeTextFileSync(plain, delivered("198.51.100.9"), { append: true });
     await known("198.51.100.0_24");
     const [, later] = entry("198.51.100.0_24");
     assert(later <= 0, `${later}`);
@@ -378,9 +388,49 @@ e2e("learn: a local delivery that two files share", {}, async () => {
     "send/@1",
     `${tai64n(90)} starting delivery 3: msg 4712 to local bob\n`,
   );
-  const second = writeFile("send/current", accepted("203.0.113.9", 60));
+  const line = `${tai64n(60)} ${success("203.0.113.9")}`;
+  const second = writeFile("send/current", line);
   const { stdout } = await learn([second, first]);
   assertEquals(stdout, "0 deliveries: made 0 networks known, renewed 0\n");
+});
+
+e2e(
+  "learn: a look at a file starts no delivery of an older one",
+  {},
+  async () => {
+    clean();
+    // Its start was in a file that is gone.
+    const old = writeFile("send/@1", `${tai64n(90)} ${success("203.0.113.9")}`);
+    const current = writeFile("send/current", accepted("192.0.2.1", 60));
+    const { stdout } = await learn([old, current]);
+    assertEquals(stdout, "1 delivery: made 1 network known, renewed 0\n");
+  },
+);
+
+e2e("learn: --follow --dry-run counts a network once", {}, async () => {
+  clean();
+  const pool = writeFile("learn-pool", "bad!\n") as Path;
+  const unread = delivered("mx.example", `${tai64n(60)} `);
+  const path = writeFile("send/current", unread);
+  await using following = await follow(["--dry-run", path], [], {
+    pools: [{ name: "cloudmail", files: [pool] }],
+  });
+  const warnings = () => following.stderr().split("\n").length - 1;
+  // The second one says that the file has been read.
+  await waitFor("two warnings", () => warnings() === 2);
+  const append = () =>
+    Deno.writeTextFileSync(path, accepted("203.0.113.9", 60), { append: true });
+  append();
+  following.hangUp();
+  // By now this delivery is counted.
+  await waitFor("three warnings", () => warnings() === 3);
+  append();
+  const { code, stdout } = await following.end();
+  assertEquals([code, stdout], [
+    0,
+    "2 deliveries: would make 1 network known, renew 0\n",
+  ]);
+  assertEquals(entries(), {});
 });
 
 e2e("learn: reports in which no host can be read", {}, async () => {

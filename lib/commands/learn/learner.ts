@@ -38,6 +38,8 @@ export class Learner {
   #unread = 0;
   #learned = 0;
   #renewed = 0;
+  /** The networks that are counted, if nothing is written that would say so. */
+  readonly #counted = new Set<string>();
   /** Those that could not be written, in the same form. */
   readonly #failed = new Map<string, number>();
   /** Why the first of these could not be written. */
@@ -147,6 +149,8 @@ export class Learner {
       return recent ? old : better(old, found, now, timeouts);
     };
     if (adopt(this.#place, name, found, choose) === "kept") return;
+    if (this.#counted.has(name)) return;
+    if (this.#place.dry) this.#counted.add(name);
     if (wasKnown) this.#renewed++;
     else this.#learned++;
   }
