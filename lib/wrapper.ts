@@ -299,7 +299,9 @@ async function become(
     error = exec(program, variables);
   }
   const what = quote(`${program[0]}: ${error.message}`);
-  log.error(formatLine("defer", { reason: "error", what }));
+  // Not `ip`: as in serve, this client has its line already.
+  const client = next.client.ip ?? "unknown";
+  log.error(formatLine("defer", { reason: "error", client, what }));
   return giveUp(next);
 }
 

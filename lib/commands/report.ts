@@ -94,7 +94,8 @@ JSON
   summary        the first sentence
   caveats        what has to be said next to it, a list of sentences
   lines          read, entries (a line repeated N times counts N times),
-                 outside (of the period), foreign, unreadable
+                 outside (of the period), foreign, unreadable, lost (not written
+                 by serve, because the log did not take them)
   damaged        each LOGFILE with damaged gzip data, which was read up to there
   from, to       time of the first and last entry, seconds since 1970, or null
   retryWindow    seconds, as configured

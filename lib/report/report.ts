@@ -20,6 +20,8 @@ export interface Report {
     outside: number;
     foreign: number;
     unreadable: number;
+    /** Entries that were never written, because the log did not take them. */
+    lost: number;
   };
   /** The names of logs with damaged gzip data, read up to there. */
   damaged: string[];

@@ -116,6 +116,15 @@ export function remarks(report: Report): string[] {
       } lines could not be read.`,
     );
   }
+  if (lines.lost > 0) {
+    said.push(
+      `${counted(lines.lost, "line")} of serve ` +
+        `${
+          lines.lost === 1 ? "was" : "were"
+        } lost because the log did not take ` +
+        "them: the figures lack them.",
+    );
+  }
   for (const log of damaged) {
     const what = log === "-" ? "standard input" : quote(log);
     said.push(

@@ -38,6 +38,7 @@ export class Tally {
     outside: 0,
     foreign: 0,
     unreadable: 0,
+    lost: 0,
   };
   readonly #damaged: string[] = [];
   readonly #deferrals = new Map<string, number>();
@@ -112,14 +113,12 @@ export class Tally {
       const what = withoutEntry(line.what) || verb;
       increase(this.#troubles, `${level} ${what}`, `${level} other`);
     }
+    if (verb === "log") this.#lines.lost += Number(fieldOf(line, "lost")) || 0;
     if (verb === "pass") this.#pass(line);
     else if (verb === "would-defer") this.#defer(line, true);
     else if (verb === "defer") {
-      // An error without an address is about a client that was let in and found no
-      // PROGRAM. That client has its line already.
-      if (!failed || fieldOf(line, "ip") !== undefined) {
-        this.#defer(line, false);
-      }
+      // A client that was let in and found no PROGRAM has its line already.
+      if (fieldOf(line, "client") === undefined) this.#defer(line, false);
     } else if (verb === "busy" || verb === "deny") {
       const reason = fieldOf(line, "reason") ?? fieldOf(line, "rule");
       increase(this.#turnedAway, reason ?? "unknown");

@@ -225,8 +225,8 @@ export class Dispatch {
       },
       failed: (error) => {
         const what = quote(`${this.#options.program}: ${error.message}`);
-        // Not `ip`: `greylist report` counts lines with that field, and the line of
-        // the decision has it already.
+        // Not `ip`: `greylist report` does not count a line with `client`, because
+        // this client has its line already.
         const line = { reason: "error", client: client.ip, what };
         this.#log.error(formatLine("defer", line));
         this.refuse(connection, LOCAL_PROBLEM);

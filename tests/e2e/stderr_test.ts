@@ -84,7 +84,7 @@ for (const way of [inetd, xinetd, systemd]) {
       await waitFor("two messages", () => syslog.messages.length === 2);
       assertMatch(
         syslog.messages[1],
-        /^<19>.*: error .*\/nonexistent\/qmail-smtpd/,
+        /^<19>.*: error defer reason=error client=127\.0\.0\.1 what="\/nonexistent\/qmail-smtpd: /,
       );
     },
   );

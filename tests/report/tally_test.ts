@@ -32,10 +32,12 @@ Deno.test("errors and warnings", () => {
     .write('error pass ip=x net=a reason=error what="disk full"')
     .write('error defer ip=x net=a reason=error what="disk full"')
     .pass("known", "a")
-    .write('error defer reason=error what="qmail-smtpd: not found"')
+    .write('error defer reason=error client=x what="qmail-smtpd: not found"')
+    .write('error defer reason=error what="TCPREMOTEIP: not set"')
     .write('warn what="x"').tally.report();
-  assertEquals([report.errors, report.warnings], [3, 1]);
-  assertEquals(report.connections, 3, "the one without a program counts once");
+  assertEquals([report.errors, report.warnings], [4, 1]);
+  assertEquals(report.connections, 4, "the one without a program counts once");
+  assertEquals(report.deferredByReason, { error: 2 });
   assertEquals(report.networks.deferred, 0);
 });
 
@@ -121,6 +123,20 @@ Deno.test("troubles beyond those that are kept apart have their level", () => {
     what: "other",
     count: 2,
   });
+});
+
+Deno.test("lines that serve could not write", () => {
+  const lost = (count: number) =>
+    `warn log lost=${count} what="lines were lost"`;
+  const report = new Log().pass("known", "a").write(lost(12)).write(lost(1234))
+    .tally.report();
+  assertEquals([report.connections, report.lines.lost], [1, 1246]);
+  const remark =
+    "1,246 lines of serve were lost because the log did not take " +
+    "them: the figures lack them.";
+  assert(remarks(report).includes(remark), remarks(report).join());
+  const none = new Log().pass("known", "a").tally.report();
+  assertEquals(remarks(none), []);
 });
 
 Deno.test("a line that stands for several counts as often", () => {
@@ -220,6 +236,7 @@ Deno.test("lines by kind", () => {
     outside: 0,
     foreign: 1,
     unreadable: 2,
+    lost: 0,
   });
 });
 
