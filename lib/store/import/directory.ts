@@ -19,6 +19,8 @@ export interface DirectoryFormat {
    * @returns undefined if the program makes no such file
    */
   network(path: readonly string[]): Network | undefined;
+  /** Whether all its files are empty: a file that is not is none of them. */
+  readonly makesEmptyFiles?: boolean;
   /** Whether the program makes such a directory. */
   holdsEntries(path: readonly string[]): boolean;
   /**
@@ -67,8 +69,11 @@ export function readDirectory(
           current = name;
           return name !== "." && name !== "..";
         },
-        file: (name, _, mtime) => {
-          const network = format.network([...above, name]);
+        file: (name, size, mtime) => {
+          const isOther = format.makesEmptyFiles === true && size > 0;
+          const network = isOther
+            ? undefined
+            : format.network([...above, name]);
           if (network === undefined) {
             collector.foreign(`${dir}/${directory.name}`);
             return false;

@@ -17,6 +17,8 @@ export const qgreylist: DirectoryFormat = {
     const address = parseAddress(name);
     return address && { ...address, prefix: width(address.family) };
   },
+  // In its directory may be entries of greylist, whose size is the count.
+  makesEmptyFiles: true,
   holdsEntries: () => false,
   lastAccepted: (mtime, atime) => atime > mtime ? atime : undefined,
 };

@@ -42,6 +42,10 @@ Deno.test("directory: a flat one", () => {
   make(dir.path, "198.51.100.", 1000, 5000);
   make(dir.path, "203.0.113.9", 1000, 2000);
   make(dir.path, "README");
+  // Known entries of greylist itself: their size is the count.
+  for (const name of ["198.51.100.7", "198.51.101.0_24"]) {
+    Deno.writeFileSync(`${dir.path}/${name}`, new Uint8Array(3));
+  }
   make(dir.path, "192/192.0.2.17");
   Deno.symlinkSync("192.0.2.", `${dir.path}/192.0.3.`);
   assertEquals(read(dir.path, qgreylist), {
@@ -50,7 +54,13 @@ Deno.test("directory: a flat one", () => {
       "198.51.100.0/24": [1000, 5000, 1],
       "203.0.113.9/32": [1000, 2000, 1],
     },
-    foreign: ["192", "192.0.3.", "README"],
+    foreign: [
+      "192",
+      "192.0.3.",
+      "198.51.100.7",
+      "198.51.101.0_24",
+      "README",
+    ],
     kept: true,
   });
 });
