@@ -325,7 +325,7 @@ Deno.test("without JSR and npm, a task ends with one line and 111", async () => 
       lines.pop()!,
       /^greylist info: @std on npm: Failed caching npm package '.+': ./,
     );
-    assertEquals(lines, before);
+    assertEquals<readonly string[]>(lines, before);
   }
 });
 
