@@ -108,8 +108,9 @@ export class DeliveryReader {
       this.#underWay.set(key, channel === "local" ? null : to);
       return { ...none, time };
     }
+    if (result !== "success" || recipient === null) return { ...none, time };
     // Without the line of its start, the delivery may be a local one.
-    if (result !== "success" || !recipient) return { ...none, time };
+    if (!recipient) return { ...none, time, isUnread: ACCEPTED.test(report) };
     const host = acceptedBy(report, recipient);
     return { time, host, isUnread: host === undefined };
   }

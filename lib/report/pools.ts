@@ -131,7 +131,10 @@ export class Pools {
     pool.moves++;
     for (const { network, host } of [before, after]) {
       if (pool.networks.size < NETWORKS) pool.networks.add(network);
-      if (host !== undefined) pool.hosts = patternFor(pool.hosts ?? host, host);
+      if (host === undefined) continue;
+      // Hosts of one sender that say the same in HELO have different names in DNS.
+      const parent = host === domain ? host : host.slice(host.indexOf("."));
+      pool.hosts = patternFor(pool.hosts ?? parent, host);
     }
   }
 

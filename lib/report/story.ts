@@ -221,7 +221,7 @@ export const ADVICE = {
     "Clients that the configuration covers already are left out. Check " +
     "each line before you paste it: a spammer that came back looks the same. " +
     "The domain of a pool is guessed from HELO: make sure that one sender " +
-    "owns all of it, not a cloud or a registry with many customers.",
+    "owns all of it: it may be the domain of a cloud or of a registry.",
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
 } as const;

@@ -190,6 +190,8 @@ Deno.test("delivery: a remote success without a host is unread", () => {
   assertEquals(unread(remote, other, other), [false, true, false]);
   assertEquals(unread(local, other), [false, false]);
   assertEquals(unread(remote, SUCCESS), [false, false]);
+  // It may be a local one, whose program wrote these words.
+  assertEquals(unread(SUCCESS, other), [true, false]);
   assertEquals(unread(remote, "delivery 3: deferral: x"), [false, false]);
 });
 
