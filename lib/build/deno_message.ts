@@ -31,6 +31,8 @@ export function readTypeError(output: string): TypeFault | undefined {
 export function readReason(stderr: string): string | undefined {
   const error = /^error: (.+)$/m.exec(stderr)?.[1].trim();
   if (error === undefined) return undefined;
-  const cause = [...stderr.matchAll(/^ +\d+: (.+)$/gm)].at(-1)?.[1].trim();
-  return cause === undefined ? error : `${error}: ${cause}`;
+  // Several causes are numbered, a single one need not be.
+  const numbered = [...stderr.matchAll(/^ +\d+: (.+)$/gm)].at(-1);
+  const [, cause] = numbered ?? /^Caused by:\n +(.+)$/m.exec(stderr) ?? [];
+  return cause === undefined ? error : `${error}: ${cause.trim()}`;
 }

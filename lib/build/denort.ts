@@ -62,7 +62,7 @@ export function untried({ version }: Pick<Target, "version">) {
   return `${source}: programs were tried with Deno ${TRIED.join(", ")}`;
 }
 
-/** What is kept of the npm package beside the runtime out of it. */
+/** What is noted about a runtime that came out of the npm package. */
 interface FromCache {
   /** That of the runtime, in hexadecimal. */
   readonly sha256: string;

@@ -75,12 +75,13 @@ OPTIONS
 
 ENVIRONMENT
     GREYLIST_STD
-        npm: no line says that @std comes from npm, on a network without JSR.
+        npm: takes @std from npm at once, without the line that says so. For
+        networks without JSR.
 
 EXIT STATUS
-    0 done; 100 a record is wrong or missing, or the command line is wrong;
-    111 the DNS did not answer, or the disk did not take a file: try again
-    later.
+    0 done; 100 a record is wrong or missing, a file was not made by these
+    tasks, or the command line is wrong; 111 the DNS did not answer, or the
+    disk did not take a file: try again later.
 
 SENDERS
 ${SENDERS.map(senderLine).join("\n")}
@@ -132,11 +133,11 @@ async function pools(args: string[]): Promise<number> {
   const lines: string[] = [];
   for (const sender of senders) {
     const path = join(dir, `pool-${sender.name}`);
+    const isThere = isFile(path);
     let isOutdated = false;
-    let old: string | undefined;
     let made: Made | undefined;
     try {
-      old = readOutput(path);
+      const old = readOutput(path);
       made = await list(sender, resolver);
       isOutdated = old !== undefined && made === undefined;
       if (isOutdated) {
@@ -155,10 +156,10 @@ async function pools(args: string[]): Promise<number> {
       if (!isFailure(error)) throw error;
       failures.push(error);
       made = undefined;
-      const kept = old === undefined ? "no file is made" : "the old file stays";
+      const kept = isThere ? "the old file stays" : "no file is made";
       complain(`${sender.name}: ${error.message}; ${kept}`);
     }
-    const hasFile = made !== undefined || old !== undefined && !isOutdated;
+    const hasFile = made !== undefined || isThere && !isOutdated;
     lines.push(...poolLine(sender, hasFile ? [path] : []));
   }
   output.line("  pools: [");
@@ -166,6 +167,14 @@ async function pools(args: string[]): Promise<number> {
   output.line("  ],");
   output.flush();
   return exitCodeOf(failures);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** A file, and the lines about what could not be listed in it. */

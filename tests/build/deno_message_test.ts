@@ -57,6 +57,11 @@ Deno.test("readReason: the error and its innermost cause, in one line", () => {
     ),
     "Writing executable to 'g.tmp': error sending request for url",
   );
+  // A single cause has no number.
+  assertEquals(
+    readReason("error: Writing g.tmp\n\nCaused by:\n    No space left\n"),
+    "Writing g.tmp: No space left",
+  );
   assertEquals(
     readReason("error: no such file\n    at g.ts:1:8"),
     "no such file",

@@ -93,7 +93,16 @@ Deno.test("fetchDenort: what Deno says of npm is in the error", {
 }, async () => {
   using dir = temporary();
   const proxy = "http://127.0.0.1:1/";
-  await withVariables({ DENO_DIR: dir.path, HTTPS_PROXY: proxy }, async () => {
+  const unreachable = {
+    DENO_DIR: dir.path,
+    // No .npmrc of the user.
+    HOME: dir.path,
+    NPM_CONFIG_REGISTRY: proxy,
+    HTTPS_PROXY: proxy,
+    HTTP_PROXY: proxy,
+    NO_PROXY: "",
+  };
+  await withVariables(unreachable, async () => {
     const { message } = await assertRejects(
       () => fetchDenort(dir.path, "no such host"),
       TemporaryError,
