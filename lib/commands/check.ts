@@ -125,7 +125,7 @@ function looks(
         ...isUpgrade() ? [] : content(baseDir, timeouts.retryWindow),
         ...below,
         clock(baseDir, timeouts.delay),
-        ...config.prune.every > 0 ? locks(baseDir) : [],
+        ...prunes(config, serve) ? locks(baseDir) : [],
       ];
     },
     () => {
@@ -159,6 +159,15 @@ function looks(
     () => [...places(line, serve.user), ...programs(line)],
     () => upgrade(serve),
   ];
+}
+
+/** Whether the wrapper or `serve` prunes by itself. */
+function prunes(
+  { prune, mode, deferral }: ResolvedConfig,
+  { configured }: ServeConfig,
+): boolean {
+  const byWrapper = mode === "enforce" && deferral.at !== "rblsmtpd";
+  return prune.every > 0 && (configured || byWrapper);
 }
 
 function isDirectory(path: string): boolean {

@@ -37,6 +37,10 @@ DESCRIPTION
 
 OPTIONS
   --dry-run  remove nothing, only say how many would go
+
+EXIT STATUS
+  0 done; 100 an entry may not be removed; 111 the disk or the file system
+  failed: try again later
 `,
   run(args, { config }) {
     const { options, operands } = parseOptions(args, { boolean: ["dry-run"] });

@@ -239,7 +239,10 @@ async function serve(
   const untilRead = async (reading: Promise<void>) => {
     const { storeTimeout } = config;
     if (await within(reading, storeTimeout * 1000) !== undefined) return;
-    warn(`files not read yet: no answer within ${storeTimeout} s`);
+    warn(
+      "waiting for lists, control files or the log: " +
+        `no answer within ${storeTimeout} s`,
+    );
   };
   let isReloading = false;
   reload = async () => {

@@ -138,8 +138,8 @@ export function pruneSome(
   const bookmark = Bookmark.take(baseDir, ownerMasked);
   if (bookmark === undefined) return "busy";
   // After an error the next run is due only after a whole interval. Otherwise
-  // each connection would meet the same error. (It does if the bookmark cannot be
-  // opened.)
+  // each connection would meet the same error, as it does if the bookmark cannot be
+  // opened.
   let position = 0n;
   let failure: unknown;
   try {

@@ -214,7 +214,8 @@ e2e("serve signals: files on a disk that hangs are not waited for", {
   await using server = await serving(waits, { before });
   const warnings = () => logLines().filter((line) => / warn /.test(line));
   const first = await logged(/ warn /);
-  const what = "files not read yet: no answer within 1 s";
+  const what =
+    "waiting for lists, control files or the log: no answer within 1 s";
   assert(first.endsWith(` warn serve what="${what}"`), first);
   await waitFor("the file to count", () => isExempt(server.port));
   const [pid] = processesOf(server.binary);

@@ -96,8 +96,9 @@ function datedAhead(dir: string, ahead: number, retryWindow: number): Finding {
   const are = ahead === 1 ? "is" : "are";
   return warn(
     `${counted(ahead, "entry", "entries")} in ${dir} ${are} dated more than ` +
-      `${period(retryWindow)} ahead of the clock and ${are} not removed ` +
-      "before that date: if the clock is right, see " +
-      '"Forgetting" in greylist help verdict',
+      `${
+        period(retryWindow)
+      } ahead of the clock, and not removed before that ` +
+      'date: if the clock is right, see "Forgetting" in greylist help verdict',
   );
 }

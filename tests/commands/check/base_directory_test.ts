@@ -23,7 +23,7 @@ Deno.test("check content: entries that are dated ahead of the clock", () => {
   makeEntry("198.51.100.0_24", 3, -60 - DAY, dir.path);
   assertEquals(look(), [
     "ok 2 entries in it, nothing else",
-    "warn 1 entry in DIR is dated more than 24 h ahead of the clock and is not " +
+    "warn 1 entry in DIR is dated more than 24 h ahead of the clock, and not " +
     'removed before that date: if the clock is right, see "Forgetting" in ' +
     "greylist help verdict",
   ]);
@@ -31,7 +31,7 @@ Deno.test("check content: entries that are dated ahead of the clock", () => {
   makeEntry("README", 0, -365 * DAY, dir.path);
   assertEquals(look(), [
     'fix 1 name in DIR that is no entry, such as "README": move them away',
-    "warn 2 entries in DIR are dated more than 24 h ahead of the clock and are " +
+    "warn 2 entries in DIR are dated more than 24 h ahead of the clock, and " +
     'not removed before that date: if the clock is right, see "Forgetting" in ' +
     "greylist help verdict",
   ]);
