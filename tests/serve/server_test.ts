@@ -46,7 +46,7 @@ e2e(
 );
 
 /** How long PROGRAM takes to be executed, in seconds. */
-const SLOW_EXEC = 15;
+const SLOW_EXEC = 30;
 
 e2e("serve: a slow exec of PROGRAM holds up the end of no other connection", {
   programs: ["strace"],

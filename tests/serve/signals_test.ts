@@ -210,7 +210,7 @@ e2e("serve signals: files on a disk that hangs are not waited for", {
 }, async () => {
   writeFile("served-whitelist", "127.0.1.1\n");
   const waits = { ...CONFIG, storeTimeout: "1s" } as const;
-  const before = slowingAt([FILE], "openat", 5);
+  const before = slowingAt([FILE], "openat", 20);
   await using server = await serving(waits, { before });
   const warnings = () => logLines().filter((line) => / warn /.test(line));
   const first = await logged(/ warn /);

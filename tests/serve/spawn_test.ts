@@ -10,7 +10,7 @@ import { slowing, slowingAt } from "../harness/strace.ts";
 const CONFIG: Partial<Config> = { whitelist: { networks: ["127.0.0.1"] } };
 
 // How long the start of PROGRAM takes, in seconds, as on a disk that hangs.
-const LONG = 10;
+const LONG = 30;
 const SHORT = 1;
 
 /** How many clients that pass come at once: more than Deno has threads for calls. */

@@ -77,11 +77,16 @@ function sleep(seconds: number): Promise<void> {
   return new Promise((done) => setTimeout(done, seconds * 1000));
 }
 
-/** Seconds until something is there. */
+/**
+ * Seconds until something is there. The limits of `serve` are in real time, in which
+ * stalls of this machine count.
+ */
 async function timed<T>(what: () => Promise<T>) {
   const watch = new Stopwatch();
+  const began = performance.now();
   const result = await what();
-  return { result, seconds: watch.seconds };
+  const real = (performance.now() - began) / 1000;
+  return { result, seconds: watch.seconds, real };
 }
 
 /** Sends a process SIGHUPs for some seconds. */
@@ -96,10 +101,10 @@ async function hangUps(pid: number, seconds: number): Promise<void> {
 /** What a client is greeted with, and after how many seconds. */
 async function greeted(port: number, from: string) {
   using client = await Client.connectFrom(port, { from });
-  const { result, seconds } = await timed(() => client.reply());
+  const { result, ...times } = await timed(() => client.reply());
   await client.send("QUIT\r\n");
   await client.rest();
-  return { result: result ?? "hung up", seconds };
+  return { result: result ?? "hung up", ...times };
 }
 
 /** What this machine needs while nothing hangs, in seconds. */
@@ -227,7 +232,7 @@ async function newcomers(
     assert(seconds <= late, `a new client waited ${seconds} s, not ${late} s`);
   }
   // The first of them came before serve had noticed.
-  assert(all.some(({ seconds }) => seconds >= STORE_TIMEOUT - 0.1));
+  assert(all.some(({ real }) => real >= STORE_TIMEOUT - 0.1));
 }
 
 /** What the ERROR lines say: the state of the hang, or the line if it is another. */
