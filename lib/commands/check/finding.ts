@@ -4,6 +4,8 @@
  * @module
  */
 
+import { counted } from "../../report/format.ts";
+
 /**
  * `ok`: nothing is wrong. `note`: something that only the administrator can judge.
  * `warn`: works, and may be a mistake. `fix`: does not work.
@@ -27,3 +29,16 @@ export const warn = (text: string): Finding => ({ kind: "warn", text });
 
 /** A finding that does not work. */
 export const fix = (text: string): Finding => ({ kind: "fix", text });
+
+/**
+ * One warning about all that are probably a mistake in the same way, with the first as
+ * the example; none if there are none.
+ *
+ * @param noun what each of them is
+ * @param mistakes the place of each, and what it does
+ */
+export function doubt(noun: string, mistakes: readonly string[]): Finding[] {
+  if (mistakes.length === 0) return [];
+  const all = `${counted(mistakes.length, noun)} like that in all`;
+  return [warn(`${mistakes[0]}: is that meant? (${all})`)];
+}

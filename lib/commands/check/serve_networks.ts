@@ -7,10 +7,9 @@
 
 import { covers, type Network } from "../../address.ts";
 import { quote } from "../../log/line.ts";
-import { counted } from "../../report/format.ts";
 import type { ServeConfig } from "../../serve/config.ts";
 import type { Rule } from "../../serve/rules.ts";
-import { type Finding, warn } from "./finding.ts";
+import { doubt, type Finding } from "./finding.ts";
 import { tooWideNetwork } from "./too_wide.ts";
 
 /** The findings about rules and load balancers; none if nothing is wrong. */
@@ -43,23 +42,21 @@ export function serveNetworks(
  */
 function unreached(rules: readonly Rule[]): Finding[] {
   const earlier: Network[] = [];
-  const found: number[] = [];
+  const found: string[] = [];
   rules.forEach(({ networks }, i) => {
     const own = networks.map(({ network }) => network);
     const isHidden = own.every((network) =>
       earlier.some((outer) => covers(outer, network))
     );
-    if (isHidden) found.push(i);
+    if (isHidden) {
+      found.push(
+        `serve.rules[${i}]: rules before it cover all of its networks, and the ` +
+          "first match counts, not the most specific",
+      );
+    }
     earlier.push(...own);
   });
-  if (found.length === 0) return [];
-  return [warn(
-    `serve.rules[${
-      found[0]
-    }]: rules before it cover all of its networks, and ` +
-      "the first match counts, not the most specific: is that meant? " +
-      `(${counted(found.length, "rule")} like that in all)`,
-  )];
+  return doubt("rule", found);
 }
 
 /** A network, and the place that a message names. */
@@ -78,11 +75,13 @@ function tooWide(
   networks: readonly Named[],
   effect: (whom: string) => string,
 ): Finding[] {
-  const wide = networks.flatMap(({ at, text, network }) => {
-    const whom = tooWideNetwork(network);
-    return whom === undefined ? [] : [`${at}: ${quote(text)}: ${effect(whom)}`];
-  });
-  if (wide.length === 0) return [];
-  const all = `${counted(wide.length, "network")} like that in all`;
-  return [warn(`${wide[0]}: is that meant? (${all})`)];
+  return doubt(
+    "network",
+    networks.flatMap(({ at, text, network }) => {
+      const whom = tooWideNetwork(network);
+      return whom === undefined
+        ? []
+        : [`${at}: ${quote(text)}: ${effect(whom)}`];
+    }),
+  );
 }

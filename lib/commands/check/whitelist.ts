@@ -11,7 +11,7 @@ import { counted } from "../../report/format.ts";
 import { readRegularFile } from "../../system/file.ts";
 import { unreadable, type Whitelist } from "../../whitelist/exemption.ts";
 import { eachRule, type Fault, parseRule } from "../../whitelist/file.ts";
-import { type Finding, fix, ok, warn } from "./finding.ts";
+import { doubt, type Finding, fix, ok, warn } from "./finding.ts";
 import { tooWide } from "./too_wide.ts";
 
 /** The findings about lists of rules. */
@@ -177,17 +177,14 @@ function readFile(path: string, section: Section): ListFindings {
 function wideLines(section: Section, lines: readonly Line[]): Finding[] {
   const effect = EFFECTS[section];
   if (effect === undefined) return [];
-  const wide = lines.flatMap((line) => {
-    const rule = parseRule(line.content);
-    const whom = "fault" in rule ? undefined : tooWide(rule);
-    return whom === undefined ? [] : [{ line, whom }];
-  });
-  if (wide.length === 0) return [];
-  const [{ line, whom }] = wide;
-  const all = counted(wide.length, "line like that", "lines like that");
-  return [
-    warn(`${shown(line)}: ${effect} ${whom}: is that meant? (${all} in all)`),
-  ];
+  return doubt(
+    "line",
+    lines.flatMap((line) => {
+      const rule = parseRule(line.content);
+      const whom = "fault" in rule ? undefined : tooWide(rule);
+      return whom === undefined ? [] : [`${shown(line)}: ${effect} ${whom}`];
+    }),
+  );
 }
 
 function shown({ at, content }: Line): string {
