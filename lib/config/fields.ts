@@ -165,14 +165,18 @@ export class Section {
     this.fail(field, `one of ${choices.map(show).join(", ")}`);
   }
 
-  /** The result of `parse`, which returns undefined for a wrong value. */
+  /**
+   * The result of `parse`, which returns undefined for a wrong value, or throws a
+   * {@linkcode Fault}.
+   */
   parsed<T>(
     field: string,
     byDefault: unknown,
     expected: string,
     parse: (value: unknown) => T | undefined,
   ): T {
-    return parse(this.#get(field, byDefault)) ?? this.fail(field, expected);
+    const value = this.#get(field, byDefault);
+    return parsedAt(this.#full(field), value, expected, parse);
   }
 
   /** {@linkcode Section.parsed} for a field that may be missing. */
@@ -195,21 +199,42 @@ export class Section {
     );
   }
 
-  /** A list whose items are each the result of `parse`. */
+  /** A list whose items are each the result of `parse`, as in {@linkcode Section.parsed}. */
   list<T>(
     field: string,
     expected: string,
-    parse: (item: unknown, index: number) => T | undefined,
+    parse: (item: unknown) => T | undefined,
     byDefault: T[] = [],
   ): T[] {
     const value = this.#get(field, byDefault);
     if (!Array.isArray(value)) this.fail(field, `a list, each ${expected}`);
-    return Array.from(value, (item, i) => {
-      const parsed = parse(item, i);
-      if (parsed !== undefined) return parsed;
-      throw new ConfigError(`${this.#full(field)}[${i}]`, item, expected);
-    });
+    return Array.from(
+      value,
+      (item, i) =>
+        parsedAt(`${this.#full(field)}[${i}]`, item, expected, parse),
+    );
   }
+}
+
+/** What is wrong with a value, to be said behind what is expected. */
+export class Fault extends Error {}
+
+/** @throws {ConfigError} if the value is wrong */
+function parsedAt<T>(
+  field: string,
+  value: unknown,
+  expected: string,
+  parse: (value: unknown) => T | undefined,
+): T {
+  let fault = "";
+  try {
+    const parsed = parse(value);
+    if (parsed !== undefined) return parsed;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    fault = `; ${error.message}`;
+  }
+  throw new ConfigError(field, value, expected + fault);
 }
 
 /** Whether a value is an object literal, not a Map, a Date or another class. */

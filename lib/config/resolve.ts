@@ -13,7 +13,7 @@ import { NO_RULE, parseRule } from "../whitelist/file.ts";
 import { isPoolName, type Pool } from "../whitelist/pools.ts";
 import type { Only } from "../whitelist/only.ts";
 import { isHostPattern } from "../whitelist/host_pattern.ts";
-import { asPath, ConfigError, PATH, Section } from "./fields.ts";
+import { asPath, ConfigError, Fault, PATH, Section } from "./fields.ts";
 
 /**
  * Checks a configuration and fills in the defaults.
@@ -175,14 +175,12 @@ function asHost(value: unknown): string | undefined {
   return good ? value.toLowerCase() : undefined;
 }
 
-/** A member of `only.hosts`. */
-function asHostOrExpression(value: unknown, index: number): string | undefined {
+function asHostOrExpression(value: unknown): string | undefined {
   if (typeof value !== "string" || !value.startsWith("/")) return asHost(value);
   const rule = parseRule(value);
   if (!("fault" in rule)) return value;
   if (rule === NO_RULE) return undefined;
-  const expected = `${HOST_OR_EXPRESSION}; ${rule.fault}`;
-  throw new ConfigError(`only.hosts[${index}]`, value, expected);
+  throw new Fault(rule.fault);
 }
 
 /** What is expected of a network. */
@@ -242,8 +240,7 @@ function asMessage(value: unknown) {
   try {
     text = message({ seconds: 60, reason: "new", ip: "192.0.2.1" });
   } catch (error) {
-    const expected = `${MESSAGE}; it throws ${JSON.stringify(reasonOf(error))}`;
-    throw new ConfigError("deferral.message", value, expected);
+    throw new Fault(`it throws ${JSON.stringify(reasonOf(error))}`);
   }
   return typeof text === "string" ? message : undefined;
 }
