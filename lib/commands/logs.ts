@@ -272,22 +272,10 @@ async function look<T extends Timed>(
 }
 
 /** All bytes of a log, piece by piece; each piece is overwritten by the next. */
-function* pieces(
-  { path, identity, head, handle }: Log,
-  progress: Progress,
-  command: string,
-) {
-  const opened = handle === undefined ? openInput(path) : undefined;
-  if (opened !== undefined && opened.identity !== identity) {
-    progress.done();
-    tell(
-      `greylist ${command}: ${path}: another file has taken this name ` +
-        "meanwhile: the one before is not read",
-    );
-  }
-  const open = handle ?? opened!.handle;
+function* pieces(log: Log, progress: Progress, command: string) {
+  const open = log.handle ?? reopened(log, progress, command);
   try {
-    if (handle !== undefined && head.length > 0) yield head;
+    if (log.handle !== undefined && log.head.length > 0) yield log.head;
     const buffer = new Uint8Array(PIECE);
     for (let length; (length = open.read(buffer)) > 0;) {
       progress.tick(length);
@@ -296,4 +284,17 @@ function* pieces(
   } finally {
     open.close();
   }
+}
+
+/** Opens a log once more, to read it from its beginning. */
+function reopened(log: Log, progress: Progress, command: string) {
+  const { identity, handle } = openInput(log.path);
+  if (identity !== log.identity) {
+    progress.done();
+    tell(
+      `greylist ${command}: ${log.path}: another file has taken this name ` +
+        "meanwhile: the one before is not read",
+    );
+  }
+  return handle;
 }
