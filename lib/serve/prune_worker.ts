@@ -32,10 +32,6 @@ async function prune(database: Database): Promise<PruneResult> {
   try {
     while (true) {
       const result = pruneSome(database, PIECE, progress);
-      // "busy": another process goes on, and reports only what it meets itself.
-      if (result === "busy" && progress.failure !== undefined) {
-        throw progress.failure;
-      }
       if (result !== "more") return result;
       await sleep(PAUSE);
       if (isStopping) return "done";

@@ -136,7 +136,11 @@ export function pruneSome(
 ): "done" | "more" | "busy" {
   const { baseDir, timeouts, ownerMasked } = database;
   const bookmark = Bookmark.take(baseDir, ownerMasked);
-  if (bookmark === undefined) return "busy";
+  if (bookmark === undefined) {
+    // The other process goes on with the run, and reports only what it meets itself.
+    if (progress?.failure !== undefined) throw progress.failure;
+    return "busy";
+  }
   // After an error the next run is due only after a whole interval. Otherwise
   // each connection would meet the same error, as it does if the bookmark cannot be
   // opened.

@@ -310,3 +310,16 @@ Deno.test("prune: an entry that another process removes is not counted", () => {
     Object.assign(Listing.prototype, { remove });
   }
 });
+
+Deno.test("prune: a failure is reported if another process goes on with the run", () => {
+  emptyDir("prune");
+  const other = Bookmark.take(dir)!;
+  assertEquals(pruneSome(config, 1000, { position: 1n }), "busy");
+  const failure = new StoreError(`${dir}/a`, "stays");
+  assertThrows(
+    () => pruneSome(config, 1000, { position: 1n, failure }),
+    StoreError,
+    "stays",
+  );
+  other.leave(0n);
+});
