@@ -10,7 +10,6 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { bench, HELP } from "../../lib/build/bench.ts";
 import { Connection } from "../../lib/build/bench/connection.ts";
 import { Dialer, resentOn } from "../../lib/build/bench/dial.ts";
@@ -35,9 +34,8 @@ import { exempts, parseRule } from "../../lib/whitelist/file.ts";
 import "../harness/libc.ts";
 import { e2e } from "../harness/need.ts";
 import { freePort, processesBelow, run, waitFor } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 import { emptyDir } from "../harness/root.ts";
-
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 // Opened before any test; see harness/libc.ts.
 new Connection()[Symbol.dispose]();

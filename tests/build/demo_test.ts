@@ -9,7 +9,6 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import {
   difference,
   exchange,
@@ -24,9 +23,8 @@ import {
   run,
   waitFor,
 } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 import { emptyDir } from "../harness/root.ts";
-
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 Deno.test("a command and its reply share a line if there is room", () => {
   assertEquals(exchange("QUIT", "221 bye"), [

@@ -4,17 +4,16 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { SENDERS } from "../../lib/build/spf/senders.ts";
 import { isName } from "../../lib/spf/message.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
 import { parseAddress } from "../../lib/address.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { startUnbound } from "../harness/unbound.ts";
 
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 const NEEDS = { programs: ["unbound"] };
 
 /** A record too long for one string, as spf.protection.outlook.com has it. */

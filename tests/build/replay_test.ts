@@ -1,13 +1,12 @@
 /** `deno task replay`: the senders that it plays, and the table in the manual. */
 
 import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { restamp } from "../../lib/build/replay/log.ts";
 import { figuresOf, KINDS, play } from "../../lib/build/replay/senders.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 const DAY = 86400;
 
 Deno.test("attempts come in the order of their times, each mail as its kind", async () => {
@@ -69,12 +68,12 @@ Deno.test("a mail that was let in is not tried again", async () => {
 });
 
 e2e("replay: the page has the table that the task prints", {}, async () => {
-  const page = Deno.readTextFileSync(`${ROOT}lib/manual/replay.md`);
+  const page = Deno.readTextFileSync(`${PROJECT}lib/manual/replay.md`);
   const shown = /^```replay\n([^]*?)^```$/m.exec(page)?.[1];
   const { code, stdout, stderr } = await run(
     [Deno.execPath(), "task", "replay"],
     // It compiles programs.
-    { cwd: ROOT, patience: 1200 },
+    { cwd: PROJECT, patience: 1200 },
   );
   assertEquals([code, stdout], [0, shown], stderr);
 });
@@ -91,7 +90,7 @@ e2e("replay: what it is asked wrongly is one line", {}, async () => {
   ) {
     const { code, stdout, stderr } = await run(
       [Deno.execPath(), "task", "replay", arg],
-      { cwd: ROOT },
+      { cwd: PROJECT },
     );
     assertEquals([code, stdout], [100, ""]);
     assert(stderr.endsWith(`greylist replay: ${message}\n`), stderr);

@@ -3,17 +3,16 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { parseAddress } from "../../lib/address.ts";
 import { DnsResolver, parseServer, systemServers } from "../../lib/spf/dns.ts";
 import { TempError } from "../../lib/spf/resolver.ts";
 import { parseRule, searchFile } from "../../lib/whitelist/file.ts";
 import { e2e } from "../harness/need.ts";
 import { freePort, type Outcome, run } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 import { emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { startUnbound } from "../harness/unbound.ts";
 
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 const NEEDS = { programs: ["unbound"] };
 
 /** The strings of a TXT record with 120 networks, far above 512 bytes. */

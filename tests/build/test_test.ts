@@ -3,13 +3,11 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { SHARE_VARIABLE } from "../../lib/build/ports.ts";
 import { e2e } from "../harness/need.ts";
 import { type Outcome, run } from "../harness/process.ts";
+import { PROJECT } from "../harness/project.ts";
 import { emptyDir, writeFile } from "../harness/root.ts";
-
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** How long `deno task test` may take on a busy machine, in seconds. */
 const PATIENCE = 300;

@@ -5,15 +5,13 @@
  */
 
 import { existsSync } from "@std/fs/exists";
-import { fromFileUrl } from "@std/path";
 import type { Config } from "../../lib/config.ts";
 import { moduleUrl, program } from "./evaluate.ts";
 import { hashOf, keep, openKept, restore } from "./kept.ts";
 import { areAtRest, type Outcome, run } from "./process.ts";
+import { PROJECT } from "./project.ts";
 import { BASE, CONTROL, emptyDir, LOG, ROOT, writeFile } from "./root.ts";
 import { standStill } from "./still.ts";
-
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** Root has to name the user of PROGRAM; all clients come from 127.0.0.0/8. */
 export const SERVE: NonNullable<Config["serve"]> = {

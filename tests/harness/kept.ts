@@ -10,12 +10,9 @@
  */
 
 import { walkSync } from "@std/fs/walk";
-import { fromFileUrl } from "@std/path";
 import { STD_VARIABLE } from "../../lib/build/std.ts";
 import { STAND_IN_VARIABLE, usesStandIns } from "../../lib/build/stand_in.ts";
-
-/** The folder of the project. */
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
+import { PROJECT } from "./project.ts";
 
 /** How many versions of the sources have their binaries kept. */
 const VERSIONS = 3;

@@ -4,9 +4,7 @@
  * @module
  */
 
-import { fromFileUrl } from "@std/path";
-
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+import { PROJECT } from "./project.ts";
 
 /** One command, or one script that begins with `#!`. */
 export interface Shown {
@@ -25,12 +23,12 @@ export interface Block {
 /** All blocks "sh" and "console", README's first, as they stand there. */
 export function blocks(): Block[] {
   const pages = Array.from(
-    Deno.readDirSync(`${ROOT}lib/manual`),
+    Deno.readDirSync(`${PROJECT}lib/manual`),
     ({ name }) => `lib/manual/${name}`,
   ).sort();
   return ["README.md", ...pages].flatMap((page) =>
     Array.from(
-      Deno.readTextFileSync(ROOT + page)
+      Deno.readTextFileSync(PROJECT + page)
         .matchAll(/^```(sh|console)\n([^]*?)^```$/gm),
       ([, kind, text]) => ({
         page,

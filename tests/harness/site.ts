@@ -6,14 +6,12 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { entries } from "./binary.ts";
 import { makeEntry } from "./entry.ts";
 import { greeter } from "./next_program.ts";
 import { freePort, type Outcome, run } from "./process.ts";
+import { PROJECT } from "./project.ts";
 import { BASE, CONTROL, emptyDir, ROOT, writeFile } from "./root.ts";
-
-const PROJECT = fromFileUrl(new URL("../../", import.meta.url));
 
 /** The directory that has all of it. */
 export const SITE = `${ROOT}/site`;

@@ -3,17 +3,16 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl, normalize } from "@std/path";
-
-const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+import { normalize } from "@std/path";
+import { PROJECT } from "../harness/project.ts";
 
 /** The pages of the manual, as paths below the project. */
 const PAGES = Array.from(
-  Deno.readDirSync(`${ROOT}lib/manual`),
+  Deno.readDirSync(`${PROJECT}lib/manual`),
   ({ name }) => `lib/manual/${name}`,
 ).sort();
 
-const read = (file: string) => Deno.readTextFileSync(ROOT + file);
+const read = (file: string) => Deno.readTextFileSync(PROJECT + file);
 
 /** The text without its blocks of code. */
 const prose = (text: string) => text.replace(/^```[^]*?^```$/gm, "");
@@ -64,7 +63,7 @@ Deno.test("every link works", () => {
       const target = file === ""
         ? page
         : normalize(`${page.replace(/[^/]*$/, "")}${file}`);
-      assert(Deno.statSync(ROOT + target).isFile, `${page}: ${link}`);
+      assert(Deno.statSync(PROJECT + target).isFile, `${page}: ${link}`);
       if (anchor === undefined) continue;
       assert(anchorsOf(read(target)).includes(anchor), `${page}: ${link}`);
     }
@@ -84,7 +83,7 @@ Deno.test("every help TOPIC that a text mentions is there", () => {
 Deno.test("every file that a text names is there", () => {
   for (const page of ["README.md", ...PAGES]) {
     const named = prose(read(page)).matchAll(/`((?:lib|tests)\/[\w./-]*)`/g);
-    for (const [, file] of named) Deno.statSync(ROOT + file);
+    for (const [, file] of named) Deno.statSync(PROJECT + file);
   }
 });
 
@@ -94,5 +93,5 @@ Deno.test("every test that the page of what was tried names is there", () => {
     .filter((cell) => cell !== "test" && !/^-+$/.test(cell))
     .flatMap((cell) => cell.split(", "));
   assert(tests.length >= 20, `${tests.length} tests`);
-  for (const test of tests) Deno.statSync(`${ROOT}tests/${test}_test.ts`);
+  for (const test of tests) Deno.statSync(`${PROJECT}tests/${test}_test.ts`);
 });

@@ -1,9 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { e2e } from "../../harness/need.ts";
 import { run } from "../../harness/process.ts";
-
-const PROJECT = fromFileUrl(new URL("../../../", import.meta.url));
+import { PROJECT } from "../../harness/project.ts";
 
 e2e("what several hosts lack is one line with the packages", {
   root: true,
