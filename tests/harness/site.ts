@@ -32,6 +32,7 @@ export const ENV: Record<string, string> = {
 /** Paths in a page, and the paths that replace them in the tests. */
 const PATHS: readonly (readonly [string, string])[] = [
   ["/var/qmail/greylist", BASE],
+  ["/var/lib/greylist", BASE],
   ["/var/qmail/control", CONTROL],
   ["/var/qmail/qgreylist", `${SITE}/qgreylist`],
   ["/var/qmail/cqgreylist", `${SITE}/cqgreylist`],
@@ -55,6 +56,7 @@ const REPLACED: typeof PATHS = [
   ["127.0.0.1:2525 ", `127.0.0.1:${PORT} `],
   ["1 root root ", `1 ${id("-un")} ${id("-gn")} `],
   ["qmaild", id("-un")],
+  ["-o smtpd ", `-o ${id("-un")} `],
 ];
 
 /** One field of id(1). */

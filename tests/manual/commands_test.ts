@@ -165,7 +165,11 @@ const CASES: Readonly<Record<string, Case>> = {
     programs: ["softlimit"],
     run: runScript,
   },
-  "tcpserver -v 127.0.0.1 2525": { programs: ["tcpserver"], run: background },
+  "tcpserver -v -u": {
+    programs: ["tcpserver"],
+    root: true,
+    run: background,
+  },
   "swaks": { programs: ["swaks"], run: deferred },
   "TCPREMOTEIP=192.0.2.17": { typed: "QUIT", before: growOlder },
   "greylist info": {

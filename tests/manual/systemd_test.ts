@@ -16,7 +16,7 @@ import {
 import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
 import { MANAGER_PROGRAMS, startManager } from "../harness/service_manager.ts";
 import { Client } from "../harness/smtp.ts";
-import { serviceOf, type Settings } from "../harness/unit.ts";
+import { serviceOf, type Settings, wordsOf } from "../harness/unit.ts";
 import { upgrade } from "../harness/upgrading.ts";
 
 /** Both pages that show units. */
@@ -101,6 +101,14 @@ Deno.test("each setting of the units is set by the test, or told why not", () =>
   }
 });
 
+Deno.test("without root: the unit may write to the base directory of the page", () => {
+  const [, baseDir] = /^baseDir: "(.*)",$/m.exec(PAGE)!;
+  assertEquals(wordsOf(serviceOf(NO_ROOT), "ReadWritePaths"), [baseDir]);
+  assert(PAGE.includes(`\ninstall -d -m 700 -o smtpd ${baseDir}\n`));
+  // The test of this unit below has it too: only root could become another user.
+  assertMatch(PAGE, /^serve: \{\},$/m);
+});
+
 /** What the program behind `serve` says about itself, by name. */
 const PROBE = `#!/bin/sh
 printf '220 probe\\r\\n'
@@ -132,7 +140,6 @@ const CONFIG: Partial<Config> = {
   timeouts: { delay: "1h" },
   whitelist: { networks: ["127.0.0.0/24"] },
   log: { target: "auto" },
-  serve: { user: "nobody" },
 };
 
 /** A unit of the page, for this machine. */
@@ -146,7 +153,10 @@ function here(unit: string): Settings {
 }
 
 /** Starts serve under a unit, and asks the program behind it. */
-async function probe(unit: string): Promise<Record<string, string>> {
+async function probe(
+  unit: string,
+  config: Partial<Config>,
+): Promise<Record<string, string>> {
   clean();
   Deno.chownSync(BASE, UID, UID);
   Deno.chmodSync(emptyDir("queue"), 0o777);
@@ -155,7 +165,7 @@ async function probe(unit: string): Promise<Record<string, string>> {
   Deno.chownSync(program, 1, 1);
   Deno.chmodSync(program, 0o4755);
   const next = writeFile("probe", PROBE, 0o755);
-  const binary = await compile(CONFIG);
+  const binary = await compile(config);
   await using manager = await startManager("path");
   const port = freePort();
   const errors = writeFile("confined.stderr", "");
@@ -243,7 +253,7 @@ e2e(
   "serve under the unit for qmail, with a set-uid program",
   NEEDS,
   async () => {
-    assertEquals(await probe(QMAIL), {
+    assertEquals(await probe(QMAIL, { ...CONFIG, serve: { user: "nobody" } }), {
       ...CONFINED,
       CapBnd: "00000000000000c0",
       NoNewPrivs: "0",
@@ -254,7 +264,7 @@ e2e(
 );
 
 e2e("serve under the unit without root", NEEDS, async () => {
-  assertEquals(await probe(NO_ROOT), {
+  assertEquals(await probe(NO_ROOT, { ...CONFIG, serve: {} }), {
     ...CONFINED,
     CapBnd: "0000000000000000",
     NoNewPrivs: "1",
