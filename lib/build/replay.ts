@@ -24,7 +24,7 @@ import { outputError } from "./output.ts";
 import { ROOT } from "./std.ts";
 
 const HELP = `NAME
-  deno task replay - who has to wait and who is stopped, over two weeks
+  deno task replay - which senders wait and which are stopped, over two weeks
 
 SYNOPSIS
   deno task replay [--logs=DIR] [--write]
@@ -43,8 +43,8 @@ DESCRIPTION
   the first attempt, how much later and after how long, and how much never.
 
 OPTIONS
-  --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the times
-              of the play: "greylist report" reads them.
+    --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the
+              times of the play: "greylist report" reads them.
   --write     Put the table into lib/manual/replay.md as well.
 `;
 

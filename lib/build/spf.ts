@@ -36,13 +36,13 @@ SYNOPSIS
     deno task spf DOMAIN... [--output=FILE] [--server=HOST:PORT]
 
 DESCRIPTION
-    Senders with large pools of addresses retry a deferred message from
-    another network each time, and it stays deferred. This task looks up the
-    SPF record of each DOMAIN with all records that it includes. It writes the
-    networks from which mail passes, one a line, merged and sorted; a comment
-    names the terms that each network comes from. Name the file under
-    whitelist.files in greylist.config.ts, and run the task again from time to
-    time.
+        Senders with many networks retry a deferred message from another network
+    each time, and their mail may wait for hours, or come back to its author.
+    This task looks up the SPF record of each DOMAIN with all records that it
+    includes. It writes the networks from which mail passes, one a line, merged
+    and sorted; a comment names the terms that each network comes from. Name the
+    file under whitelist.files in greylist.config.ts, and run the task again
+    from time to time.
 
     FILE is replaced in one step, and only if every look-up succeeded. If a
     DOMAIN fails, one line on standard error says why, and FILE stays as it was.

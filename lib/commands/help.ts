@@ -117,8 +117,8 @@ DESCRIPTION
   greylist becomes PROGRAM by execve(2). Any other client is told to come back
   later. The configuration, greylist.config.ts, is compiled in.
 
-  A first argument that is the name of a command below is that command; with --
-  before it, it is PROGRAM.
+    If the first argument is the name of a command below, that command runs. With
+  -- in front, the argument is PROGRAM.
 
 COMMANDS
 ${summaries.join("\n")}

@@ -38,7 +38,7 @@ SYNOPSIS
 DESCRIPTION
   Lists the entries of baseDir: the network or @POOL, its state, how often it
   was accepted, when it was first and last seen, and what comes next: from when
-  or until when a retry is let in, or when the entry is forgotten. The last line
+  or until when a retry is let in, or when the entry expires. The last line
   counts the entries; other names in baseDir are counted as "not ours".
 
   "First seen" is the time at which the file was created, or "-" if the file

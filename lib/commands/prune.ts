@@ -19,7 +19,7 @@ import { Progress } from "./progress.ts";
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
   help: `NAME
-  greylist prune - remove forgotten entries
+  greylist prune - remove expired entries
 
 SYNOPSIS
   greylist prune [--dry-run]

@@ -43,13 +43,13 @@ DESCRIPTION
   lines to paste, the load by hour and day, and what stands out. Errors and
   warnings in the log stand on top.
 
-  LOGFILE may have been written by multilog (with its @4000... stamps, or after
-  tai64nlocal), by a syslog daemon, by journalctl or by greylist itself, and it
-  may be compressed with gzip. - is standard input. Several files are read as
-  one log, in the order of their entries' times: rotated files as well as files
-  of several hosts that share one database. A file that is named twice is read
-  once. Without LOGFILE the file that log.target in greylist.config.ts names is
-  read, or else standard input.
+    LOGFILE may have been written by multilog (with its @4000... stamps, or after
+  tai64nlocal), svlogd, s6-log, splogger, a syslog daemon, journalctl or greylist
+  itself, and it may be compressed with gzip. - is standard input. Several files
+  are read as one log, in the order of the times of their lines: rotated files
+  as well as files of several hosts that share one database. A file that is
+  named twice is read once. Without LOGFILE the file that log.target in
+  greylist.config.ts names is read, or else standard input.
 
   Lines of other programs are passed over. Lines that cannot be read are
   counted. A syslog stamp has no year: a file is taken to span less than one.
@@ -66,16 +66,17 @@ DESCRIPTION
   came back and which did. A real sender has no reason to come back then, so the
   share that never did is the most that greylisting can stop.
 
-  What you can do: a sender is proposed as a pool if the same mail came again
-  from another network three times and one of its networks was let in. Its
-  domain is guessed from HELO: make sure that one sender owns it. A network
-  is proposed for the whitelist if its mail waited for an hour. Clients that the
-  configuration covers already, by address or by the name in HELO, are left out.
+    What you can do: a sender is proposed as a pool if the same mail came again
+  from another network three times, from three networks or more, and one of them
+  was let in. Its domain is guessed from HELO: make sure that one sender owns
+  it. A network is proposed for the whitelist if its mail waited for an hour.
+  Clients that the configuration covers already, by address or by the name in
+  HELO, are left out.
 
 OPTIONS
-  --since=TIME   Only entries from TIME on: 2026-11-23, "2026-11-23 19:00"
+  --since=TIME   Only lines from TIME on: 2026-11-23, "2026-11-23 19:00"
                  (local time), 2026-11-23T19:00:00Z, or 7d, 12h, 30m before now.
-  --until=TIME   Only entries before TIME.
+  --until=TIME   Only lines before TIME.
   --compare=FROM..TO
                  Puts another period beside this one, such as the week before a
                  change of the configuration. FROM or TO may be left out.
@@ -97,7 +98,7 @@ JSON
                  outside (of the period), foreign, unreadable, lost (not written
                  by serve, because the log did not take them)
   damaged        each LOGFILE with damaged gzip data, which was read up to there
-  from, to       time of the first and last entry, seconds since 1970, or null
+  from, to       time of the first and last line, seconds since 1970, or null
   retryWindow    seconds, as configured
   connections, deferred, wouldDefer (in mode "observe"), passed, turnedAway (by
   a limit or a rule of serve), warnings, errors
@@ -128,7 +129,13 @@ JSON
   poolsForgotten candidates with few moves that did not fit into memory
   whitelistedByRule
                  rule, count; the tenth is followed by the sum of all others
-  compared       with --compare: the same for the other period
+    compared       with --compare: the same for the other period
+
+EXIT STATUS
+  0    done
+  100  the command line is wrong, a file is missing or may not be read, or a page
+       is not written for want of a log
+  111  a disk or file system fails
 `;
 
 /** The subcommand. */
