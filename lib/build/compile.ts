@@ -41,7 +41,7 @@ OPTIONS
 
 ENVIRONMENT
   DENORT_BIN    the runtime of the binary, in place of a download
-    GREYLIST_STD  jsr: @std comes from JSR, or there is no binary
+  GREYLIST_STD  jsr: @std comes from JSR, or there is no binary
                 npm: it comes from npm, and JSR is not asked
 
 EXIT STATUS

@@ -43,7 +43,7 @@ DESCRIPTION
   the first attempt, how much later and after how long, and how much never.
 
 OPTIONS
-    --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the
+  --logs=DIR  Keep the logs in DIR, one file for each way, stamped with the
               times of the play: "greylist report" reads them.
   --write     Put the table into lib/manual/replay.md as well.
 `;

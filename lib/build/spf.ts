@@ -36,7 +36,7 @@ SYNOPSIS
     deno task spf DOMAIN... [--output=FILE] [--server=HOST:PORT]
 
 DESCRIPTION
-        Senders with many networks retry a deferred message from another network
+    Senders with many networks retry a deferred message from another network
     each time, and their mail may wait for hours, or come back to its author.
     This task looks up the SPF record of each DOMAIN with all records that it
     includes. It writes the networks from which mail passes, one a line, merged

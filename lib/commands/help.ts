@@ -117,7 +117,7 @@ DESCRIPTION
   greylist becomes PROGRAM by execve(2). Any other client is told to come back
   later. The configuration, greylist.config.ts, is compiled in.
 
-    If the first argument is the name of a command below, that command runs. With
+  If the first argument is the name of a command below, that command runs. With
   -- in front, the argument is PROGRAM.
 
 COMMANDS

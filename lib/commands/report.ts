@@ -43,13 +43,13 @@ DESCRIPTION
   lines to paste, the load by hour and day, and what stands out. Errors and
   warnings in the log stand on top.
 
-    LOGFILE may have been written by multilog (with its @4000... stamps, or after
-  tai64nlocal), svlogd, s6-log, splogger, a syslog daemon, journalctl or greylist
-  itself, and it may be compressed with gzip. - is standard input. Several files
-  are read as one log, in the order of the times of their lines: rotated files
-  as well as files of several hosts that share one database. A file that is
-  named twice is read once. Without LOGFILE the file that log.target in
-  greylist.config.ts names is read, or else standard input.
+  LOGFILE may have been written by multilog (with its @4000... stamps, or after
+  tai64nlocal), svlogd, s6-log, splogger, a syslog daemon, journalctl or
+  greylist itself, and it may be compressed with gzip. - is standard input.
+  Several files are read as one log, in the order of the times of their lines:
+  rotated files as well as files of several hosts that share one database. A
+  file that is named twice is read once. Without LOGFILE the file that
+  log.target in greylist.config.ts names is read, or else standard input.
 
   Lines of other programs are passed over. Lines that cannot be read are
   counted. A syslog stamp has no year: a file is taken to span less than one.
@@ -66,7 +66,7 @@ DESCRIPTION
   came back and which did. A real sender has no reason to come back then, so the
   share that never did is the most that greylisting can stop.
 
-    What you can do: a sender is proposed as a pool if the same mail came again
+  What you can do: a sender is proposed as a pool if the same mail came again
   from another network three times, from three networks or more, and one of them
   was let in. Its domain is guessed from HELO: make sure that one sender owns
   it. A network is proposed for the whitelist if its mail waited for an hour.
@@ -129,12 +129,12 @@ JSON
   poolsForgotten candidates with few moves that did not fit into memory
   whitelistedByRule
                  rule, count; the tenth is followed by the sum of all others
-    compared       with --compare: the same for the other period
+  compared       with --compare: the same for the other period
 
 EXIT STATUS
   0    done
-  100  the command line is wrong, a file is missing or may not be read, or a page
-       is not written for want of a log
+  100  the command line is wrong, a file is missing or may not be read, or a
+       page is not written for want of a log
   111  a disk or file system fails
 `;
 

@@ -72,7 +72,7 @@ SIGNALS
   TERM, INT  accept no connection, tell clients that are deferred or wait to
              come back, exit 0; programs go on with their clients, and process 1
              of a container waits for them
-    HUP        read the files of whitelist, only and pools and the name in the
+  HUP        read the files of whitelist, only and pools and the name in the
              banner again, and open the log file again
   USR2       upgrade: become the binary that is now at the path of this one, in
              the same process and with the same sockets, if "check" of it finds
