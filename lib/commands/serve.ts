@@ -221,7 +221,7 @@ async function serve(
     () => files.log,
     () => epoll.wake(),
   );
-  const notify = new Notify(variables, warn);
+  const notify = new Notify(variables, warn, () => epoll.wake());
   const listeners = opened.map(({ fd }) => fd);
   const server = new Server({
     epoll,

@@ -45,6 +45,7 @@ export class Notify {
   readonly #socket: string | undefined;
   readonly #interval: number | undefined;
   readonly #warn: (what: string) => void;
+  readonly #wake: () => void;
   /** When {@linkcode ALIVE} is due. */
   #next = Infinity;
   #isStopping = false;
@@ -54,18 +55,26 @@ export class Notify {
   /** When they are sent again. */
   #retryAt = Infinity;
 
-  /** @param warn is told of the first message that could not be sent */
-  constructor(variables: NotifyVariables, warn: (what: string) => void) {
+  /**
+   * @param warn is told of the first message that could not be sent
+   * @param wake is called when {@linkcode next} may have changed
+   */
+  constructor(
+    variables: NotifyVariables,
+    warn: (what: string) => void,
+    wake: () => void,
+  ) {
     this.#socket = variables.NOTIFY_SOCKET;
     this.#interval = tickInterval(variables, Deno.pid);
     this.#warn = warn;
+    this.#wake = wake;
   }
 
   /** Clients are served from now on, with all files read. */
   ready(status: string): void {
     if (this.#isStopping) return;
-    this.#tell(() => ready(status));
     if (this.#interval !== undefined) this.#next = performance.now();
+    this.#tell(() => ready(status));
   }
 
   /** Files are read again; {@linkcode ready} has to follow. */
@@ -107,6 +116,7 @@ export class Notify {
   #tell(state: () => string): void {
     this.#unsent.push(state);
     this.#sendStates();
+    this.#wake();
   }
 
   /** Sends states in their order: a READY alone does not end a reload. */
