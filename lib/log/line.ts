@@ -100,7 +100,8 @@ export function formatLine(
   fields: Record<string, string | number | undefined>,
 ): string {
   let line = verb;
-  for (const [key, value] of Object.entries(fields)) {
+  for (const key in fields) {
+    const value = fields[key];
     if (value !== undefined) line += ` ${key}=${value}`;
   }
   return line;

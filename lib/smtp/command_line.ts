@@ -14,12 +14,15 @@ const COLON = 58, LESS = 60, GREATER = 62, BACKSLASH = 92;
 /**
  * The path in the argument of MAIL or RCPT, with or without keyword, spaces,
  * `<>` and parameters. Undefined if there is no path.
+ *
+ * @param start where the argument begins in the command
  */
 export function parsePath(
-  argument: Uint8Array,
+  command: Uint8Array,
+  start: number,
   keyword: string,
 ): Uint8Array | undefined {
-  const line = trimBlanks(argument);
+  const line = trimBlanks(command, start);
   let at = 0;
   const end = endOfWord(line, at);
   const colon = skipBlanks(line, end);
@@ -55,14 +58,21 @@ export function endOfWord(line: Uint8Array, at: number): number {
   return at;
 }
 
+/** The bit in which a small letter of ASCII differs from the capital one. */
+const CASE = 0x20;
+
 function isLetter(byte: number): boolean {
-  const lower = byte | 0x20;
+  const lower = byte | CASE;
   return lower >= 0x61 && lower <= 0x7a;
 }
 
 /** The ASCII letters from `start` to `end` in upper case: commands have no case. */
 export function word(line: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...line.subarray(start, end)).toUpperCase();
+  let text = "";
+  for (let at = start; at < end; at++) {
+    text += String.fromCharCode(line[at] & ~CASE);
+  }
+  return text;
 }
 
 /** The index of the first octet from `at` that is no blank. */
@@ -71,11 +81,12 @@ export function skipBlanks(line: Uint8Array, at: number): number {
   return at;
 }
 
-/** The line without blanks at either end; not a copy. */
-export function trimBlanks(line: Uint8Array): Uint8Array {
+/** The line from `start` on, without blanks at either end; not a copy. */
+export function trimBlanks(line: Uint8Array, start: number): Uint8Array {
+  const first = skipBlanks(line, start);
   let end = line.length;
-  while (isBlank(line[end - 1])) end--;
-  return line.subarray(skipBlanks(line, 0), end);
+  while (end > first && isBlank(line[end - 1])) end--;
+  return line.subarray(first, end);
 }
 
 function isBlank(byte: number | undefined): boolean {

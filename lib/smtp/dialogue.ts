@@ -31,6 +31,14 @@ const MAX_DOMAIN = 255;
 
 const LF = 10;
 
+/**
+ * The reply to EHLO behind the name. A sender bounces mail that needs an extension
+ * which is missing here, or that is larger than a number after SIZE. CHUNKING would
+ * make senders send BDAT.
+ */
+const EXTENSIONS = "\r\n250-PIPELINING\r\n250-SIZE\r\n" +
+  "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8";
+
 const NOTHING = new Uint8Array(0);
 
 /** How a {@linkcode Dialogue} presents itself. */
@@ -141,7 +149,7 @@ export class Dialogue {
         this.#unfinished.keep(chunk.subarray(start));
         break;
       }
-      const line = this.#unfinished.complete(chunk.subarray(start, end));
+      const line = this.#unfinished.complete(chunk, start, end);
       replies += this.#answer(line) + "\r\n";
       start = end;
       if (start < chunk.length) this.#quit = false;
@@ -184,25 +192,16 @@ export class Dialogue {
     }
     switch (verb) {
       case "EHLO":
-        this.#hello(line.subarray(end));
-        // A sender bounces mail that needs an extension which is missing here, or that
-        // is larger than a number after SIZE. CHUNKING would make senders send BDAT.
-        return [
-          `250-${this.#hostname}`,
-          "250-PIPELINING",
-          "250-SIZE",
-          "250-ENHANCEDSTATUSCODES",
-          "250-8BITMIME",
-          "250 SMTPUTF8",
-        ].join("\r\n");
+        this.#hello(line, end);
+        return `250-${this.#hostname}${EXTENSIONS}`;
       case "HELO":
-        this.#hello(line.subarray(end));
+        this.#hello(line, end);
         return `250 ${this.#hostname}`;
       case "MAIL":
         this.#endTransaction();
         this.#mail = true;
         if (!this.#settled) {
-          this.#envelope.from = parsePath(line.subarray(end), "FROM");
+          this.#envelope.from = parsePath(line, end, "FROM");
         }
         return "250 2.1.0 Sender ok";
     }
@@ -216,7 +215,7 @@ export class Dialogue {
     }
     switch (verb) {
       case "RCPT":
-        this.#recipient(line.subarray(end));
+        this.#recipient(line, end);
         return this.#deferral;
       case "DATA":
         return this.#deferral;
@@ -265,18 +264,20 @@ export class Dialogue {
       : this.#close("421 4.7.0", "too many bad commands, closing connection");
   }
 
-  #hello(argument: Uint8Array): void {
+  /** @param end of the verb */
+  #hello(line: Uint8Array, end: number): void {
     this.#endTransaction();
-    if (!this.#settled) this.#envelope.helo = copy(trimBlanks(argument));
+    if (!this.#settled) this.#envelope.helo = copy(trimBlanks(line, end));
   }
 
-  #recipient(argument: Uint8Array): void {
+  /** @param end of the verb */
+  #recipient(line: Uint8Array, end: number): void {
     if (this.#settled) return;
     const envelope = this.#envelope;
     if (envelope.recipients === 0) {
       // After RSET the sender of the previous transaction does not count.
       if (!this.#mail) envelope.from = undefined;
-      envelope.to = parsePath(argument, "TO");
+      envelope.to = parsePath(line, end, "TO");
     }
     envelope.recipients++;
   }

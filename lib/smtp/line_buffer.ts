@@ -39,20 +39,24 @@ export class LineBuffer {
   /**
    * Completes the line.
    *
-   * @param part the end of the line, or all of it, with its LF
+   * @param chunk has the end of the line, or all of it, from `start` to its LF,
+   * which is in front of `end`
    * @returns the line without its line end, not a copy. A line that is too long is
    * cut to {@linkcode MAX_LINE} octets, and no other is as long as that.
    */
-  complete(part: Uint8Array): Uint8Array {
-    let line = part;
-    let length = part.length;
-    if (this.#length > 0) {
-      this.keep(part);
-      line = this.#kept;
-      length = this.#length;
-      this.#length = 0;
-    }
-    if (length > MAX_LINE) return line.subarray(0, MAX_LINE);
-    return line.subarray(0, line[length - 2] === CR ? length - 2 : length - 1);
+  complete(chunk: Uint8Array, start: number, end: number): Uint8Array {
+    if (this.#length === 0) return lineIn(chunk, start, end);
+    this.keep(chunk.subarray(start, end));
+    const length = this.#length;
+    this.#length = 0;
+    return lineIn(this.#kept, 0, length);
   }
+}
+
+/** See {@linkcode LineBuffer.complete}. `end` may be past what was kept. */
+function lineIn(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const length = end - start;
+  if (length > MAX_LINE) return bytes.subarray(start, start + MAX_LINE);
+  const hasCr = length > 1 && bytes[end - 2] === CR;
+  return bytes.subarray(start, hasCr ? end - 2 : end - 1);
 }

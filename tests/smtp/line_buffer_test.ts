@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { LineBuffer, MAX_LINE } from "../../lib/smtp/line_buffer.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
+const complete = (buffer: LineBuffer, end: Uint8Array) =>
+  buffer.complete(end, 0, end.length);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 Deno.test("LineBuffer: a line comes without its line end, in any number of parts", () => {
@@ -19,8 +21,26 @@ Deno.test("LineBuffer: a line comes without its line end, in any number of parts
   for (const [parts, line] of cases) {
     for (const part of parts.slice(0, -1)) buffer.keep(bytes(part));
     const name = JSON.stringify(parts);
-    assertEquals(text(buffer.complete(bytes(parts.at(-1)!))), line, name);
+    assertEquals(text(complete(buffer, bytes(parts.at(-1)!))), line, name);
   }
+});
+
+Deno.test("LineBuffer: a line may be anywhere in a chunk", () => {
+  const chunk = bytes("one\r\ntwo\r\n\n\r\nthree");
+  const lines: [start: number, end: number, line: string][] = [
+    [0, 5, "one"],
+    [5, 10, "two"],
+    [10, 11, ""],
+    [11, 13, ""],
+    // A line of one octet ends at its LF, whatever is in front of it.
+    [4, 5, ""],
+  ];
+  const buffer = new LineBuffer();
+  for (const [start, end, line] of lines) {
+    assertEquals(text(buffer.complete(chunk, start, end)), line);
+  }
+  buffer.keep(chunk.subarray(13));
+  assertEquals(text(buffer.complete(chunk, 0, 5)), "threeone");
 });
 
 Deno.test("LineBuffer: a line that is too long is cut, and only such a line", () => {
@@ -31,8 +51,8 @@ Deno.test("LineBuffer: a line that is too long is cut, and only such a line", ()
     for (; at + step < size; at += step) {
       buffer.keep(line.subarray(at, at + step));
     }
-    const { length } = buffer.complete(line.subarray(at));
-    assertEquals(text(buffer.complete(bytes("next\r\n"))), "next");
+    const { length } = complete(buffer, line.subarray(at));
+    assertEquals(text(complete(buffer, bytes("next\r\n"))), "next");
     return length;
   };
   for (const step of [1, 127, 128, 129, 4095, 4096, 4097, 99_999]) {
@@ -55,5 +75,5 @@ Deno.test("LineBuffer: unfinished lines are not kept beyond the limit", () => {
   const grown = Deno.memoryUsage().external - before;
   // 500 times 4 KB is 2 MB; all that was sent is 100 MB.
   assert(grown < 20_000_000, `${grown} bytes`);
-  assertEquals(many[499].complete(bytes("\n")).length, MAX_LINE);
+  assertEquals(complete(many[499], bytes("\n")).length, MAX_LINE);
 });
