@@ -19,9 +19,10 @@ Deno.test("attempts come in the order of their times, each mail as its kind", as
     assert(i === 0 || time >= seen[i - 1][1], `attempt ${i}`);
   }
   for (const kind of KINDS) {
+    const octets = kind.networks === "new" ? 1 : Math.ceil(kind.networks / 256);
     const own = seen.filter(([address]) => {
-      const octet = Number(address.split(".")[1]);
-      return octet === kind.octet;
+      const octet = Number(address.split(".")[1]) - kind.octet;
+      return octet >= 0 && octet < octets;
     });
     const { mails: count, stopped } = figuresOf(mails, kind);
     assertEquals(count, 2 * kind.mailsADay);
@@ -29,7 +30,10 @@ Deno.test("attempts come in the order of their times, each mail as its kind", as
     assertEquals(own.length, count * (1 + kind.retries.length), kind.name);
     const networks = new Set(own.map(([ip]) => ip.replace(/\d+$/, "")));
     const expected = kind.networks === "new" ? count : kind.networks;
-    assertEquals(networks.size, expected, kind.name);
+    // A sender with more networks than attempts cannot come from all of them.
+    if (expected <= own.length) {
+      assertEquals(networks.size, expected, kind.name);
+    } else assert(networks.size > own.length / 2, kind.name);
     assert(kind.retries.every((time) => time < 5 * DAY), kind.name);
   }
 });
@@ -55,7 +59,7 @@ Deno.test("each line of the log gets the time of its attempt", () => {
 });
 
 Deno.test("a mail that was let in is not tried again", async () => {
-  const [, single] = KINDS;
+  const single = KINDS.find(({ name }) => name === "single server")!;
   const times: number[] = [];
   const [mail] = await play([{ ...single, mailsADay: 1 }], 1, (_, time) => {
     times.push(time);
@@ -65,6 +69,21 @@ Deno.test("a mail that was let in is not tried again", async () => {
   assertEquals(times.map((time) => time - mail.first), [0, 400, 1600]);
   const { atOnce, delayed, delays } = figuresOf([mail], mail.kind);
   assertEquals([atOnce, delayed, delays], [0, 1, [1600]]);
+});
+
+Deno.test("a pool that gives up after a day: its mail may never arrive", async () => {
+  const kind = KINDS.find(({ name }) => name.endsWith("one day"))!;
+  assert(kind.retries.every((time) => time < DAY), "no try after a day");
+  // A network is let in if it comes again within a day.
+  const seen = new Map<string, number>();
+  const mails = await play([kind], 14, (address, time) => {
+    const network = address.replace(/\d+$/, "");
+    const letIn = time - (seen.get(network) ?? -Infinity) <= DAY;
+    seen.set(network, letIn ? Infinity : time);
+    return letIn;
+  });
+  const { stopped, delayed } = figuresOf(mails, kind);
+  assert(stopped > 0 && delayed > 0, `${stopped} never, ${delayed} later`);
 });
 
 e2e("replay: the page has the table that the task prints", {}, async () => {

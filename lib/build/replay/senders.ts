@@ -22,7 +22,7 @@ export interface Kind {
 /** Hosts in each network of a sender with several. */
 const HOSTS = 4;
 const DAY = 86400;
-/** A sender gives up after five days (RFC 5321 section 4.5.4.1). */
+/** Most senders give up after five days (RFC 5321 section 4.5.4.1). */
 const GIVE_UP = 5 * DAY;
 
 /** Postfix: after 300 s, then twice as long, 4000 s at most (postconf(5)). */
@@ -43,6 +43,16 @@ function qmailRetries(): number[] {
   return times;
 }
 
+/**
+ * Exchange Online: the first few times after 15 minutes, then up to 60 minutes
+ * apart, for a day; the author gets a bounce then.
+ */
+function exchangeRetries(): number[] {
+  const times = [900, 1800, 2700];
+  for (let time = 6300; time < DAY; time += 3600) times.push(time);
+  return times;
+}
+
 /** The kinds of senders that are played. */
 export const KINDS: readonly Kind[] = [
   {
@@ -52,6 +62,15 @@ export const KINDS: readonly Kind[] = [
     networks: 40,
     mailsADay: 4,
     retries: postfixRetries(),
+  },
+  {
+    // Microsoft's SPF record (spf.protection.outlook.com) has so many /24.
+    name: "pool of 1,792, one day",
+    named: true,
+    octet: 3,
+    networks: 1792,
+    mailsADay: 4,
+    retries: exchangeRetries(),
   },
   {
     name: "single server",
