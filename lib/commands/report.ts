@@ -70,8 +70,10 @@ DESCRIPTION
   from another network three times, from three networks or more, and one of them
   was let in. Its domain is guessed from HELO: make sure that one sender owns
   it. A network is proposed for the whitelist if its mail waited for an hour.
-  Clients that the configuration covers already, by address or by the name in
-  HELO, are left out.
+  If the same mail moved for an hour or more and none of the networks was let
+  in, the sender is shown without a line to paste: it may be spam, or real mail
+  of which the author gets a bounce. Clients that the configuration covers
+  already, by address or by the name in HELO, are left out.
 
 OPTIONS
   --since=TIME   Only lines from TIME on: 2026-11-23, "2026-11-23 19:00"
@@ -117,7 +119,8 @@ JSON
   hosts          host, deferred, wouldDefer, passed, retried (let in after a
                  wait), elsewhere (of these, first deferred by another host),
                  warnings, errors; empty unless there are several hosts
-  advice         kind (pool or whitelist), subject, why, paste (the line)
+  advice         kind (pool, whitelist or look), subject, why, paste (the line;
+                 empty for look)
   mostDeferred, mostTries, wouldDelay (in mode "observe" only, came again)
                  network, deferrals, tries (in the wait with the most), delay
                  (of that wait, in seconds), longest (wait), outcome, ip, helo,
@@ -125,7 +128,8 @@ JSON
   pools          domains whose mail came again from another of their networks:
                  domain (a guess), hosts (what the HELO names have in common),
                  moves, networks (1000 at most), accepted (of these networks),
-                 ip, helo, from
+                 tried (seconds over which one mail came three times or more
+                 from another network within a day), ip, helo, from
   poolsForgotten candidates with few moves that did not fit into memory
   whitelistedByRule
                  rule, count; the tenth is followed by the sum of all others

@@ -8,25 +8,26 @@ import { matchesName } from "../whitelist/file.ts";
 import { isPoolName } from "../whitelist/pools.ts";
 import { amount, duration, networkCount } from "./format.ts";
 import type { NetworkRow } from "./networks.ts";
-import type { PoolRow } from "./pools.ts";
+import { MOVES, type PoolRow } from "./pools.ts";
 
 /** Tells whether the present configuration already covers a client. */
 export type Covered = (client: { ip?: string; helo?: string }) => boolean;
 
 /** One candidate. */
 export interface Advice {
-  kind: "pool" | "whitelist";
+  /** `look`: perhaps a pool, perhaps spam; a person has to look. */
+  kind: "pool" | "whitelist" | "look";
   /** The domain that the HELO names have in common, or the network. */
   subject: string;
   why: string;
-  /** The line, as it goes into `pools` or into a whitelist file. */
+  /** The line, as it goes into `pools` or a whitelist file; empty for `look`. */
   paste: string;
 }
 
-/** How often the same mail has to come from another network. */
-export const MOVES = 3;
-/** How long a network has to wait, in seconds. */
+/** How long a network has to wait, or a mail to come again, in seconds. */
 export const WAIT = 3600;
+/** Senders to look at: under an attack there may be many that are spam. */
+const LOOKS = 3;
 
 /** The longest whitelist line, in characters: a longer one would be wrapped. */
 const LINE = 76;
@@ -34,7 +35,10 @@ const LINE = 76;
 /**
  * Finds candidates. A pool: a sender that tried the same mail from three networks
  * and was let in at the end, which spammers rarely are. A whitelist line: a network
- * that waited for an hour.
+ * that waited for an hour. To be looked at: a sender that tried the same mail from
+ * more and more networks for an hour, and was let in from none. Its author gets a
+ * bounce if the sender is real. The log cannot tell, since a client may say any name
+ * in HELO, so there is no line to paste.
  *
  * @param covered tells which clients need no advice
  */
@@ -45,19 +49,34 @@ export function advise(
 ): Advice[] {
   const patterns: string[] = [];
   const advice: Advice[] = [];
+  const looks: Advice[] = [];
   for (const pool of pools) {
-    const { domain, hosts = "", moves, networks, accepted, helo = "" } = pool;
+    const { domain, hosts = "", moves, networks, accepted, tried } = pool;
+    const { ip = "unknown", helo = "" } = pool;
     const named = helo.toLowerCase().replace(/\.$/, "").endsWith(`.${domain}`);
     const name = hosts.replace(/^\./, "");
     if (!named || !isPoolName(name)) continue;
-    if (moves < MOVES || networks < MOVES || accepted === 0) continue;
+    if (moves < MOVES || networks < MOVES) continue;
+    const why =
+      `the same mail came from another network ${amount(moves)} times, ` +
+      `from ${networkCount(networks)} networks in all`;
+    if (accepted === 0) {
+      if (tried < WAIT || looks.length === LOOKS || covered(pool)) continue;
+      looks.push({
+        kind: "look",
+        subject: name,
+        why: `${why}, one mail over ${duration(tried)}; ` +
+          `one of the addresses is ${ip}`,
+        paste: "",
+      });
+      continue;
+    }
     patterns.push(hosts);
     if (covered(pool)) continue;
     advice.push({
       kind: "pool",
       subject: name,
-      why: `the same mail came from another network ${amount(moves)} times, ` +
-        `from ${networkCount(networks)} networks in all`,
+      why,
       paste: `{ name: "${name}", hosts: ["${hosts}"] },`,
     });
   }
@@ -78,5 +97,6 @@ export function advise(
       paste: `${network}  # ${comment}`,
     });
   }
-  return advice;
+  // In front, since the report shows only some: this mail may be lost.
+  return [...looks, ...advice];
 }

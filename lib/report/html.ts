@@ -171,6 +171,7 @@ function delayChart(report: Report): Markup | string {
 function advice(all: Advice[]): Markup | string {
   if (all.length === 0) return "";
   const pools = all.filter(({ kind }) => kind === "pool");
+  const looks = all.filter(({ kind }) => kind === "look");
   const lines = all.filter(({ kind }) => kind === "whitelist")
     .map(({ paste }) => `${paste}\n`);
   const lists = [
@@ -185,11 +186,19 @@ ${
     lines.length === 0 ? "" : markup`<h3>${ADVICE.whitelist}</h3>
 <pre>${lines}</pre>
 `,
+    looks.length === 0 ? "" : markup`<h3>${ADVICE.look}</h3>
+<p>${tied(ADVICE.lookNote)}</p>
+${
+      looks.map(({ subject, why }) =>
+        markup`<p><strong>${subject}</strong>: ${tied(why)}</p>
+`
+      )
+    }`,
   ];
+  const note = looks.length < all.length ? paragraphs([ADVICE.note]) : "";
   return markup`<section>
 <h2>What you can do</h2>
-<p>${tied(ADVICE.note)}</p>
-${lists}</section>
+${note}${lists}</section>
 `;
 }
 

@@ -27,10 +27,20 @@ export interface PoolRow {
   networks: number;
   /** How many of those networks were accepted in the end. */
   accepted: number;
+  /**
+   * The longest time, in seconds, over which one mail came {@linkcode MOVES} times
+   * or more from another network within a day; 0 if none came as often.
+   */
+  tried: number;
   ip?: string;
   helo?: string;
   from?: string;
 }
+
+/** How often the same mail has to come from another network. */
+export const MOVES = 3;
+/** In seconds. What comes later than a day after the first try may be other mail. */
+const DAY = 86400;
 
 /**
  * How many of the latest mails are kept at least; at most twice as many are.
@@ -43,6 +53,7 @@ const NETWORKS = 1000;
 
 interface Pool {
   moves: number;
+  tried: number;
   hosts: string | undefined;
   readonly networks: Set<number>;
   readonly ip: string;
@@ -63,6 +74,10 @@ interface Origin {
   readonly network: number;
   /** The name in HELO; undefined if that is no host name. */
   readonly host: string | undefined;
+  /** The time of the first try. */
+  readonly first: number;
+  /** Moves since then. */
+  readonly moves: number;
 }
 
 /** The pools seen so far. */
@@ -88,10 +103,12 @@ export class Pools {
    * Notes the deferral of one mail.
    *
    * @param network a number that is the same for the same network
+   * @param time seconds since 1970, if known
    */
   add(
     network: number,
     { ip, helo, from, to }: Mail,
+    time = NaN,
   ): void {
     // Bounces for one mailbox are different mails with one null sender.
     if (!from || !to || from === "<>") return;
@@ -103,23 +120,32 @@ export class Pools {
     const before = held ?? this.#older.get(key);
     if (held?.network === network) return;
     const host = named === undefined ? undefined : detached(hostName(helo!));
-    const after = { network, host };
+    const isNew = before === undefined || time - before.first > DAY;
+    const after = {
+      network,
+      host,
+      first: isNew ? Math.floor(time) : before.first,
+      moves: isNew ? 0 : before.moves + (before.network === network ? 0 : 1),
+    };
     this.#recent.set(held === undefined ? detached(key) : key, after);
     if (before !== undefined && before.network !== network) {
-      this.#move(domain, before, after, { ip, helo, from });
+      const pool = this.#move(domain, before, after, { ip, helo, from });
+      const seconds = Math.floor(time) - after.first;
+      if (after.moves >= MOVES && seconds > pool.tried) pool.tried = seconds;
     }
     if (this.#recent.size < PAIRS) return;
     this.#older = this.#recent;
     this.#recent = new Map();
   }
 
-  #move(domain: string, before: Origin, after: Origin, mail: Mail): void {
+  #move(domain: string, before: Origin, after: Origin, mail: Mail): Pool {
     const { ip = "", helo = "", from = "" } = mail;
     let pool = this.#pools.get(domain);
     if (pool === undefined) {
       if (this.#pools.size >= this.#limit) this.#forget();
       pool = {
         moves: 0,
+        tried: 0,
         hosts: undefined,
         networks: new Set(),
         ip: detached(ip),
@@ -136,6 +162,7 @@ export class Pools {
       const parent = host === domain ? host : host.slice(host.indexOf("."));
       pool.hosts = patternFor(pool.hosts ?? parent, host);
     }
+    return pool;
   }
 
   /** Makes room: drops the half of the pools with fewer moves. */
@@ -165,6 +192,7 @@ export class Pools {
         moves: pool.moves,
         networks: pool.networks.size,
         accepted: [...pool.networks].filter(isAccepted).length,
+        tried: pool.tried,
         ip: pool.ip || undefined,
         helo: pool.helo || undefined,
         from: pool.from || undefined,

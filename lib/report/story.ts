@@ -6,7 +6,8 @@
 
 import { quote } from "../log/line.ts";
 import { amount, counted, duration, moment, roughly } from "./format.ts";
-import { MOVES, WAIT } from "./advice.ts";
+import { WAIT } from "./advice.ts";
+import { MOVES } from "./pools.ts";
 import type { Report } from "./report.ts";
 
 /** The first sentence: what became of new networks. */
@@ -224,6 +225,14 @@ export const ADVICE = {
     "owns all of it: it may be the domain of a cloud or of a registry.",
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
+  look: "Never let in, perhaps real mail",
+  lookNote: `The same mail came for ${duration(WAIT)} or more, each time ` +
+    "from another network, and none of these networks was let in: they count " +
+    "as stopped or open. Unless the mail came through a network that was known " +
+    "before, it did not arrive, and its author gets a bounce, from Exchange " +
+    "Online after a day. Spam may look the same, and a domain is only what " +
+    "clients say in HELO: look up the address. If it belongs to a real mail " +
+    "service, make that a pool: greylist help pools.",
 } as const;
 
 /** The outcomes of a network, in the order of the bar. */

@@ -160,7 +160,7 @@ export class Tally {
       ...mail,
     });
     if (number === undefined) this.#beyond++;
-    else this.#pools.add(number, mail);
+    else this.#pools.add(number, mail, time);
     return number;
   }
 

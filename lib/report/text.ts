@@ -144,7 +144,8 @@ function comparison(page: Page, before: Report, report: Report): void {
 function advice(page: Page, all: Advice[]): void {
   if (all.length === 0) return;
   page.heading("What you can do");
-  page.say(ADVICE.note, "  ");
+  const looks = all.filter(({ kind }) => kind === "look");
+  if (looks.length < all.length) page.say(ADVICE.note, "  ");
   for (const kind of ["pool", "whitelist"] as const) {
     const some = all.filter((advice) => advice.kind === kind);
     if (some.length === 0) continue;
@@ -155,6 +156,10 @@ function advice(page: Page, all: Advice[]): void {
       page.add(`    ${paste}`);
     }
   }
+  if (looks.length === 0) return;
+  page.heading(`  ${ADVICE.look}:`);
+  page.say(ADVICE.lookNote, "  ");
+  for (const { subject, why } of looks) page.say(`${subject}: ${why}`, "  ");
 }
 
 function connections(page: Page, report: Report): void {

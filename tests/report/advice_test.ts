@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { advise } from "../../lib/report/advice.ts";
+import { htmlReport } from "../../lib/report/html.ts";
 import { parseRule } from "../../lib/whitelist/file.ts";
 import { textReport } from "../../lib/report/text.ts";
-import { Log } from "../harness/report_log.ts";
+import { DAY, Log } from "../harness/report_log.ts";
 
 const MAIL = "from=<a@tenant.example> to=<b@c.example>";
 
@@ -65,6 +66,7 @@ Deno.test("a pool: large numbers are written as in the rest of the report", () =
     moves: 12345,
     networks: 1000,
     accepted: 1,
+    tried: 0,
     helo: "out.cloud.example",
   };
   const [{ why }] = advise([pool], [], () => false);
@@ -88,6 +90,96 @@ Deno.test("no pool: too few moves, never let in, or no domain in HELO", () => {
   for (const log of [few, never, literal]) {
     assertEquals(log.tally.report().advice, []);
   }
+});
+
+/** A sender that tries the same mail from so many networks, and never gets in. */
+function knock(log: Log, networks: number, pause: number, helo = HELO) {
+  for (let i = 0; i < networks; i++) {
+    if (i > 0) log.after(pause);
+    log.write(
+      `defer ip=198.51.${i}.1 net=198.51.${i}.0/24 reason=new wait=60 ` +
+        `helo=mx${i}.${helo} ${MAIL}`,
+    );
+  }
+}
+
+const HELO = "out.office.example";
+
+Deno.test("to be looked at: mail that moved for an hour and was never let in", () => {
+  const log = new Log();
+  knock(log, 24, 3600);
+  const report = log.tally.report();
+  assertEquals(report.advice, [{
+    kind: "look",
+    subject: HELO,
+    why: "the same mail came from another network 23 times, from 24 networks " +
+      "in all, one mail over 23 h; one of the addresses is 198.51.1.1",
+    paste: "",
+  }]);
+  const text = textReport(report).join(" ").replace(/ +/g, " ");
+  const html = htmlReport(report, log.now).replace(/<[^>]*>|\s/g, " ")
+    .replace(/ +/g, " ");
+  for (const page of [text, html]) {
+    for (
+      const words of [
+        "Never let in, perhaps real mail",
+        "none of these networks was let in: they count as stopped or open",
+        "its author gets a bounce, from Exchange Online after a day",
+        "over 23 h; one of the addresses is 198.51.1.1",
+      ]
+    ) {
+      assert(page.includes(words), `${words}: ${page}`);
+    }
+    assert(!page.includes("before you paste"), "there is nothing to paste");
+    assert(!page.includes("hosts: ["), page);
+  }
+  const isOurs = ({ helo = "" }) => helo.endsWith(HELO);
+  assertEquals(log.tally.report(isOurs).advice, [], "a pool already");
+  // One network that was let in makes it a pool.
+  log.pass("retried", "198.51.9.0/24", " age=60");
+  assertEquals(log.tally.report().advice.map(({ kind }) => kind), ["pool"]);
+});
+
+Deno.test("not to be looked at: spam that moves", () => {
+  const cases: [string, (log: Log) => void][] = [
+    ["too few networks", (log) => knock(log, 3, 7200)],
+    ["less than an hour", (log) => knock(log, 4, 1199)],
+    ["new mail each day", (log) => knock(log, 9, DAY / 2 + 1)],
+    ["no common domain", (log) => {
+      for (let i = 0; i < 9; i++) {
+        log.after(3600).defer("new", `n${i}`, `helo=a.b${i}.example ${MAIL}`);
+      }
+    }],
+    ["other mail each time", (log) => {
+      for (let i = 0; i < 9; i++) {
+        log.after(3600).defer(
+          "new",
+          `n${i}`,
+          `helo=mx${i}.${HELO} from=<x${i}@b.example> to=<b@c.example>`,
+        );
+      }
+    }],
+  ];
+  for (const [name, write] of cases) {
+    const log = new Log();
+    write(log);
+    assertEquals(log.tally.report().advice, [], name);
+  }
+});
+
+Deno.test("to be looked at: three senders at most, in front of the others", () => {
+  const log = new Log();
+  move(log, "cloud.example", 4);
+  for (let i = 0; i < 5; i++) knock(log, 4 + i, 1200, `d${i}.example`);
+  const { advice } = log.tally.report();
+  assertEquals(advice.map(({ subject }) => subject), [
+    "d4.example",
+    "d3.example",
+    "d2.example",
+    "cloud.example",
+  ]);
+  const text = textReport(log.tally.report()).join("\n");
+  assert(text.includes("before you paste"), text);
 });
 
 Deno.test("a whitelist line: a network that waited for an hour", () => {

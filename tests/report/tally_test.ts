@@ -515,6 +515,7 @@ Deno.test("pools: the same mail from another network each time", () => {
     moves: 3,
     networks: 4,
     accepted: 1,
+    tried: 0,
     ip: "x",
     helo: "out1.cloud.co.uk",
     from: "<a@tenant.example>",
