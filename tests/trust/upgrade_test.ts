@@ -153,22 +153,24 @@ class Crowd {
 
 /** Counts lines of the log as it grows; nothing waits for that. */
 function counter(pattern: RegExp): () => number {
+  const decoder = new TextDecoder();
   let seen = 0;
+  let rest = "";
   let count = 0;
   return () => {
-    const text = Deno.readTextFileSync(LOG);
-    const end = text.lastIndexOf("\n") + 1;
-    for (const line of text.slice(seen, end).split("\n")) {
-      if (pattern.test(line)) count++;
-    }
-    seen = end;
+    using log = Deno.openSync(LOG);
+    log.seekSync(seen, Deno.SeekMode.Start);
+    // Only what is new: the log becomes long, and a counter is asked often.
+    const bytes = new Uint8Array(log.statSync().size - seen);
+    const length = log.readSync(bytes) ?? 0;
+    seen += length;
+    rest += decoder.decode(bytes.subarray(0, length), { stream: true });
+    const lines = rest.split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (pattern.test(line)) count++;
     return count;
   };
 }
-
-/** {@linkcode askUntil} with the log as it grows. */
-const ask = (what: string, signal: () => void, isDone: () => boolean) =>
-  askUntil(what, signal, counter(STALLED), isDone);
 
 /** Lines about something wrong besides a machine that stalls. */
 const troubles = () =>
@@ -199,10 +201,12 @@ e2e(
       ),
     ];
     const done = counter(/ upgrade=done /);
+    const stalled = counter(STALLED);
     const next = (i: number) =>
-      ask(
+      askUntil(
         `upgrade ${i}`,
         () => Deno.kill(pid, "SIGUSR2"),
+        stalled,
         () => done() === i || ended !== undefined,
       );
     for (let i = 1; i <= UPGRADES; i++) {
@@ -248,6 +252,7 @@ e2e(
     await waitFor("the holder to listen", () => isListening(port));
     const holder = server.pid;
     const starts = counter(/ serve on=/);
+    const stalled = counter(STALLED);
     await waitFor("the first start", () => hasLog() && starts() === 1);
 
     const crowd = new Crowd(port);
@@ -258,7 +263,12 @@ e2e(
       Deno.kill(childrenOf(holder)[0], name);
     };
     for (let i = 1; i <= RESTARTS; i++) {
-      await ask(`start ${i}`, () => signal(i), () => starts() === i + 1);
+      await askUntil(
+        `start ${i}`,
+        () => signal(i),
+        stalled,
+        () => starts() === i + 1,
+      );
     }
     await crowd.end(all, () => signal(0));
     console.log(crowd.count);
