@@ -275,7 +275,7 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   await using server = await way.start({
     binary,
     // The shell writes an error for each client that has gone.
-    next: ["/bin/sh", "-c", 'exec "$0" 2>/dev/null', ...greeter()],
+    next: greeter("exec 2>/dev/null"),
     env: { TMPDIR: scratch },
     life: 120 + count,
   });

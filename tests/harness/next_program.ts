@@ -14,11 +14,14 @@ export const NEXT = "220 next program ESMTP";
 /**
  * A program that sends {@linkcode NEXT}, then repeats what it reads as replies
  * until its input ends.
+ *
+ * @param first a command of the shell in front
  */
-export function greeter(): string[] {
+export function greeter(first = ""): string[] {
   const path = writeFile(
     "greeter",
     `#!/bin/sh
+${first}
 printf '%s\\r\\n' '${NEXT}'
 while read -r line; do
   printf '250 %s\\r\\n' "\${line%?}"
