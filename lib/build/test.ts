@@ -207,6 +207,7 @@ async function main(argv: string[], scratch: string): Promise<number> {
       turns.filter((one) => one.turn === turn).map(({ file }) => file)
     );
   await run.all(inTurn(Turn.First, Turn.Early, Turn.Late), WORKERS);
+  await run.all(inTurn(Turn.Paired), 2);
   await run.all(inTurn(Turn.Alone), 1);
 
   const failed = run.results.filter(({ success }) => !success);

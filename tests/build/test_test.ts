@@ -63,18 +63,25 @@ e2e(
   {},
   async () => {
     emptyDir("suite");
-    const argv = ["a", "b"].map((name) =>
+    const turns = ["alone", "paired", "paired", "of no kind", "of no kind"];
+    const argv = turns.map((turn, i) =>
       writeFile(
-        `suite/${name}_test.ts`,
-        `Deno.test("${name}", () => {
+        `suite/${i}_test.ts`,
+        `// Runs ${turn}: it is shy.
+Deno.test("${i}", () => {
   console.log("share", Deno.env.get(${JSON.stringify(SHARE_VARIABLE)}));
 });\n`,
       )
     );
     const { code, stdout, stderr } = await test(...argv);
     assertEquals(code, 0, stderr);
-    const shares = [...stdout.matchAll(/^share (\d+\/\d+)$/gm)];
-    assertEquals(new Set(shares.map(([, share]) => share)).size, 2, stdout);
+    const shares = Array.from(
+      stdout.matchAll(/^share (\d+\/\d+)$/gm),
+      ([, share]) => share,
+    );
+    assertEquals(new Set(shares.slice(0, 2)).size, 2, stdout);
+    assertEquals(shares.slice(2, 4).sort(), ["0/2", "1/2"], stdout);
+    assertEquals(shares.slice(4), ["0/1"], stdout);
   },
 );
 

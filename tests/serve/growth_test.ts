@@ -1,4 +1,4 @@
-// Runs alone: it measures memory.
+// Runs paired: it measures memory.
 
 import { assert, assertEquals } from "@std/assert";
 import { growth } from "../harness/growth.ts";

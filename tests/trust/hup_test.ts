@@ -1,4 +1,4 @@
-// Runs alone: it sends thousands of signals under load.
+// Runs paired: it sends thousands of signals under load.
 
 import { assert, assertEquals } from "@std/assert";
 import type { Path } from "../../lib/config.ts";

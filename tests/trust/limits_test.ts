@@ -1,4 +1,4 @@
-// Runs alone: it takes memory away.
+// Runs paired: it takes memory away.
 
 import { assert, assertEquals } from "@std/assert";
 import { compile, entries } from "../harness/binary.ts";

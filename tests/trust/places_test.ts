@@ -1,4 +1,4 @@
-// Runs alone: its clients come 400 at once.
+// Runs paired: its clients come 400 at once.
 
 import { assertEquals } from "@std/assert";
 import { e2e } from "../harness/need.ts";

@@ -1,9 +1,11 @@
 /**
  * Which test files `deno task test` runs, and in which order.
  *
- * A file that measures memory, or that fills the machine, says so in a comment,
- * `Runs alone: REASON`, and runs when all others are over. A file that takes long
- * says `Runs first: REASON`.
+ * A file that measures how long clients wait, or that fills the machine, says so in
+ * a comment, `Runs alone: REASON`, and runs when all others are over. A file that
+ * fills the machine, but stays right however slow that is, says `Runs paired:
+ * REASON`: of those, two run at a time. A file that takes long says `Runs first:
+ * REASON`.
  *
  * @module
  */
@@ -92,6 +94,8 @@ export enum Turn {
   /** The file starts compiled programs. The last files should be short ones. */
   Early,
   Late,
+  /** When all those are over, beside one other file. */
+  Paired,
   /** When all others are over. */
   Alone,
 }
@@ -106,8 +110,9 @@ const STARTS_PROGRAMS =
  * @param text what is in the file
  */
 export function turnOf(text: string): Turn {
-  const word = /^(?:\/\/| \*) Runs (first|alone): ./m.exec(text)?.[1];
+  const word = /^(?:\/\/| \*) Runs (first|paired|alone): ./m.exec(text)?.[1];
   if (word === "first") return Turn.First;
+  if (word === "paired") return Turn.Paired;
   if (word === "alone") return Turn.Alone;
   return STARTS_PROGRAMS.test(text) ? Turn.Early : Turn.Late;
 }

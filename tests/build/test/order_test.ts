@@ -8,6 +8,7 @@ Deno.test("deno task test: a file says when its turn is", () => {
   const cases: [string, Turn][] = [
     ["// Runs alone: it is shy.\n", Turn.Alone],
     ["/**\n * Runs alone: reason\n */\n", Turn.Alone],
+    ["// Runs paired: it is sociable.\n", Turn.Paired],
     ["// Runs first: it is slow.\n", Turn.First],
     ['const text = "Runs alone: no";\n', Turn.Late],
     ["// Runs alone\n", Turn.Late],
