@@ -81,6 +81,7 @@ export async function makeTrainer(
  * @param directory that of the bundle, where the bytecode is put
  * @param scratch an existing directory
  * @param trainer the program of {@linkcode makeTrainer}
+ * @param isTried whether a second trainer finds out that V8 takes the bytecode
  * @throws {TemporaryError} if the script does not do what it should, or if V8
  * does not take the bytecode
  */
@@ -90,6 +91,7 @@ export async function makeBytecode(
   directory: string,
   scratch: string,
   trainer: string,
+  isTried = true,
 ): Promise<void> {
   const base = join(scratch, "clients");
   await Deno.mkdir(base, { mode: 0o700 });
@@ -124,7 +126,7 @@ export async function makeBytecode(
     JSON.stringify({ script, config, clients, bytecode }),
   );
   await run(trainer, ["make", job]);
-  await run(trainer, ["take", job]);
+  if (isTried) await run(trainer, ["take", job]);
 }
 
 /**

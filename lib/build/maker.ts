@@ -3,8 +3,9 @@
  * process of its own, since a configuration module is run for that: `maker.ts
  * CONFIG OUTPUT SHARED`.
  *
- * It leaves out the two steps of `deno task compile` that only find faults in a
- * configuration: the type check and the rehearsal. The binary is the same.
+ * It leaves out the three steps of `deno task compile` that only find faults: the
+ * type check and the rehearsal of the configuration, and the trial of the bytecode
+ * (bytecode.ts). The binary is the same.
  *
  * @module
  */
@@ -21,7 +22,8 @@ try {
   const flags = await stdFlags(chosenStd(), scratch);
   const loaded = await loadConfig(toFileUrl(config), config);
   const make = usesStandIns() ? makeStandIn : undefined;
-  await makeProgram(loaded, { scratch, shared, flags, make }, output);
+  const context = { scratch, shared, flags, make, triesBytecode: false };
+  await makeProgram(loaded, context, output);
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }

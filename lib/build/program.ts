@@ -31,6 +31,8 @@ export interface BuildContext {
   readonly flags: readonly string[];
   /** How a binary is made of modules: {@linkcode makeBinary}, if not given. */
   readonly make?: typeof makeBinary;
+  /** Whether the bytecode is tried; it is, if not given. */
+  readonly triesBytecode?: boolean;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface BuildContext {
  */
 export async function makeProgram(
   { name, baked: text, at, needs: { permissions, v8Flags } }: Loaded,
-  { scratch, shared, flags, make = makeBinary }: BuildContext,
+  { scratch, shared, flags, make = makeBinary, triesBytecode }: BuildContext,
   output: string,
 ): Promise<void> {
   const program = await once(
@@ -59,7 +61,14 @@ export async function makeProgram(
       join(shared, `trainer${v8Flags.replace(/\W+/g, "-")}`),
       (directory) => makeTrainer(program, v8Flags, directory, shared, make),
     );
-    await makeBytecode(script, at, bundle, scratch, join(trainer, TRAINER));
+    await makeBytecode(
+      script,
+      at,
+      bundle,
+      scratch,
+      join(trainer, TRAINER),
+      triesBytecode,
+    );
   }
   const std = chosenStd() === "npm" ? "npm" : "JSR";
   // Not before there is a trainer: making that may have fetched the runtime.
