@@ -1,7 +1,7 @@
 /**
  * The binaries that are measured. Each comes from a throw-away configuration by
- * way of `deno task compile`; beside them stands an empty program that is made
- * with the same options.
+ * way of maker.ts, and is what `deno task compile` makes; beside them stands an empty
+ * program that is made with the same options.
  *
  * @module
  */
@@ -10,9 +10,10 @@ import { basename, fromFileUrl, join } from "@std/path";
 import { TemporaryError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
 import { userId } from "../../system/user.ts";
+import { V8_LINEAR } from "../../whitelist/expression.ts";
 import { makeBinary, needsOf } from "../binary.ts";
 import { permissionFlags } from "../permissions.ts";
-import { ROOT } from "../std.ts";
+import { chosenStd, ROOT, stdFlags } from "../std.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
 
@@ -119,7 +120,8 @@ export function serveSection(): Config["serve"] {
 }
 
 /**
- * Runs `deno task compile`.
+ * Makes a binary: of this version by maker.ts, of another one, whose maker.ts may
+ * take other arguments, by `deno task compile`.
  *
  * @param root the directory of the sources
  * @returns the path of the binary, in the scratch directory
@@ -136,12 +138,14 @@ export async function compileConfig(
   const output = join(bench.scratch, name);
   const task = fromFileUrl(new URL("lib/build/task.ts", root));
   const child = new Process({
-    argv: [
-      Deno.execPath(),
-      ...["run", "-A", "--no-lock", task, "compile"],
-      `--config=${file}`,
-      `--output=${output}`,
-    ],
+    argv: root === ROOT
+      ? await makerCommand(Deno.execPath(), bench.scratch, file, output)
+      : [
+        Deno.execPath(),
+        ...["run", "-A", "--no-lock", task, "compile"],
+        `--config=${file}`,
+        `--output=${output}`,
+      ],
     // If the build is interrupted, its files are removed with the rest.
     env: { ...Deno.env.toObject(), TMPDIR: bench.scratch },
     errors: logOf(bench),
@@ -151,6 +155,32 @@ export async function compileConfig(
   if (code === 0) return output;
   const said = (await Deno.readTextFile(logOf(bench))).trimEnd();
   throw new TemporaryError(`compile: exit ${code}: ${said}`);
+}
+
+/**
+ * The command that has maker.ts make a program.
+ *
+ * @param deno the executable of the Deno that makes it
+ * @param directory an existing directory for what all programs of this Deno have in
+ * common
+ * @param config the configuration module
+ * @param output the path of the program
+ */
+export async function makerCommand(
+  deno: string,
+  directory: string,
+  config: string,
+  output: string,
+): Promise<string[]> {
+  const shared = join(directory, "shared");
+  await Deno.mkdir(shared, { recursive: true });
+  return [
+    deno,
+    ...["run", "-A", "--quiet", "--no-check", `--v8-flags=${V8_LINEAR}`],
+    ...await stdFlags(chosenStd(), directory),
+    fromFileUrl(new URL("lib/build/maker.ts", ROOT)),
+    ...[config, output, shared],
+  ];
 }
 
 /**

@@ -5,14 +5,12 @@
  * @module
  */
 
-import { fromFileUrl, join } from "@std/path";
+import { join } from "@std/path";
 import { TemporaryError, UsageError } from "../../commands/command.ts";
 import type { Config } from "../../config.ts";
-import { V8_LINEAR } from "../../whitelist/expression.ts";
 import { findInstalled } from "../find_installed.ts";
 import { STAND_IN_VARIABLE } from "../stand_in.ts";
-import { chosenStd, ROOT, stdFlags } from "../std.ts";
-import { baseOf, writeConfig } from "./binaries.ts";
+import { baseOf, makerCommand, writeConfig } from "./binaries.ts";
 import { type Bench, logOf } from "./plan.ts";
 import { Process } from "./process.ts";
 import { COSTS, PERL } from "./starts.ts";
@@ -98,17 +96,10 @@ async function makeStandIn(
 ): Promise<string> {
   bench.signal.throwIfAborted();
   const directory = join(bench.scratch, key);
-  const shared = join(directory, "shared");
-  await Deno.mkdir(shared, { recursive: true });
+  await Deno.mkdir(directory);
   const program = join(directory, "greylist");
   const child = new Process({
-    argv: [
-      deno,
-      ...["run", "-A", "--quiet", "--no-check", `--v8-flags=${V8_LINEAR}`],
-      ...await stdFlags(chosenStd(), directory),
-      fromFileUrl(new URL("lib/build/maker.ts", ROOT)),
-      ...[config, program, shared],
-    ],
+    argv: await makerCommand(deno, directory, config, program),
     env: {
       ...Deno.env.toObject(),
       [STAND_IN_VARIABLE]: "1",
