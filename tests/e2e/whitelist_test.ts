@@ -386,17 +386,20 @@ e2e("host names as tcpserver -h and -p find them", {
   }
 });
 
+const EXEMPT = freePort();
+const LOCAL_PORTS = { whitelist: { localPorts: [EXEMPT, 465] } };
+
 for (const way of [tcpserver, inetd, serve]) {
   e2e(`${way.name}: localPorts exempts by this end's port`, way, async () => {
     clean();
-    const [exempt, other] = [freePort(), freePort()];
-    const binary = await compile({ whitelist: { localPorts: [exempt] } });
+    const binary = await compile(LOCAL_PORTS);
     const next = greeter();
     {
-      await using server = await way.start({ binary, next, port: exempt });
-      assertEquals(await verdict(server), `localPorts:${exempt}`);
+      await using server = await way.start({ binary, next, port: EXEMPT });
+      assertEquals(await verdict(server), `localPorts:${EXEMPT}`);
     }
     clean();
+    const other = freePort();
     await using server = await way.start({ binary, next, port: other });
     assertEquals(await verdict(server), "none");
   });
@@ -406,7 +409,7 @@ for (const way of [tcpserver, inetd, serve]) {
 for (const name of ["SSLLOCALPORT", "NCAT_LOCAL_PORT", "SOCAT_SOCKPORT"]) {
   e2e(`localPorts exempts by ${name}`, tcpserver, async () => {
     clean();
-    const binary = await compile({ whitelist: { localPorts: [465] } });
+    const binary = await compile(LOCAL_PORTS);
     const before = ["/usr/bin/env", "TCPLOCALPORT=", `${name}=465`];
     const next = greeter();
     await using server = await tcpserver.start({ binary, before, next });
