@@ -7,7 +7,7 @@ import {
 import { clean, compile, entries } from "../harness/binary.ts";
 import { makeEntry, snapshot } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
-import { run } from "../harness/process.ts";
+import { type Outcome, run } from "../harness/process.ts";
 import { BASE, emptyDir } from "../harness/root.ts";
 
 const COMMANDS = [
@@ -25,11 +25,22 @@ const TOPICS = Array.from(Deno.readDirSync(MANUAL), ({ name }) => name)
   .filter((name) => name.endsWith(".md"))
   .map((name) => name.replace(".md", "")).sort();
 
+const pages = new Map<string, Promise<Outcome>>();
+
+/** The usage of a command, or of the program if the name is empty. */
+function page(name: string): Promise<Outcome> {
+  let outcome = pages.get(name);
+  if (outcome === undefined) {
+    const args = name === "" ? ["help"] : [name, "--help"];
+    outcome = compile().then((binary) => run([binary, ...args]));
+    pages.set(name, outcome);
+  }
+  return outcome;
+}
+
 e2e("help: usage of the program and of each command", {}, async () => {
-  const binary = await compile();
   for (const command of ["", ...COMMANDS]) {
-    const args = command === "" ? ["help"] : [command, "--help"];
-    const { code, stdout, stderr } = await run([binary, ...args]);
+    const { code, stdout, stderr } = await page(command);
     assertEquals([code, stderr], [0, ""]);
     const name = `greylist ${command}`.trim();
     assert(stdout.startsWith(`NAME\n  ${name} - `), stdout);
@@ -45,9 +56,8 @@ e2e("help: usage of the program and of each command", {}, async () => {
 });
 
 e2e("help: every option of the synopsis is described", {}, async () => {
-  const binary = await compile();
   for (const name of COMMANDS) {
-    const { stdout } = await run([binary, name, "--help"]);
+    const { stdout } = await page(name);
     const [synopsis, rest] = stdout.split("\nDESCRIPTION\n");
     const options = rest.split("\nOPTIONS\n")[1] ?? "";
     const named = (text: string) =>
@@ -59,7 +69,7 @@ e2e("help: every option of the synopsis is described", {}, async () => {
 
 e2e("help: the page of the program names each command", {}, async () => {
   const binary = await compile();
-  const { stdout } = await run([binary, "help"]);
+  const { stdout } = await page("");
   for (const name of [...COMMANDS, "help", "version"]) {
     assertMatch(stdout, new RegExp(`^  ${name} +\\S`, "m"));
   }
@@ -110,7 +120,7 @@ e2e("help NAME: the usage of a command without a page", {}, async () => {
   const binary = await compile();
   for (const name of COMMANDS.filter((name) => !TOPICS.includes(name))) {
     const { stdout } = await run([binary, "help", name]);
-    assertEquals(stdout, (await run([binary, name, "--help"])).stdout);
+    assertEquals(stdout, (await page(name)).stdout);
   }
 });
 
@@ -134,16 +144,15 @@ e2e(
   "help: the topics, each with the first sentence of its page",
   {},
   async () => {
-    const binary = await compile();
-    const { stdout } = await run([binary, "help"]);
+    const { stdout } = await page("");
     const [, list] = /\nTOPICS\n([^]*?)\n\n/.exec(stdout)!;
     const listed = list.split("\n").map((line) => {
       const [, topic, sentence] = /^ {2}(\S+) +(\S.*)$/.exec(line)!;
       return `# ${topic}\n\n${sentence}.`;
     });
     const begins = TOPICS.map((topic) => {
-      const page = Deno.readTextFileSync(new URL(`${topic}.md`, MANUAL));
-      return `# ${topic}\n\n${page.split("\n\n")[1]}`;
+      const text = Deno.readTextFileSync(new URL(`${topic}.md`, MANUAL));
+      return `# ${topic}\n\n${text.split("\n\n")[1]}`;
     });
     assertEquals(listed, begins);
   },
@@ -155,12 +164,12 @@ e2e(
   async () => {
     const binary = await compile();
     for (const name of COMMANDS) {
-      const { stdout: page } = await run([binary, name, "--help"]);
-      assert(page.startsWith(`NAME\n  greylist ${name} - `), page);
+      const { stdout: usage } = await page(name);
+      assert(usage.startsWith(`NAME\n  greylist ${name} - `), usage);
       for (const args of [["help"], ["--help", "operand"]]) {
         assertEquals(
           await run([binary, name, ...args]),
-          { code: 0, stdout: page, stderr: "" },
+          { code: 0, stdout: usage, stderr: "" },
           `${name} ${args.join(" ")}`,
         );
       }
