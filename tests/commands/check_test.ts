@@ -434,6 +434,17 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
   const look = async (serve: Config["serve"], ...before: string[]) =>
     await run([...before, await compile({ serve }), "check"]);
   const user = "nobody";
+  const everywhere = ["0.0.0.0/0"];
+  const modest: Config["serve"] = {
+    user,
+    limit: 10,
+    deferredLimit: 100,
+    rules: [
+      { networks: everywhere, env: { RELAYCLIENT: "" } },
+      { networks: everywhere },
+    ],
+    proxy: everywhere,
+  };
   await t.step("nothing, where nobody is to use it", async () => {
     const outcome = await look({ limit: 10 });
     assertFindings(outcome);
@@ -455,11 +466,7 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
     );
   });
   await t.step("rules and proxies that are too wide", async () => {
-    const networks = ["0.0.0.0/0"];
-    const outcome = await look({
-      rules: [{ networks, env: { RELAYCLIENT: "" } }, { networks }],
-      proxy: networks,
-    });
+    const outcome = await look(modest);
     assertFindings(outcome);
     for (const field of ["rules[1]", "rules[0].networks[0]", "proxy[0]"]) {
       assert(
@@ -474,8 +481,7 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
       await look({ user }, ...few),
       /^FIX {2}serve\.limit and serve\.deferredLimit need 1208 descriptors, and there may be 300: raise /,
     );
-    const serve = { user, limit: 10, deferredLimit: 100 };
-    assertFindings(await look(serve, ...few));
+    assertFindings(await look(modest, ...few));
   });
   await t.step("memory for V8's compilers", async () => {
     const little = ["prlimit", "--data=599999999"];

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import type { Config } from "../../lib/config.ts";
 import {
   age,
   clean,
@@ -25,10 +26,13 @@ import {
 const needs = { programs: ["tcpserver"] };
 const ENTRY = `${BASE}/127.0.0.0_24`;
 
+/** Each address counts for itself. */
+const WHOLE: Partial<Config> = { match: { ipv4: 32, ipv6: 128 } };
+
 for (
-  const { prefix, entry, net } of [
-    { prefix: 64, entry: "::_64", net: "::/64" },
-    { prefix: 128, entry: "::1", net: "::1/128" },
+  const { config, prefix, entry, net } of [
+    { config: {}, prefix: 64, entry: "::_64", net: "::/64" },
+    { config: WHOLE, prefix: 128, entry: "::1", net: "::1/128" },
   ]
 ) {
   for (const way of [tcpserver, inetd, xinetd, systemd, serve]) {
@@ -42,7 +46,7 @@ for (
       root: true,
     }, async () => {
       clean();
-      const binary = await compile({ match: { ipv6: prefix } });
+      const binary = await compile(config);
       const mta = await exim();
       await using server = await way.start({
         binary,
@@ -101,7 +105,7 @@ bothWays(
   {},
   async (way) => {
     clean();
-    const binary = await compile({ match: { ipv4: 32 } });
+    const binary = await compile(WHOLE);
     await using server = await way.start({ binary, next: greeter() });
     await talk(server.port);
     assertEquals(entries(), { "127.0.0.1": 0 });

@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { clean, compile, entries, logLines } from "../harness/binary.ts";
+import {
+  clean,
+  compile,
+  deciding,
+  entries,
+  logLines,
+} from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import { aboutClients } from "../harness/fault.ts";
 import { e2e } from "../harness/need.ts";
@@ -166,7 +172,7 @@ for (const onError of ["accept", "defer"] as const) {
       clean();
       Deno.chmodSync(`${ROOT}/log`, 0o777);
       const user = fault.unprivileged ? { serve: { user: "nobody" } } : {};
-      const binary = await compile({ onError, ...user });
+      const binary = await compile({ ...deciding(onError), ...user });
       const become = fault.unprivileged && way !== serve ? AS_NOBODY : "";
       const script = `${fault.setup ?? become}\nexec "$@"\n`;
       const before = ["/bin/sh", writeFile("setup.sh", script)];
@@ -202,7 +208,7 @@ for (const onError of ["accept", "defer"] as const) {
 
   e2e(`onError ${onError}: there is no client address at all`, {}, async () => {
     clean();
-    const binary = await compile({ onError });
+    const binary = await compile(deciding(onError));
     const { code, stdout, stderr } = await run(
       [binary, "echo", "next"],
       { input: ATTEMPT.join("\r\n") + "\r\n", env: {} },

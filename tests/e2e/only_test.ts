@@ -18,6 +18,9 @@ import { tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const FILE = `${ROOT}/dialup` as Path;
 
+/** Clients without a name are suspect, and those with such a name. */
+const NAMES: Config["only"] = { nameless: true, hosts: ["/(^|\\.)dsl\\./"] };
+
 /** The log line about a client, without the time. */
 async function fate(
   way: WayIn,
@@ -63,7 +66,7 @@ bothWays(
       /^pass .* reason=whitelisted rule=networks:127\.0\.2\.0\/24$/,
     );
     // No name is looked up here, so no client has a name.
-    assertMatch(await fate(way, { only: { nameless: true } }), /^defer /);
+    assertMatch(await fate(way, { only: NAMES }), /^defer /);
   },
 );
 
@@ -71,8 +74,7 @@ e2e("only: names, as tcpserver gives them", {
   programs: ["tcpserver", "env"],
 }, async () => {
   const named = (name: string) => ({ set: [`TCPREMOTEHOST=${name}`] });
-  const only: Config["only"] = { nameless: true, hosts: ["/(^|\\.)dsl\\./"] };
-  const look = (name: string) => fate(tcpserver, { only }, named(name));
+  const look = (name: string) => fate(tcpserver, { only: NAMES }, named(name));
   assertMatch(await look("mx.example.org"), / reason=unsuspected$/);
   assertMatch(await look("a7.DSL.isp.example."), /^defer /);
   assertMatch(await look("127.0.0.1"), /^defer /);

@@ -112,6 +112,14 @@ async function make(source: string): Promise<string> {
   return path;
 }
 
+/**
+ * The field `onError`, left out where it is the default: then the binary is one that
+ * other tests have too.
+ */
+export function deciding(onError: "accept" | "defer"): Partial<Config> {
+  return onError === "accept" ? {} : { onError };
+}
+
 /** Begins a test with an empty database, an empty log and a known name. */
 export function clean(): void {
   emptyDir("base", 0o700);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { findInstalled } from "../../lib/build/find_installed.ts";
-import { compile, entries, logLines } from "../harness/binary.ts";
+import { compile, deciding, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
   assertDeferred,
@@ -166,7 +166,7 @@ for (const onError of ["accept", "defer"] as const) {
     };
     e2e(`${way.name}: onError ${onError}: ${fault.name}`, needs, async () => {
       empty();
-      const binary = await compile({ onError });
+      const binary = await compile(deciding(onError));
       await fault.prepare?.();
       try {
         const text = await connect(binary, fault.before(), way);
@@ -224,7 +224,7 @@ for (const onError of ["accept", "defer"] as const) {
   }, async (way, t) => {
     // serve would prune old entries at its start.
     const prune = way === serve ? { every: 0 } : undefined;
-    const binary = await compile({ onError, prune });
+    const binary = await compile({ ...deciding(onError), prune });
     for (const [state, call, errors] of CALLS) {
       for (const error of errors) {
         await t.step(`${state}: ${call} gives ${error}`, async () => {

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
-import { logLines } from "../harness/binary.ts";
+import { deciding, logLines } from "../harness/binary.ts";
 import { fuseObstacle, stoppedFuse } from "../harness/fuse.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
@@ -321,13 +321,15 @@ e2e("serve: TERM waits for no client that stays", {}, async () => {
 });
 
 for (const onError of ["accept", "defer"] as const) {
+  const config = { ...CONFIG, ...deciding(onError) };
+
   e2e(`serve, onError ${onError}: each store call takes ${HANG} s`, {
     programs: ["strace"],
   }, async () => {
-    const quiet = await measure({ ...CONFIG, onError }, traced());
+    const quiet = await measure(config, traced());
     // A client that waits for the whole call has to be later than the limit.
     const hang = Math.max(HANG, lateFor(quiet) + 1);
-    await using server = await serving({ ...CONFIG, onError }, {
+    await using server = await serving(config, {
       before: slowingAt(SLOW_PATHS, CALLS, hang),
     });
     const { port } = server;
@@ -353,8 +355,8 @@ for (const onError of ["accept", "defer"] as const) {
   e2e(`serve, onError ${onError}: the base directory's daemon has stopped`, {
     ...FUSE,
   }, async () => {
-    const quiet = await measure({ ...CONFIG, onError });
-    await using server = await serving({ ...CONFIG, onError }, {
+    const quiet = await measure(config);
+    await using server = await serving(config, {
       before: stoppedFuse(BASE),
     });
     const { port } = server;

@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { MOST_WAITING } from "../../lib/system/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
-import { clean, compile, logLines } from "../harness/binary.ts";
+import { clean, compile, deciding, logLines } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { ENTRY } from "../harness/fault.ts";
 import { e2e, programPath } from "../harness/need.ts";
@@ -177,7 +177,11 @@ for (const onError of ["accept", "defer"] as const) {
     e2e(`wrapper, onError ${onError}: ${name}`, {
       programs: ["tcpserver", "strace"],
     }, async () => {
-      await using server = await hangingServer(call, { onError }, prepare);
+      await using server = await hangingServer(
+        call,
+        deciding(onError),
+        prepare,
+      );
       const { reply, seconds } = await promptGreeting(server.port);
       if (onError === "accept") assertEquals(reply, NEXT);
       else assertMatch(reply!, /^220 mx\.example /);
@@ -638,7 +642,7 @@ exec @ARGV; die;
 `,
   );
   const marker = writeFile("marker.sh", `echo started >${BASE}/started\n`);
-  for (const level of ["INFO", "DEBUG"] as const) {
+  for (const level of [undefined, "DEBUG"] as const) {
     clean();
     const { code, stderr } = await run([
       programPath("perl"),
@@ -651,6 +655,6 @@ exec @ARGV; die;
     assertEquals([...Deno.readDirSync(BASE)].map(({ name }) => name), []);
     const lines = logLines().map((line) => line.replace(/^\S+ /, ""));
     const line = 'debug gone reason=error what="the client has gone"';
-    assertEquals(lines, level === "INFO" ? [] : [line]);
+    assertEquals(lines, level === undefined ? [] : [line]);
   }
 });
