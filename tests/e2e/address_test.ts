@@ -269,6 +269,7 @@ bothWays("a client that really waits is let in", {}, async (way) => {
   const binary = await compile({ timeouts: { delay: "2s" } });
   await using server = await way.start({ binary, next: greeter() });
   assertMatch((await talk(server.port))[3], /^451 4\.7\.1 .* 2 seconds$/);
+  await new Promise((done) => setTimeout(done, 1800));
   await waitFor(
     "the end of the delay",
     async () => (await talk(server.port, ["QUIT"]))[0] === NEXT,

@@ -290,6 +290,7 @@ e2e(
       [...Deno.readDirSync(BASE)]
         .filter(({ name }) => /^\.whitelist-[0-9a-f]{8}$/.test(name)).length;
     // A file that changed less than some seconds ago gets no index.
+    await new Promise((done) => setTimeout(done, 4000));
     const end = Date.now() + 60_000;
     let connections = 0;
     const expectRule = async (rule: string) => {
