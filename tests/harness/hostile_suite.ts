@@ -238,7 +238,7 @@ export function hostileSuite(way: WayIn): void {
   });
 
   test("a client that never reads is disconnected", async () => {
-    await using server = await site(way, { deferral: { idleTimeout: "3s" } });
+    await using server = await site(way, { deferral: { idleTimeout: "5s" } });
     const bursts = ["NOOP\r\n", "EHLO x\r\n", "x\r\n", "RCPT TO:<x>\n"];
     await together(
       server,
