@@ -14,7 +14,13 @@ import { e2e } from "../harness/need.ts";
 import { greeter, NEXT, SWAKS, swaks } from "../harness/next_program.ts";
 import { gone, processesOf, run } from "../harness/process.ts";
 import { BASE, emptyDir, ROOT, writeFile } from "../harness/root.ts";
-import { assertOnlySmtp, ATTEMPT, burst, Client } from "../harness/smtp.ts";
+import {
+  assertOnlySmtp,
+  ATTEMPT,
+  burst,
+  burstFrom,
+  Client,
+} from "../harness/smtp.ts";
 import { inetd, serve, tcpserver, type WayIn } from "../harness/way_in.ts";
 
 const needs = { programs: ["tcpserver"] };
@@ -115,28 +121,39 @@ e2e(
 );
 
 /** The reply to RCPT. */
-async function said(way: WayIn, deferral: Config["deferral"]) {
+async function said(way: WayIn, deferral: Config["deferral"], from?: string) {
   await using server = await begin(way, { deferral });
-  const text = await burst(server.port, SESSION);
+  const text = await burstFrom(from, server.port, SESSION);
   assertOnlySmtp(text);
   await server.idle();
   const match = /\r\n(451 4\.7\.1 .*)\r\n221 /.exec(text);
   return match?.[1] ?? text;
 }
 
+/** Words the deferral by the client's address: `deno task compile` tries another. */
+const WORDED: Config["deferral"] = {
+  message: (d) => {
+    switch (d.ip) {
+      case "127.0.0.2":
+        return "one\r\n250 ok\r\n\x1b[2Jtwo\0 é " + "x".repeat(999);
+      case "127.0.0.3":
+        throw new Error("boom\nboom");
+      case "127.0.0.4":
+        return JSON.parse("7");
+    }
+    return `${d.ip} ${d.reason} ${d.seconds}: see http://x.example/`;
+  },
+};
+
 bothWays("the configuration words the deferral", {}, async (way) => {
   assertEquals(
-    await said(way, {
-      message: (d) => `${d.ip} ${d.reason} ${d.seconds}: see http://x.example/`,
-    }),
+    await said(way, WORDED),
     "451 4.7.1 127.0.0.1 new 60: see http://x.example/",
   );
 });
 
 bothWays("a text of many lines becomes one", {}, async (way) => {
-  const reply = await said(way, {
-    message: () => "one\r\n250 ok\r\n\x1b[2Jtwo\0 é " + "x".repeat(999),
-  });
+  const reply = await said(way, WORDED, "127.0.0.2");
   assertMatch(reply, /^451 4\.7\.1 one 250 ok \[2Jtwo {2}\? x+$/);
   assertEquals(reply.length, 510);
 });
@@ -145,13 +162,7 @@ bothWays(
   "if the message function fails at run time, the default text is sent",
   {},
   async (way) => {
-    // `deno task compile` tries it with another address.
-    const reply = await said(way, {
-      message: (d) => {
-        if (d.ip === "127.0.0.1") throw new Error("boom\nboom");
-        return "fine";
-      },
-    });
+    const reply = await said(way, WORDED, "127.0.0.3");
     assertEquals(reply, "451 4.7.1 Greylisted, please try again in 60 seconds");
     assertEquals(clientLines().length, 2);
     assertMatch(clientLines()[0], / warn .*boom/);
@@ -162,9 +173,7 @@ bothWays(
   "if the message function returns no text, the default text is sent",
   {},
   async (way) => {
-    const reply = await said(way, {
-      message: (d) => d.ip === "127.0.0.1" ? JSON.parse("7") : "fine",
-    });
+    const reply = await said(way, WORDED, "127.0.0.4");
     assertMatch(reply, /^451 4\.7\.1 Greylisted, please try again/);
   },
 );
