@@ -1,6 +1,5 @@
 /**
- * `BaseHandler`, `ConsoleHandler` and `FileHandler` as in @std/log 0.224, on
- * those of the npm package.
+ * `BaseHandler` as in @std/log 0.224, on that of the npm package.
  *
  * @module
  */
@@ -11,7 +10,6 @@ import {
   getLevelName,
   type LevelName,
   type LogLevel,
-  LogLevels,
   oldName,
 } from "./levels.ts";
 import type { LogRecord } from "./logger.ts";
@@ -19,22 +17,12 @@ import type { LogRecord } from "./logger.ts";
 export type { LevelName, LogLevel, LogRecord };
 
 export type FormatterFunction = (logRecord: LogRecord) => string;
-export type LogMode = "a" | "w" | "x";
 
 export interface BaseHandlerOptions {
   formatter?: FormatterFunction;
 }
 
-export interface FileHandlerOptions extends BaseHandlerOptions {
-  filename: string;
-  mode?: LogMode;
-}
-
-export interface ConsoleHandlerOptions extends BaseHandlerOptions {
-  useColors?: boolean;
-}
-
-/** The npm package's handlers, as far as they are used here. */
+/** The npm package's handler, as far as it is used here. */
 interface OldHandler {
   handle(logRecord: LogRecord): void;
   format(logRecord: LogRecord): string;
@@ -43,13 +31,10 @@ interface OldHandler {
   destroy(): void;
 }
 
-type Old<Handler> = new (level: string, options: unknown) => Handler;
-
-const OldBaseHandler = old.BaseHandler as unknown as Old<OldHandler>;
-const OldConsoleHandler = old.ConsoleHandler as unknown as Old<OldHandler>;
-const OldFileHandler = old.FileHandler as unknown as Old<
-  OldHandler & { flush(): void }
->;
+const OldBaseHandler = old.BaseHandler as unknown as new (
+  level: string,
+  options: unknown,
+) => OldHandler;
 
 const plain: FormatterFunction = ({ levelName, msg }) => `${levelName} ${msg}`;
 
@@ -96,60 +81,5 @@ export abstract class BaseHandler extends OldBaseHandler {
 
   [Symbol.dispose](): void {
     this.destroy();
-  }
-}
-
-export class ConsoleHandler extends BaseHandler {
-  readonly #colours: OldHandler | undefined;
-
-  constructor(levelName: LevelName, options: ConsoleHandlerOptions = {}) {
-    super(levelName, options);
-    if (options.useColors === false) return;
-    const formatter = (logRecord: LogRecord) => this.formatter(logRecord);
-    this.#colours = new OldConsoleHandler(oldName(levelName), { formatter });
-  }
-
-  override format(logRecord: LogRecord): string {
-    return this.#colours?.format(logRecord) ?? super.format(logRecord);
-  }
-
-  log(msg: string): void {
-    console.log(msg);
-  }
-}
-
-export class FileHandler extends BaseHandler {
-  readonly #file: InstanceType<typeof OldFileHandler>;
-  readonly #destroyOld: () => void;
-
-  constructor(levelName: LevelName, options: FileHandlerOptions) {
-    super(levelName, options);
-    const file = new OldFileHandler(oldName(levelName), options);
-    this.#file = file;
-    // The older one's unload listener calls its destroy; as in today's, that has
-    // to be the one that a subclass may override.
-    this.#destroyOld = file.destroy.bind(file);
-    file.destroy = () => this.destroy();
-  }
-
-  override setup(): void {
-    this.#file.setup();
-  }
-
-  override handle(logRecord: LogRecord): void {
-    super.handle(logRecord);
-    if (logRecord.level > LogLevels.ERROR) this.flush();
-  }
-
-  log(msg: string): void {
-    this.#file.log(msg);
-  }
-
-  flush(): void {
-    this.#file.flush();
-  }
-
-  override destroy(): void {
-    this.#destroyOld();
   }
 }

@@ -93,13 +93,3 @@ export class Logger extends OldLogger {
     return this.warning;
   }
 }
-
-export class LoggerConfig {
-  level?: LevelName;
-  handlers?: string[];
-}
-
-export interface LogConfig {
-  handlers?: { [name: string]: BaseHandler };
-  loggers?: { [name: string]: LoggerConfig };
-}
