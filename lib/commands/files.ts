@@ -57,30 +57,22 @@ export function openInput(
   });
 }
 
-/** How much is read at once, in bytes. */
-const PIECE = 65536;
-
-/**
- * Opens a file, or standard input if the name is `-`.
- *
- * @returns its size in bytes, undefined if that is not known, and its content;
- * each piece is overwritten when the next one is asked for
- * @throws {UsageError | TemporaryError} as {@linkcode openInput}
- */
-export function openPieces(
-  name: string,
-): { size: number | undefined; pieces: Iterable<Uint8Array<ArrayBuffer>> } {
-  const { info, handle } = openInput(name);
-  return { size: info?.isFile ? info.size : undefined, pieces: pieces(handle) };
-}
-
 const stdin: Handle = {
   read: (buffer) =>
     withPath("standard input", () => Deno.stdin.readSync(buffer) ?? 0),
   close() {},
 };
 
-function* pieces(handle: Handle) {
+/** How much is read at once, in bytes. */
+const PIECE = 65536;
+
+/**
+ * Reads a file to its end and closes it.
+ *
+ * @returns its content; each piece is overwritten when the next one is asked for
+ * @throws {UsageError | TemporaryError} that names the file
+ */
+export function* pieces(handle: Handle): Iterable<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(PIECE);
   try {
     for (let length; (length = handle.read(buffer)) > 0;) {

@@ -32,7 +32,7 @@ import {
   TemporaryError,
   UsageError,
 } from "./command.ts";
-import { fileError, openPieces } from "./files.ts";
+import { fileError, openInput, pieces } from "./files.ts";
 import { Progress } from "./progress.ts";
 
 const DIRECTORIES: Readonly<Record<string, DirectoryFormat>> = {
@@ -185,9 +185,9 @@ function importFile(
     isEmpty = false;
     refuse("a line without an end");
   });
-  const { size, pieces } = openPieces(file);
-  job.progress = new Progress(size, "bytes");
-  for (const bytes of pieces) {
+  const { info, handle } = openInput(file);
+  job.progress = new Progress(info?.isFile ? info.size : undefined, "bytes");
+  for (const bytes of pieces(handle)) {
     job.progress.tick(bytes.length);
     lines.push(bytes);
   }

@@ -7,7 +7,7 @@
 
 import { LineSplitter } from "../report/lines.ts";
 import { tell, UsageError } from "./command.ts";
-import { type Handle, openInput } from "./files.ts";
+import { type Handle, openInput, pieces } from "./files.ts";
 import { compressedBy, isGzipError, unpacked } from "./gzip.ts";
 import { Progress } from "./progress.ts";
 
@@ -71,7 +71,8 @@ interface Log extends LogName {
   readonly first: number;
 }
 
-const PIECE = 65536;
+/** How many bytes of a log are looked at for the time of its first line. */
+const HEAD = 16384;
 
 /**
  * Reads all logs. A log that is named several times is read once.
@@ -154,7 +155,7 @@ class Source<T extends Timed> {
       (line) => this.#lines.push(reader.read(line)),
       () => reading.long(),
     );
-    this.#pieces = unpacked(pieces(log, progress, reading.command));
+    this.#pieces = unpacked(bytesOf(log, progress, reading.command));
     this.#warn = (error) => {
       if (!isGzipError(error)) throw error;
       progress.done();
@@ -237,7 +238,7 @@ async function look<T extends Timed>(
   const regular = info?.isFile === true;
   const written = regular ? info.mtime : Date.now() / 1000;
 
-  const buffer = new Uint8Array(PIECE / 4);
+  const buffer = new Uint8Array(HEAD);
   const head = buffer.slice(0, handle.read(buffer));
   if (regular) handle.close();
   const other = compressedBy(head);
@@ -272,17 +273,12 @@ async function look<T extends Timed>(
 }
 
 /** All bytes of a log, piece by piece; each piece is overwritten by the next. */
-function* pieces(log: Log, progress: Progress, command: string) {
+function* bytesOf(log: Log, progress: Progress, command: string) {
   const open = log.handle ?? reopened(log, progress, command);
-  try {
-    if (log.handle !== undefined && log.head.length > 0) yield log.head;
-    const buffer = new Uint8Array(PIECE);
-    for (let length; (length = open.read(buffer)) > 0;) {
-      progress.tick(length);
-      yield buffer.subarray(0, length);
-    }
-  } finally {
-    open.close();
+  if (log.handle !== undefined && log.head.length > 0) yield log.head;
+  for (const bytes of pieces(open)) {
+    progress.tick(bytes.length);
+    yield bytes;
   }
 }
 
