@@ -238,30 +238,19 @@ export class DeferredClients {
   }
 }
 
-/** A dialogue of one reply. */
-export class SingleReply implements Speaker {
-  readonly #reply: string;
-  readonly done = true;
-  readonly quit = false;
-
-  /** @param reply with its line end */
-  constructor(reply: string) {
-    this.#reply = reply;
-  }
-
-  greeting(): Uint8Array {
-    return encode(this.#reply);
-  }
-
-  receive(): Uint8Array {
-    return NOTHING;
-  }
-
-  timeout(): Uint8Array {
-    return NOTHING;
-  }
-
-  shutdown(): Uint8Array {
-    return NOTHING;
-  }
+/**
+ * A dialogue of one reply.
+ *
+ * @param reply with its line end
+ */
+export function singleReply(reply: string): Speaker {
+  const nothing = () => NOTHING;
+  return {
+    done: true,
+    quit: false,
+    greeting: () => encode(reply),
+    receive: nothing,
+    timeout: nothing,
+    shutdown: nothing,
+  };
 }

@@ -40,7 +40,7 @@ import { send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { ChildClient, Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
-import { DeferredClients, SingleReply } from "./deferred_clients.ts";
+import { DeferredClients, singleReply } from "./deferred_clients.ts";
 import type { ClientRoom } from "./room.ts";
 import type { SiteFiles } from "./site_files.ts";
 import { tcpEnvironment } from "./tcp_environment.ts";
@@ -300,7 +300,7 @@ export class Dispatch {
     }
     try {
       if (config.deferral.at === "banner") {
-        const reply = new SingleReply(bannerOf(refusal));
+        const reply = singleReply(bannerOf(refusal));
         const finished = () => deferred();
         this.#deferred.add(fd, reply, now, { finished, closed: release });
         return;

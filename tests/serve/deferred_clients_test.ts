@@ -4,7 +4,7 @@ import { Epoll } from "../../lib/system/epoll.ts";
 import { check, fromLibc, LibcError } from "../../lib/system/libc.ts";
 import {
   DeferredClients,
-  SingleReply,
+  singleReply,
   type Speaker,
 } from "../../lib/serve/deferred_clients.ts";
 import { DEADLINE, waitFor } from "../harness/process.ts";
@@ -302,7 +302,7 @@ Deno.test("deferred clients: a stop tells each client once", async () => {
   using three = await pair();
   desk.add(one, new Parrot(""), "one ");
   desk.add(two, new Parrot(""), "two ");
-  desk.add(three, new SingleReply("421 no\r\n"), "three ");
+  desk.add(three, singleReply("421 no\r\n"), "three ");
   desk.deferrals.shutDown(desk.now);
   desk.deferrals.shutDown(desk.now);
   assertEquals(await one.rest(), "going down\n");
@@ -365,7 +365,7 @@ Deno.test("deferred clients: a stop lets every last reply arrive, however many t
 Deno.test("deferred clients: a dialogue of one reply", async () => {
   const desk = new Desk();
   using client = await pair();
-  desk.add(client, new SingleReply("421 4.3.2 busy\r\n"));
+  desk.add(client, singleReply("421 4.3.2 busy\r\n"));
   assertEquals(desk.events, ["finished"]);
   assertEquals(await client.rest(), "421 4.3.2 busy\r\n");
   await client.client.write(encoder.encode("EHLO client.example\r\n"));
