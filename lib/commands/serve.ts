@@ -34,7 +34,6 @@ import { ProgramLook } from "../serve/program_look.ts";
 import { Server } from "../serve/server.ts";
 import { SiteFiles } from "../serve/site_files.ts";
 import { ChildProgram } from "../system/spawn.ts";
-import { spawnOf } from "../serve/spawn.ts";
 import { userId } from "../system/user.ts";
 import { within } from "../system/within.ts";
 import { type Command, EXIT, type Site, UsageError } from "./command.ts";
@@ -192,7 +191,7 @@ async function serve(
     files.log.warn(formatLine("serve", { what: quote(what) }));
   const children = new Children(
     epoll,
-    spawnOf(child),
+    child,
     serve.limit,
     config.deferral.sessionTimeout * 1000,
     WAITING_SHARE * maxDescriptors,

@@ -12,8 +12,13 @@ import {
 import { close } from "../system/descriptor.ts";
 import { type Epoll, READABLE } from "../system/epoll.ts";
 import type { LibcError } from "../system/libc.ts";
-import type { Done, Variables } from "../system/spawn.ts";
-import type { Spawn } from "./spawn.ts";
+import type { ChildProgram, Done, Variables } from "../system/spawn.ts";
+
+/**
+ * Starts child processes in other threads, because the start of a program waits for
+ * its disk.
+ */
+export type Spawn = Pick<ChildProgram, "name" | "spawnBeside" | "settle">;
 
 /** A child process that is being started. */
 export interface Starting {
@@ -98,7 +103,7 @@ export class ChildProcesses {
       }
     };
     try {
-      spawn.start(fd, variables, done);
+      spawn.spawnBeside(fd, variables, done);
     } catch (error) {
       // No memory, or a limit of descriptors that was lowered meanwhile.
       if (!this.#starting.has(starting)) throw error;

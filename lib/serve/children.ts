@@ -3,8 +3,8 @@
  * client that comes at the limit waits, as in tcpserver's backlog.
  *
  * dispatch.ts adds a client. This module counts places, waiting_clients.ts has the
- * clients that wait for one, child_processes.ts follows the processes, and spawn.ts
- * starts them.
+ * clients that wait for one, and child_processes.ts starts and follows the
+ * processes.
  *
  * @module
  */
@@ -16,11 +16,14 @@ import type { Epoll } from "../system/epoll.ts";
 import type { LibcError } from "../system/libc.ts";
 import type { Variables } from "../system/spawn.ts";
 import { within } from "../system/within.ts";
-import { ChildProcesses, type Starting } from "./child_processes.ts";
+import {
+  ChildProcesses,
+  type Spawn,
+  type Starting,
+} from "./child_processes.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Hang, type Notice } from "./hang.ts";
 import { Helper } from "./helper.ts";
-import type { Spawn } from "./spawn.ts";
 import { type WaitingClient, WaitingClients } from "./waiting_clients.ts";
 
 /** The client of a child process, as it is logged and counted. */

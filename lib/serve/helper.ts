@@ -6,8 +6,7 @@
 
 import { type ExitStatus, killChild } from "../system/child.ts";
 import type { Variables } from "../system/spawn.ts";
-import type { ChildProcesses } from "./child_processes.ts";
-import type { Spawn } from "./spawn.ts";
+import type { ChildProcesses, Spawn } from "./child_processes.ts";
 
 /** One such program. */
 export class Helper {

@@ -11,7 +11,6 @@ import { memoryFileOf } from "../system/memory_file.ts";
 import { ChildProgram } from "../system/spawn.ts";
 import type { Children } from "./children.ts";
 import { CHECK_VALUE, HANDOVER_VARIABLE, TAKES_OVER } from "./handover.ts";
-import { spawnOf } from "./spawn.ts";
 
 /** How long `check` may take, in milliseconds. */
 const TIMEOUT = 10_000;
@@ -40,7 +39,7 @@ export async function checkNewBinary(
   let text = "";
   const program = new ChildProgram([path, "check"], [0, 1, 2]);
   const status = await children.help(
-    spawnOf(program),
+    program,
     output,
     { [HANDOVER_VARIABLE]: CHECK_VALUE },
     TIMEOUT,

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ChildProcesses } from "../../lib/serve/child_processes.ts";
-import type { Spawn } from "../../lib/serve/spawn.ts";
+import { ChildProcesses, type Spawn } from "../../lib/serve/child_processes.ts";
 import type { ExitStatus } from "../../lib/system/child.ts";
 import { E } from "../../lib/system/constants.ts";
 import type { Epoll } from "../../lib/system/epoll.ts";
@@ -28,7 +27,7 @@ async function ended(): Promise<{ pid: number; spawn: Spawn }> {
     pid,
     spawn: {
       name: "true",
-      start: (_fd, _variables, done) => done(pid),
+      spawnBeside: (_fd, _variables, done) => done(pid),
       settle() {},
     },
   };
@@ -58,7 +57,7 @@ Deno.test("child processes: a start that hangs hides no end of another one", asy
   const { pid, spawn } = await ended();
   const processes = new ChildProcesses(UNWATCHED);
   const ends: number[] = [];
-  const hangs: Spawn = { ...spawn, start: () => {} };
+  const hangs: Spawn = { ...spawn, spawnBeside: () => {} };
   processes.start(hangs, 0, {}, () => {}, () => {});
   processes.start(spawn, 0, {}, () => {}, (status) => ends.push(status.pid));
   assertEquals([ends, processes.running, processes.starting], [[pid], 0, 1]);
@@ -80,7 +79,7 @@ Deno.test("child processes: a start that throws is one that fails", () => {
   const error = new LibcError("posix_spawn", E.ENOMEM);
   const throws: Spawn = {
     name: "x",
-    start() {
+    spawnBeside() {
       throw error;
     },
     settle() {},

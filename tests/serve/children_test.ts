@@ -6,7 +6,7 @@ import { localOf } from "../../lib/system/socket.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import { Children } from "../../lib/serve/children.ts";
 import type { Notice } from "../../lib/serve/hang.ts";
-import type { Spawn } from "../../lib/serve/spawn.ts";
+import type { Spawn } from "../../lib/serve/child_processes.ts";
 import { ChildProgram } from "../../lib/system/spawn.ts";
 import { childrenOf, DEADLINE, waitFor } from "../harness/process.ts";
 import { isOpen, type Pair, pair } from "../harness/pair.ts";
@@ -32,7 +32,7 @@ class Fixture {
   constructor(limit: number, beside: boolean, mostWaiting = Infinity) {
     this.spawn = {
       name: "sh",
-      start: (fd, variables, done) => {
+      spawnBeside: (fd, variables, done) => {
         if (this.broken.has(fd)) done(new LibcError("start", E.EAGAIN));
         else if (beside) this.#program.spawnBeside(fd, variables, done);
         else done(this.#program.spawn(fd, variables));
@@ -422,7 +422,7 @@ function crowd(limit: number, patience = 1e9, mostWaiting = Infinity) {
   let pid = 1e9;
   const spawn: Spawn = {
     name: "program",
-    start(_fd, _variables, done) {
+    spawnBeside(_fd, _variables, done) {
       const start = (works: boolean) =>
         done(works ? pid++ : new LibcError("start", E.ENOENT));
       if (mode.isAtOnce) start(mode.works);
