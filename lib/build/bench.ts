@@ -6,6 +6,7 @@
  */
 
 import { EXIT, parseOptions, UsageError } from "../commands/command.ts";
+import { write } from "../commands/progress.ts";
 import { makeBinaries } from "./bench/binaries.ts";
 import { measureCrowd } from "./bench/crowd.ts";
 import { measureGrowth } from "./bench/growth.ts";
@@ -211,14 +212,6 @@ class Narrator {
   done(): number {
     if (this.#terminal) write("\r\x1b[K");
     return Math.round((performance.now() - this.#start) / 1000);
-  }
-}
-
-function write(text: string): void {
-  try {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
-  } catch {
-    // The reader of stderr is gone.
   }
 }
 

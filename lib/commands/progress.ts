@@ -64,10 +64,11 @@ export function progressLine(
     `${shown(count)} of ${shown(total)} ${name}`;
 }
 
-function write(text: string): void {
+/** Writes to stderr, without a line end of its own. A failure is ignored. */
+export function write(text: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(text));
   } catch {
-    // The work goes on without a bar.
+    // The reader of stderr is gone: the work goes on.
   }
 }
