@@ -12,6 +12,7 @@ import {
   EXIT,
   Output,
   parseOptions,
+  print,
   tell,
   TemporaryError,
   UsageError,
@@ -22,7 +23,7 @@ import { HERE, originOf, untried } from "./denort.ts";
 import { describePermissions } from "./permissions.ts";
 import { makeProgram } from "./program.ts";
 import { endOnSignals } from "./signals.ts";
-import { outputError, statIfThere } from "./output.ts";
+import { isFile, outputError, statIfThere } from "./output.ts";
 import { chosenStd, ROOT, stdFlags } from "./std.ts";
 
 const HELP = `NAME
@@ -158,7 +159,7 @@ async function checkOwnDenort(scratch: string): Promise<void> {
   const own = Deno.env.get("DENORT_BIN");
   if (own === undefined) return;
   const expected = `expected the denort of Deno ${HERE.version}`;
-  if (!(await isFile(own))) {
+  if (!isFile(own)) {
     throw new UsageError(`DENORT_BIN: ${own} is no file: ${expected}`);
   }
   const module = join(scratch, "version.js");
@@ -190,14 +191,6 @@ async function checkOwnDenort(scratch: string): Promise<void> {
   throw new UsageError(`DENORT_BIN: ${own} is ${found}: ${expected}`);
 }
 
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Runs one command line.
  *
@@ -212,9 +205,7 @@ async function main(args: string[]): Promise<number> {
       boolean: ["help"],
     });
     if (options.help) {
-      const output = new Output();
-      output.line(HELP.trimEnd());
-      output.flush();
+      print(HELP);
       return EXIT.done;
     }
     if (operands.length > 0) {

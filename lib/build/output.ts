@@ -36,6 +36,15 @@ export function statIfThere(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** Tells whether a path, links followed, is that of a regular file. */
+export function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** Tells whether an error says that the path was chosen wrongly. */
 function isWrongPath(error: unknown): boolean {
   return [

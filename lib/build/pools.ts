@@ -9,14 +9,15 @@
 import { join } from "@std/path";
 import {
   EXIT,
-  Output,
   parseOptions,
+  print,
   tell,
   UsageError,
 } from "../commands/command.ts";
 import { printable } from "../spf/record.ts";
 import { PermError } from "../spf/expand.ts";
 import type { Resolver } from "../spf/resolver.ts";
+import { isFile } from "./output.ts";
 import {
   countNetworks,
   formatList,
@@ -30,6 +31,7 @@ import {
   isFailure,
   lookUp,
   resolverOf,
+  runTask,
   together,
 } from "./spf/look_up.ts";
 import { directoryOf, readOutput, writeOutput } from "./spf/output.ts";
@@ -97,26 +99,15 @@ const MOST_TOLD = 5;
 /**
  * Runs the command.
  *
- * @returns the exit code; every error has been written to standard error
+ * @returns the exit code
  */
-async function run(args: string[]): Promise<number> {
-  try {
-    return await pools(args);
-  } catch (error) {
-    complain((error as Error).message);
-    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
-  }
-}
-
 async function pools(args: string[]): Promise<number> {
   const { options, operands } = parseOptions(args, {
     string: ["output", "only", "server"],
     boolean: ["help"],
   });
-  const output = new Output();
   if (options.help) {
-    output.line(help.trimEnd());
-    output.flush();
+    print(help);
     return EXIT.done;
   }
   if (operands.length > 0) {
@@ -162,19 +153,9 @@ async function pools(args: string[]): Promise<number> {
     const hasFile = made !== undefined || isThere && !isOutdated;
     lines.push(...poolLine(sender, hasFile ? [path] : []));
   }
-  output.line("  pools: [");
-  for (const line of lines) output.line(`    ${line}`);
-  output.line("  ],");
-  output.flush();
+  const inner = lines.map((line) => `    ${line}`);
+  print(["  pools: [", ...inner, "  ],"].join("\n"));
   return exitCodeOf(failures);
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 /** A file, and the lines about what could not be listed in it. */
@@ -271,4 +252,6 @@ function complain(message: string): void {
   tell(`greylist pools: ${message}`);
 }
 
-if (import.meta.main) Deno.exit(await run(Deno.args));
+if (import.meta.main) {
+  Deno.exit(await runTask(() => pools(Deno.args), complain));
+}

@@ -7,8 +7,8 @@
 
 import {
   EXIT,
-  Output,
   parseOptions,
+  print,
   tell,
   UsageError,
 } from "../commands/command.ts";
@@ -23,6 +23,7 @@ import {
   isFailure,
   lookUp,
   resolverOf,
+  runTask,
   together,
 } from "./spf/look_up.ts";
 import { readOutput, writeOutput } from "./spf/output.ts";
@@ -76,17 +77,8 @@ EXIT STATUS
 /**
  * Runs the command.
  *
- * @returns the exit code; every error has been written to standard error
+ * @returns the exit code
  */
-async function run(args: string[]): Promise<number> {
-  try {
-    return await spf(args);
-  } catch (error) {
-    complain((error as Error).message);
-    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
-  }
-}
-
 async function spf(args: string[]): Promise<number> {
   const { options, operands } = parseOptions(args, {
     string: ["output", "server"],
@@ -152,14 +144,10 @@ function parseDomain(text: string): string {
   return domain;
 }
 
-function print(text: string): void {
-  const output = new Output();
-  output.line(text.replace(/\n$/, ""));
-  output.flush();
-}
-
 function complain(message: string): void {
   tell(`greylist spf: ${message}`);
 }
 
-if (import.meta.main) Deno.exit(await run(Deno.args));
+if (import.meta.main) {
+  Deno.exit(await runTask(() => spf(Deno.args), complain));
+}

@@ -155,3 +155,15 @@ export class Output {
     }
   }
 }
+
+/**
+ * Writes one text to standard output.
+ *
+ * @param text its line end may be left out
+ * @throws {TemporaryError} if it cannot be written, unless the reader is gone
+ */
+export function print(text: string): void {
+  const output = new Output();
+  output.line(text.replace(/\n$/, ""));
+  output.flush();
+}

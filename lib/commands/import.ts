@@ -26,8 +26,8 @@ import { baseDirOwner } from "./user_rights.ts";
 import {
   type Command,
   EXIT,
-  Output,
   parseOptions,
+  print,
   tell,
   TemporaryError,
   UsageError,
@@ -244,9 +244,7 @@ class Import {
           `match.${field}, ${this.#match[field]}: left out`,
       );
     }
-    const output = new Output();
-    output.line(this.#summary(source));
-    output.flush();
+    print(this.#summary(source));
     if (failure === undefined) return EXIT.done;
     throw new TemporaryError(
       `${counted(failed, "entry", "entries")} not written: ` +

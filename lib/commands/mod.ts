@@ -15,7 +15,7 @@ import {
   type Command,
   EXIT,
   HelpRequest,
-  Output,
+  print,
   tell,
   TemporaryError,
   UsageError,
@@ -57,12 +57,12 @@ export async function runCommand(
 ): Promise<number> {
   if (name === undefined) return complain("PROGRAM: expected a command to run");
   try {
-    if (asksForHelp(args)) return print(usageOf(name));
+    if (asksForHelp(args)) return show(usageOf(name));
     if (name === "version") {
       if (args.length > 0) throw new UsageError(`${args[0]}: expected nothing`);
-      return print(version());
+      return show(version());
     }
-    if (name === "help") return print(help(args, COMMANDS));
+    if (name === "help") return show(help(args, COMMANDS));
     let raw: unknown;
     try {
       raw = await load();
@@ -79,7 +79,7 @@ export async function runCommand(
       },
     });
   } catch (error) {
-    if (error instanceof HelpRequest) return print(usageOf(name));
+    if (error instanceof HelpRequest) return show(usageOf(name));
     if (error instanceof TemporaryError) {
       return complain(`${name}: ${error.message}`, EXIT.temporary);
     }
@@ -132,9 +132,7 @@ function asksForHelp(args: string[]): boolean {
   return (end < 0 ? args : args.slice(0, end)).includes("--help");
 }
 
-function print(text: string): number {
-  const output = new Output();
-  output.line(text.trimEnd());
-  output.flush();
+function show(text: string): number {
+  print(text);
   return EXIT.done;
 }

@@ -9,8 +9,8 @@ import { prune } from "../store/prune.ts";
 import {
   type Command,
   EXIT,
-  Output,
   parseOptions,
+  print,
   TemporaryError,
   UsageError,
 } from "./command.ts";
@@ -54,11 +54,9 @@ EXIT STATUS
       seen: () => progress.tick(1),
     });
     progress.done();
-    const output = new Output();
     const of = counted(seen, "entry", "entries");
     const verb = dry ? "would remove" : "removed";
-    output.line(`${verb} ${amount(removed)} of ${of}`);
-    output.flush();
+    print(`${verb} ${amount(removed)} of ${of}`);
     if (failure === undefined) return EXIT.done;
     const Kind = failure.isPassing ? TemporaryError : UsageError;
     throw new Kind(`some stay: ${failure.message}`);

@@ -1,5 +1,6 @@
 /**
- * Asks the DNS for the networks of a domain, and merges those of several domains.
+ * Asks the DNS for the networks of a domain, merges those of several domains, and
+ * turns errors into exit codes.
  *
  * @module
  */
@@ -104,4 +105,22 @@ export function exitCodeOf(failures: readonly Error[]): number {
     LASTING.some((kind) => failure instanceof kind)
   );
   return lasts ? EXIT.wrong : EXIT.temporary;
+}
+
+/**
+ * Runs `deno task spf` or `deno task pools`.
+ *
+ * @param complain writes a line to standard error
+ * @returns the exit code; every error has been written to standard error
+ */
+export async function runTask(
+  task: () => Promise<number>,
+  complain: (message: string) => void,
+): Promise<number> {
+  try {
+    return await task();
+  } catch (error) {
+    complain((error as Error).message);
+    return error instanceof UsageError ? EXIT.wrong : EXIT.temporary;
+  }
 }

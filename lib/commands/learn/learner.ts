@@ -14,7 +14,7 @@ import { adopt, better, type Place } from "../../store/adopt.ts";
 import { type Entry, isForgotten } from "../../store/policy.ts";
 import { readRegularFileLater } from "../../system/background_file.ts";
 import { subjectOf } from "../../who_waits.ts";
-import { EXIT, Output, TemporaryError } from "../command.ts";
+import { EXIT, print, TemporaryError } from "../command.ts";
 import { baseDirOwner } from "../user_rights.ts";
 
 /** The least time between two writes for one network, in seconds. */
@@ -169,15 +169,13 @@ export class Learner {
    * @throws {TemporaryError} if something could not be written
    */
   finish(): number {
-    const output = new Output();
     const networks = counted(this.#learned, "network");
-    output.line(
+    print(
       `${counted(this.#deliveries, "delivery", "deliveries")}: ` +
         `${this.#place.dry ? "would make" : "made"} ${networks} known, ` +
         `${this.#place.dry ? "renew" : "renewed"} ` +
         amount(this.#renewed),
     );
-    output.flush();
     const failed = this.#dropped + this.#failed.size;
     if (failed === 0) return EXIT.done;
     throw new TemporaryError(
