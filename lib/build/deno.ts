@@ -4,12 +4,16 @@
  * @module
  */
 
-/** Runs a deno subcommand and returns what it wrote. */
+/**
+ * Runs a deno subcommand.
+ *
+ * @returns what it wrote: `output` has both streams
+ */
 export async function deno(
   args: string[],
   env: Record<string, string> = {},
-): Promise<{ success: boolean; output: string }> {
-  const { success, stdout, stderr } = await new Deno.Command(
+): Promise<{ success: boolean; stdout: string; output: string }> {
+  const result = await new Deno.Command(
     Deno.execPath(),
     {
       args,
@@ -18,5 +22,7 @@ export async function deno(
     },
   ).output();
   const decoder = new TextDecoder();
-  return { success, output: decoder.decode(stdout) + decoder.decode(stderr) };
+  const stdout = decoder.decode(result.stdout);
+  const output = stdout + decoder.decode(result.stderr);
+  return { success: result.success, stdout, output };
 }

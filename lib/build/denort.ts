@@ -10,6 +10,7 @@ import { exists } from "@std/fs/exists";
 import { expandGlob } from "@std/fs/expand-glob";
 import { dirname, join } from "@std/path";
 import { TemporaryError } from "../commands/command.ts";
+import { deno } from "./deno.ts";
 import { readReason } from "./deno_message.ts";
 
 /** A version of Deno and the platform that it was built for. */
@@ -211,14 +212,9 @@ async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 
 /** The output of a deno subcommand, whose failure means that there is no denort. */
 async function outputOf(args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  if (success) return decoder.decode(stdout);
-  const reason = readReason(decoder.decode(stderr)) ??
+  const { success, stdout, output } = await deno(args);
+  if (success) return stdout;
+  const reason = readReason(output) ??
     `deno ${args[0]} failed without a word`;
   throw new TemporaryError(advice(HERE, reason));
 }
