@@ -32,7 +32,7 @@ export class Lists {
     isSet: (name: string) => boolean,
   ) {
     this.#files = {
-      whitelist: new RuleFiles(whitelist.files),
+      whitelist: new RuleFiles(whitelist.files, "whitelist"),
       only: new RuleFiles(only?.files ?? [], "only"),
       pools: new RuleFiles(pools.flatMap(({ files }) => files), "pools"),
     };

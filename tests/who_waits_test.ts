@@ -7,6 +7,7 @@ import { type FilesOf, findPass, subjectOf } from "../lib/who_waits.ts";
 
 const filesOf: FilesOf = () => ({
   search: () => ({ line: undefined, bad: [] }),
+  section: "whitelist",
   warn: () => {},
 });
 

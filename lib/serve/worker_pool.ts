@@ -3,10 +3,9 @@
  * one starts, and when it ends. Workers make the calls on files: a slow disk holds up
  * only clients that are looked up on it.
  *
- * One worker is enough for a local disk. On a file system of other
- * machines a decision
- * takes some 20 ms, and up to {@linkcode WORKERS} workers ask at once; each takes
- * 11 MB.
+ * One worker is enough for a local disk. On a file system of other machines a
+ * decision takes some 20 ms, and up to {@linkcode WORKERS} workers ask at once; each
+ * takes 11 MB.
  *
  * @module
  */

@@ -75,7 +75,6 @@ export const C = {
   AT_STATX_DONT_SYNC: 0x4000,
   // unistd.h
   SEEK_SET: 0,
-  SEEK_CUR: 1,
   F_OK: 0,
   X_OK: 1,
   W_OK: 2,

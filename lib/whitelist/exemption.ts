@@ -44,8 +44,8 @@ export interface Files {
    * @returns the first path whose file has the client
    */
   searchAll?(paths: readonly string[], client: Client): string | undefined;
-  /** The section of the configuration that names the files; else `whitelist`. */
-  readonly section?: string;
+  /** The section of the configuration that names the files, such as `whitelist`. */
+  readonly section: string;
   warn(message: string): void;
 }
 
@@ -125,7 +125,7 @@ function findInFile(
 export function unreadable(
   path: string,
   error: unknown,
-  section = "whitelist",
+  section: string,
 ): string {
   const reason = reasonOf(error);
   const advice = /no such file/i.test(reason)

@@ -50,7 +50,7 @@ export class RuleFiles implements Files {
   #isLoaded = false;
 
   /** Reads no file yet. */
-  constructor(paths: readonly string[], section = "whitelist") {
+  constructor(paths: readonly string[], section: string) {
     this.#paths = paths;
     this.section = section;
   }

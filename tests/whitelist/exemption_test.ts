@@ -41,6 +41,7 @@ function find(whitelist: Config["whitelist"], who: Who) {
       if (Object.hasOwn(FILES, path)) return searchFile(FILES[path], client);
       throw new Error("No such file or directory (os error 2): stat '/w'");
     },
+    section: "whitelist",
     warn: (message) => warnings.push(message),
   });
   return { rule, warnings, read };
@@ -147,7 +148,11 @@ Deno.test("whitelist: a property that no rule needs is not looked up", () => {
     },
     hasVariable: () => false,
   };
-  const files = { search: () => searchFile("", connection), warn() {} };
+  const files = {
+    search: () => searchFile("", connection),
+    section: "whitelist",
+    warn() {},
+  };
   assertEquals(findExemption(config.whitelist, connection, files), undefined);
 });
 

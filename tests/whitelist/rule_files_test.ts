@@ -7,7 +7,7 @@ const CLIENT = parseAddress("192.0.2.7")!;
 /** Files that a test changes, and the warnings about them. */
 function site(files: Record<string, string>) {
   const paths = Object.keys(files);
-  const ruleFiles = new RuleFiles(paths);
+  const ruleFiles = new RuleFiles(paths, "whitelist");
   return {
     /** The first line that exempts the client, as the log names it. */
     find(host?: string): string | undefined {
