@@ -5,13 +5,8 @@
  * @module
  */
 
-import { type Address, fromIPv6, parseAddress } from "../address.ts";
-
-/** One end of the connection that the balancer has accepted. */
-export interface ProxyEnd {
-  readonly address: Address;
-  readonly port: number;
-}
+import { fromIPv6, parseAddress } from "../address.ts";
+import type { SocketName } from "../system/socket.ts";
 
 /** What a header says. */
 export interface ProxyHeader {
@@ -23,7 +18,7 @@ export interface ProxyHeader {
    * over IPv4 or IPv6. The addresses of the connection itself count then
    * (section 2.2).
    */
-  readonly ends?: { readonly peer: ProxyEnd; readonly local: ProxyEnd };
+  readonly ends?: { readonly peer: SocketName; readonly local: SocketName };
 }
 
 /** What the beginning of a connection is, if not a whole header. */
@@ -83,7 +78,7 @@ function endOf(
   text: string,
   port: string,
   family: 4 | 6 | undefined,
-): ProxyEnd | undefined {
+): SocketName | undefined {
   if (text === undefined || !/^(0|[1-9][0-9]{0,4})$/.test(port)) {
     return undefined;
   }
@@ -112,14 +107,14 @@ function version2(bytes: Uint8Array): ProxyHeader | NoHeader {
   if (isLocal) return { length };
   // TCP over IPv4 and over IPv6; behind the addresses come TLVs.
   if (family === 0x11 && length >= FIXED + 12) {
-    const end = (at: number, port: number): ProxyEnd => ({
+    const end = (at: number, port: number): SocketName => ({
       address: { family: 4, value: BigInt(view.getUint32(at)) },
       port: view.getUint16(port),
     });
     return { length, ends: { peer: end(16, 24), local: end(20, 26) } };
   }
   if (family === 0x21 && length >= FIXED + 36) {
-    const end = (at: number, port: number): ProxyEnd => ({
+    const end = (at: number, port: number): SocketName => ({
       address: fromIPv6(
         view.getBigUint64(at) << 64n | view.getBigUint64(at + 8),
       ),

@@ -11,12 +11,6 @@ import { endAfter } from "../system/signals.ts";
 import { shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 
-/** The server's side of a dialogue. */
-export type Speaker = Pick<
-  Dialogue,
-  "done" | "greeting" | "receive" | "timeout"
->;
-
 /** How long a client may take, in seconds. */
 export interface Patience {
   /** For one command, or to read one reply. */
@@ -44,8 +38,13 @@ export const FAREWELL = 2;
 /**
  * Holds the dialogue until it is done, the client is gone or the time is over.
  * Whatever the client does, this returns.
+ *
+ * @param speaker the server's side
  */
-export function converse(speaker: Speaker, patience: Patience): void {
+export function converse(
+  speaker: Pick<Dialogue, "done" | "greeting" | "receive" | "timeout">,
+  patience: Patience,
+): void {
   endAfter(patience.sessionTimeout + LAST_RESORT);
   const end = performance.now() + patience.sessionTimeout * 1000;
   /** How long to wait now, in milliseconds. */

@@ -129,18 +129,14 @@ export class Host {
   async kill(): Promise<void> {
     await this.cut();
     await this.#hosts.ip("link", "set", `p${this.number}`, "down");
-    await this.#end();
+    await this[Symbol.asyncDispose]();
   }
 
   /** Ends the host and all its processes. */
-  async #end(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.#init.end();
     for (const running of this.#running) await running[Symbol.asyncDispose]();
     this.#hosts.forget(this);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#end();
   }
 
   #enter(seconds: number): string[] {
