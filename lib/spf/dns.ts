@@ -178,19 +178,15 @@ async function exchange(
   message: Uint8Array,
   timeout: number,
 ): Promise<Uint8Array> {
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(new TimedOut()), timeout);
+  const signal = AbortSignal.timeout(timeout);
   try {
-    const { signal } = abort;
     using connection = await Deno.connect({ hostname: host, port, signal });
     const late = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
     });
     return await Promise.race([late, converse(connection, message)]);
   } catch (error) {
-    throw abort.signal.aborted ? abort.signal.reason : error;
-  } finally {
-    clearTimeout(timer);
+    throw signal.aborted ? signal.reason : error;
   }
 }
 
@@ -216,10 +212,10 @@ async function read(connection: Deno.Conn, count: number): Promise<Uint8Array> {
   return bytes;
 }
 
-class TimedOut extends Error {}
-
 function describe(error: unknown, timeout: number): string {
-  if (error instanceof TimedOut) return `no answer in ${timeout / 1000} s`;
+  if ((error as Error).name === "TimeoutError") {
+    return `no answer in ${timeout / 1000} s`;
+  }
   if (error instanceof MessageError) {
     return `its answer cannot be read: ${error.message}`;
   }
