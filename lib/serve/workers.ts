@@ -5,7 +5,7 @@
  */
 
 import { canOpen } from "../system/descriptor.ts";
-import { returnFreeMemory } from "../system/memory.ts";
+import { canMap, returnFreeMemory } from "../system/memory.ts";
 import type { Database } from "../store/prune.ts";
 import { sleep } from "../system/sleep.ts";
 import type { PruneResult } from "./prune_worker.ts";
@@ -42,7 +42,9 @@ export async function pruneInWorker(
   database: Database,
   signal: AbortSignal,
 ): Promise<"done" | "busy"> {
-  if (!canStartWorker()) throw new Error("no descriptors left for a thread");
+  if (!canStartWorker()) {
+    throw new Error("no memory or no descriptors left for a thread");
+  }
   const { promise, resolve, reject } = Promise.withResolvers<
     "done" | "busy"
   >();
@@ -71,9 +73,16 @@ export async function pruneInWorker(
  */
 const DESCRIPTORS = 16;
 
+/**
+ * How many bytes a worker makes writable, with some to spare: V8 takes 512 MiB for
+ * its code and writes to little of that, and the rest of the thread was 11 MiB. If
+ * there is no room for them, V8 ends the whole process.
+ */
+const MEMORY = 544n * 2n ** 20n;
+
 /** Whether a worker can be started now. */
 export function canStartWorker(): boolean {
-  return canOpen(DESCRIPTORS);
+  return canOpen(DESCRIPTORS) && canMap(MEMORY);
 }
 
 function start(module: string, failed: (reason: string) => void): Worker {

@@ -64,6 +64,7 @@ export const C = {
   FD_CLOEXEC: 1,
   O_NOATIME: 0o1000000,
   O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
   F_DUPFD_CLOEXEC: 1030,
   F_ADD_SEALS: 1033,
   F_SEAL_SHRINK: 2,
@@ -153,6 +154,11 @@ export const C = {
   // sys/mman.h
   MFD_CLOEXEC: 1,
   MFD_ALLOW_SEALING: 2,
+  PROT_READ: 1,
+  PROT_WRITE: 2,
+  MAP_PRIVATE: 2,
+  MAP_ANONYMOUS: 0x20,
+  MAP_NORESERVE: 0x4000,
   // signal.h
   SIGSET_SIZE: 128,
   SIG_BLOCK: 0,

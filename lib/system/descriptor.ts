@@ -202,12 +202,15 @@ export class SpareDescriptor {
   }
 }
 
-/** Whether `count` more descriptors can be opened now. */
+/**
+ * Whether `count` more descriptors can be opened now. It opens the root directory,
+ * which O_PATH takes no right for: a chroot(2) may have no /dev/null.
+ */
 export function canOpen(count: number): boolean {
   const opened: number[] = [];
   try {
     while (opened.length < count) {
-      opened.push(open("/dev/null", C.O_WRONLY));
+      opened.push(open("/", C.O_PATH));
     }
     return true;
   } catch {

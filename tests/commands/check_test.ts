@@ -498,10 +498,10 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
       (await run(["prlimit", `--data=${limit}`, binary, "check", ...serving]))
         .stdout;
     assertMatch(
-      await look(1499999999),
-      /^FIX {2}data is limited to 1499999999 bytes: softlimit -d 1500000000 or /m,
+      await look(1799999999),
+      /^FIX {2}data is limited to 1799999999 bytes: softlimit -d 1800000000 or /m,
     );
-    assertMatch(await look(1500000000), /^ok {3}memory limits$/m);
+    assertMatch(await look(1800000000), /^ok {3}memory limits$/m);
   });
 });
 

@@ -1,6 +1,10 @@
-import { assert } from "@std/assert";
-import { returnFreeMemory } from "../../lib/system/memory.ts";
+import { assert, assertEquals } from "@std/assert";
+import { bytesIn } from "../../lib/build/bench/proc.ts";
+import { canMap, returnFreeMemory } from "../../lib/system/memory.ts";
+import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
+
+const MODULE = JSON.stringify(moduleUrl("lib/system/memory.ts"));
 
 /** The size of each block, in bytes: too small for a mapping of its own. */
 const BLOCK = 65_536;
@@ -30,4 +34,28 @@ Deno.test("returnFreeMemory: memory that was freed goes back to the system", asy
   libc.close();
   const freed = before - after;
   assert(freed > COUNT * BLOCK / 2, `${freed} bytes`);
+});
+
+/** The size of this process's address space, in bytes. */
+function addressSpace(): number {
+  return bytesIn(Deno.readTextFileSync("/proc/self/status"), "VmSize");
+}
+
+Deno.test("canMap: whether there is room, and nothing stays mapped", () => {
+  const size = 2 ** 30;
+  const before = addressSpace();
+  assertEquals(canMap(BigInt(size)), true);
+  assert(addressSpace() - before < size / 2);
+  // No processor has so many addresses.
+  assertEquals(canMap(2n ** 62n), false);
+});
+
+Deno.test("canMap: RLIMIT_DATA counts what is not written to", async () => {
+  const code = `
+    import { canMap } from ${MODULE};
+    console.log(canMap(2n ** 29n), canMap(2n ** 31n));`;
+  // In units of 1024 bytes. V8 itself takes a quarter of that.
+  const shell = 'ulimit -d 2097152; exec "$@"';
+  const { code: exit, stdout, stderr } = await evaluate(code, shell);
+  assertEquals([exit, stdout, stderr], [0, "true false\n", ""]);
 });

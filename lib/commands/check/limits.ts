@@ -16,8 +16,11 @@ const NEEDED = {
   data: 40_000_000n,
   /** For a binary with V8's compilers: one whose configuration has `serve`. */
   dataToCompile: 600_000_000n,
-  /** For such a binary as `serve`: each of its threads has a heap of its own. */
-  dataToServe: 1_500_000_000n,
+  /**
+   * For such a binary as `serve`, whose threads have heaps of their own: its first
+   * thread, one for the store and one that prunes, with 140 MB to spare.
+   */
+  dataToServe: 1_800_000_000n,
 };
 
 /** The least limits of memory under which V8 can start, in bytes. */
