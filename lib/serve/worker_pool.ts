@@ -159,8 +159,8 @@ export class WorkerPool<Job extends Question> {
    * disk. Call it once a turn of the event loop, which stands still while the runtime
    * makes a thread: for 20 ms, or 150 on a slow machine.
    *
-   * @returns whether a worker was started. If there is no thread or no descriptor
-   * for one, the workers that already run have to suffice.
+   * @returns whether a worker was started. If there is no thread, no memory or no
+   * descriptor for one, the workers that already run have to suffice.
    */
   grow(now: number): boolean {
     if (!this.#isWanted || now < this.#startAt) return false;
