@@ -9,6 +9,7 @@ import type { ResolvedConfig } from "../config.ts";
 import { FACILITIES, type Facility, LEVELS } from "../log/settings.ts";
 import { reasonOf } from "../reason.ts";
 import { defaultMessage, type Deferral } from "../smtp/refusal.ts";
+import { DEFER_REASONS } from "../store/policy.ts";
 import { NO_RULE, parseRule } from "../whitelist/file.ts";
 import { isPoolName, type Pool } from "../whitelist/pools.ts";
 import type { Only } from "../whitelist/only.ts";
@@ -236,13 +237,18 @@ const TARGET = '"auto", "stderr", "syslog" or an absolute path';
 function asMessage(value: unknown) {
   if (typeof value !== "function") return undefined;
   const message = value as (deferral: Deferral) => string;
-  let text: unknown;
-  try {
-    text = message({ seconds: 60, reason: "new", ip: "192.0.2.1" });
-  } catch (error) {
-    throw new Fault(`it throws ${JSON.stringify(reasonOf(error))}`);
+  for (const reason of DEFER_REASONS) {
+    const given = `reason ${JSON.stringify(reason)}`;
+    let text: unknown;
+    try {
+      text = message({ seconds: 60, reason, ip: "192.0.2.1" });
+    } catch (error) {
+      const thrown = JSON.stringify(reasonOf(error));
+      throw new Fault(`for ${given} it throws ${thrown}`);
+    }
+    if (typeof text !== "string") return undefined;
   }
-  return typeof text === "string" ? message : undefined;
+  return message;
 }
 
 function asTarget(value: unknown): string | undefined {

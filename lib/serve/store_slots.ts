@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { Verdict } from "../store/policy.ts";
+import { DEFER_REASONS, type Verdict } from "../store/policy.ts";
 
 /** How many clients one worker may be asked about at once. */
 export const SLOTS = 64;
@@ -49,10 +49,9 @@ const TEXT = 8 * NUMBERS;
 /** The states of all slots come first, padded to a multiple of 8 bytes. */
 const STATES = 4 * (HEADER + SLOTS);
 
-const DEFERRED = ["new", "early", "stale", "expired"] as const;
 const PASSED = ["retried", "known"] as const;
 
-/** What the first number of an answer means; DEFERRED and PASSED follow. */
+/** What the first number of an answer means; DEFER_REASONS and PASSED follow. */
 const FAILED = 0;
 
 /** The shared memory as one side sees it. */
@@ -173,11 +172,11 @@ export class StoreSlots {
       numbers[0] = FAILED;
       this.#write(slot, result);
     } else if (result.action === "defer") {
-      numbers[0] = 1 + DEFERRED.indexOf(result.reason);
+      numbers[0] = 1 + DEFER_REASONS.indexOf(result.reason);
       numbers[1] = result.wait;
       this.#write(slot, result.write);
     } else {
-      numbers[0] = 1 + DEFERRED.length + PASSED.indexOf(result.reason);
+      numbers[0] = 1 + DEFER_REASONS.length + PASSED.indexOf(result.reason);
       numbers[1] = result.age;
       this.#write(slot, String(result.accepted));
     }
@@ -202,16 +201,16 @@ export class StoreSlots {
 
 function verdictOf(kind: number, value: number, rest: string): Verdict {
   const index = kind - 1;
-  return index < DEFERRED.length
+  return index < DEFER_REASONS.length
     ? {
       action: "defer",
-      reason: DEFERRED[index],
+      reason: DEFER_REASONS[index],
       wait: value,
       write: rest as "create" | "touch" | "reset" | "none",
     }
     : {
       action: "pass",
-      reason: PASSED[index - DEFERRED.length],
+      reason: PASSED[index - DEFER_REASONS.length],
       age: value,
       accepted: Number(rest),
       write: "accept",

@@ -26,10 +26,13 @@ export interface Timeouts {
 /** The answer for one connection. */
 export type Verdict = Defer | Pass;
 
+/** Why a client is told to come back later. */
+export const DEFER_REASONS = ["new", "early", "stale", "expired"] as const;
+
 /** Tell the client to come back later. */
 export interface Defer {
   readonly action: "defer";
-  readonly reason: "new" | "early" | "stale" | "expired";
+  readonly reason: typeof DEFER_REASONS[number];
   /** How many seconds from now a retry is let in, rounded up, at least 1. */
   readonly wait: number;
   /** How the store has to change the entry. */

@@ -80,6 +80,20 @@ Deno.test("compile refuses a message that calls Deno.exit", async () => {
   assert(message.endsWith(`it throws "${EXIT}"`), message);
 });
 
+Deno.test("compile refuses a message that prints for one reason only", async () => {
+  const source = configModule({
+    deferral: {
+      message: ({ reason }) => {
+        if (reason === "expired") console.log("late");
+        return "Later";
+      },
+    },
+  });
+  const file = new URL(`file://${writeFile("config.ts", source)}`);
+  const { message } = await assertRejects(() => check(file), BadConfig);
+  assertEquals(message, `my.ts: ${prints("late")}`);
+});
+
 Deno.test("compile refuses a module that never ends", async () => {
   for (
     const before of [

@@ -1,9 +1,10 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { type Config, defineConfig } from "../../lib/config.ts";
+import { type Config, type Deferral, defineConfig } from "../../lib/config.ts";
 import { defaultMessage } from "../../lib/smtp/refusal.ts";
 import { FACILITIES } from "../../lib/log/settings.ts";
 import { isHostPattern } from "../../lib/whitelist/host_pattern.ts";
 import { resolveConfig } from "../../lib/config/resolve.ts";
+import { DEFER_REASONS } from "../../lib/store/policy.ts";
 import { parseNetwork } from "../../lib/address.ts";
 import { ConfigError } from "../../lib/config/fields.ts";
 
@@ -352,7 +353,25 @@ Deno.test("config: bad values", () => {
     ],
     [
       { deferral: { message: throws } },
-      `deferral.message: a function: expected ${MESSAGE}; it throws "boo"`,
+      `deferral.message: a function: expected ${MESSAGE}; ` +
+      'for reason "new" it throws "boo"',
+    ],
+    ...DEFER_REASONS.map((reason): [object, string] => [
+      {
+        deferral: {
+          message: (d: Deferral) => d.reason === reason ? throws() : "Later",
+        },
+      },
+      `deferral.message: a function: expected ${MESSAGE}; ` +
+      `for reason "${reason}" it throws "boo"`,
+    ]),
+    [
+      {
+        deferral: {
+          message: (d: Deferral) => d.reason === "stale" ? undefined : "Later",
+        },
+      },
+      `deferral.message: a function: expected ${MESSAGE}`,
     ],
     [
       { deferral: { message: () => 5 } },
