@@ -95,6 +95,9 @@ export async function wrap(
     sayOnce(bannerOf(LOCAL_PROBLEM), LAST_REPLY);
     return EXIT.wrong;
   }
+  // If the configuration module does not come to an end, or the check takes longer
+  // than its limits allow, the end of this process tells the client to come back.
+  endAfter(LAST_RESORT);
   let config: ResolvedConfig;
   try {
     config = await resolve(await load());
@@ -104,9 +107,8 @@ export async function wrap(
     log.error(formatLine("pass", errorFields(error)));
     return become(next, log, variableFor({}, undefined));
   }
-  // If the check takes longer than its limits allow, the end of this process
-  // tells the client to come back. On an overloaded machine a budget may last some
-  // four times as long, because only time in which this process runs counts.
+  // On an overloaded machine a budget may last some four times as long, because only
+  // time in which this process runs counts.
   const { storeTimeout } = config;
   endAfter(4 * storeTimeout + LAST_RESORT);
   const budget = { left: storeTimeout * 1000 };
@@ -134,8 +136,8 @@ const DEFAULT_LOG: ResolvedConfig["log"] = {
 };
 
 /**
- * How long a check may take besides its waits for the base directory and the log
- * file, in seconds.
+ * How long the configuration module may take, and then a check besides its waits
+ * for the base directory and the log file, in seconds.
  */
 const LAST_RESORT = 60;
 

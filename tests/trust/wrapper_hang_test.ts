@@ -463,8 +463,28 @@ e2e("wrapper: a whitelist file that hangs ends it", {
   ], { env: { TCPREMOTEIP: "127.0.0.1" } });
   assertEquals(code, 0);
   // alarm(3) of the C library makes the one call or the other.
-  const [first] = Deno.readTextFileSync(calls).split("\n");
-  assertMatch(first, /^(alarm\(88\)|setitimer\(ITIMER_REAL, .*tv_sec=88, )/);
+  const [first, second] = Deno.readTextFileSync(calls).split("\n");
+  assertMatch(first, /^(alarm\(60\)|setitimer\(ITIMER_REAL, .*tv_sec=60, )/);
+  assertMatch(second, /^(alarm\(88\)|setitimer\(ITIMER_REAL, .*tv_sec=88, )/);
+});
+
+e2e("wrapper: a configuration that does not come to an end ends it", {
+  programs: ["strace"],
+}, async () => {
+  clean();
+  const binary = await compile(
+    CONFIG,
+    'if (Deno.env.has("RELAYCLIENT")) await new Promise(() => setInterval(() => {}, 1000));',
+  );
+  // The time limit is over as soon as it is set.
+  const { code } = await run([
+    ...[programPath("strace"), "-qq", "-o", writeFile("calls", "")],
+    ...["-e", "trace=alarm,setitimer"],
+    ...["-e", "inject=alarm,setitimer:signal=ALRM:when=1"],
+    binary,
+    "/bin/true",
+  ], { env: { TCPREMOTEIP: "127.0.0.1", RELAYCLIENT: "" } });
+  assertEquals(code, 128 + 14);
 });
 
 for (const call of ["openat", "write"]) {
