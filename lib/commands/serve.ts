@@ -255,17 +255,13 @@ async function serve(
     isReloading = false;
     notify.ready(listening);
   };
-  stop = () => {
-    notify.stopping("programs go on with their clients");
-    server.stop();
-  };
+  stop = () => server.stop();
   const upgrades = new Upgrade({
     server,
     children,
     store,
     directory,
     files,
-    listeners,
     path,
     limit: before,
     look,
@@ -301,10 +297,12 @@ async function serve(
   notify.ready(listening);
   if (isToBeReloaded) reload();
   if (isToBeUpgraded) upgrade();
-  while (await server.run() === "paused") await upgrades.replace();
+  let end = await server.run();
+  for (; end === "paused"; end = await server.run()) await upgrades.replace();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
   await files.flush(LAST_LINES);
-  return EXIT.done;
+  // The supervisor has to start it again.
+  return end === "cut" ? EXIT.temporary : EXIT.done;
 }
 
 /** How long the program waits for its last log lines, in milliseconds. */

@@ -6,9 +6,10 @@
 
 import { formatLine, quote } from "../log/line.ts";
 import { bannerOf, STOPPING } from "../smtp/refusal.ts";
-import { type Epoll, READABLE } from "../system/epoll.ts";
+import { type Epoll, HUNG_UP, READABLE } from "../system/epoll.ts";
 import { close } from "../system/descriptor.ts";
 import { accept, endListening } from "../system/listener.ts";
+import { formatSocketName, localOf } from "../system/socket.ts";
 import { send } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
@@ -67,6 +68,8 @@ const QUIET_TIMEOUT = 2500;
 /** Accepts connections and handles events until it is told to stop. */
 export class Server {
   readonly #options: ServerOptions;
+  /** Those that accept connections still. */
+  #listeners: readonly number[];
   #stopping = false;
   /**
    * When a pause for an upgrade stops waiting for other threads; undefined without a
@@ -80,6 +83,7 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options;
     const { epoll, listeners } = options;
+    this.#listeners = listeners;
     for (const listener of listeners) epoll.add(listener, READABLE);
   }
 
@@ -90,12 +94,13 @@ export class Server {
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    const { listeners, own, epoll, connections } = this.#options;
-    for (const listener of own) {
+    const { epoll, connections, notify } = this.#options;
+    notify.stopping("programs go on with their clients");
+    for (const listener of this.own) {
       turnAway(listener);
       endListening(listener);
     }
-    for (const listener of listeners) epoll.close(listener);
+    for (const listener of this.#listeners) epoll.close(listener);
     if (this.#upgradeBy === undefined) connections.stop();
     // A pause for an upgrade is over: `run` goes on until the last session ends.
     this.#upgradeBy = undefined;
@@ -107,9 +112,15 @@ export class Server {
     return this.#stopping;
   }
 
-  /** The listening sockets that no other process has. */
+  /** The listening sockets, without those that another process has shut down. */
+  get listeners(): readonly number[] {
+    return this.#listeners;
+  }
+
+  /** Those among them that no other process has. */
   get own(): readonly number[] {
-    return this.#options.own;
+    const { own } = this.#options;
+    return this.#listeners.filter((listener) => own.includes(listener));
   }
 
   /**
@@ -147,8 +158,12 @@ export class Server {
     return !connections.isQuiet && performance.now() < this.#upgradeBy;
   }
 
-  /** Runs until {@linkcode stop} or {@linkcode pause}. */
-  async run(): Promise<"stopped" | "paused"> {
+  /**
+   * Runs until {@linkcode stop} or {@linkcode pause}.
+   *
+   * @returns `cut` if it has stopped because no listening socket was left
+   */
+  async run(): Promise<"stopped" | "paused" | "cut"> {
     const { epoll, connections } = this.#options;
     let turn = performance.now();
     let count = 0;
@@ -168,7 +183,8 @@ export class Server {
       this.#handle(count);
       connections.settle();
     }
-    return this.#stopping ? "stopped" : "paused";
+    if (!this.#stopping) return "paused";
+    return this.#listeners.length > 0 ? "stopped" : "cut";
   }
 
   /** @returns when there is something to do again, in milliseconds */
@@ -191,19 +207,39 @@ export class Server {
   }
 
   #handle(count: number): void {
-    const { epoll, listeners, connections } = this.#options;
+    const { epoll, connections } = this.#options;
     const now = performance.now();
     const waiting: number[] = [];
+    const ended: number[] = [];
     for (let i = 0; i < count; i++) {
       const event = epoll.event(i);
       if (event === undefined) continue;
+      const { fd, events } = event;
       // Those that were closed by `stop` may be child processes by now.
-      const isListener = !this.#stopping && listeners.includes(event.fd);
-      if (isListener) waiting.push(event.fd);
-      else connections.ready(event.fd, now);
+      const isListener = !this.#stopping && this.#listeners.includes(fd);
+      if (!isListener) connections.ready(fd, now);
+      else if ((events & HUNG_UP) !== 0) ended.push(fd);
+      else waiting.push(fd);
     }
     // Last: a new connection may get a descriptor that an event was about.
     for (const listener of waiting) this.#acceptFrom(listener, now);
+    for (const listener of ended) this.#leave(listener);
+  }
+
+  /**
+   * Does without a listening socket that another process with a copy of it has shut
+   * down. epoll would report it for ever.
+   */
+  #leave(listener: number): void {
+    const { epoll, files } = this.#options;
+    const name = localOf(listener);
+    const which = name === undefined ? "a socket" : formatSocketName(name);
+    epoll.close(listener);
+    this.#listeners = this.#listeners.filter((other) => other !== listener);
+    const what = `${which}: another process has shut down this listening ` +
+      "socket: expected a restart of the program that opened it";
+    files.log.error(formatLine("serve", { what: quote(what) }));
+    if (this.#listeners.length === 0) this.stop();
   }
 
   #acceptFrom(listener: number, now: number): void {
@@ -231,8 +267,8 @@ export class Server {
 
   #listen(events: number): void {
     if (this.#isEnding) return;
-    const { epoll, listeners } = this.#options;
-    for (const listener of listeners) epoll.change(listener, events);
+    const { epoll } = this.#options;
+    for (const listener of this.#listeners) epoll.change(listener, events);
   }
 }
 

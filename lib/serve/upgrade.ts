@@ -40,8 +40,6 @@ export interface UpgradeOptions {
   readonly limit: Limit;
   /** The look for PROGRAM at the start. */
   readonly look: ProgramLook;
-  /** Descriptors of the listening sockets. */
-  readonly listeners: readonly number[];
   /** Called when an upgrade begins. */
   begins(): void;
   /** Called when it has failed: this program goes on. */
@@ -264,11 +262,12 @@ export class Upgrade {
    * process 1, a TERM after the last look at `isStopping` is lost too.
    */
   #exec(): Error {
-    const { server, children, listeners, limit, variables } = this.#options;
+    const { server, children, limit, variables } = this.#options;
+    const { listeners, own } = server;
     const path = this.#path;
     const programs = [...children.served];
     const handover = writeHandover(
-      { programs, again: this.#again, own: server.own, path },
+      { programs, again: this.#again, own, path },
       listeners,
     );
     const error = replaceProgram({

@@ -103,6 +103,7 @@ export const C = {
   EPOLL_CTL_MOD: 3,
   EPOLLIN: 1,
   EPOLLOUT: 4,
+  EPOLLHUP: 0x10,
   EPOLLRDHUP: 0x2000,
   EPOLL_CLOEXEC: 0o2000000,
   // sys/eventfd.h

@@ -40,6 +40,9 @@ export const WRITABLE = C.EPOLLOUT;
 /** The peer writes no more. */
 export const PEER_CLOSED = C.EPOLLRDHUP;
 
+/** A listening socket accepts no more. Reported also if it was not asked for. */
+export const HUNG_UP = C.EPOLLHUP;
+
 /** The most events that one wait gives. */
 const MAX_EVENTS = 256;
 

@@ -47,11 +47,13 @@ become() unless $again;
 my $child;
 my $over = 0;
 $SIG{TERM} = sub { $over = 1; kill "TERM", $child; };
+$SIG{USR1} = sub { $over = 1; shutdown($held, 2); };
 until ($over) {
   $child = fork;
   become() if $child == 0;
   waitpid($child, 0);
 }
+exit($? >> 8);
 `;
 
 /**
@@ -60,7 +62,8 @@ until ($over) {
  * @param program gets what is held as descriptor 3, `LISTEN_PID`, and `LISTEN_FDS`
  * unless the environment has it
  * @param again whether the program is started again when it has ended; the holder
- * is its parent then, and else becomes the program
+ * is its parent then, and else becomes the program. At USR1 the parent shuts the
+ * socket down, waits for the program and ends with its exit code.
  */
 export function holding(
   program: readonly string[],

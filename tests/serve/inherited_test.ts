@@ -1,16 +1,18 @@
-import { assertEquals } from "@std/assert";
-import { clean, compile } from "../harness/binary.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import { clean, compile, logLines } from "../harness/binary.ts";
 import { type Held, HOLDER_PROGRAMS, holding } from "../harness/holder.ts";
 import { e2e } from "../harness/need.ts";
 import {
+  descriptorsOf,
   freePort,
   isListening,
+  processesOf,
   run,
   startServer,
   waitFor,
 } from "../harness/process.ts";
 import { ROOT, writeFile } from "../harness/root.ts";
-import { withUser } from "../harness/serving.ts";
+import { logged, withUser } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
 
 e2e(
@@ -73,3 +75,51 @@ e2e("serve refuses what LISTEN_FDS must not be, in one line", {
     assertEquals([code, stderr], [100, `greylist serve: ${what}\n`]);
   }
 });
+
+for (const isLast of [true, false]) {
+  const name = isLast ? "stops" : "goes on with the others";
+  e2e(`serve ${name} if its socket is shut down by another process`, {
+    programs: [...HOLDER_PROGRAMS],
+  }, async () => {
+    clean();
+    const binary = await compile(withUser({}));
+    const [port, own] = [freePort(), freePort()];
+    const errors = writeFile("held.stderr", "");
+    const places = isLast ? [] : [`127.0.0.1:${own}`];
+    await using holder = startServer(
+      holding([binary, "serve", ...places, "--", "true"], {
+        port,
+        again: true,
+      }),
+      errors,
+    );
+    await logged(/ serve on=/);
+    const [pid] = await waitFor("serve", () => {
+      const found = processesOf(binary);
+      return found.length > 0 && found;
+    });
+    const held = Deno.readLinkSync(`/proc/${pid}/fd/3`);
+    Deno.kill(holder.pid, "SIGUSR1");
+    const line = await logged(/ serve what=.*shut down/);
+    assertMatch(
+      line,
+      new RegExp(
+        `serve what="127\\.0\\.0\\.1:${port}: another process has shut down ` +
+          'this listening socket: expected a restart of the program that opened it"$',
+      ),
+    );
+    if (!isLast) {
+      // The descriptor is gone, so no event of it keeps the event loop busy.
+      await waitFor(
+        "the descriptor to be closed",
+        () => !descriptorsOf(pid).includes(held),
+      );
+      using client = await Client.connect(own);
+      assertMatch(await client.reply() ?? "", /^220 mx\.example /);
+      Deno.kill(pid, "SIGTERM");
+    }
+    assertEquals(await holder.code, isLast ? 111 : 0);
+    assertEquals(logLines().filter((line) => /shut down/.test(line)).length, 1);
+    assertEquals(Deno.readTextFileSync(errors), "");
+  });
+}
