@@ -253,7 +253,12 @@ export function* createNew(path: string, ownerMasked: boolean): FileTask<void> {
 /** Creates a file as {@linkcode createNew} does, and opens it. */
 function* openNew(path: string, ownerMasked: boolean): FileTask<number> {
   const fd = yield* make(openFile(path, "new"));
-  if (ownerMasked) yield* make(permit(fd));
+  try {
+    if (ownerMasked) yield* make(permit(fd));
+  } catch (error) {
+    yield* make(shut(fd));
+    throw error;
+  }
   return fd;
 }
 
