@@ -62,7 +62,7 @@ export function createFile(path: string): void {
 
 /**
  * Whether the umask takes permissions from a file's owner. If it does, which is
- * rare, a new file needs {@linkcode permitOwner}.
+ * rare, a new file needs {@linkcode setMode}.
  *
  * The umask is set for a moment, which other threads must not see.
  */
@@ -70,15 +70,6 @@ export function isOwnerMasked(): boolean {
   const mask = atStart.umask(0o077);
   atStart.umask(mask);
   return (mask & 0o600) !== 0;
-}
-
-/**
- * Sets a file's mode to {@linkcode OWNER_MODE}.
- *
- * @throws {LibcError}
- */
-export function permitOwner(fd: number): void {
-  setMode(fd, OWNER_MODE);
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   creationOf,
   MKNODAT,
   OWNER_MODE,
-  permitOwner,
+  setMode,
 } from "./create.ts";
 import { close } from "./descriptor.ts";
 import {
@@ -208,10 +208,10 @@ export function stamp(fd: number, time: number): FileCall<void> {
   });
 }
 
-/** Gives a file's owner its permissions; see {@linkcode permitOwner}. */
+/** Gives a file's owner its permissions; see {@linkcode setMode}. */
 function permit(fd: number): FileCall<void> {
   return callOf(
-    () => permitOwner(fd),
+    () => setMode(fd, OWNER_MODE),
     () => rare().fchmod_later(fd, OWNER_MODE),
   );
 }

@@ -10,7 +10,7 @@ import { mayAccess } from "../../lib/system/access.ts";
 import { readRegularFileLater } from "../../lib/system/background_file.ts";
 import { canWatchChildren } from "../../lib/system/child.ts";
 import { C } from "../../lib/system/constants.ts";
-import { permitOwner } from "../../lib/system/create.ts";
+import { setMode } from "../../lib/system/create.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { Directory } from "../../lib/system/directory.ts";
 import { Epoll } from "../../lib/system/epoll.ts";
@@ -32,7 +32,7 @@ import { receive } from "../../lib/system/transfer.ts";
 import { groupId } from "../../lib/system/user.ts";
 
 close(-1);
-for (const call of [() => setMtime(-1, 0), () => permitOwner(-1)]) {
+for (const call of [() => setMtime(-1, 0), () => setMode(-1, 0)]) {
   try {
     call();
   } catch {

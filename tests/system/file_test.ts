@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C, E } from "../../lib/system/constants.ts";
 import { close } from "../../lib/system/descriptor.ts";
-import { permitOwner } from "../../lib/system/create.ts";
+import { OWNER_MODE, setMode } from "../../lib/system/create.ts";
 import { openForWriting, setMtime, truncate } from "../../lib/system/file.ts";
 import { LibcError } from "../../lib/system/libc.ts";
 import "../harness/libc.ts";
@@ -18,7 +18,7 @@ Deno.test("file: opening, size, time, mode", () => {
   const fd = openForWriting(path, "new");
   assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
   Deno.chmodSync(path, 0);
-  permitOwner(fd);
+  setMode(fd, OWNER_MODE);
   assertEquals(Deno.statSync(path).mode! & 0o7777, 0o600);
   truncate(fd, 5);
   assertEquals(Deno.statSync(path).size, 5);
