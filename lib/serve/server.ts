@@ -10,7 +10,7 @@ import { type Epoll, HUNG_UP, READABLE } from "../system/epoll.ts";
 import { close } from "../system/descriptor.ts";
 import { accept, endListening } from "../system/listener.ts";
 import { formatSocketName, localOf } from "../system/socket.ts";
-import { send } from "../system/transfer.ts";
+import { send, shutdownWriting } from "../system/transfer.ts";
 import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
@@ -280,6 +280,8 @@ function turnAway(listener: number): void {
     if (accepted === "none" || accepted === "exhausted") return;
     if (accepted === "gone") continue;
     send(accepted.fd, reply);
+    // A child between fork and exec may have a copy of the descriptor.
+    shutdownWriting(accepted.fd);
     close(accepted.fd);
   }
 }
