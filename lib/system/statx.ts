@@ -97,14 +97,29 @@ export function stateOf(
   sync = 0,
 ): State | undefined {
   const name = cString(path);
-  const flags = sync | (links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0);
-  const mask = C.STATX_BASIC_STATS;
-  if (libc.statx(C.AT_FDCWD, name, flags, mask, bytes) === -1) {
+  const flags = links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0;
+  if (statx(C.AT_FDCWD, name, flags, sync) === -1) {
     const code = errno();
     if (code === E.ENOENT) return undefined;
     throw new LibcError("statx", code);
   }
   return readState(words);
+}
+
+/**
+ * Calls statx(2). On Linux before 4.11 the C library emulates it, and refuses the
+ * flags on what a remote file system is asked.
+ */
+function statx(
+  fd: number,
+  name: Uint8Array<ArrayBuffer>,
+  flags: number,
+  sync: number,
+): number {
+  const mask = C.STATX_BASIC_STATS;
+  const result = libc.statx(fd, name, flags | sync, mask, bytes);
+  const isRefused = result === -1 && sync !== 0 && errno() === E.EINVAL;
+  return isRefused ? libc.statx(fd, name, flags, mask, bytes) : result;
 }
 
 /** What a struct statx says; {@linkcode STATX_WORDS} words of 32 bits. */
@@ -131,9 +146,9 @@ export function readState(words: Uint32Array): State {
  * @throws {LibcError} if there is none at one of them
  */
 export function isSameFile(a: string, b: string): boolean {
-  look(C.AT_FDCWD, a, 0);
+  look(C.AT_FDCWD, a);
   const identity = lastIdentity();
-  look(C.AT_FDCWD, b, 0);
+  look(C.AT_FDCWD, b);
   return identity === lastIdentity();
 }
 
@@ -150,13 +165,12 @@ export interface Open {
  * @throws {LibcError} if it is closed
  */
 export function openOn(fd: number): Open {
-  look(fd, "", C.AT_EMPTY_PATH | C.AT_STATX_DONT_SYNC);
+  look(fd, "", C.AT_EMPTY_PATH, C.AT_STATX_DONT_SYNC);
   return { kind: kindOf(words[MODE]), identity: lastIdentity() };
 }
 
-function look(fd: number, path: string, flags: number): void {
-  const mask = C.STATX_BASIC_STATS;
-  check("statx", libc.statx(fd, cString(path), flags, mask, bytes));
+function look(fd: number, path: string, flags = 0, sync = 0): void {
+  check("statx", statx(fd, cString(path), flags, sync));
 }
 
 function lastIdentity(): string {
