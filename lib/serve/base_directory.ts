@@ -11,6 +11,8 @@ import { errorFields, formatLine } from "../log/line.ts";
 import type { Logger } from "../log/targets.ts";
 import { isPruningDueLater } from "../store/bookmark.ts";
 import type { Database } from "../store/prune.ts";
+import { statxLater } from "../system/file_call.ts";
+import { readState } from "../system/statx.ts";
 import { pruneInWorker } from "./workers.ts";
 
 /** How often the base directory is looked at, in milliseconds. */
@@ -150,11 +152,10 @@ export class BaseDirectory {
   /** Never rejects. */
   async #lookAtMode(): Promise<void> {
     const { baseDir } = this.#config;
-    try {
-      const { mode } = await Deno.stat(baseDir);
-      warnOfOpenDirectory(baseDir, mode ?? undefined, this.#log());
-    } catch {
-      // The check of the next client fails for the same reason, and logs it.
-    }
+    // Deno.stat would want all permissions below /dev, such as in /dev/shm.
+    const words = await statxLater(baseDir, 0);
+    // If that fails, the check of the next client fails likewise, and logs it.
+    const mode = words && readState(words).mode;
+    warnOfOpenDirectory(baseDir, mode, this.#log());
   }
 }

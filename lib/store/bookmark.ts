@@ -16,10 +16,10 @@ import {
   setMtime,
   truncate,
 } from "../system/file.ts";
-import { openOrCreate } from "../system/file_call.ts";
+import { lookAt, openOrCreate } from "../system/file_call.ts";
 import { runNow } from "../system/file_task.ts";
 import { isErrno } from "../system/libc.ts";
-import { stateOf } from "../system/statx.ts";
+import { type State, stateOf } from "../system/statx.ts";
 import { encode } from "../system/utf8.ts";
 import { storeError } from "./store.ts";
 
@@ -39,28 +39,29 @@ function pathIn(dir: string): string {
 export function isPruningDue(dir: string, every: number): boolean {
   if (every === 0) return false;
   try {
-    const state = stateOf(pathIn(dir), "keep");
-    return state === undefined || isDue(state.size, state.mtime, every);
+    return isDue(stateOf(pathIn(dir), "keep"), every);
   } catch {
     return false;
   }
 }
 
-/** {@linkcode isPruningDue} without waiting in this thread. */
+/**
+ * {@linkcode isPruningDue} without waiting in this thread. It is also time if the file
+ * cannot be looked at: the pruning says why.
+ */
 export async function isPruningDueLater(
   dir: string,
   every: number,
 ): Promise<boolean> {
   if (every === 0) return false;
-  try {
-    const { size, mtime } = await Deno.lstat(pathIn(dir));
-    return mtime === null || isDue(size, mtime.getTime() / 1000, every);
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound;
-  }
+  // Deno.lstat would want all permissions below /dev, such as in /dev/shm.
+  return isDue(await lookAt(pathIn(dir), true).later(), every);
 }
 
-function isDue(size: number, mtime: number, every: number): boolean {
+/** @param state that of the bookmark, undefined if there is none */
+function isDue(state: State | undefined, every: number): boolean {
+  if (state === undefined) return true;
+  const { size, mtime } = state;
   const age = Date.now() / 1000 - mtime;
   // If the clock was set back, the age is negative, perhaps for years.
   return size > 0 || age >= every || age < 0;

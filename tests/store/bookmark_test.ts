@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Bookmark, isPruningDue } from "../../lib/store/bookmark.ts";
+import {
+  Bookmark,
+  isPruningDue,
+  isPruningDueLater,
+} from "../../lib/store/bookmark.ts";
 import { StoreError } from "../../lib/store/store.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
@@ -15,7 +19,7 @@ const path = `${dir}/.prune`;
 // The libraries that are opened once stay open; see harness/libc.ts.
 Bookmark.take(emptyDir("bookmark"))!.leave(1n);
 
-Deno.test("bookmark: when it is time", () => {
+Deno.test("bookmark: when it is time", async () => {
   const cases: [number, number, boolean][] = [
     // size, age, due every hour
     [0, 0, false],
@@ -31,15 +35,29 @@ Deno.test("bookmark: when it is time", () => {
     emptyDir("bookmark");
     makeEntry(".prune", size, age, dir);
     assertEquals(isPruningDue(dir, 3600), due, `${size} ${age}`);
+    assertEquals(await isPruningDueLater(dir, 3600), due, `${size} ${age}`);
     assertEquals(isPruningDue(dir, 0), false);
+    assertEquals(await isPruningDueLater(dir, 0), false);
   }
 });
 
-Deno.test("bookmark: a missing file, and a missing directory", () => {
+Deno.test("bookmark: a missing file, and a missing directory", async () => {
   emptyDir("bookmark");
   assertEquals(isPruningDue(dir, 3600), true);
+  assertEquals(await isPruningDueLater(dir, 3600), true);
   assertEquals(isPruningDue(dir, 0), false);
-  assertEquals(isPruningDue(writeFile("bookmark/file", ""), 3600), false);
+  const file = writeFile("bookmark/file", "");
+  assertEquals(isPruningDue(file, 3600), false);
+  assertEquals(await isPruningDueLater(file, 3600), true);
+});
+
+Deno.test({
+  name: "bookmark: the look does not depend on what Deno allows to read",
+  permissions: { ffi: true },
+  async fn() {
+    assertEquals(isPruningDue("/", 3600), true);
+    assertEquals(await isPruningDueLater("/", 3600), true);
+  },
 });
 
 Deno.test("bookmark: keeps a position, and forgets it at the end", () => {
