@@ -4,9 +4,7 @@
  * @module
  */
 
-import { C } from "./constants.ts";
-import { close, open } from "./descriptor.ts";
-import { readToEnd } from "./file.ts";
+import { readProc } from "./file.ts";
 import { cStrings, type Strings, stringsIn } from "./libc.ts";
 
 /** The character that replaces bytes that are no UTF-8. */
@@ -38,13 +36,7 @@ export function ownArguments(): Strings {
 }
 
 function ownBytes(): Uint8Array {
-  // Deno would want all permissions for a file in /proc.
-  const fd = open("/proc/self/cmdline", C.O_RDONLY);
-  try {
-    return readToEnd(fd);
-  } finally {
-    close(fd);
-  }
+  return readProc("/proc/self/cmdline");
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import { C, E } from "./constants.ts";
 import { OWNER_MODE, setMode } from "./create.ts";
-import { open } from "./descriptor.ts";
+import { close, open } from "./descriptor.ts";
 import { check, cString, fromLibc, fromLibcAtStart, isErrno } from "./libc.ts";
 import type { State } from "./statx.ts";
 
@@ -170,6 +170,20 @@ export function readToEnd(fd: number): Uint8Array<ArrayBuffer> {
     bytes = larger;
   }
   return bytes.subarray(0, end);
+}
+
+/**
+ * Reads a file in /proc; Deno would want all permissions for that.
+ *
+ * @throws {LibcError}
+ */
+export function readProc(path: string): Uint8Array<ArrayBuffer> {
+  const fd = open(path, C.O_RDONLY);
+  try {
+    return readToEnd(fd);
+  } finally {
+    close(fd);
+  }
 }
 
 /**

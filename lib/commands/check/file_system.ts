@@ -7,9 +7,8 @@
 
 import { reasonOf } from "../../reason.ts";
 import { amount } from "../../report/format.ts";
-import { C, FS } from "../../system/constants.ts";
-import { close, open } from "../../system/descriptor.ts";
-import { readToEnd } from "../../system/file.ts";
+import { FS } from "../../system/constants.ts";
+import { readProc } from "../../system/file.ts";
 import {
   type FileSystem,
   fileSystemOf,
@@ -22,20 +21,11 @@ import { type Finding, fix, note, ok, warn } from "./finding.ts";
 export function fileSystem(dir: string, ipv6: number): Finding[] {
   try {
     const seen = fileSystemOf(dir);
-    const mount = mountOf(Deno.realPathSync(dir), readTable());
+    const table = new TextDecoder().decode(readProc("/proc/self/mountinfo"));
+    const mount = mountOf(Deno.realPathSync(dir), table);
     return [...kind(seen, mount), inodes(seen, ipv6)];
   } catch (error) {
     return [fix(`file system of ${dir}: ${reasonOf(error)}`)];
-  }
-}
-
-/** The table of mounts; Deno would want all permissions for a file in /proc. */
-function readTable(): string {
-  const fd = open("/proc/self/mountinfo", C.O_RDONLY);
-  try {
-    return new TextDecoder().decode(readToEnd(fd));
-  } finally {
-    close(fd);
   }
 }
 
