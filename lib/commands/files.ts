@@ -44,7 +44,7 @@ export function openInput(
     return { info: undefined, identity: openOn(0).identity, handle: stdin };
   }
   return withPath(path, () => {
-    const info = existingState(path, "follow");
+    const info = existingState(path);
     if (info.kind === "a directory") {
       throw new UsageError(`${path}: is a directory: expected a file`);
     }
@@ -148,7 +148,7 @@ export function checkOutput(path: string, start: string, what: string): void {
  */
 function refuseOthers(path: string): State | undefined {
   const slash = path.lastIndexOf("/");
-  const directory = existingState(path.slice(0, slash + 1) || ".", "follow");
+  const directory = existingState(path.slice(0, slash + 1) || ".");
   if (directory.kind !== "a directory") {
     throw new UsageError(`${path}: expected a file in a directory`);
   }

@@ -105,7 +105,6 @@ export class FollowedFile {
     const { fd } = openUnnoticed(this.#path, C.O_NOCTTY | C.O_NONBLOCK);
     const { isFile, kind, size, mtime } = existingState(
       `/proc/self/fd/${fd}`,
-      "follow",
     );
     if (isFile) return { fd, size, mtime };
     close(fd);

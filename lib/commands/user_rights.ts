@@ -44,7 +44,7 @@ export function baseDirOwner(
 ): { uid: number; gid: number } | undefined {
   let state: State;
   try {
-    state = existingState(dir, "follow");
+    state = existingState(dir);
   } catch (error) {
     throw fileError(`baseDir ${dir}`, error);
   }

@@ -182,12 +182,13 @@ function kindOf(mode: number): State["kind"] {
 }
 
 /**
- * Looks at a file that has to exist.
+ * Looks at a file that has to exist; a symbolic link stands for the file that it
+ * names.
  *
  * @throws {LibcError}
  */
-export function existingState(path: string, links: "follow" | "keep"): State {
-  const state = stateOf(path, links);
+export function existingState(path: string): State {
+  const state = stateOf(path, "follow");
   if (state === undefined) throw new LibcError("statx", E.ENOENT);
   return state;
 }

@@ -27,7 +27,7 @@ for (const [form, run] of Object.entries(FORMS)) {
     assertEquals(Deno.statSync(path).mode! & 0o7777, 0o640 & ~Deno.umask());
     // With the old file, mode and owner stay, whatever the mode until then.
     Deno.chmodSync(path, 0o604);
-    const old = existingState(path, "keep");
+    const old = existingState(path);
     await run(replaceFile(path, fresh, 0o600, () => encode("one"), old));
     assertEquals(Deno.statSync(path).mode! & 0o7777, 0o604);
     // The old one stays until the new one is complete.
