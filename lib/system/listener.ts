@@ -7,7 +7,7 @@
 
 import { C, E } from "./constants.ts";
 import { close } from "./descriptor.ts";
-import { check, errno, fromLibc, isErrno } from "./libc.ts";
+import { check, errno, fromLibc } from "./libc.ts";
 import {
   makeSocketName,
   openSocket,
@@ -73,11 +73,6 @@ export function listenOn(socketName: SocketName, backlog: number): number {
  */
 export function changeBacklog(fd: number, backlog: number): void {
   check("listen", libc().listen(fd, backlog));
-}
-
-/** Whether an error means that this machine has no IPv6. */
-export function isNoSuchFamily(error: unknown): boolean {
-  return isErrno(error, E.EAFNOSUPPORT);
 }
 
 /**

@@ -10,8 +10,10 @@ import {
   type Taken,
 } from "../../serve/handover.ts";
 import type { ListenAddress } from "../../serve/listen_address.ts";
+import { E } from "../../system/constants.ts";
 import { inheritedListeners, type Listening } from "../../system/inherited.ts";
-import { isNoSuchFamily, listenOn } from "../../system/listener.ts";
+import { isErrno } from "../../system/libc.ts";
+import { listenOn } from "../../system/listener.ts";
 import { formatSocketName, type SocketName } from "../../system/socket.ts";
 import { TemporaryError, UsageError } from "../command.ts";
 
@@ -59,7 +61,9 @@ export function listenAt(
     try {
       return { name, fd: listenOn(name, backlog) };
     } catch (error) {
-      if (address !== undefined || !isNoSuchFamily(error)) throw error;
+      // Without IPv6 in the kernel there is no such family.
+      const isWithout6 = isErrno(error, E.EAFNOSUPPORT);
+      if (address !== undefined || !isWithout6) throw error;
       name = everywhere4;
       return { name, fd: listenOn(name, backlog) };
     }
