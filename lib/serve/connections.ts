@@ -59,13 +59,15 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     const { config, serve, epoll, maxDescriptors } = options;
+    const warn = (what: string) =>
+      this.#log.warn(formatLine("serve", { what: quote(what) }));
     this.#room = new ClientRoom(
       maxDescriptors,
       serve.limit,
       () => this.#held,
-      (what) => this.#log.warn(formatLine("serve", { what: quote(what) })),
+      warn,
     );
-    this.#lookups = new Lookups(maxDescriptors);
+    this.#lookups = new Lookups(maxDescriptors, warn);
     this.#dispatch = new Dispatch(options, this.#room);
     const { idleTimeout } = config.deferral;
     this.#proxied = new ProxyClients(epoll, idleTimeout * 1000);

@@ -41,17 +41,21 @@ function query(name: string, type: "PTR" | "A" | "AAAA", signal: AbortSignal) {
 /**
  * Finds the host name of an address, in lower case.
  *
+ * @param failed called with an error that is about this machine and not about the
+ * name, such as a resolv.conf that cannot be read
  * @returns undefined if no name has the address in turn
  */
 export async function lookUpHostName(
   address: Address,
+  failed: (error: unknown) => void,
   resolve: Query = query,
 ): Promise<string | undefined> {
   const signal = AbortSignal.timeout(TIMEOUT);
   const find = async (name: string, type: "PTR" | "A" | "AAAA") => {
     try {
       return await resolve(name, type, signal);
-    } catch {
+    } catch (error) {
+      if (!signal.aborted && !isAboutName(error)) failed(error);
       return [];
     }
   };
@@ -68,6 +72,11 @@ export async function lookUpHostName(
     if (matches) return host;
   }
   return undefined;
+}
+
+function isAboutName(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.TimedOut;
 }
 
 /** Whether a name from the DNS is safe in an environment variable and a log. */

@@ -5,6 +5,7 @@
  */
 
 import { formatAddress, formatNetwork } from "../address.ts";
+import { reasonOf } from "../reason.ts";
 import type { Connection } from "./dispatch.ts";
 import { lookUpHostName, QUERY_DESCRIPTORS } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
@@ -24,6 +25,9 @@ const SHARE = 0.25;
  */
 const NETWORK_SHARE = 0.125;
 
+/** How often at most the log says that look-ups fail, in milliseconds. */
+const REPORT_INTERVAL = 60_000;
+
 /** All look-ups. */
 export class Lookups {
   /** How many descriptors they may use, with their clients. */
@@ -39,9 +43,16 @@ export class Lookups {
   readonly #lookups = new NetworkCounts();
   readonly #waiting = new NetworkCounts();
 
-  /** @param maxDescriptors how many descriptors connections may use */
-  constructor(maxDescriptors: number) {
+  readonly #say: (what: string) => void;
+  #reported = -Infinity;
+
+  /**
+   * @param maxDescriptors how many descriptors connections may use
+   * @param say called once a minute at most with what the log is to say
+   */
+  constructor(maxDescriptors: number, say: (what: string) => void) {
     this.#most = SHARE * maxDescriptors;
+    this.#say = say;
   }
 
   /** The number of descriptors in use, also by look-ups that no client waits for. */
@@ -82,7 +93,7 @@ export class Lookups {
     let name = this.#names.get(key);
     if (name === undefined) {
       const ended = this.#lookups.count(formatNetwork(network));
-      name = lookUpHostName(address).finally(() => {
+      name = lookUpHostName(address, this.#failed).finally(() => {
         ended();
         this.#names.delete(key);
       });
@@ -90,6 +101,16 @@ export class Lookups {
     }
     return name;
   }
+
+  readonly #failed = (error: unknown): void => {
+    const now = performance.now();
+    if (now - this.#reported < REPORT_INTERVAL) return;
+    this.#reported = now;
+    this.#say(
+      `names of clients: ${reasonOf(error)}: expected a resolv.conf that can ` +
+        "be read, and a name server that can be asked",
+    );
+  };
 
   /** Takes out all clients, whose names are not waited for any more. */
   takeAll(): Connection[] {

@@ -6,7 +6,7 @@ import {
   type Query,
   reverseName,
 } from "../../lib/serve/host_name.ts";
-import { entries } from "../harness/binary.ts";
+import { entries, logLines } from "../harness/binary.ts";
 import { asking, openDns, ownAddress } from "../harness/dns.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { e2e } from "../harness/need.ts";
@@ -17,6 +17,10 @@ import { Client } from "../harness/smtp.ts";
 
 /** The records of a DNS, by name and type. */
 type Zone = Readonly<Record<string, readonly string[]>>;
+
+function unexpected(error: unknown): never {
+  throw error;
+}
 
 /** The name of an address, and what was asked for it. */
 async function look(text: string, zone: Zone) {
@@ -29,7 +33,7 @@ async function look(text: string, zone: Zone) {
       ? Promise.reject(new Deno.errors.NotFound("no such name"))
       : Promise.resolve([...found]);
   };
-  const host = await lookUpHostName(parseAddress(text)!, ask);
+  const host = await lookUpHostName(parseAddress(text)!, unexpected, ask);
   return { host, asked };
 }
 
@@ -159,6 +163,7 @@ Deno.test("host name: both queries together take ten seconds at most", async () 
   try {
     const host = await lookUpHostName(
       parseAddress("192.0.2.7")!,
+      unexpected,
       (_, type, signal) => {
         if (type === "PTR") return Promise.resolve(["a.example"]);
         // Only the end of the time ends it.
@@ -171,6 +176,25 @@ Deno.test("host name: both queries together take ten seconds at most", async () 
     assertEquals([host, limits], [undefined, [10_000]]);
   } finally {
     AbortSignal.timeout = real;
+  }
+});
+
+Deno.test("host name: errors that are not about the name are told", async () => {
+  const local = new Error("proto error: io error: No such file or directory");
+  for (
+    const [error, told] of [
+      [local, [local]],
+      [new Deno.errors.NotFound("no records found"), []],
+      [new Deno.errors.TimedOut("request timed out"), []],
+    ] as const
+  ) {
+    const failures: unknown[] = [];
+    const host = await lookUpHostName(
+      parseAddress("192.0.2.7")!,
+      (failure) => failures.push(failure),
+      () => Promise.reject(error),
+    );
+    assertEquals([host, failures], [undefined, [...told]]);
   }
 });
 
@@ -341,3 +365,18 @@ e2e(
     for (const client of clients) client[Symbol.dispose]();
   },
 );
+
+e2e("host name: a resolv.conf of no use is one WARN", needs, async () => {
+  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+  await using server = await serving(CONFIG, {
+    before: ["unshare", "--mount", "sh", "-c", script, writeFile("empty", "")],
+  });
+  for (let i = 0; i < 2; i++) {
+    using client = await Client.connectFrom(server.port, { from: OWN });
+    assertMatch((await client.reply())!, /^220 mx\.example ESMTP$/);
+  }
+  const warning = await logged(/ serve what="names of clients: /);
+  assertMatch(warning, /: expected a resolv\.conf that can be read, and /);
+  const warnings = logLines().filter((line) => /names of clients: /.test(line));
+  assertEquals(warnings.length, 1);
+});
