@@ -6,6 +6,9 @@
  */
 
 import { findProgram, mayAccess } from "../../system/access.ts";
+import { C } from "../../system/constants.ts";
+import { close, open } from "../../system/descriptor.ts";
+import { readStart } from "../../system/file.ts";
 import { userId } from "../../system/user.ts";
 import { parseListenAddress } from "../../serve/listen_address.ts";
 import { type Finding, fix, note, ok, warn } from "./finding.ts";
@@ -71,6 +74,12 @@ export function programs({ before, isWhole, program }: CommandLine): Finding[] {
       ? fix(`${name}: no program that uid ${userId()} can execute`)
       : ok(`PROGRAM is ${path}`),
   ];
+  if (path !== undefined && lacksInterpreter(path)) {
+    findings.push(warn(
+      `${path}: a script without a first line such as #!/bin/sh: serve cannot ` +
+        "start it, nor a wrapper that hangs",
+    ));
+  }
   const files = [...before, ...args].filter((word) => word.startsWith("/"));
   const missing = files.filter((file) => !mayAccess(file, "exist"));
   for (const file of missing) {
@@ -80,6 +89,26 @@ export function programs({ before, isWhole, program }: CommandLine): Finding[] {
     findings.push(ok(`files in the command line: ${files.join(", ")}`));
   }
   return findings;
+}
+
+/**
+ * Whether a program is a text that does not name its interpreter. execvp(3) has
+ * sh(1) run it; posix_spawnp(3) does not.
+ */
+function lacksInterpreter(path: string): boolean {
+  let start: Uint8Array;
+  try {
+    const fd = open(path, C.O_RDONLY | C.O_NONBLOCK);
+    try {
+      start = readStart(fd, 256);
+    } finally {
+      close(fd);
+    }
+  } catch {
+    // A program may be executed without being read.
+    return false;
+  }
+  return !start.includes(0) && !(start[0] === 0x23 && start[1] === 0x21);
 }
 
 /** Where `serve` listens, and whether root may start it. */

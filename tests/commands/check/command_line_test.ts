@@ -6,6 +6,8 @@ import {
   places,
   programs,
 } from "../../../lib/commands/check/command_line.ts";
+import "../../harness/libc.ts";
+import { temporary } from "../../harness/temporary.ts";
 
 const line = (text: string) =>
   cut(text === "" ? [] : text.split(" "), (word) => !word.includes("missing"));
@@ -145,4 +147,20 @@ Deno.test("check command line: no PROGRAM", () => {
     assertEquals(programs(line(text)).map(({ kind }) => kind), ["fix"], text);
   }
   assertEquals(programs(line("")), []);
+});
+
+Deno.test("check command line: a PROGRAM without the name of its interpreter", () => {
+  using dir = temporary();
+  for (
+    const [text, kinds] of [
+      ["exec qmail-smtpd\n", ["ok", "warn"]],
+      ["#!/bin/sh\nexec qmail-smtpd\n", ["ok"]],
+      ["\x7fELF\x02\x01\x01\0", ["ok"]],
+    ] as const
+  ) {
+    const path = `${dir.path}/program`;
+    Deno.writeTextFileSync(path, text);
+    Deno.chmodSync(path, 0o755);
+    assertEquals(programs(line(path)).map(({ kind }) => kind), [...kinds]);
+  }
 });
