@@ -113,7 +113,7 @@ async function make(source: string): Promise<string> {
 }
 
 /**
- * The field `onError`, left out where it is the default: then the binary is one that
+ * The field `onError`, left out if it is the default: then the binary is one that
  * other tests have too.
  */
 export function deciding(onError: "accept" | "defer"): Partial<Config> {

@@ -292,7 +292,10 @@ async function inARow(way: WayIn, count: number): Promise<Row> {
   const files = namesIn(BASE);
   for (let n = HOMES; n < count; n += AT_A_TIME) {
     await Promise.all(
-      Array.from({ length: AT_A_TIME }, (_, i) => one(server, n + i)),
+      Array.from(
+        { length: Math.min(AT_A_TIME, count - n) },
+        (_, i) => one(server, n + i),
+      ),
     );
     // A pause, so that the test does not meet the kernel's own limits.
     if (n % 100 < AT_A_TIME) await hungUp(server.port);

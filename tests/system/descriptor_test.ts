@@ -2,7 +2,6 @@ import { assertEquals } from "@std/assert";
 import { poll, POLLIN, POLLOUT } from "../../lib/system/descriptor.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
-import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { descriptors, temporary } from "../harness/temporary.ts";
 
@@ -35,17 +34,6 @@ Deno.test("descriptor: whether more can be opened", async () => {
   const shell = 'ulimit -n 80; exec "$@"';
   const { code: exit, stdout, stderr } = await evaluate(code, shell);
   assertEquals([exit, stdout, stderr], [0, "true false 0\n", ""]);
-});
-
-e2e("descriptor: more can be opened also if there is no /dev/null", {
-  programs: ["unshare"],
-  mounts: true,
-}, async () => {
-  const code = `import { canOpen } from ${MODULE}; console.log(canOpen(5));`;
-  const shell = `exec unshare --mount sh -c '
-    mount -t tmpfs tmpfs /dev && exec "$@"' sh "$@"`;
-  const { code: exit, stdout, stderr } = await evaluate(code, shell);
-  assertEquals([exit, stdout, stderr], [0, "true\n", ""]);
 });
 
 Deno.test("descriptor: silence, and its end", async () => {

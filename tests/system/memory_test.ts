@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { bytesIn } from "../../lib/build/bench/proc.ts";
 import { canMap, returnFreeMemory } from "../../lib/system/memory.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
@@ -36,16 +35,8 @@ Deno.test("returnFreeMemory: memory that was freed goes back to the system", asy
   assert(freed > COUNT * BLOCK / 2, `${freed} bytes`);
 });
 
-/** The size of this process's address space, in bytes. */
-function addressSpace(): number {
-  return bytesIn(Deno.readTextFileSync("/proc/self/status"), "VmSize");
-}
-
-Deno.test("canMap: whether there is room, and nothing stays mapped", () => {
-  const size = 2 ** 30;
-  const before = addressSpace();
-  assertEquals(canMap(BigInt(size)), true);
-  assert(addressSpace() - before < size / 2);
+Deno.test("canMap: whether there is room", () => {
+  assertEquals(canMap(2n ** 30n), true);
   // No processor has so many addresses.
   assertEquals(canMap(2n ** 62n), false);
 });
