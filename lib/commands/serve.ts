@@ -232,8 +232,11 @@ async function serve(
     own: taken?.own ?? listeners.slice(inherited.length),
     descriptors,
   });
-  const on = opened.map(({ name }) => formatSocketName(name)).join(",");
-  const listening = `listening on ${on}`;
+  /** The names of the sockets that accept connections. */
+  const names = () =>
+    opened.filter(({ fd }) => server.listeners.includes(fd))
+      .map(({ name }) => formatSocketName(name)).join(",");
+  const ready = () => notify.ready(`listening on ${names()}`);
   /** Waits for files that are being read, but not for a disk that hangs. */
   const untilRead = async (reading: Promise<void>) => {
     const { storeTimeout } = config;
@@ -253,7 +256,7 @@ async function serve(
     isReloading = true;
     await untilRead(reloaded);
     isReloading = false;
-    notify.ready(listening);
+    ready();
   };
   stop = () => server.stop();
   const upgrades = new Upgrade({
@@ -267,7 +270,7 @@ async function serve(
     look,
     variables: { ...variables },
     begins: () => notify.reloading("upgrade"),
-    failed: () => notify.ready(listening),
+    failed: ready,
   });
   upgrade = () => upgrades.request();
   if (isStopping) stop();
@@ -278,7 +281,7 @@ async function serve(
   }
   for (const [pid, served] of programs) connections.adopt(pid, served);
   const came = taken && { upgrade: "done", programs: programs.length };
-  files.log.info(formatLine("serve", { on, pid: Deno.pid, ...came }));
+  files.log.info(formatLine("serve", { on: names(), pid: Deno.pid, ...came }));
   if (taken?.problem !== undefined) {
     warn(`programs started before the upgrade are not known: ${taken.problem}`);
   }
@@ -294,7 +297,7 @@ async function serve(
     );
   }
   await untilRead(files.load());
-  notify.ready(listening);
+  ready();
   if (isToBeReloaded) reload();
   if (isToBeUpgraded) upgrade();
   let end = await server.run();

@@ -226,13 +226,14 @@ export const ADVICE = {
   pool: "Pools, for greylist.config.ts",
   whitelist: "Whitelist, for a file of whitelist.files",
   look: "Never let in, perhaps real mail",
-  lookNote: `The same mail came for ${duration(WAIT)} or more, each time ` +
-    "from another network, and none of these networks was let in: they count " +
-    "as stopped or open. Unless the mail came through a network that was known " +
-    "before, it did not arrive, and its author gets a bounce, from Exchange " +
-    "Online after a day. Spam may look the same, and a domain is only what " +
-    "clients say in HELO: look up the address. If it belongs to a real mail " +
-    "service, make that a pool: greylist help pools.",
+  lookNote: `The same mail came for ${duration(WAIT)} or more, again and ` +
+    "again from other networks, and none of these networks was let in: they " +
+    "count as stopped or open. Unless the mail came through a network that was " +
+    "known before, it has not arrived so far. If its sender gives up, its " +
+    "author gets a bounce; Exchange Online gives up after a day. Spam may look " +
+    "the same, and a domain is only what clients say in HELO: look up the " +
+    "address. If it belongs to a real mail service, make that a pool: greylist " +
+    "help pools.",
 } as const;
 
 /** The outcomes of a network, in the order of the bar. */

@@ -76,8 +76,8 @@ export function programs({ before, isWhole, program }: CommandLine): Finding[] {
   ];
   if (path !== undefined && lacksInterpreter(path)) {
     findings.push(warn(
-      `${path}: a script without a first line such as #!/bin/sh: serve cannot ` +
-        "start it, nor a wrapper that hangs",
+      `${path}: a script without a first line such as #!/bin/sh: neither ` +
+        "serve nor a wrapper that hangs can start it",
     ));
   }
   const files = [...before, ...args].filter((word) => word.startsWith("/"));
