@@ -9,6 +9,7 @@ import { reasonOf } from "../reason.ts";
 import type { Connection } from "./dispatch.ts";
 import { lookUpHostName, QUERY_DESCRIPTORS } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
+import { Reminder } from "./reminder.ts";
 
 /**
  * The part of the descriptors that look-ups may use together. More clients are
@@ -25,9 +26,6 @@ const SHARE = 0.25;
  */
 const NETWORK_SHARE = 0.125;
 
-/** How often at most the log says that look-ups fail, in milliseconds. */
-const REPORT_INTERVAL = 60_000;
-
 /** All look-ups. */
 export class Lookups {
   /** How many descriptors they may use, with their clients. */
@@ -42,9 +40,8 @@ export class Lookups {
    */
   readonly #lookups = new NetworkCounts();
   readonly #waiting = new NetworkCounts();
-
   readonly #say: (what: string) => void;
-  #reported = -Infinity;
+  readonly #reminder = new Reminder();
 
   /**
    * @param maxDescriptors how many descriptors connections may use
@@ -93,7 +90,8 @@ export class Lookups {
     let name = this.#names.get(key);
     if (name === undefined) {
       const ended = this.#lookups.count(formatNetwork(network));
-      name = lookUpHostName(address, this.#failed).finally(() => {
+      const failed = (error: unknown) => this.#failed(error);
+      name = lookUpHostName(address, failed).finally(() => {
         ended();
         this.#names.delete(key);
       });
@@ -102,15 +100,13 @@ export class Lookups {
     return name;
   }
 
-  readonly #failed = (error: unknown): void => {
-    const now = performance.now();
-    if (now - this.#reported < REPORT_INTERVAL) return;
-    this.#reported = now;
+  #failed(error: unknown): void {
+    if (!this.#reminder.isDue(performance.now())) return;
     this.#say(
       `names of clients: ${reasonOf(error)}: expected a resolv.conf that can ` +
         "be read, and a name server that can be asked",
     );
-  };
+  }
 
   /** Takes out all clients, whose names are not waited for any more. */
   takeAll(): Connection[] {

@@ -5,16 +5,14 @@
  */
 
 import { type Room, roomFor } from "./descriptors.ts";
-
-/** How often at most the log says that there is no room, in milliseconds. */
-const REPORT_INTERVAL = 60_000;
+import { Reminder } from "./reminder.ts";
 
 /** The room for such clients. Times are milliseconds. */
 export class ClientRoom {
   readonly #room: Room;
   readonly #held: () => number;
   readonly #say: (what: string) => void;
-  #reported = -Infinity;
+  readonly #reminder = new Reminder();
 
   /**
    * @param maxDescriptors how many descriptors connections may use
@@ -46,8 +44,7 @@ export class ClientRoom {
 
   #isBelow(most: number, now: number): boolean {
     if (this.#held() < most) return true;
-    if (now - this.#reported >= REPORT_INTERVAL) {
-      this.#reported = now;
+    if (this.#reminder.isDue(now)) {
       this.#say(
         "few descriptors left: not every client gets a dialogue, a name or a " +
           "verdict: expected a higher limit (LimitNOFILE=, softlimit -o)",

@@ -16,6 +16,7 @@ import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
 import type { DescriptorLimit } from "./descriptor_limit.ts";
 import type { Notify } from "./notify.ts";
+import { Reminder } from "./reminder.ts";
 import type { SiteFiles } from "./site_files.ts";
 
 /** What {@linkcode Server} needs. */
@@ -47,9 +48,6 @@ const BATCH = 64;
 /** How long no connection is accepted after descriptors ran out, in milliseconds. */
 const EXHAUSTED = 200;
 
-/** How often at most the log says that they ran out, in milliseconds. */
-const REPORT_INTERVAL = 60_000;
-
 /**
  * How many clients that wait on one listening socket are answered 421 at the end.
  * That takes 40 ms for each socket, of the 300 that an end may take.
@@ -78,7 +76,7 @@ export class Server {
   #upgradeBy: number | undefined;
   /** When connections are accepted again; undefined while they are. */
   #acceptAt: number | undefined;
-  #reported = -Infinity;
+  readonly #reminder = new Reminder();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -258,8 +256,7 @@ export class Server {
   #stopAccepting(now: number): void {
     this.#acceptAt = now + EXHAUSTED;
     this.#listen(0);
-    if (now - this.#reported < REPORT_INTERVAL) return;
-    this.#reported = now;
+    if (!this.#reminder.isDue(now)) return;
     const what = "no descriptors left: new connections wait: expected a " +
       "higher limit (LimitNOFILE=, softlimit -o)";
     this.#options.files.log.error(formatLine("serve", { what: quote(what) }));

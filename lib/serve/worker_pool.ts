@@ -11,6 +11,7 @@
  */
 
 import { reasonOf } from "../reason.ts";
+import { Reminder } from "./reminder.ts";
 import {
   type Answer,
   type Question,
@@ -64,9 +65,6 @@ const SPACING = 100;
 /** How long no worker is started after a start has failed, in milliseconds. */
 const RETRY = 1000;
 
-/** How often at most the log says that no worker could be started, in milliseconds. */
-const REMINDER = 60_000;
-
 /** How workers are started. */
 export interface Starter {
   /** Whether another worker can be started now. */
@@ -106,8 +104,7 @@ export class WorkerPool<Job extends Question> {
   #startAt = -Infinity;
   /** Whether a question waits for another worker. */
   #isWanted = false;
-  /** When the log last said that no worker could be started. */
-  #failedAt = -Infinity;
+  readonly #reminder = new Reminder();
 
   /**
    * @param answered called with each answer, once; it may ask the next question
@@ -171,9 +168,7 @@ export class WorkerPool<Job extends Question> {
       this.#startAt = now + took + Math.max(SPACING, took);
     } catch (error) {
       this.#startAt = now + RETRY;
-      if (now - this.#failedAt < REMINDER) return false;
-      this.#failedAt = now;
-      this.#starter.failed(reasonOf(error));
+      if (this.#reminder.isDue(now)) this.#starter.failed(reasonOf(error));
       return false;
     }
     this.#isWanted = false;
