@@ -18,11 +18,22 @@ const LONGEST = 200;
  * `...`.
  */
 export function escapeValue(value: string | Uint8Array): string {
+  if (typeof value === "string" && isSafe(value)) return value;
   const bytes = typeof value === "string"
     ? new TextEncoder().encode(value)
     : value;
   // Enough bytes for LONGEST characters of UTF-8; the rest would be cut anyway.
   return escape(bytes.subarray(0, 4 * LONGEST + 4), false, LONGEST);
+}
+
+/** Whether each character is one of ASCII that stands for itself. */
+function isSafe(value: string): boolean {
+  if (value.length > LONGEST) return false;
+  for (let i = 0; i < value.length; i++) {
+    const byte = value.charCodeAt(i);
+    if (byte <= SPACE || byte >= DELETE || !isPlain(byte)) return false;
+  }
+  return true;
 }
 
 /** A sentence of this program as a value: in quotation marks, on one line. */
@@ -151,7 +162,7 @@ export function envelopeFields(
 ) {
   return {
     helo: helo && escapeValue(helo),
-    from: from && `<${escapeValue(from)}>`,
-    to: to && `<${escapeValue(to)}>`,
+    from: from === undefined ? undefined : `<${escapeValue(from)}>`,
+    to: to === undefined ? undefined : `<${escapeValue(to)}>`,
   };
 }

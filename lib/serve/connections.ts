@@ -22,7 +22,6 @@ import { bannerOf, LOCAL_PROBLEM, STOPPING } from "../smtp/refusal.ts";
 import type { Verdict } from "../store/policy.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
-import { encode } from "../system/utf8.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import type { Served } from "./children.ts";
 import {
@@ -107,7 +106,7 @@ export class Connections {
    * on.
    */
   stop(): void {
-    this.#proxied.shutDown(encode(bannerOf(STOPPING)));
+    this.#proxied.shutDown(bannerOf(STOPPING));
     const clients = [...this.#lookups.takeAll(), ...this.#asked.values()];
     this.#asked.clear();
     for (const connection of clients) {

@@ -9,7 +9,6 @@ import { FAREWELL, type Patience } from "../smtp/conversation.ts";
 import type { Dialogue } from "../smtp/dialogue.ts";
 import { type Epoll, READABLE, WRITABLE } from "../system/epoll.ts";
 import { receive, send, shutdownWriting } from "../system/transfer.ts";
-import { encode } from "../system/utf8.ts";
 import { Deadlines } from "./deadlines.ts";
 
 /**
@@ -32,8 +31,6 @@ const MAX_FAREWELLS = 256;
  */
 const PIECE = 512;
 
-const NOTHING = new Uint8Array(0);
-
 /** The server's side of a dialogue. */
 export type Speaker = Pick<
   Dialogue,
@@ -43,8 +40,8 @@ export type Speaker = Pick<
 interface Client {
   readonly fd: number;
   readonly speaker: Speaker;
-  /** Bytes that the connection has not taken yet. */
-  unsent: Uint8Array;
+  /** What the connection has not taken yet. */
+  unsent: string;
   /** The events that it is watched for. */
   events: number;
   /** Whether there may be more to read than the last piece. */
@@ -109,7 +106,7 @@ export class DeferredClients {
       ...callbacks,
       fd,
       speaker,
-      unsent: NOTHING,
+      unsent: "",
       events: READABLE,
       hasMore: false,
       leaving: false,
@@ -124,8 +121,8 @@ export class DeferredClients {
   ready(fd: number, now: number): void {
     const client = this.#clients.get(fd);
     if (client === undefined) return;
-    if (client.unsent.length > 0) {
-      this.#send(client, NOTHING, now);
+    if (client.unsent !== "") {
+      this.#send(client, "", now);
       return;
     }
     const bytes = receive(fd, client.leaving ? undefined : PIECE);
@@ -176,20 +173,19 @@ export class DeferredClients {
   }
 
   /** Sends a last reply to a client that may not have read the one before. */
-  #end(client: Client, bytes: Uint8Array, now: number): void {
+  #end(client: Client, reply: string, now: number): void {
     // A client that does not read gets no second reply: it would land in the
     // middle of the first.
-    if (client.unsent.length === 0) send(client.fd, bytes);
+    if (client.unsent === "") send(client.fd, reply);
     this.#hangUp(client, now);
   }
 
-  #send(client: Client, bytes: Uint8Array, now: number): void {
-    const all = client.unsent.length > 0 ? client.unsent : bytes;
-    const sent = all.length > 0 ? send(client.fd, all) : 0;
+  #send(client: Client, replies: string, now: number): void {
+    const all = client.unsent === "" ? replies : client.unsent;
+    const sent = all === "" ? 0 : send(client.fd, all);
     if (sent === "gone") return this.#close(client);
-    // A copy: the rest may be a small part of a large buffer.
-    client.unsent = sent < all.length ? all.slice(sent) : NOTHING;
-    if (client.unsent.length > 0) this.#watch(client, WRITABLE);
+    client.unsent = all.slice(sent);
+    if (client.unsent !== "") this.#watch(client, WRITABLE);
     // No data follows QUIT, so closing does not reset the connection.
     else if (client.speaker.quit && !client.hasMore) this.#close(client);
     else if (client.speaker.done) this.#hangUp(client, now);
@@ -211,7 +207,7 @@ export class DeferredClients {
     this.#idle.stop(fd);
     this.#session.stop(fd);
     client.leaving = true;
-    client.unsent = NOTHING;
+    client.unsent = "";
     client.finished();
     shutdownWriting(fd);
     this.#watch(client, READABLE);
@@ -244,11 +240,11 @@ export class DeferredClients {
  * @param reply with its line end
  */
 export function singleReply(reply: string): Speaker {
-  const nothing = () => NOTHING;
+  const nothing = () => "";
   return {
     done: true,
     quit: false,
-    greeting: () => encode(reply),
+    greeting: () => reply,
     receive: nothing,
     timeout: nothing,
     shutdown: nothing,

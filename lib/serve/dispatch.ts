@@ -37,7 +37,6 @@ import type { Epoll } from "../system/epoll.ts";
 import type { Accepted } from "../system/listener.ts";
 import { localOf, type SocketName } from "../system/socket.ts";
 import { send, shutdownWriting } from "../system/transfer.ts";
-import { encode } from "../system/utf8.ts";
 import type { ChildClient, Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
 import { DeferredClients, singleReply } from "./deferred_clients.ts";
@@ -268,7 +267,7 @@ export class Dispatch {
    * reading what the client has sent.
    */
   refuse(connection: Closable, refusal: Refusal): void {
-    send(connection.fd, encode(bannerOf(refusal)));
+    send(connection.fd, bannerOf(refusal));
     this.close(connection);
   }
 

@@ -123,7 +123,7 @@ export class ProxyClients {
    *
    * @param reply what is sent on each of them first
    */
-  shutDown(reply: Uint8Array): void {
+  shutDown(reply: string): void {
     for (const client of this.#waiting.values()) {
       send(client.fd, reply);
       this.#fail(client, "stopped");

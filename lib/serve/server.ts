@@ -11,7 +11,6 @@ import { close } from "../system/descriptor.ts";
 import { accept, endListening } from "../system/listener.ts";
 import { formatSocketName, localOf } from "../system/socket.ts";
 import { send, shutdownWriting } from "../system/transfer.ts";
-import { encode } from "../system/utf8.ts";
 import type { BaseDirectory } from "./base_directory.ts";
 import type { Connections } from "./connections.ts";
 import type { DescriptorLimit } from "./descriptor_limit.ts";
@@ -271,7 +270,7 @@ export class Server {
 
 /** Answers 421 to the clients that nobody has accepted yet; close(2) would reset them. */
 function turnAway(listener: number): void {
-  const reply = encode(bannerOf(STOPPING));
+  const reply = bannerOf(STOPPING);
   for (let i = 0; i < MOST_TURNED_AWAY; i++) {
     const accepted = accept(listener);
     if (accepted === "none" || accepted === "exhausted") return;

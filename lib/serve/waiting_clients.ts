@@ -9,7 +9,6 @@ import { bannerOf, BUSY } from "../smtp/refusal.ts";
 import { close } from "../system/descriptor.ts";
 import { type Epoll, PEER_CLOSED } from "../system/epoll.ts";
 import { receive, send, shutdownWriting } from "../system/transfer.ts";
-import { encode } from "../system/utf8.ts";
 import { Deadlines } from "./deadlines.ts";
 
 /** A client that may have to wait. */
@@ -92,7 +91,7 @@ export class WaitingClients<Client extends WaitingClient> {
     // A client that has closed the whole connection sends the same as one that has
     // closed its own side. Only the latter reads the reply. All that the client has
     // sent has arrived; unread it would turn the close into a reset.
-    send(fd, encode(bannerOf(BUSY)));
+    send(fd, bannerOf(BUSY));
     for (let i = 0; i < LAST_READS; i++) {
       if (typeof receive(fd) !== "object") break;
     }

@@ -8,6 +8,16 @@
 /** One more than the longest verb, so that STARTTLSX is not STARTTLS. */
 const MAX_VERB = "STARTTLS".length + 1;
 
+/** The longest path of RFC 5321 (section 4.5.3.1.3), without `<>`. */
+const MAX_TEXT = 254;
+
+/**
+ * What a client sent: as text if it is ASCII and not too long, else as bytes. Deno
+ * allocates each Uint8Array with malloc(3), however small, and the garbage collector
+ * frees it.
+ */
+export type Octets = string | Uint8Array;
+
 const TAB = 9, SPACE = 32, QUOTE = 34;
 const COLON = 58, LESS = 60, GREATER = 62, BACKSLASH = 92;
 
@@ -21,7 +31,7 @@ export function parsePath(
   command: Uint8Array,
   start: number,
   keyword: string,
-): Uint8Array | undefined {
+): Octets | undefined {
   const line = trimBlanks(command, start);
   let at = 0;
   const end = endOfWord(line, at);
@@ -30,10 +40,11 @@ export function parsePath(
     at = skipBlanks(line, colon + 1);
   }
   if (line[at] !== LESS) {
-    return copy(line.subarray(at, findUnquoted(line, at, SPACE)));
+    const stop = findUnquoted(line, at, SPACE);
+    return stop > at ? octetsOf(line, at, stop) : undefined;
   }
   // `<>` is the null sender: a path of no octets, not a missing path.
-  return line.slice(at + 1, findUnquoted(line, at + 1, GREATER));
+  return octetsOf(line, at + 1, findUnquoted(line, at + 1, GREATER));
 }
 
 /**
@@ -93,7 +104,17 @@ function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
 }
 
-/** A copy, because the caller reuses the chunk; undefined if `bytes` is empty. */
-export function copy(bytes: Uint8Array): Uint8Array | undefined {
-  return bytes.length > 0 ? bytes.slice() : undefined;
+/** A copy, because the caller of the dialogue reuses the chunk; see {@linkcode Octets}. */
+export function octetsOf(
+  line: Uint8Array,
+  start: number,
+  end: number,
+): Octets {
+  if (end - start > MAX_TEXT) return line.slice(start, end);
+  let text = "";
+  for (let at = start; at < end; at++) {
+    if (line[at] > 0x7f) return line.slice(start, end);
+    text += String.fromCharCode(line[at]);
+  }
+  return text;
 }

@@ -81,14 +81,15 @@ export function converse(
 export function sayOnce(reply: string, timeout: number): void {
   endAfter(timeout + LAST_RESORT);
   try {
-    send(encode(reply), () => timeout * 1000);
+    send(reply, () => timeout * 1000);
     hangUp();
   } catch {
     // The client is gone, or does not read.
   }
 }
 
-function send(bytes: Uint8Array, wait: () => number): void {
+function send(text: string, wait: () => number): void {
+  let bytes: Uint8Array = encode(text);
   while (bytes.length > 0) {
     // Even if no time is left, the octets that the client takes at once are sent.
     if (!poll(1, POLLOUT, wait())) {

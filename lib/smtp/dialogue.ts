@@ -1,6 +1,6 @@
 /**
  * The SMTP conversation with a client that is being deferred: bytes in, replies
- * out. It knows no clock and no socket, so the wrapper and a listener share it.
+ * out, which are printable ASCII. It knows no clock and no socket, so the wrapper and a listener share it.
  *
  * Nothing is ever accepted here, and nothing is ever refused for good: RCPT and
  * DATA get the deferral, and the banner, HELO, EHLO and MAIL are answered 2xx
@@ -12,8 +12,9 @@
  */
 
 import {
-  copy,
   endOfWord,
+  type Octets,
+  octetsOf,
   parsePath,
   skipBlanks,
   trimBlanks,
@@ -21,7 +22,6 @@ import {
 } from "./command_line.ts";
 import { LineBuffer, MAX_LINE } from "./line_buffer.ts";
 import { MAX_REPLY, printable } from "./reply_text.ts";
-import { encode } from "../system/utf8.ts";
 
 /** The bad command of this number ends the session. */
 const MAX_BAD = 20;
@@ -39,8 +39,6 @@ const LF = 10;
 const EXTENSIONS = "\r\n250-PIPELINING\r\n250-SIZE\r\n" +
   "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8";
 
-const NOTHING = new Uint8Array(0);
-
 /** How a {@linkcode Dialogue} presents itself. */
 export interface DialogueOptions {
   /** The name in the banner and in the HELO, EHLO, QUIT and 421 replies. */
@@ -54,18 +52,17 @@ export interface DialogueOptions {
 }
 
 /**
- * What the client said about itself and its mail, as the bytes that it sent:
- * paths without `<>` and without parameters, the null sender as no bytes at
- * all, and undefined if nothing was given. It is that of the first
+ * What the client said about itself and its mail, as it sent it: paths without
+ * `<>` and without parameters, the null sender as an empty path, and undefined if nothing was given. It is that of the first
  * transaction with a RCPT; until there is a RCPT, that of the latest MAIL.
  */
 export interface Envelope {
   /** The argument of HELO or EHLO. */
-  helo?: Uint8Array;
+  helo?: Octets;
   /** The sender's path. */
-  from?: Uint8Array;
+  from?: Octets;
   /** The first recipient's path. */
-  to?: Uint8Array;
+  to?: Octets;
   /** How many RCPT commands the transaction had. */
   recipients: number;
 }
@@ -122,26 +119,26 @@ export class Dialogue {
   }
 
   /** The banner. "ESMTP" in it makes senders say EHLO. */
-  greeting(): Uint8Array {
-    return encode(`220 ${this.#hostname} ESMTP\r\n`);
+  greeting(): string {
+    return `220 ${this.#hostname} ESMTP\r\n`;
   }
 
   /** The last reply to a client that was silent or slow for too long. */
-  timeout(): Uint8Array {
+  timeout(): string {
     return this.#end("421 4.4.2", "timed out, closing connection");
   }
 
   /** The last reply when the program itself has to stop. */
-  shutdown(): Uint8Array {
+  shutdown(): string {
     return this.#end("421 4.3.2", "shutting down, closing connection");
   }
 
   /**
    * Takes what the client sent and returns the replies to every line that it
-   * completes, in order; no bytes when there is none. The chunk is not
+   * completes, in order; no text when there is none. The chunk is not
    * retained. What follows the end of the session is ignored.
    */
-  receive(chunk: Uint8Array): Uint8Array {
+  receive(chunk: Uint8Array): string {
     let replies = "";
     for (let start = 0; start < chunk.length && !this.#done;) {
       const end = chunk.indexOf(LF, start) + 1;
@@ -154,12 +151,11 @@ export class Dialogue {
       start = end;
       if (start < chunk.length) this.#quit = false;
     }
-    return replies === "" ? NOTHING : encode(replies);
+    return replies;
   }
 
-  #end(code: string, text: string): Uint8Array {
-    if (this.#done) return NOTHING;
-    return encode(this.#close(code, text) + "\r\n");
+  #end(code: string, text: string): string {
+    return this.#done ? "" : this.#close(code, text) + "\r\n";
   }
 
   #close(code: string, text: string): string {
@@ -267,7 +263,11 @@ export class Dialogue {
   /** @param end of the verb */
   #hello(line: Uint8Array, end: number): void {
     this.#endTransaction();
-    if (!this.#settled) this.#envelope.helo = copy(trimBlanks(line, end));
+    if (this.#settled) return;
+    const name = trimBlanks(line, end);
+    this.#envelope.helo = name.length > 0
+      ? octetsOf(name, 0, name.length)
+      : undefined;
   }
 
   /** @param end of the verb */

@@ -30,23 +30,23 @@ class Parrot implements Speaker {
     this.#greeting = greeting;
   }
 
-  greeting(): Uint8Array {
-    return encoder.encode(this.#greeting);
+  greeting(): string {
+    return this.#greeting;
   }
 
-  receive(bytes: Uint8Array): Uint8Array {
+  receive(bytes: Uint8Array): string {
     const text = decoder.decode(bytes);
     this.heard.push(text);
     this.done = text.includes("QUIT");
-    return encoder.encode(`<${text}>`);
+    return `<${text}>`;
   }
 
-  timeout(): Uint8Array {
-    return encoder.encode("too late\n");
+  timeout(): string {
+    return "too late\n";
   }
 
-  shutdown(): Uint8Array {
-    return encoder.encode("going down\n");
+  shutdown(): string {
+    return "going down\n";
   }
 }
 

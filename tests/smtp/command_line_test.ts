@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import {
-  copy,
   endOfWord,
+  type Octets,
+  octetsOf,
   parsePath,
   skipBlanks,
   trimBlanks,
@@ -9,8 +10,8 @@ import {
 } from "../../lib/smtp/command_line.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (octets: Uint8Array | undefined) =>
-  octets && new TextDecoder().decode(octets);
+const text = (octets: Octets | undefined) =>
+  octets instanceof Uint8Array ? new TextDecoder().decode(octets) : octets;
 
 Deno.test("command line: the verb is letters only, in either case", () => {
   const cases: [string, string][] = [
@@ -60,10 +61,21 @@ Deno.test("command line: blanks are spaces and tabs", () => {
   assertEquals(text(trimBlanks(bytes("  "), 0)), "");
 });
 
+Deno.test("command line: octets that are ASCII are a text, up to a length", () => {
+  const path = "a".repeat(254);
+  assertEquals(octetsOf(bytes("abc"), 1, 3), "bc");
+  assertEquals(octetsOf(bytes("abc"), 1, 1), "");
+  assertEquals(octetsOf(bytes(path), 0, 254), path);
+  assertEquals(octetsOf(bytes(path + "b"), 0, 255), bytes(path + "b"));
+  assertEquals(octetsOf(bytes("\x00\x7f"), 0, 2), "\x00\x7f");
+  assertEquals(octetsOf(bytes("a\x80b"), 0, 4), bytes("a\x80b"));
+});
+
 Deno.test("command line: a copy does not change with the original", () => {
-  const octets = bytes("abc");
-  const copied = copy(octets);
-  octets.fill(0);
-  assertEquals(text(copied), "abc");
-  assertEquals(copy(bytes("")), undefined);
+  for (const kept of ["abc", "\xe4\xf6\xfc"]) {
+    const octets = bytes(kept);
+    const copied = octetsOf(octets, 0, octets.length);
+    octets.fill(0);
+    assertEquals(text(copied), kept);
+  }
 });

@@ -10,16 +10,15 @@ const PRELUDE = `
   import { poll, POLLOUT } from ${
   JSON.stringify(moduleUrl("lib/system/descriptor.ts"))
 };
-  const encode = (text) => new TextEncoder().encode(text);
   const echo = {
     done: false,
-    greeting: () => encode("hello\\n"),
+    greeting: () => "hello\\n",
     receive(chunk) {
       const text = new TextDecoder().decode(chunk);
       if (text.includes("quit")) this.done = true;
-      return encode("<" + text + ">");
+      return "<" + text + ">";
     },
-    timeout: () => encode("timeout\\n"),
+    timeout: () => "timeout\\n",
   };
 `;
 
@@ -68,7 +67,7 @@ Deno.test("conversation: a silent client runs into either limit", async () => {
 Deno.test("conversation: a client that goes on sending", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
-    echo.receive = () => encode(".");
+    echo.receive = () => ".";
     converse(echo, { idleTimeout: 600, sessionTimeout: 3 });
     console.error("returned");`,
     '(while echo x; do sleep 0.05; done) 2>/dev/null | "$@"',
@@ -83,7 +82,7 @@ Deno.test("conversation: the time runs out before an answer is sent", async () =
     echo.receive = () => {
       const end = performance.now() + 3200;
       while (performance.now() < end);
-      return encode("late\\n");
+      return "late\\n";
     };
     converse(echo, { idleTimeout: 600, sessionTimeout: 3 });
     console.error("returned");`,
@@ -95,7 +94,7 @@ Deno.test("conversation: the time runs out before an answer is sent", async () =
 Deno.test("conversation: a client that never pauses", async () => {
   const { stdout, stderr } = await evaluate(
     PRELUDE + `
-    echo.receive = () => encode("");
+    echo.receive = () => "";
     converse(echo, { idleTimeout: 600, sessionTimeout: 1.5 });
     console.error("returned");`,
     'yes | "$@"',
@@ -122,7 +121,7 @@ Deno.test("conversation: a client that is gone", async () => {
     PRELUDE + `
     while (true) {
       try {
-        Deno.stdout.writeSync(encode("x"));
+        Deno.stdout.writeSync(new TextEncoder().encode("x"));
       } catch {
         break;
       }

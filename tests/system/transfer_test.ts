@@ -28,7 +28,7 @@ Deno.test("transfer: receiving never waits", async () => {
   assertEquals(await arrival(fd), "gone");
   assertEquals(receive(fd), "gone");
   // The other direction is open still.
-  assertEquals(send(fd, bytes("bye")), 3);
+  assertEquals(send(fd, "bye"), 3);
   close(fd);
   assertEquals(await connection.rest(), "bye");
   assertEquals(receive(fd), "gone");
@@ -37,7 +37,7 @@ Deno.test("transfer: receiving never waits", async () => {
 Deno.test("transfer: sending never waits, and loses nothing", async () => {
   using connection = await pair();
   const { fd } = connection;
-  const piece = bytes("0123456789".repeat(10_000));
+  const piece = "0123456789".repeat(10_000);
   let sent = 0;
   let count: number | "gone";
   // Until it would have to wait.
@@ -55,7 +55,7 @@ Deno.test("transfer: sending to a client that has gone raises no signal", async 
   using connection = await pair();
   const { fd } = connection;
   connection.client.close();
-  await waitFor("the reset", () => send(fd, bytes("anybody?")) === "gone");
+  await waitFor("the reset", () => send(fd, "anybody?") === "gone");
   assertEquals(receive(fd), "gone");
   close(fd);
 });

@@ -8,7 +8,6 @@ import { close } from "../../system/descriptor.ts";
 import { C } from "../../system/constants.ts";
 import { check, fromLibc } from "../../system/libc.ts";
 import { receive, send, shutdownWriting } from "../../system/transfer.ts";
-import { encode } from "../../system/utf8.ts";
 
 const libc = fromLibc({
   // int socketpair(int domain, int type, int protocol, int sv[2]);
@@ -34,7 +33,7 @@ export class Connection implements Disposable {
 
   /** Writes, if the other end is open. */
   send(text: string): void {
-    send(this.#own, encode(text));
+    send(this.#own, text);
   }
 
   /** Says that nothing more will be written. */

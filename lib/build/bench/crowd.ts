@@ -76,7 +76,6 @@ async function crowdAt(bench: Bench, { process, port }: Server) {
   const open = new Map<number, Client>();
   const gone = new Set<number>();
   const decoder = new TextDecoder();
-  const unfinished = new TextEncoder().encode(UNFINISHED);
   const end = performance.now() + PATIENCE;
   let answered = 0;
   let slowest = 0;
@@ -97,7 +96,7 @@ async function crowdAt(bench: Bench, { process, port }: Server) {
     if (!client.greeted) {
       client.greeted = true;
       slowest = performance.now() - start;
-      send(fd, unfinished);
+      send(fd, UNFINISHED);
     } else if (!before && /^451 /m.test(client.said)) {
       answered++;
     }
@@ -130,7 +129,7 @@ async function crowdAt(bench: Bench, { process, port }: Server) {
     let resent = 0;
     for (const fd of open.keys()) {
       resent += resentOn(fd);
-      send(fd, new TextEncoder().encode("QUIT\r\n"));
+      send(fd, "QUIT\r\n");
     }
     await hearUntil(() => gone.size >= open.size);
     return { answered, resent, slowest, pss, ended };

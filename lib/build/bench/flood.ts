@@ -67,10 +67,9 @@ async function flood(order: Order): Promise<Flood> {
   const poll = new Epoll();
   const dialer = new Dialer(order.port, order.strangers, order.site);
   const from = order.strangers === undefined ? undefined : "new";
-  const pieces = order.oneByOne
+  const script = order.oneByOne
     ? order.script.split(/(?<=\n)/)
     : [order.script];
-  const script = pieces.map((piece) => new TextEncoder().encode(piece));
   const reply = new RegExp(order.reply, "m");
   const decoder = new TextDecoder();
   const open = new Map<number, Client>();
