@@ -5,7 +5,13 @@
  */
 
 import { C, E } from "./constants.ts";
-import { check, cString, errno, fromLibc, fromLibcAtStart } from "./libc.ts";
+import {
+  briefCString,
+  check,
+  errno,
+  fromLibc,
+  fromLibcAtStart,
+} from "./libc.ts";
 
 /** The declaration of mknodat(2). */
 export const MKNODAT = {
@@ -32,12 +38,16 @@ const libc = fromLibc({
 /** The mode of each file. */
 export const OWNER_MODE = 0o600;
 
-/** The arguments of mknodat(2) that {@linkcode createFile} uses. */
-export function creationOf(path: string) {
+/**
+ * The arguments of mknodat(2) that {@linkcode createFile} uses.
+ *
+ * @param path a C string
+ */
+export function creationOf(path: Uint8Array<ArrayBuffer>) {
   return [
     BigInt(C.SYS_MKNODAT),
     C.AT_FDCWD,
-    cString(path),
+    path,
     C.S_IFREG | OWNER_MODE,
     0n,
   ] as const;
@@ -51,7 +61,7 @@ export function creationOf(path: string) {
  * opening them here: a FUSE file system may lack this call
  */
 export function createFile(path: string): void {
-  const parameters = creationOf(path);
+  const parameters = creationOf(briefCString(path));
   let result = atStart.mknodat(...parameters);
   // See `open` in descriptor.ts.
   if (result === -1n && errno() === E.ENOENT) {

@@ -164,7 +164,7 @@ export function openFile(
 /** Creates a file; see {@linkcode createFile}. */
 function create(path: string): FileCall<void> {
   return callOf(() => createFile(path), () => {
-    const parameters = creationOf(path);
+    const parameters = creationOf(cString(path));
     return keeping(parameters, libc.mknodat_later(...parameters));
   });
 }

@@ -30,6 +30,24 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encode(text + "\0");
 }
 
+const brief = new Uint8Array(4096);
+
+/**
+ * A text as a C string, for one call in this thread: the next call of this function
+ * may use the same memory. Deno allocates each Uint8Array with malloc(3).
+ */
+export function briefCString(text: string): Uint8Array<ArrayBuffer> {
+  const { length } = text;
+  if (length >= brief.length) return cString(text);
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return cString(text);
+    brief[i] = unit;
+  }
+  brief[length] = 0;
+  return brief;
+}
+
 /** The address of a buffer. V8 moves a buffer of less than 128 bytes. */
 export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));

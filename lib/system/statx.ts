@@ -6,7 +6,13 @@
  */
 
 import { C, E } from "./constants.ts";
-import { check, cString, errno, fromLibcAtStart, LibcError } from "./libc.ts";
+import {
+  briefCString,
+  check,
+  errno,
+  fromLibcAtStart,
+  LibcError,
+} from "./libc.ts";
 
 /** The length of a struct statx in words of 32 bits. */
 export const STATX_WORDS = 64;
@@ -96,7 +102,7 @@ export function stateOf(
   links: "follow" | "keep",
   sync = 0,
 ): State | undefined {
-  const name = cString(path);
+  const name = briefCString(path);
   const flags = links === "keep" ? C.AT_SYMLINK_NOFOLLOW : 0;
   if (statx(C.AT_FDCWD, name, flags, sync) === -1) {
     const code = errno();
@@ -170,7 +176,7 @@ export function openOn(fd: number): Open {
 }
 
 function look(fd: number, path: string, flags = 0, sync = 0): void {
-  check("statx", statx(fd, cString(path), flags, sync));
+  check("statx", statx(fd, briefCString(path), flags, sync));
 }
 
 function lastIdentity(): string {
