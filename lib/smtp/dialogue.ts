@@ -1,6 +1,7 @@
 /**
  * The SMTP conversation with a client that is being deferred: bytes in, replies
- * out, which are printable ASCII. It knows no clock and no socket, so the wrapper and a listener share it.
+ * out, which are ASCII. It knows no clock and no socket, so the wrapper and a
+ * listener share it.
  *
  * Nothing is ever accepted here, and nothing is ever refused for good: RCPT and
  * DATA get the deferral, and the banner, HELO, EHLO and MAIL are answered 2xx
@@ -53,8 +54,9 @@ export interface DialogueOptions {
 
 /**
  * What the client said about itself and its mail, as it sent it: paths without
- * `<>` and without parameters, the null sender as an empty path, and undefined if nothing was given. It is that of the first
- * transaction with a RCPT; until there is a RCPT, that of the latest MAIL.
+ * `<>` and without parameters, the null sender as an empty path, and undefined
+ * if nothing was given. It is that of the first transaction with a RCPT; until
+ * there is a RCPT, that of the latest MAIL.
  */
 export interface Envelope {
   /** The argument of HELO or EHLO. */
@@ -135,7 +137,7 @@ export class Dialogue {
 
   /**
    * Takes what the client sent and returns the replies to every line that it
-   * completes, in order; no text when there is none. The chunk is not
+   * completes, in order; an empty text if it completes none. The chunk is not
    * retained. What follows the end of the session is ignored.
    */
   receive(chunk: Uint8Array): string {

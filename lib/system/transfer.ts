@@ -54,7 +54,8 @@ function take(
   return isWorthARetry() ? undefined : "gone";
 }
 
-const sending = new Uint8Array(4096);
+// More than all replies to the 512 bytes that serve reads at once.
+const sending = new Uint8Array(65_536);
 let sendingPointer: Deno.PointerValue | undefined;
 
 function sendingAt(): Deno.PointerValue {
@@ -62,8 +63,8 @@ function sendingAt(): Deno.PointerValue {
 }
 
 /**
- * Sends as much of a text as a client's connection takes now, and 4096 bytes at
- * most. The memory is the same for all: Deno allocates each Uint8Array with malloc(3),
+ * Sends as much of a text as a client's connection takes now, and 65,536 bytes at
+ * most. All calls share one buffer: Deno allocates each Uint8Array with malloc(3),
  * however small, and the garbage collector frees it.
  *
  * @param text ASCII

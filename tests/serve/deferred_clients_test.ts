@@ -259,8 +259,9 @@ Deno.test("deferred clients: the last reply arrives though the client goes on se
 Deno.test("deferred clients: a client that does not read is not listened to", async () => {
   const desk = new Desk();
   using client = await pair();
-  // More than the connection holds.
-  const much = "0123456789abcdef".repeat(1 << 20);
+  // More than the connection holds. No line of it is the same as another.
+  const lines = Array.from({ length: 1 << 20 }, (_, i) => `${i}`.padStart(15));
+  const much = lines.join("\n");
   const speaker = new Parrot(much);
   desk.add(client, speaker);
   await client.client.write(encoder.encode("QUIT"));

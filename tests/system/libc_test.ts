@@ -16,6 +16,7 @@ Deno.test("libc: an error says which call, and why", () => {
 Deno.test("libc: a brief C string is the same as one of its own", () => {
   const upToNull = (bytes: Uint8Array) => bytes.slice(0, bytes.indexOf(0) + 1);
   const texts = ["/a/long/path", "/a", "", "/\xe4", "x".repeat(5000), "/b"];
+  for (const length of [4094, 4095, 4096]) texts.push("x".repeat(length));
   for (const text of texts) {
     assertEquals(
       upToNull(briefCString(text)),
