@@ -266,10 +266,7 @@ export class Dialogue {
   #hello(line: Uint8Array, end: number): void {
     this.#endTransaction();
     if (this.#settled) return;
-    const name = trimBlanks(line, end);
-    this.#envelope.helo = name.length > 0
-      ? octetsOf(name, 0, name.length)
-      : undefined;
+    this.#envelope.helo = octetsOf(trimBlanks(line, end)) || undefined;
   }
 
   /** @param end of the verb */

@@ -6,7 +6,7 @@
  */
 
 import { E } from "./constants.ts";
-import { encode } from "./utf8.ts";
+import { encode, writeAscii } from "./utf8.ts";
 
 /** The C library as dlopen(3) finds it. */
 const LIBC = "libc.so.6";
@@ -34,16 +34,11 @@ const brief = new Uint8Array(4096);
 
 /**
  * A text as a C string, for one call in this thread: the next call of this function
- * may use the same memory. Deno allocates each Uint8Array with malloc(3).
+ * may use the same memory. See {@linkcode writeAscii}.
  */
 export function briefCString(text: string): Uint8Array<ArrayBuffer> {
   const { length } = text;
-  if (length >= brief.length) return cString(text);
-  for (let i = 0; i < length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return cString(text);
-    brief[i] = unit;
-  }
+  if (length >= brief.length || !writeAscii(text, brief)) return cString(text);
   brief[length] = 0;
   return brief;
 }

@@ -7,12 +7,13 @@
 import { C, E } from "./constants.ts";
 import { errno, fromLibc } from "./libc.ts";
 import { shutdown } from "./socket.ts";
+import { writeAscii } from "./utf8.ts";
 
 const libc = fromLibc({
   // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
   recv: { parameters: ["i32", "pointer", "usize", "i32"], result: "isize" },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
-  send: { parameters: ["i32", "pointer", "usize", "i32"], result: "isize" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
 });
 
 // V8 does not move what has 128 bytes or more.
@@ -54,28 +55,26 @@ function take(
   return isWorthARetry() ? undefined : "gone";
 }
 
-// More than all replies to the 512 bytes that serve reads at once.
-const sending = new Uint8Array(65_536);
-let sendingPointer: Deno.PointerValue | undefined;
+/** More than all replies to the 512 bytes that `serve` reads at once. */
+const MOST_SENT = 65_536;
 
-function sendingAt(): Deno.PointerValue {
-  return sendingPointer ??= Deno.UnsafePointer.of(sending);
-}
+let sending: Uint8Array<ArrayBuffer> | undefined;
 
 /**
  * Sends as much of a text as a client's connection takes now, and 65,536 bytes at
- * most. All calls share one buffer: Deno allocates each Uint8Array with malloc(3),
- * however small, and the garbage collector frees it.
+ * most. All calls share one buffer; see {@linkcode writeAscii}.
  *
  * @param text ASCII
  * @returns the number of bytes, or `gone`
  */
 export function send(fd: number, text: string): number | "gone" {
   const flags = C.MSG_DONTWAIT | C.MSG_NOSIGNAL;
-  const length = Math.min(text.length, sending.length);
-  for (let i = 0; i < length; i++) sending[i] = text.charCodeAt(i);
-  const size = BigInt(length);
-  const sent = Number(libc().send(fd, sendingAt(), size, flags));
+  const piece = text.slice(0, MOST_SENT);
+  // Not at the start: the wrapper sends nothing this way.
+  sending ??= new Uint8Array(MOST_SENT);
+  writeAscii(piece, sending);
+  const size = BigInt(piece.length);
+  const sent = Number(libc().send(fd, sending, size, flags));
   if (sent >= 0) return sent;
   return isWorthARetry() ? 0 : "gone";
 }

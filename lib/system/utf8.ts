@@ -11,10 +11,23 @@
  */
 export function encode(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
+  return writeAscii(text, bytes)
+    ? bytes
+    : Uint8Array.from(new TextEncoder().encode(text));
+}
+
+/**
+ * Writes a text into memory that is there already. Deno allocates each Uint8Array
+ * with malloc(3), however small, and the garbage collector frees it.
+ *
+ * @param bytes at least as long as the text
+ * @returns false if the text is not ASCII
+ */
+export function writeAscii(text: string, bytes: Uint8Array): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return Uint8Array.from(new TextEncoder().encode(text));
+    if (unit > 0x7f) return false;
     bytes[i] = unit;
   }
-  return bytes;
+  return true;
 }
