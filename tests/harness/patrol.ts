@@ -148,7 +148,10 @@ async function rounds(port: number, talking: Client, until: Promise<unknown>) {
   const waits: number[] = [];
   let busy = 0;
   let isOver = false;
-  until.finally(() => isOver = true);
+  const over = () => {
+    isOver = true;
+  };
+  until.then(over, over);
   const beside = async () => {
     while (!isOver) {
       const { seconds } = await timed(() =>
