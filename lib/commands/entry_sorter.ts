@@ -27,7 +27,7 @@ const COLUMNS = { accepted: 0, last: 1, first: 2 };
 /** Collects entries and gives them back in order. */
 export class EntrySorter {
   readonly #key: Key;
-  readonly #pools: string[] = [];
+  #pools: string[] = [];
   #count = 0;
   #words = new Uint32Array(1024 * WORDS);
   #numbers = new Float64Array(1024 * NUMBERS);
@@ -67,40 +67,43 @@ export class EntrySorter {
 
   /** All entries: addresses in ascending order, numbers in descending order. */
   *entries(): Generator<Listed> {
-    const order = new Uint32Array(this.#count).map((_, i) => i);
-    order.sort(
-      this.#key === "address"
-        ? (a, b) => this.#compareAddress(a, b)
-        : this.#compareNumber(COLUMNS[this.#key]),
-    );
-    for (const i of order) yield this.#entry(i);
+    const order = this.#key === "address"
+      ? this.#orderByAddress()
+      : this.#orderByNumber(COLUMNS[this.#key]);
+    for (const row of order) yield this.#entry(row);
   }
 
-  #compareAddress(a: number, b: number): number {
+  #orderByAddress(): Uint32Array {
     const words = this.#words;
-    const [one, other] = [a, b].map((row) => words[row * WORDS]);
-    if (one === 0 && other === 0) {
-      const [name, second] = [a, b].map((row) =>
-        this.#pools[words[row * WORDS + 1]]
-      );
-      return name < second ? -1 : 1;
+    const sorted = this.#pools.toSorted();
+    const ranks = new Map(sorted.map((name, rank) => [name, rank]));
+    for (let row = 0; row < this.#count && sorted.length > 0; row++) {
+      const word = row * WORDS;
+      if (words[word] > 0) continue;
+      words[word + 1] = ranks.get(this.#pools[words[word + 1]])!;
     }
+    this.#pools = sorted;
     // The prefix length decides last, so a network comes before its subnets.
-    for (const i of [0, 2, 3, 4, 5, 1]) {
-      const difference = words[a * WORDS + i] - words[b * WORDS + i];
-      if (difference !== 0) return difference;
-    }
-    return 0;
+    return orderRows(this.#count, words, WORDS, [1, 5, 4, 3, 2, 0]);
   }
 
-  #compareNumber(column: number) {
-    const numbers = this.#numbers;
-    // Unknown times are sorted behind all others.
-    const value = (row: number) => {
-      const number = numbers[row * NUMBERS + column];
-      return Number.isNaN(number) ? -Infinity : number;
-    };
-    return (a: number, b: number) => value(b) - value(a) || a - b;
+  #orderByNumber(column: number): Uint32Array {
+    const keys = new Float64Array(this.#count);
+    for (let row = 0; row < keys.length; row++) {
+      const number = this.#numbers[row * NUMBERS + column];
+      // Unknown times are sorted behind all others.
+      keys[row] = Number.isNaN(number) ? -Infinity : number;
+    }
+    // The bits of an IEEE 754 number are a sign and then an unsigned number: in
+    // descending order if all bits of a number without a sign are inverted, except
+    // the first one.
+    const words = new Uint32Array(keys.buffer);
+    for (let low = 0; low < words.length; low += 2) {
+      if (words[low + 1] >>> 31 === 1) continue;
+      words[low] = ~words[low];
+      words[low + 1] ^= 0x7fffffff;
+    }
+    return orderRows(keys.length, words, 2, [0, 1]);
   }
 
   #entry(row: number): Listed {
@@ -119,4 +122,42 @@ export class EntrySorter {
       first: Number.isNaN(first) ? undefined : first,
     };
   }
+}
+
+/**
+ * Sorts rows of unsigned numbers in ascending order by 16 bits at a time, the last
+ * ones first. In a binary without V8's compilers, sorting with a comparison takes 4 to
+ * 16 times as long: it is called twenty times for each of a million rows.
+ *
+ * @param columns the columns to sort by, the one that decides last first
+ * @returns the numbers of the rows; equal rows are in the order in which they were
+ */
+function orderRows(
+  count: number,
+  words: Uint32Array,
+  width: number,
+  columns: readonly number[],
+): Uint32Array {
+  const digits = new Uint16Array(words.buffer);
+  const stride = 2 * width;
+  let order = new Uint32Array(count).map((_, row) => row);
+  let next = new Uint32Array(count);
+  for (const column of columns) {
+    // The lower half of a word comes first in memory.
+    for (const digit of [2 * column, 2 * column + 1]) {
+      const starts = new Uint32Array(0x10001);
+      for (let i = digit; i < count * stride; i += stride) {
+        starts[digits[i] + 1]++;
+      }
+      if (starts[digits[digit] + 1] === count) continue;
+      for (let value = 0; value < 0x10000; value++) {
+        starts[value + 1] += starts[value];
+      }
+      for (const row of order) {
+        next[starts[digits[row * stride + digit]]++] = row;
+      }
+      [order, next] = [next, order];
+    }
+  }
+  return order;
 }
