@@ -35,7 +35,7 @@ export function ownArguments(): Strings {
   return stringsIn(ownBytes());
 }
 
-function ownBytes(): Uint8Array {
+function ownBytes(): Uint8Array<ArrayBuffer> {
   return readProc("/proc/self/cmdline");
 }
 
@@ -44,7 +44,10 @@ function ownBytes(): Uint8Array {
  *
  * @param block ends with a null byte
  */
-export function lastStrings(block: Uint8Array, count: number): Uint8Array {
+export function lastStrings(
+  block: Uint8Array<ArrayBuffer>,
+  count: number,
+): Uint8Array<ArrayBuffer> {
   let start = block.length;
   for (let i = 0; i < count; i++) {
     start = block.subarray(0, start - 1).lastIndexOf(0) + 1;

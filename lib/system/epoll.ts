@@ -12,14 +12,14 @@ const libc = fromLibc({
   // int epoll_create1(int flags);
   epoll_create1: { parameters: ["i32"], result: "i32" },
   // int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
-  epoll_ctl: { parameters: ["i32", "i32", "i32", "pointer"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   // int epoll_wait(int epfd, struct epoll_event *events, int maxevents,
   //                int timeout);
-  epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   // epoll_wait in another thread.
   wait: {
     name: "epoll_wait",
-    parameters: ["i32", "pointer", "i32", "i32"],
+    parameters: ["i32", "buffer", "i32", "i32"],
     result: "i32",
     nonblocking: true,
   },
@@ -51,14 +51,17 @@ export function wake(wakeup: number): void {
   libc().eventfd_write(wakeup, 1n);
 }
 
+/** Room for structs epoll_event. */
+function eventsOf(count: number): DataView<ArrayBuffer> {
+  return new DataView(new ArrayBuffer(count * C.EPOLL_EVENT_SIZE));
+}
+
 /** A set of descriptors that are waited for: epoll(7). */
 export class Epoll {
   readonly #fd: number;
   readonly #wakeup: number;
-  readonly #events: DataView;
-  readonly #eventsAt: Deno.PointerValue;
-  readonly #change = new DataView(new ArrayBuffer(128));
-  readonly #changeAt: Deno.PointerValue;
+  readonly #events = eventsOf(MAX_EVENTS);
+  readonly #change = eventsOf(1);
 
   /**
    * Makes an empty set.
@@ -66,11 +69,6 @@ export class Epoll {
    * @throws {LibcError}
    */
   constructor() {
-    const events = new Uint8Array(MAX_EVENTS * C.EPOLL_EVENT_SIZE);
-    this.#events = new DataView(events.buffer);
-    this.#eventsAt = Deno.UnsafePointer.of(events);
-    const change = new Uint8Array(this.#change.buffer);
-    this.#changeAt = Deno.UnsafePointer.of(change);
     const { epoll_create1, eventfd } = libc();
     this.#fd = check("epoll_create", epoll_create1(C.EPOLL_CLOEXEC));
     const flags = C.EFD_NONBLOCK | C.EFD_CLOEXEC;
@@ -113,7 +111,7 @@ export class Epoll {
    */
   close(fd: number): void {
     const { epoll_ctl } = libc();
-    epoll_ctl(this.#fd, C.EPOLL_CTL_DEL, fd, this.#changeAt);
+    epoll_ctl(this.#fd, C.EPOLL_CTL_DEL, fd, this.#change);
     close(fd);
   }
 
@@ -121,7 +119,7 @@ export class Epoll {
     this.#change.setUint32(0, events, true);
     this.#change.setInt32(C.EPOLL_DATA_OFFSET, fd, true);
     const { epoll_ctl } = libc();
-    check("epoll_ctl", epoll_ctl(this.#fd, operation, fd, this.#changeAt));
+    check("epoll_ctl", epoll_ctl(this.#fd, operation, fd, this.#change));
   }
 
   /**
@@ -132,11 +130,11 @@ export class Epoll {
    */
   look(timeout = 0): number {
     const { epoll_wait } = libc();
-    const ready = epoll_wait(this.#fd, this.#eventsAt, MAX_EVENTS, timeout);
+    const ready = epoll_wait(this.#fd, this.#events, MAX_EVENTS, timeout);
     if (ready >= 0) return ready;
     // A signal interrupted the call.
     return this.#count(
-      epoll_wait(this.#fd, this.#eventsAt, MAX_EVENTS, timeout),
+      epoll_wait(this.#fd, this.#events, MAX_EVENTS, timeout),
     );
   }
 
@@ -150,7 +148,7 @@ export class Epoll {
   async wait(timeout: number): Promise<number> {
     const milliseconds = Math.min(Math.ceil(timeout), 0x7fffffff);
     return this.#count(
-      await libc().wait(this.#fd, this.#eventsAt, MAX_EVENTS, milliseconds),
+      await libc().wait(this.#fd, this.#events, MAX_EVENTS, milliseconds),
     );
   }
 

@@ -43,7 +43,11 @@ export function briefCString(text: string): Uint8Array<ArrayBuffer> {
   return brief;
 }
 
-/** The address of a buffer. V8 moves a buffer of less than 128 bytes. */
+/**
+ * The address of a buffer's bytes, valid as long as the buffer is referred to. Deno
+ * builds V8 with v8_typed_array_max_size_in_heap=0: no bytes are in V8's heap, so the
+ * garbage collector never moves them.
+ */
 export function addressOf(buffer: Uint8Array<ArrayBuffer>): bigint {
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer));
 }
@@ -57,21 +61,18 @@ export interface Strings {
 
 /** Texts as C strings. */
 export function cStrings(texts: readonly string[]): Strings {
-  const empty = texts.length === 0;
-  return stringsIn(empty ? new Uint8Array() : cString(texts.join("\0")));
+  return stringsIn(encode(texts.map((text) => text + "\0").join("")));
 }
 
 /**
- * Copies C strings into a block that is large enough for V8 not to move it.
+ * Finds the C strings in a block of memory.
  *
- * @param strings one after the other, each with its null byte
+ * @param block one string after the other, each with its null byte
  */
-export function stringsIn(strings: Uint8Array): Strings {
-  const block = new Uint8Array(strings.length + 128);
-  block.set(strings);
+export function stringsIn(block: Uint8Array<ArrayBuffer>): Strings {
   const start = addressOf(block);
   const addresses: bigint[] = [];
-  for (let at = 0; at < strings.length; at = block.indexOf(0, at) + 1) {
+  for (let at = 0; at < block.length; at = block.indexOf(0, at) + 1) {
     addresses.push(start + BigInt(at));
   }
   return { block, addresses };

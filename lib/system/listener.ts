@@ -31,7 +31,7 @@ const libc = fromLibc({
   // int accept4(int sockfd, struct sockaddr *addr, socklen_t *addrlen,
   //             int flags);
   accept4: {
-    parameters: ["i32", "pointer", "pointer", "i32"],
+    parameters: ["i32", "buffer", "buffer", "i32"],
     result: "i32",
   },
 });
@@ -84,13 +84,8 @@ export function endListening(fd: number): void {
   shutdown(fd, C.SHUT_RDWR);
 }
 
-// V8 does not move what has 128 bytes or more.
-const peerBytes = new Uint8Array(SOCKADDR_SIZE);
-const peerView = new DataView(peerBytes.buffer);
-const peerLength = new Uint32Array(32);
-let peerPointers:
-  | { name: Deno.PointerValue; length: Deno.PointerValue }
-  | undefined;
+const peerName = new DataView(new ArrayBuffer(SOCKADDR_SIZE));
+const peerLength = new Uint32Array(1);
 
 /** A connection that was just accepted. */
 export interface Accepted {
@@ -110,12 +105,7 @@ export type NotAccepted = "none" | "gone" | "exhausted";
  */
 export function accept(listener: number): Accepted | NotAccepted {
   peerLength[0] = SOCKADDR_SIZE;
-  peerPointers ??= {
-    name: Deno.UnsafePointer.of(peerBytes),
-    length: Deno.UnsafePointer.of(peerLength),
-  };
-  const { name, length } = peerPointers;
-  const fd = libc().accept4(listener, name, length, C.SOCK_CLOEXEC);
+  const fd = libc().accept4(listener, peerName, peerLength, C.SOCK_CLOEXEC);
   if (fd === -1) {
     switch (errno()) {
       case E.EAGAIN:
@@ -130,7 +120,7 @@ export function accept(listener: number): Accepted | NotAccepted {
         return "gone";
     }
   }
-  const peer = readSocketName(peerView);
+  const peer = readSocketName(peerName);
   if (peer !== undefined) return { fd, peer };
   close(fd);
   return "gone";

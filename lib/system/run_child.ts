@@ -35,8 +35,7 @@ export async function runChild(
     Deno.env.set(name, value);
   }
   const { block, addresses } = argumentStrings(program);
-  // Of 128 bytes, so that V8 does not move it.
-  const pid = new Uint8Array(128);
+  const pid = new Uint8Array(4);
   keepExitStatuses();
   const undo = restoreSignals();
   // The program's name is the first of the strings.

@@ -182,7 +182,7 @@ export class ChildProgram {
     }
     const words = 1 + own.length + count + 1;
     // A character is at most three bytes.
-    const memory = new Uint8Array(8 * words + 3 * text.length + 128);
+    const memory = new Uint8Array(8 * words + 3 * text.length);
     const table = new BigUint64Array(memory.buffer, 0, words);
     table.set(own, 1);
     new TextEncoder().encodeInto(text, memory.subarray(8 * words));

@@ -69,8 +69,7 @@ export const STATX = {
 
 const libc = fromLibcAtStart(STATX);
 
-// One buffer for all calls: a struct statx is too large for V8's heap of small
-// objects, so the garbage collector would have to free each.
+// One buffer for all calls: see writeAscii in utf8.ts.
 const words = new Uint32Array(STATX_WORDS);
 const bytes = new Uint8Array(words.buffer);
 

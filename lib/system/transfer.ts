@@ -11,18 +11,12 @@ import { writeAscii } from "./utf8.ts";
 
 const libc = fromLibc({
   // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
-  recv: { parameters: ["i32", "pointer", "usize", "i32"], result: "isize" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
   // ssize_t send(int sockfd, const void *buf, size_t len, int flags);
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
 });
 
-// V8 does not move what has 128 bytes or more.
 const received = new Uint8Array(4096);
-let receivedPointer: Deno.PointerValue | undefined;
-
-function receivedAt(): Deno.PointerValue {
-  return receivedPointer ??= Deno.UnsafePointer.of(received);
-}
 
 /**
  * Reads what a client has sent, without waiting.
@@ -49,7 +43,7 @@ function take(
   flags: number,
 ): Uint8Array | undefined | "gone" {
   const size = BigInt(most);
-  const length = Number(libc().recv(fd, receivedAt(), size, flags));
+  const length = Number(libc().recv(fd, received, size, flags));
   if (length > 0) return received.subarray(0, length);
   if (length === 0) return "gone";
   return isWorthARetry() ? undefined : "gone";

@@ -21,7 +21,9 @@ Deno.test("arguments: texts as C strings", () => {
 
 Deno.test("arguments: the last strings of a block", () => {
   const last = (block: string, count: number) =>
-    new TextDecoder().decode(lastStrings(text.encode(block), count));
+    new TextDecoder().decode(
+      lastStrings(Uint8Array.from(text.encode(block)), count),
+    );
   assertEquals(last("a\0b\0c\0", 1), "c\0");
   assertEquals(last("a\0b\0c\0", 2), "b\0c\0");
   assertEquals(last("a\0\0\0", 2), "\0\0");
