@@ -83,6 +83,19 @@ export function deferLine(
   return formatLine("defer", { ...client, reason, wait, ...said });
 }
 
+/**
+ * The log line about a client whose PROGRAM could not be started. Not `ip`: the client
+ * has its line already, and `greylist report` does not count a line with `client`.
+ */
+export function startFailureLine(
+  { ip = "unknown" }: ClientFields,
+  program: string,
+  { message }: Error,
+): string {
+  const what = quote(`${program}: ${message}`);
+  return formatLine("defer", { reason: "error", client: ip, what });
+}
+
 /** The environment variable that tells PROGRAM what was decided. */
 export const DECISION_VARIABLE = "GREYLIST";
 

@@ -7,7 +7,7 @@
 
 import { formatNetwork, type Network } from "./address.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { entryName, poolEntryName } from "./store/store.ts";
+import { entryName, poolEntryName } from "./store/entry_name.ts";
 import type { Client } from "./whitelist/file.ts";
 import {
   type ClientConnection,

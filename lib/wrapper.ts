@@ -20,6 +20,7 @@ import {
   deferLine,
   passLine,
   refusalFor,
+  startFailureLine,
   variableFor,
   warnOfOpenDirectory,
 } from "./decision.ts";
@@ -60,7 +61,7 @@ interface Next extends Findings {
   readonly program: readonly string[];
   /** Restores stderr. */
   restore(): void;
-  /** Writes the log lines that are kept; see {@linkcode WrapperLog}. */
+  /** Writes the log lines that are kept; see log/wrapper_log.ts. */
   flush(): Promise<void>;
 }
 
@@ -220,18 +221,18 @@ async function defer(
   verdict: Defer,
 ): Promise<void> {
   const refusal = refusalFor(verdict, config, client, log);
-  const deferred = (dialogue?: Dialogue) =>
+  const logDeferral = (dialogue?: Dialogue) =>
     log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
-  await refuse(config, next, log, refusal, deferred);
+  await refuse(config, next, log, refusal, logDeferral);
 }
 
-/** @param deferred called with the dialogue if there was one, for the log */
+/** @param logDeferral called with the dialogue, if there was one */
 async function refuse(
   { deferral, controlDir }: ResolvedConfig,
   next: Next,
   log: Logger,
   refusal: Refusal,
-  deferred: (dialogue?: Dialogue) => void = () => {},
+  logDeferral: (dialogue?: Dialogue) => void = () => {},
 ): Promise<void> {
   const { at, idleTimeout } = deferral;
   const holdDialogue = () => {
@@ -244,7 +245,7 @@ async function refuse(
   await next.flush();
   // execve(2) would wait for the thread that hangs.
   if (at === "rblsmtpd" && !next.hangs) {
-    deferred();
+    logDeferral();
     await next.flush();
     if (!next.hangs) {
       const error = becomeRblsmtpd(next, refusal, idleTimeout);
@@ -253,11 +254,11 @@ async function refuse(
     }
     holdDialogue();
   } else if (at === "banner") {
-    deferred();
+    logDeferral();
     await next.flush();
     sayOnce(bannerOf(refusal), idleTimeout);
   } else {
-    deferred(holdDialogue());
+    logDeferral(holdDialogue());
   }
 }
 
@@ -300,10 +301,7 @@ async function become(
   } else {
     error = exec(program, variables);
   }
-  const what = quote(`${program[0]}: ${error.message}`);
-  // Not `ip`: as in serve, this client has its line already.
-  const client = next.client.ip ?? "unknown";
-  log.error(formatLine("defer", { reason: "error", client, what }));
+  log.error(startFailureLine(next.client, program[0], error));
   return giveUp(next);
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { entryName, parseEntryName } from "../store/store.ts";
+import { entryName, parseEntryName } from "../store/entry_name.ts";
 import type { Listed } from "../store/listing.ts";
 
 /** The keys that entries can be sorted by. */

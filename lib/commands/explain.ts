@@ -22,7 +22,8 @@ import {
 } from "../store/policy.ts";
 import { readRegularFile } from "../system/file.ts";
 import { type Admission, admit } from "../serve/rules.ts";
-import { poolEntryName, Store } from "../store/store.ts";
+import { poolEntryName } from "../store/entry_name.ts";
+import { Store } from "../store/store.ts";
 import {
   type ClientConnection,
   findExemption,

@@ -8,7 +8,7 @@ import { covers, type Network, parseNetwork } from "../address.ts";
 import { Listing, type State, statesAt } from "../store/listing.ts";
 import { quote } from "../log/line.ts";
 import { counted } from "../report/format.ts";
-import { parseEntryName } from "../store/store.ts";
+import { parseEntryName } from "../store/entry_name.ts";
 import {
   type Command,
   EXIT,

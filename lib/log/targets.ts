@@ -104,9 +104,8 @@ export class SyslogHandler extends BaseHandler {
 }
 
 /**
- * Opens the log on stderr or in syslog.
+ * Opens the log on stderr or in syslog; `target` is no path.
  *
- * @param target "auto", "stderr" or "syslog"
  * @param stderrIsClient whether stderr must not be written to
  */
 export function openLog(

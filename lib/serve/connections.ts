@@ -24,12 +24,8 @@ import type { Accepted } from "../system/listener.ts";
 import { localOf } from "../system/socket.ts";
 import { findPass, subjectOf } from "../who_waits.ts";
 import type { Served } from "./children.ts";
-import {
-  type Addressed,
-  type Connection,
-  Dispatch,
-  type DispatchOptions,
-} from "./dispatch.ts";
+import type { Addressed, Connection } from "./connection.ts";
+import { Dispatch, type DispatchOptions } from "./dispatch.ts";
 import { Lookups } from "./lookups.ts";
 import { countedFor, NetworkCounts } from "./network_counts.ts";
 import { FAILURES, ProxyClients } from "./proxy_clients.ts";

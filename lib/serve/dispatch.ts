@@ -5,21 +5,17 @@
  * @module
  */
 
-import { formatNetwork, type Network } from "../address.ts";
+import { formatNetwork } from "../address.ts";
 import type { ResolvedConfig } from "../config.ts";
 import {
   type Decision,
   DECISION_VARIABLE,
   deferLine,
   passLine,
+  startFailureLine,
   variableFor,
 } from "../decision.ts";
-import {
-  type ClientFields,
-  errorFields,
-  formatLine,
-  quote,
-} from "../log/line.ts";
+import { type ClientFields, errorFields, formatLine } from "../log/line.ts";
 import { Dialogue } from "../smtp/dialogue.ts";
 import {
   bannerOf,
@@ -34,11 +30,11 @@ import type { ExitStatus } from "../system/child.ts";
 import { close } from "../system/descriptor.ts";
 import { variable } from "../system/environment.ts";
 import type { Epoll } from "../system/epoll.ts";
-import type { Accepted } from "../system/listener.ts";
-import { localOf, type SocketName } from "../system/socket.ts";
+import { localOf } from "../system/socket.ts";
 import { send, shutdownWriting } from "../system/transfer.ts";
 import type { ChildClient, Children } from "./children.ts";
 import type { ServeConfig } from "./config.ts";
+import type { Closable, Connection } from "./connection.ts";
 import { DeferredClients, singleReply } from "./deferred_clients.ts";
 import type { ClientRoom } from "./room.ts";
 import type { SiteFiles } from "./site_files.ts";
@@ -72,35 +68,12 @@ const START_INTERVAL = 10;
 /** What is expected of a load balancer that sends a header from another address. */
 const PROXY_ADVICE = "expected its balancer in serve.proxy";
 
-/** A connection whose ends are known. */
-export interface Addressed extends Accepted {
-  /** The server's end, if a PROXY header has named it. */
-  readonly local?: SocketName;
-}
-
-/** A connection on its way through the check. */
-export interface Connection extends Addressed {
-  readonly client: ClientFields;
-  readonly network: Network;
-  /** The variables of the rule of `serve.rules`. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly host?: string;
-  /** Takes the connection out of the count of its network; called once. */
-  release(): void;
-}
-
-/** What it takes to close a connection. */
-type Closable = Pick<Connection, "fd" | "release">;
-
-/** Whether a client may have a dialogue, or wait for a place. */
-type Room = Pick<ClientRoom, "mayHold">;
-
 /** The connections that are past their check. Times are milliseconds. */
 export class Dispatch {
   readonly #options: DispatchOptions;
   readonly #deferred: DeferredClients;
   readonly #children: Children;
-  readonly #room: Room;
+  readonly #room: Pick<ClientRoom, "mayHold">;
   /**
    * Whether a child between fork and exec may have copies of descriptors. The client
    * would learn of a close(2) only at that exec, which waits for the disk.
@@ -110,7 +83,8 @@ export class Dispatch {
   /** Until when child processes that are being started are waited for. */
   #startDeadline = Infinity;
 
-  constructor(options: DispatchOptions, room: Room) {
+  /** @param room whether a client may have a dialogue, or wait for a place */
+  constructor(options: DispatchOptions, room: Pick<ClientRoom, "mayHold">) {
     const { config, epoll, children } = options;
     this.#options = options;
     const { deferral } = config;
@@ -223,11 +197,8 @@ export class Dispatch {
         this.#log.info(passLine(client, decision));
       },
       failed: (error) => {
-        const what = quote(`${this.#options.program}: ${error.message}`);
-        // Not `ip`: `greylist report` does not count a line with `client`, because
-        // this client has its line already.
-        const line = { reason: "error", client: client.ip, what };
-        this.#log.error(formatLine("defer", line));
+        const { program } = this.#options;
+        this.#log.error(startFailureLine(client, program, error));
         this.refuse(connection, LOCAL_PROBLEM);
       },
       ended: (status) => this.ended(client, release, status),
@@ -286,7 +257,7 @@ export class Dispatch {
   defer(connection: Connection, refusal: Refusal, verdict?: Defer): void {
     const { fd, client, release } = connection;
     const { config, serve, files } = this.#options;
-    const deferred = (dialogue?: Dialogue) => {
+    const logDeferral = (dialogue?: Dialogue) => {
       if (verdict === undefined) return;
       this.#log.info(deferLine(client, verdict, PROXY_ADVICE, dialogue));
     };
@@ -294,19 +265,19 @@ export class Dispatch {
     if (
       this.#deferred.size >= serve.deferredLimit || !this.#room.mayHold(now)
     ) {
-      deferred();
+      logDeferral();
       return this.refuse(connection, refusal);
     }
     try {
       if (config.deferral.at === "banner") {
         const reply = singleReply(bannerOf(refusal));
-        const finished = () => deferred();
+        const finished = () => logDeferral();
         this.#deferred.add(fd, reply, now, { finished, closed: release });
         return;
       }
       const options = dialogueOptions(refusal, files.hostname);
       const dialogue = new Dialogue(options);
-      const finished = () => deferred(dialogue);
+      const finished = () => logDeferral(dialogue);
       this.#deferred.add(fd, dialogue, now, { finished, closed: release });
     } catch (error) {
       this.#log.error(

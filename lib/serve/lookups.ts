@@ -6,7 +6,7 @@
 
 import { formatAddress, formatNetwork } from "../address.ts";
 import { reasonOf } from "../reason.ts";
-import type { Connection } from "./dispatch.ts";
+import type { Connection } from "./connection.ts";
 import { lookUpHostName, QUERY_DESCRIPTORS } from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
 import { Reminder } from "./reminder.ts";

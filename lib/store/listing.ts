@@ -7,7 +7,8 @@
 import { Directory } from "../system/directory.ts";
 import { LibcError } from "../system/libc.ts";
 import type { Entry, Timeouts } from "./policy.ts";
-import { isEntryName, type StoreError, storeError } from "./store.ts";
+import { isEntryName } from "./entry_name.ts";
+import { type StoreError, storeError } from "./store.ts";
 
 /** An entry and its name. Times are seconds since 1970. */
 export interface Listed extends Entry {

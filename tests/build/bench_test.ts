@@ -28,7 +28,7 @@ import {
   tableObject,
   withTable,
 } from "../../lib/build/bench/table.ts";
-import { parseEntryName } from "../../lib/store/store.ts";
+import { parseEntryName } from "../../lib/store/entry_name.ts";
 import { close } from "../../lib/system/descriptor.ts";
 import { exempts, parseRule } from "../../lib/whitelist/file.ts";
 import "../harness/libc.ts";

@@ -6,11 +6,8 @@ import {
   statesAt,
 } from "../../lib/store/listing.ts";
 import { isForgotten } from "../../lib/store/policy.ts";
-import {
-  entryName,
-  parseEntryName,
-  StoreError,
-} from "../../lib/store/store.ts";
+import { entryName, parseEntryName } from "../../lib/store/entry_name.ts";
+import { StoreError } from "../../lib/store/store.ts";
 import { formatNetwork } from "../../lib/address.ts";
 import { makeEntry } from "../harness/entry.ts";
 import "../harness/libc.ts";

@@ -1,12 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { networkOf, parseAddress, parseNetwork } from "../../lib/address.ts";
 import type { Entry, Timeouts, Verdict } from "../../lib/store/policy.ts";
-import {
-  entryName,
-  parseEntryName,
-  Store,
-  StoreError,
-} from "../../lib/store/store.ts";
+import { entryName, parseEntryName } from "../../lib/store/entry_name.ts";
+import { Store, StoreError } from "../../lib/store/store.ts";
 import "../harness/libc.ts";
 import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
 import { type Outcome, run, waitFor } from "../harness/process.ts";

@@ -8,7 +8,7 @@
 import type { Network, PrefixLengths } from "../../address.ts";
 import { adopt, better, type Place } from "../adopt.ts";
 import { type Entry, isForgotten, type Timeouts } from "../policy.ts";
-import { entryName } from "../store.ts";
+import { entryName } from "../entry_name.ts";
 import { clientOf, entryOf, type Found, type PoolEntry } from "./found.ts";
 
 /** What an intake has to know of the configuration. */

@@ -5,7 +5,7 @@
  */
 
 import { type Network, parseNetwork } from "../../address.ts";
-import { isEntryName } from "../store.ts";
+import { isEntryName } from "../entry_name.ts";
 import type { Found, PoolEntry, ReadLine } from "./found.ts";
 
 /** The columns of `info --csv` that matter here. */
