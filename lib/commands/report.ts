@@ -4,14 +4,7 @@
  * @module
  */
 
-import type { ResolvedConfig } from "../config.ts";
 import { htmlReport, PAGE_START } from "../report/html.ts";
-import {
-  parsePeriod,
-  parseTime,
-  type Period,
-  TIMES,
-} from "../report/period.ts";
 import { type LogLine, LogReader } from "../report/logline.ts";
 import type { Report } from "../report/report.ts";
 import { counted } from "../report/format.ts";
@@ -26,7 +19,13 @@ import {
   UsageError,
 } from "./command.ts";
 import { checkOutput, replaceFile } from "./files.ts";
-import { checkStandardInput, type LogName, readLogs } from "./logs.ts";
+import { type LogName, readLogs } from "./logs.ts";
+import {
+  logNames,
+  otherPeriod,
+  periodOf,
+  takeHosts,
+} from "./report/arguments.ts";
 import { coverage } from "./report/coverage.ts";
 
 const HELP = `NAME
@@ -238,74 +237,4 @@ function refuseNoLog(
 /** The report with its sentences, as `--json` prints it. */
 function withSentences(report: Report) {
   return { summary: summary(report), caveats: caveats(report), ...report };
-}
-
-/**
- * Takes the options `--host=NAME=LOGFILE` and `--host NAME=LOGFILE` out of the
- * arguments; no other option may be given several times.
- */
-function takeHosts(args: string[]): { hosts: LogName[]; rest: string[] } {
-  const hosts: LogName[] = [];
-  const rest: string[] = [];
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i];
-    if (arg === "--") return { hosts, rest: [...rest, ...args.slice(i)] };
-    if (arg !== "--host" && !arg.startsWith("--host=")) {
-      rest.push(arg);
-      continue;
-    }
-    const value = arg === "--host" ? args[++i] ?? "" : arg.slice(7);
-    const match = /^([^=\s]+)=(.+)$/s.exec(value);
-    if (match === null) {
-      throw new UsageError(`--host=${value}: expected --host=NAME=LOGFILE`);
-    }
-    hosts.push({ host: match[1], path: match[2] });
-  }
-  return { hosts, rest };
-}
-
-function logNames(
-  hosts: LogName[],
-  operands: string[],
-  { log }: ResolvedConfig,
-): LogName[] {
-  const names = [...hosts, ...operands.map((path) => ({ path }))];
-  if (names.length === 0) {
-    names.push({ path: log.target.startsWith("/") ? log.target : "-" });
-  }
-  checkStandardInput(names.map(({ path }) => path));
-  return names;
-}
-
-function periodOf(
-  { since, until }: ReturnType<typeof parseOptions>["options"],
-  now: number,
-): Period | undefined {
-  if (since === undefined && until === undefined) return undefined;
-  const time = (name: string, text: typeof since, absent: number) => {
-    if (text === undefined) return absent;
-    const time = parseTime(String(text), now);
-    if (time !== undefined) return time;
-    throw new UsageError(`--${name}=${text}: expected ${TIMES}`);
-  };
-  const period = {
-    since: time("since", since, -Infinity),
-    until: time("until", until, Infinity),
-  };
-  if (period.since < period.until) return period;
-  throw new UsageError(
-    `--until=${until}: expected a time after --since=${since}`,
-  );
-}
-
-function otherPeriod(
-  text: string | undefined,
-  now: number,
-): Period | undefined {
-  if (text === undefined) return undefined;
-  const period = parsePeriod(text, now);
-  if (period !== undefined) return period;
-  throw new UsageError(
-    `--compare=${text}: expected FROM..TO, FROM before TO, each ${TIMES}`,
-  );
 }
