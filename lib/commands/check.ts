@@ -124,7 +124,7 @@ function looks(
         // shared file system; `serve` waits ten seconds for this check.
         ...isUpgrade() ? [] : content(baseDir, timeouts.retryWindow),
         ...below,
-        clock(baseDir, timeouts.delay),
+        ...clock(baseDir, timeouts.delay),
         ...prunes(config, serve) ? locks(baseDir) : [],
       ];
     },

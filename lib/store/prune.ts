@@ -56,20 +56,27 @@ function mostPassed({ timeouts, prune: { every } }: Database): number {
   return Math.max(every, Math.min(7 * 86400, timeouts.retryWindow / 2));
 }
 
-/** Indexes of whitelist files: a file that has changed leaves its old one behind. */
-const INDEX = /^\.whitelist-/;
+/**
+ * Indexes of whitelist files, of which a file that has changed leaves its old one
+ * behind, and the files of a `greylist check` that was killed.
+ */
+const LEFT = /^\.(?:whitelist|check)-/;
 
-/** How old an index may become, in seconds; one that is missing is made anew. */
-const INDEX_AGE = 7 * 86400;
+/**
+ * How old they may become, in seconds; an index that is missing is made anew. A list
+ * of 50,000 lines that is rewritten every five minutes leaves 288 MB in a day.
+ */
+const LEFT_AGE = 86400;
 
-/** Removes an index that is too old. Never throws: the next run tries again. */
-function removeOldIndex(dir: string, name: string): void {
-  if (!INDEX.test(name)) return;
+/** Removes one that is too old. Never throws: the next run tries again. */
+function removeLeft(dir: string, name: string): void {
+  if (!LEFT.test(name)) return;
   const path = `${dir}/${name}`;
   try {
     const state = stateOf(path, "keep");
-    const now = Date.now() / 1000;
-    if (state !== undefined && now - state.mtime > INDEX_AGE) unlink(path);
+    // One that is dated ahead is left by a clock that was wrong.
+    const age = Math.abs(Date.now() / 1000 - (state?.mtime ?? NaN));
+    if (age > LEFT_AGE) unlink(path);
   } catch {
     // Another process was faster, or it may not be removed.
   }
@@ -88,7 +95,7 @@ export function prune(
 ): Pruned {
   const listing = new Listing(baseDir);
   if (!options.dry) {
-    listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
+    listing.bookkeeping = (name) => removeLeft(baseDir, name);
   }
   const stateAt = statesAt(Date.now() / 1000, timeouts);
   let removed = 0;
@@ -180,7 +187,7 @@ function removeFrom(
   const end = performance.now() + most;
   const stateAt = statesAt(now, timeouts);
   const listing = new Listing(baseDir);
-  listing.bookkeeping = (name) => removeOldIndex(baseDir, name);
+  listing.bookkeeping = (name) => removeLeft(baseDir, name);
   let failure: unknown;
   let stopped = false;
   const isOver = () => stopped = performance.now() >= end;

@@ -103,6 +103,24 @@ e2e("check: file systems that lose entries, and one that takes none", {
   );
 });
 
+e2e("check: a file system that ends in 2038", {
+  programs: ["unshare", "mount", "mkfs.ext4"],
+  mounts: true,
+}, async () => {
+  setUp();
+  const image = writeFile("image", "");
+  Deno.truncateSync(image, 4e6);
+  await run(["mkfs.ext4", "-q", "-I", "128", image]);
+  const outcome = await run([
+    ...["unshare", "--mount", "sh", "-c"],
+    `mount -o loop ${image} ${BASE} && chmod 0700 ${BASE} &&
+      rmdir ${BASE}/lost+found && exec ${await binary()} check`,
+  ]);
+  assertFindings(outcome);
+  const warning = /\nwarn baseDir: .* keeps no time after 2038-01-19: /;
+  assertMatch(outcome.stdout, warning);
+});
+
 e2e(
   "check: the files of only and of pools, and names for them",
   {},

@@ -37,7 +37,7 @@ const INSTALLED: Readonly<Record<string, readonly string[]>> = {
     "svstat",
     "tai64nlocal",
   ],
-  "e2fsprogs": ["mkfs.ext2"],
+  "e2fsprogs": ["mkfs.ext2", "mkfs.ext4"],
   "exim4-daemon-light": ["exim4"],
   "faketime": ["faketime"],
   "gcc": ["gcc"],

@@ -58,15 +58,22 @@ Deno.test("prune: a dry run changes nothing", () => {
   assertEquals(snapshot(dir), before);
 });
 
-Deno.test("prune: indexes of whitelist files that are a week old", () => {
+Deno.test("prune: indexes of whitelist files that are a day old, and what check left", () => {
   emptyDir("prune");
-  makeEntry(".whitelist-0123abcd", 1, 7 * DAY + 1, dir);
-  makeEntry(".whitelist-0123abce", 1, 7 * DAY - 60, dir);
+  makeEntry(".whitelist-0123abcd", 1, DAY + 1, dir);
+  makeEntry(".whitelist-0123abce", 1, DAY - 60, dir);
+  makeEntry(".whitelist-0123abcf", 1, -DAY - 60, dir);
+  makeEntry(".check-0123abcd", 0, DAY + 1, dir);
+  makeEntry(".check-0123abce", 0, 0, dir);
   makeEntry(".prune", 1, 8 * DAY, dir);
   assertEquals(prune(config, { dry: true }), { removed: 0, seen: 0 });
-  assertEquals(namesIn(dir).length, 3);
+  assertEquals(namesIn(dir).length, 6);
   assertEquals(prune(config), { removed: 0, seen: 0 });
-  assertEquals(namesIn(dir), [".prune", ".whitelist-0123abce"]);
+  assertEquals(namesIn(dir), [
+    ".check-0123abce",
+    ".prune",
+    ".whitelist-0123abce",
+  ]);
 });
 
 Deno.test("prune: no base directory", () => {

@@ -1,38 +1,50 @@
 /**
- * `greylist check`: compares the clock of the file system with that of this host.
- * On NFS the server sets an entry's time, and the host that asks computes its age.
+ * `greylist check`: compares the clock of the file system with that of this host, and
+ * finds out which times it can keep. On NFS the server sets an entry's time, and the
+ * host that asks computes its age.
  *
  * @module
  */
 
 import { reasonOf } from "../../reason.ts";
-import { close } from "../../system/descriptor.ts";
-import { openForWriting } from "../../system/file.ts";
+import { setMtime } from "../../system/file.ts";
 import { stateOf } from "../../system/statx.ts";
-import { type Finding, fix, ok } from "./finding.ts";
+import { type Finding, fix, ok, warn } from "./finding.ts";
+import { TrialFile } from "./trial_file.ts";
 
-/** A name that a listing of the entries passes over. */
-const NAME = ".check";
+/** 2106-02-07, in seconds: the end of all counts of 32 bits. */
+const FAR = 2 ** 32;
 
 /**
  * Creates a file in the directory, looks at its time, and removes it.
  *
  * @param delay timeouts.delay in seconds
  */
-export function clock(dir: string, delay: number): Finding {
-  const path = `${dir}/${NAME}-${Deno.pid}`;
-  let time: number;
+export function clock(dir: string, delay: number): Finding[] {
   const before = Date.now() / 1000;
   try {
-    close(openForWriting(path, "new"));
-    time = stateOf(path, "keep")?.mtime ?? before;
-    Deno.removeSync(path);
+    using file = new TrialFile(dir);
+    const timeOf = () => stateOf(file.path, "keep")?.mtime ?? before;
+    const ahead = secondsAhead(timeOf(), before, Date.now() / 1000);
+    setMtime(file.fd, FAR);
+    return [clockFinding(ahead, delay), ...latestFindings(timeOf())];
   } catch (error) {
-    return fix(
-      `${path}: cannot be created, looked at or removed: ${reasonOf(error)}`,
-    );
+    return [fix(
+      `baseDir: a file in it cannot be created, looked at, dated or removed: ` +
+        reasonOf(error),
+    )];
   }
-  return clockFinding(secondsAhead(time, before, Date.now() / 1000), delay);
+}
+
+/** @param latest the time that a file of {@linkcode FAR} has, in seconds */
+function latestFindings(latest: number): Finding[] {
+  if (latest >= FAR) return [];
+  const date = new Date(latest * 1000).toISOString().slice(0, 10);
+  return [warn(
+    `baseDir: its file system keeps no time after ${date}: from then on no ` +
+      "unknown client is let in, so move it to another one by then (ext4 needs " +
+      "inodes of 256 bytes, XFS needs bigtime)",
+  )];
 }
 
 /**

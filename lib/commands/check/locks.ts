@@ -6,44 +6,31 @@
  */
 
 import { reasonOf } from "../../reason.ts";
-import { close } from "../../system/descriptor.ts";
-import { lock, openForWriting, unlink } from "../../system/file.ts";
+import { lock } from "../../system/file.ts";
 import { type Finding, warn } from "./finding.ts";
-
-/** A name that a listing of the entries passes over. */
-const NAME = ".check-lock";
+import { TrialFile } from "./trial_file.ts";
 
 /** Creates a file in the directory, locks it and removes it. */
 export function locks(dir: string): Finding[] {
-  const path = `${dir}/${NAME}-${Deno.pid}`;
-  let fd: number;
+  let reason: string | undefined;
   try {
-    fd = openForWriting(path, "new");
+    using file = new TrialFile(dir);
+    reason = reasonToFail(() => lock(file.fd));
   } catch {
     // The look at the clock says why.
-    return [];
   }
-  try {
-    lock(fd);
-    return [];
-  } catch (error) {
-    return [warn(
-      `baseDir: no file in it can be locked (${
-        reasonOf(error)
-      }), and without ` +
-        "a lock neither the wrapper nor serve prunes: mount it with locks, or " +
-        'set prune.every to 0 and run "greylist prune" from cron',
-    )];
-  } finally {
-    close(fd);
-    remove(path);
-  }
+  if (reason === undefined) return [];
+  return [warn(
+    `baseDir: no file in it can be locked (${reason}), and without a lock ` +
+      "neither the wrapper nor serve prunes: mount it with locks, or set " +
+      'prune.every to 0 and run "greylist prune" from cron',
+  )];
 }
 
-function remove(path: string): void {
+function reasonToFail(work: () => void): string | undefined {
   try {
-    unlink(path);
-  } catch {
-    // The look at the clock says why.
+    work();
+  } catch (error) {
+    return reasonOf(error);
   }
 }
