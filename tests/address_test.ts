@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Address,
+  clientNetwork,
   contains,
   covers,
   formatAddress,
@@ -8,6 +9,7 @@ import {
   isSameAddress,
   networkOf,
   parseAddress,
+  parseBracketed,
   parseNetwork,
   parseNetworkRule,
   width,
@@ -284,6 +286,22 @@ Deno.test("address: every form of one address means the same", () => {
   }
 });
 
+Deno.test("address: in brackets, or without", () => {
+  const cases: [string, string | undefined][] = [
+    ["[192.0.2.1]", "192.0.2.1"],
+    ["192.0.2.1", "192.0.2.1"],
+    ["[2001:db8::1]", "2001:db8::1"],
+    ["[192.0.2.10", undefined],
+    ["1192.0.2.1]", undefined],
+    ["[[192.0.2.1]]", undefined],
+    ["[]", undefined],
+  ];
+  for (const [text, expected] of cases) {
+    const address = parseBracketed(text);
+    assertEquals(address && formatAddress(address), expected, text);
+  }
+});
+
 const NETWORKS: Record<string, string> = {
   "192.0.2.0/24": "192.0.2.0/24",
   "192.0.2.1": "192.0.2.1/32",
@@ -395,6 +413,14 @@ Deno.test("network: every prefix length, both edges", () => {
       assertEquals(last < all && has(last + 1n), false, name);
     }
   }
+});
+
+Deno.test("network: the prefix length of a client is that of its family", () => {
+  const client = (text: string) =>
+    formatNetwork(clientNetwork(ip(text), { ipv4: 24, ipv6: 56 }));
+  assertEquals(client("192.0.2.7"), "192.0.2.0/24");
+  assertEquals(client("::ffff:192.0.2.7"), "192.0.2.0/24");
+  assertEquals(client("2001:db8:0:1ff::7"), "2001:db8:0:100::/56");
 });
 
 Deno.test("network: prefix lengths that do not fit", () => {

@@ -4,6 +4,7 @@ import { resolveConfig } from "../lib/config/resolve.ts";
 import {
   decideOnError,
   DECISION_VARIABLE,
+  deferLine,
   passLine,
   refusalFor,
   variableFor,
@@ -46,6 +47,22 @@ Deno.test("decision: the line about a client that is let in", () => {
     passLine(CLIENT, NEW),
     `would-defer ${client} reason=new wait=60`,
   );
+});
+
+Deno.test("decision: the line about a client that is deferred", () => {
+  const line = "defer ip=192.0.2.7 net=192.0.2.0/24 reason=new wait=60";
+  const envelope = { helo: "mx.example", from: "", to: "a b@c", recipients: 1 };
+  const said = (hasProxyHeader: boolean) => ({ envelope, hasProxyHeader });
+  assertEquals(
+    deferLine(CLIENT, NEW, "do so", said(false)),
+    `${line} helo=mx.example from=<> to=<a\\x20b@c>`,
+  );
+  assertEquals(
+    deferLine(CLIENT, NEW, "do so", said(true)),
+    `${line} what="a PROXY header or an empty line: do so"`,
+  );
+  // In place of a banner.
+  assertEquals(deferLine(CLIENT, NEW, "do so"), line);
 });
 
 Deno.test("decision: what PROGRAM is told", () => {
@@ -109,7 +126,7 @@ class Lines extends BaseHandler {
   readonly #lines: string[];
 
   constructor(lines: string[]) {
-    super("INFO", { formatter: ({ msg }) => msg });
+    super("INFO", { formatter: ({ levelName, msg }) => `${levelName} ${msg}` });
     this.#lines = lines;
   }
 
@@ -133,21 +150,55 @@ Deno.test("decision: where the check fails, observing lets in as well", () => {
       action,
     );
     assertEquals(lines, [
-      `${verb} ip=192.0.2.7 net=192.0.2.0/24 reason=error what="no luck"`,
+      `ERROR ${verb} ip=192.0.2.7 net=192.0.2.0/24 reason=error what="no luck"`,
     ]);
   }
+});
+
+Deno.test("decision: a failure that is in the log is no ERROR again", () => {
+  const lines: string[] = [];
+  const log = new Logger("test", "INFO", { handlers: [new Lines(lines)] });
+  const config = { onError: "accept", mode: "enforce" } as const;
+  decideOnError(config, new Error("no luck"), CLIENT, log, true);
+  assertEquals(lines, [
+    'INFO pass ip=192.0.2.7 net=192.0.2.0/24 reason=error what="no luck"',
+  ]);
+});
+
+Deno.test("decision: deferral.message that throws is a WARN, and the text is another", () => {
+  const lines: string[] = [];
+  const log = new Logger("test", "INFO", { handlers: [new Lines(lines)] });
+  const config = resolveConfig({
+    baseDir: "/x",
+    deferral: {
+      message: ({ ip }: Deferral) => {
+        if (ip === CLIENT.ip) throw new Error("no luck");
+        return "later";
+      },
+    },
+  });
+  assertEquals(refusalFor(NEW, config, CLIENT, log), {
+    status: "4.7.1",
+    text: "Greylisted, please try again in 60 seconds",
+  });
+  assertEquals(lines, ['WARN message reason=error what="no luck"']);
 });
 
 Deno.test("decision: a base directory that others can write to is an ERROR", () => {
   const lines: string[] = [];
   const log = new Logger("test", "ERROR", { handlers: [new Lines(lines)] });
-  for (const mode of [undefined, 0o700, 0o755, 0o770, 0o707, 0o1777]) {
+  for (const mode of [undefined, 0o700, 0o755, 0o720, 0o771, 0o702, 0o1777]) {
     warnOfOpenDirectory("/base", mode, log);
   }
   const about = (who: string) =>
-    `baseDir what="baseDir /base: ${who} can write there: expected mode 0700"`;
+    `ERROR baseDir what="baseDir /base: ${who} can write there: expected mode 0700"`;
   assertEquals(
     lines,
-    [about("its group"), about("anybody"), about("anybody")],
+    [
+      about("its group"),
+      about("its group"),
+      about("anybody"),
+      about("anybody"),
+    ],
   );
 });

@@ -26,6 +26,8 @@ Deno.test("reason: of a real error no path and no number is left", () => {
 Deno.test("inOneLine: the first line that says something", () => {
   assertEquals(inOneLine(new Error("one\ntwo")), "one");
   assertEquals(inOneLine(new TypeError("\n  two\n")), "two");
+  assertEquals(inOneLine(new Error(" \n two ")), "two");
+  assertEquals(inOneLine(new Error(" \n ")), "an error without a message");
   assertEquals(inOneLine("text"), "text");
   assertEquals(inOneLine(null), "null");
   assertEquals(inOneLine(new Error("")), "an error without a message");

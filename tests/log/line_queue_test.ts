@@ -91,11 +91,26 @@ Deno.test("LineQueue: half a line that a full disk took is ended, and counts as 
   assertEquals(written.join(""), "a\nbc\nh\nlost=4\n");
 });
 
+Deno.test("LineQueue: behind half a line the whole lines are counted", async () => {
+  const { queue, written, go } = stalling();
+  queue.push("ab\n");
+  await go(1);
+  await go(0);
+  queue.push("c\n");
+  queue.push("def\n");
+  await go("\nc\nd".length);
+  await go(0);
+  queue.push("g\n");
+  await go();
+  assertEquals(written.join(""), "a\nc\nd\ng\nlost=2\n");
+});
+
 Deno.test("LineQueue: of a log that is always busy, since when one write lasts", async () => {
   const { queue, go } = stalling();
   assertEquals(queue.busySince, Infinity);
   const before = performance.now();
   queue.push("a\n");
+  assert(queue.busySince >= before);
   await Promise.resolve();
   const first = queue.busySince;
   assert(first >= before && first <= performance.now());

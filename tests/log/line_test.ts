@@ -107,6 +107,9 @@ Deno.test("logline: bytes that are no UTF-8", () => {
     [[0xe2, 0x82], "\\xe2\\x82"],
     [[0xe2, 0x82, 0x41], "\\xe2\\x82A"],
     [[0xf0, 0x9f, 0x92], "\\xf0\\x9f\\x92"],
+    // Like U+FFFD itself, but not it.
+    [[0xef, 0xbf], "\\xef\\xbf"],
+    [[0xf0, 0x9f, 0xbd], "\\xf0\\x9f\\xbd"],
     [[0xa9], "\\xa9"],
     // Overlong, a surrogate, above U+10FFFF.
     [[0xc0, 0xaf], "\\xc0\\xaf"],

@@ -1,9 +1,10 @@
 import { assertEquals } from "@std/assert";
 import type { ResolvedConfig } from "../../lib/config.ts";
 import { FACILITIES } from "../../lib/log/settings.ts";
-import { syslogMessage } from "../../lib/log/targets.ts";
+import { openLog, syslogMessage } from "../../lib/log/targets.ts";
 import "../harness/libc.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
+import { withDaemon } from "../harness/syslog_lines.ts";
 
 Deno.test("log: a syslog message is that of RFC 3164", () => {
   const at = (month: number, day: number, h: number, m: number, s: number) =>
@@ -99,6 +100,49 @@ const LINES: Record<LogConfig["level"], string> = {
 };
 const LEVELS = Object.keys(LINES) as LogConfig["level"][];
 
+Deno.test("log: lines in syslog, at each level", () =>
+  withDaemon((daemon) => {
+    for (const [i, level] of LEVELS.entries()) {
+      const target = i % 2 === 0 ? "syslog" : "auto";
+      const log = openLog({ target, level, facility: "local7" }, true);
+      log.debug("x=1");
+      log.info("x=2");
+      log.warn("x=3");
+      log.error("x=4");
+      log.critical("x=5");
+      const expected = [
+        "<191>debug x=1",
+        "<190>x=2",
+        "<188>warn x=3",
+        "<187>error x=4",
+        "<186>critical x=5",
+      ];
+      assertEquals(daemon.lines.splice(0), expected.slice(i), level);
+    }
+    // Syslog, whatever stderr is.
+    const settings = {
+      target: "syslog",
+      level: "INFO",
+      facility: "mail",
+    } as const;
+    openLog(settings, false).info("x");
+    assertEquals(daemon.lines, ["<22>x"]);
+  }));
+
+Deno.test("log: a syslog that takes no line throws nothing", () =>
+  withDaemon((daemon) => {
+    const settings = {
+      target: "syslog",
+      level: "INFO",
+      facility: "mail",
+    } as const;
+    const log = openLog(settings, true);
+    daemon.room = 0;
+    log.info("x");
+    log.critical("x");
+    assertEquals(daemon.lines, []);
+  }));
+
 Deno.test("log: lines on stderr, at each level", async () => {
   const all = await Promise.all(LEVELS.map((level, i) => {
     const target = i % 2 === 0 ? "stderr" : "auto";
@@ -146,7 +190,8 @@ Deno.test("log: a stderr that nobody reads holds nothing up", async () => {
     prelude("stderr") + `
     const kilobyte = new Uint8Array(1024);
     while (poll(2, POLLOUT, 0)) Deno.stderr.writeSync(kilobyte);
-    log.info("x");
+    // Longer than the rest of the last page.
+    log.info("x".repeat(4000));
     log.warn("x");
     console.log("alive");
     Deno.exit(7);`,

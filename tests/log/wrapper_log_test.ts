@@ -5,7 +5,9 @@ import { MOST_WAITING } from "../../lib/system/hang_count.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
 import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
-import { temporary } from "../harness/temporary.ts";
+import { run } from "../harness/process.ts";
+import { withDaemon } from "../harness/syslog_lines.ts";
+import { descriptors, temporary } from "../harness/temporary.ts";
 
 /** Much longer than a disk takes, in milliseconds. */
 const LIMIT = 60_000;
@@ -113,6 +115,36 @@ test("log file: one that cannot be opened rejects nothing", async () => {
     assertEquals(await flush(), false, target);
   }
 });
+
+test("log file: lines that it does not take are in syslog, and why", () =>
+  withDaemon(async (daemon) => {
+    using dir = temporary();
+    const fifo = `${dir.path}/fifo`;
+    await run(["mkfifo", fifo]);
+    for (
+      const [target, why] of [
+        ["/dev/full", "a write has failed"],
+        [fifo, "a FIFO: expected a regular file"],
+        [dir.path, '[^"]+'],
+      ]
+    ) {
+      const { logger, flush } = open(target);
+      logger.info("one");
+      logger.warn("two");
+      assertEquals(daemon.lines, [], target);
+      assertEquals(await flush(), false);
+      const [error, ...lines] = daemon.lines.splice(0);
+      assertMatch(error, RegExp(`^<19>error what="log file \\S+: ${why}"$`));
+      assertEquals(lines, ["<22>one", "<20>warn two"]);
+      // Once is enough.
+      assertEquals(await flush(), false);
+      assertEquals(daemon.lines, []);
+    }
+    const { logger, flush } = open(`${dir.path}/log`);
+    logger.info("one");
+    assertEquals([await flush(), daemon.lines], [false, []]);
+    assertEquals(descriptors(/\/log$|\/full$/), []);
+  }));
 
 test("log file: a FIFO that nobody reads is none", async () => {
   using dir = temporary();

@@ -26,6 +26,20 @@ Deno.test("serve deadlines: a second start gives the whole time again", () => {
   assertEquals([...deadlines.expired(150)], [1]);
 });
 
+Deno.test("serve deadlines: how many clients there are, and who is due first", () => {
+  const deadlines = new Deadlines(100);
+  const look = () => [deadlines.size, deadlines.first()];
+  assertEquals(look(), [0, undefined]);
+  deadlines.start(7, 0);
+  deadlines.start(3, 10);
+  assertEquals(look(), [2, 7]);
+  deadlines.start(7, 20);
+  assertEquals(look(), [2, 3]);
+  deadlines.stop(3);
+  assertEquals(look(), [1, 7]);
+  assertEquals([...deadlines.expired(120), ...look()], [7, 0, undefined]);
+});
+
 Deno.test("serve deadlines: a client that is removed is never due", () => {
   const deadlines = new Deadlines(100);
   deadlines.start(1, 0);

@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
 import {
+  ALIVE,
+  NOTIFY_VARIABLES,
   ready,
   reloading,
   stopping,
@@ -13,8 +15,16 @@ Deno.test("notify: messages are lines of name=value, as sd_notify(3) has them", 
     "RELOADING=1\nMONOTONIC_USEC=123456789012\nSTATUS=files",
   );
   assertEquals(stopping("bye"), "STOPPING=1\nSTATUS=bye");
+  assertEquals(ALIVE, "WATCHDOG=1");
   // A status cannot say anything else.
   assertEquals(ready("a\nSTOPPING=1"), "READY=1\nSTATUS=a STOPPING=1");
+});
+
+Deno.test("notify: the variables of sd_notify(3) and sd_watchdog_enabled(3)", () => {
+  assertEquals(
+    NOTIFY_VARIABLES.toSorted(),
+    ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"],
+  );
 });
 
 Deno.test("notify: ticks come in half the time that WATCHDOG_USEC gives", () => {

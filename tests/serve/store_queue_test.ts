@@ -105,6 +105,10 @@ Deno.test("StoreQueue: after a stall of the machine an answer may still come", (
     ],
   );
   assertEquals(queue.next(), Infinity);
+  // Only that one counts as late, so the store is asked again.
+  ask("next", 9001);
+  ask("next", 9001);
+  assertEquals(told.length, 3);
 });
 
 Deno.test("StoreQueue: what a silent worker has not begun with goes to others", () => {
@@ -242,6 +246,20 @@ Deno.test("StoreQueue: the same error is logged once a minute, for all clients t
   assertEquals(fails("b", 2, "open: Input/output error"), false);
   assertEquals(fails("c", 59_999, "statx: Input/output error"), true);
   assertEquals(fails("d", 60_000, "statx: Input/output error"), false);
+});
+
+Deno.test("StoreQueue: a limited number of errors is told apart", () => {
+  const { queue, workers: [worker], told, ask, take } = make();
+  const fails = (what: number) => {
+    ask("a", 0);
+    const [{ slot }] = take(worker);
+    worker.answer(slot, { result: `/g/a: ${what}`, took: 0.1 });
+    queue.settle(0);
+    return (told.at(-1)![1] as Unchecked).isLogged;
+  };
+  for (let what = 1; what <= 16; what++) assertEquals(fails(what), false);
+  assertEquals([fails(1), fails(16)], [true, true]);
+  assertEquals([fails(17), fails(17), fails(1)], [false, true, false]);
 });
 
 Deno.test("StoreQueue: an error does not end the pause of a store that hung", () => {

@@ -50,12 +50,13 @@ Deno.test("StoreSlots: every kind of answer comes back as it was", () => {
   ];
   const { loop, worker } = pair();
   for (const answer of answers) {
-    loop.ask(0, { entry: "x", now: 0, isNew: false });
-    assertEquals(loop.takeAnswer(0), undefined);
-    worker.takeQuestion(0);
-    worker.answer(0, answer);
-    assertEquals(loop.takeAnswer(0), answer);
-    assertEquals(loop.takeAnswer(0), undefined);
+    loop.ask(5, { entry: "x", now: 1_700_000_000, isNew: true });
+    assertEquals(loop.takeAnswer(5), undefined);
+    worker.takeQuestion(5);
+    assertEquals(loop.takeAnswer(5), undefined);
+    worker.answer(5, answer);
+    assertEquals(loop.takeAnswer(5), answer);
+    assertEquals(loop.takeAnswer(5), undefined);
   }
 });
 
@@ -87,4 +88,16 @@ Deno.test("StoreSlots: a call before the wait is not lost, and end() ends the wa
   assertEquals(worker.wait(1), 2);
   loop.end();
   assertEquals(worker.wait(2), undefined);
+});
+
+Deno.test("StoreSlots: that calls go to another machine ends no wait", () => {
+  const { loop, worker } = pair();
+  assertEquals([loop.isRemote, worker.isRemote], [false, false]);
+  worker.tellRemote();
+  assertEquals([loop.isRemote, worker.isRemote], [true, true]);
+  loop.call();
+  assertEquals(worker.wait(0), 1);
+  const other = pair();
+  other.loop.end();
+  assertEquals(other.loop.isRemote, false);
 });

@@ -18,6 +18,8 @@ Deno.test("command line: the verb is letters only, in either case", () => {
     ["MAIL FROM:<a@b>", "MAIL"],
     ["mail from:<a@b>", "MAIL"],
     ["RCPT\tTO:<a@b>", "RCPT"],
+    ["azAZ", "AZAZ"],
+    ["MAIL@[`{", "MAIL"],
     ["STARTTLS", "STARTTLS"],
     // Cut, but not to a word that is a command.
     ["STARTTLSX", "STARTTLSX"],
@@ -38,9 +40,11 @@ Deno.test("command line: the path, however it is written", () => {
     [" FROM:<>", ""],
     [" FROM:a@b.example SIZE=10", "a@b.example"],
     [" <a@b.example>", "a@b.example"],
+    [" TO:<a@b.example>", "TO:<a@b.example>"],
     [" FROM:<@relay.example:a@b.example>", "@relay.example:a@b.example"],
     [' FROM:<"a>b c"@d.example> X', '"a>b c"@d.example'],
     [' FROM:<"a\\">b"@d.example>', '"a\\">b"@d.example'],
+    [" FROM:<a\\>b@d.example>", "a\\"],
     [" FROM:<a@b.example", "a@b.example"],
     [" FROM:", undefined],
     ["", undefined],
@@ -72,7 +76,7 @@ Deno.test("command line: octets that are ASCII are a text, up to a length", () =
 });
 
 Deno.test("command line: a copy does not change with the original", () => {
-  for (const kept of ["abc", "\xe4\xf6\xfc"]) {
+  for (const kept of ["abc", "\xe4\xf6\xfc", "a".repeat(255)]) {
     const octets = bytes(kept);
     const copied = octetsOf(octets);
     octets.fill(0);

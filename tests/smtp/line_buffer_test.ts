@@ -43,6 +43,25 @@ Deno.test("LineBuffer: a line may be anywhere in a chunk", () => {
   assertEquals(text(buffer.complete(chunk, 0, 5)), "threeone");
 });
 
+Deno.test("LineBuffer: a line keeps its octets while it grows", () => {
+  const digits = "0123456789".repeat(400);
+  for (const step of [1, 3, 100, 1000, 3999]) {
+    const buffer = new LineBuffer();
+    for (let at = 0; at < digits.length; at += step) {
+      buffer.keep(bytes(digits.slice(at, at + step)));
+    }
+    assertEquals(text(complete(buffer, bytes("\r\n"))), digits, `by ${step}`);
+  }
+});
+
+Deno.test("LineBuffer: how far into a chunk a line begins does not matter", () => {
+  for (const start of [MAX_LINE - 6, 65_530]) {
+    const chunk = bytes("x".repeat(start) + "NOOP\r\n");
+    const line = new LineBuffer().complete(chunk, start, chunk.length);
+    assertEquals(text(line), "NOOP");
+  }
+});
+
 Deno.test("LineBuffer: a line that is too long is cut, and only such a line", () => {
   const lengthOf = (size: number, end: string, step: number) => {
     const line = bytes("x".repeat(size - end.length) + end);

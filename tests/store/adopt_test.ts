@@ -12,7 +12,9 @@ const NOW = 1_000_000;
 const PAIRS: [string, [number, number], [number, number], [number, number]][] =
   [
     ["known beats grey", [0, 10], [1, 5000], [1, 5000]],
+    ["known beats grey", [0, 500], [1, 10], [1, 10]],
     ["known stays known", [1, 5000], [0, 10], [1, 5000]],
+    ["known stays known", [1, 10], [0, 500], [1, 10]],
     ["the later last use", [1, 50], [1, 500], [1, 50]],
     ["the later last use", [1, 500], [1, 50], [1, 50]],
     ["the larger count, from either", [7, 500], [3, 50], [7, 50]],

@@ -98,7 +98,10 @@ Deno.test("bookmark: a text that is no position means the beginning", () => {
 Deno.test("bookmark: one holder at a time, until it ends", async () => {
   emptyDir("bookmark");
   const mine = Bookmark.take(dir)!;
-  assertEquals(Bookmark.take(dir), undefined);
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = descriptors();
+  for (let i = 0; i < 3; i++) assertEquals(Bookmark.take(dir), undefined);
+  assertEquals(descriptors(), before);
   const other = `import { Bookmark } from ${
     JSON.stringify(moduleUrl("lib/store/bookmark.ts"))
   };
@@ -175,5 +178,34 @@ e2e("bookmark: without locks the next try is an interval later", {
       `StoreError ${path}: flock: No locks available\n`,
     );
     assertEquals(isPruningDue(dir, 3600), false, `${size}`);
+  }
+});
+
+e2e("bookmark: a position that cannot be written", {
+  programs: ["strace"],
+}, async () => {
+  // The error, whether the caller has the position too, and what it is told.
+  const cases: [string, boolean, string][] = [
+    ["ENOSPC", false, `StoreError ${path}: pwrite: No space left on device`],
+    ["EDQUOT", true, "nothing"],
+    ["ENOSPC", true, "nothing"],
+    ["EIO", true, `StoreError ${path}: pwrite: Input/output error`],
+  ];
+  for (const [error, isKept, told] of cases) {
+    const code = `import { Bookmark } from ${
+      JSON.stringify(moduleUrl("lib/store/bookmark.ts"))
+    };
+      try {
+        Bookmark.take(${JSON.stringify(dir)}).leave(7n, ${isKept});
+        console.log("nothing");
+      } catch (error) { console.log(error.name, error.message); }`;
+    emptyDir("bookmark");
+    makeEntry(".prune", 3, 86400, dir);
+    const before = failing(path, "pwrite64", error);
+    const { stdout } = await run([...before, ...evaluation(code)]);
+    const name = `${error} ${isKept}`;
+    assertEquals(stdout, `${told}\n`, name);
+    // A failure is met again only after an interval.
+    assertEquals(isPruningDue(dir, 3600), told === "nothing", name);
   }
 });

@@ -3,6 +3,8 @@ import { networkOf, parseAddress, parseNetwork } from "../../lib/address.ts";
 import type { Entry, Timeouts, Verdict } from "../../lib/store/policy.ts";
 import { entryName, parseEntryName } from "../../lib/store/entry_name.ts";
 import { Store, StoreError } from "../../lib/store/store.ts";
+import { E } from "../../lib/system/constants.ts";
+import { LibcError } from "../../lib/system/libc.ts";
 import "../harness/libc.ts";
 import { evaluate, evaluation, moduleUrl } from "../harness/evaluate.ts";
 import { type Outcome, run, waitFor } from "../harness/process.ts";
@@ -592,15 +594,34 @@ Deno.test("store: a base directory with a quote and a blank in its name", () => 
   assertEquals(reason, "new");
 });
 
-Deno.test("store: no descriptor is left behind by a deferral", () => {
+Deno.test("store: no descriptor is left behind, whatever is written", () => {
   using place = new Place();
   const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
   const before = count();
   for (let i = 0; i < 50; i++) {
-    place.store.decide(`192.0.2.${i}`, place.now, TIMEOUTS);
-    place.store.decide(`192.0.2.${i}`, place.now, TIMEOUTS);
+    const name = `192.0.2.${i}`;
+    const writes = (...seconds: number[]) =>
+      seconds.map((later) =>
+        place.store.decide(name, place.now + later, TIMEOUTS).write
+      );
+    assertEquals(writes(0, 0, 3700), ["create", "none", "touch"]);
+    Deno.truncateSync(`${place.dir}/${name}`, 3);
+    assertEquals(writes(61, 90_000), ["accept", "reset"]);
   }
   assertEquals(count(), before);
+});
+
+Deno.test("store: which errors may pass", () => {
+  const passes = (cause: unknown) =>
+    new StoreError("/x", "broken", { cause }).isPassing;
+  for (const code of [E.EIO, E.ESTALE, E.ENOSPC]) {
+    assertEquals(passes(new LibcError("statx", code)), true, `${code}`);
+  }
+  for (const code of [E.ENOENT, E.EACCES]) {
+    assertEquals(passes(new LibcError("statx", code)), false, `${code}`);
+  }
+  assertEquals(passes(new Error("broken")), false);
+  assertEquals(passes(undefined), false);
 });
 
 /** Evaluates code that has a place, NETWORK and a file size limit at hand. */
@@ -631,7 +652,7 @@ function evaluateLimited(place: Place, code: string) {
 
 Deno.test("store: a file size limit stops the count, not the mail", async () => {
   using place = new Place();
-  place.put(5, 100);
+  place.put(1, 100);
   const { code, stdout, stderr } = await evaluateLimited(
     place,
     `
@@ -642,7 +663,7 @@ Deno.test("store: a file size limit stops the count, not the mail", async () => 
   );
   assertEquals([code, stdout, stderr], [0, "pass known\n", ""]);
   assertEquals(place.stat(), {
-    size: 5,
+    size: 1,
     mode: 0o600,
     blocks: 0,
     written: "now",

@@ -43,8 +43,8 @@ Deno.test("directory: a flat one", () => {
   make(dir.path, "203.0.113.9", 1000, 2000);
   make(dir.path, "README");
   // Known entries of greylist itself: their size is the count.
-  for (const name of ["198.51.100.7", "198.51.101.0_24"]) {
-    Deno.writeFileSync(`${dir.path}/${name}`, new Uint8Array(3));
+  for (const [i, name] of ["198.51.100.7", "198.51.101.0_24"].entries()) {
+    Deno.writeFileSync(`${dir.path}/${name}`, new Uint8Array(i + 1));
   }
   make(dir.path, "192/192.0.2.17");
   Deno.symlinkSync("192.0.2.", `${dir.path}/192.0.3.`);
@@ -73,6 +73,9 @@ Deno.test("directory: one level of directories", () => {
   make(dir.path, "10/192.0.2.18");
   make(dir.path, "10.0.0.2");
   Deno.mkdirSync(`${dir.path}/10/20`);
+  // Only qgreylist's files are all empty.
+  Deno.writeTextFileSync(`${dir.path}/10/10.0.0.1`, "text");
+  Deno.utimeSync(`${dir.path}/10/10.0.0.1`, 1000, 1000);
   assertEquals(read(dir.path, cqgreylist), {
     rows: {
       "192.0.2.17/32": [1000, undefined, 0],
@@ -122,6 +125,15 @@ Deno.test("directory: no time in it changes", () => {
   const before = times();
   assert(read(dir.path, jgreylist).kept);
   assertEquals(times(), before);
+});
+
+Deno.test("directory: no descriptor is left behind", () => {
+  using dir = temporary();
+  for (let i = 0; i < 9; i++) make(dir.path, `192/00${i}/002`);
+  const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = count();
+  read(dir.path, jgreylist);
+  assertEquals(count(), before);
 });
 
 Deno.test("directory: one that is none", () => {
