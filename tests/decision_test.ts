@@ -51,15 +51,22 @@ Deno.test("decision: the line about a client that is let in", () => {
 
 Deno.test("decision: the line about a client that is deferred", () => {
   const line = "defer ip=192.0.2.7 net=192.0.2.0/24 reason=new wait=60";
-  const envelope = { helo: "mx.example", from: "", to: "a b@c", recipients: 1 };
+  const envelope = { helo: "x to=y", from: "", to: "a b@c", recipients: 1 };
   const said = (hasProxyHeader: boolean) => ({ envelope, hasProxyHeader });
   assertEquals(
     deferLine(CLIENT, NEW, "do so", said(false)),
-    `${line} helo=mx.example from=<> to=<a\\x20b@c>`,
+    `${line} helo=x\\x20to=y from=<> to=<a\\x20b@c>`,
   );
   assertEquals(
     deferLine(CLIENT, NEW, "do so", said(true)),
     `${line} what="a PROXY header or an empty line: do so"`,
+  );
+  assertEquals(
+    deferLine(CLIENT, NEW, "do so", {
+      envelope: { from: "a b@c", recipients: 0 },
+      hasProxyHeader: false,
+    }),
+    `${line} from=<a\\x20b@c>`,
   );
   // In place of a banner.
   assertEquals(deferLine(CLIENT, NEW, "do so"), line);

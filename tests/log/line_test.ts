@@ -27,6 +27,9 @@ Deno.test("logline: values that stand for themselves", () => {
     "💌@example.org",
     "€",
     "a\u0308",
+    // The last first byte of two, and the first of three.
+    "\u07caa",
+    "\u0800a",
   ];
   for (const text of plain) {
     assertEquals(escapeValue(text), text);
@@ -110,6 +113,7 @@ Deno.test("logline: bytes that are no UTF-8", () => {
     // Like U+FFFD itself, but not it.
     [[0xef, 0xbf], "\\xef\\xbf"],
     [[0xf0, 0x9f, 0xbd], "\\xf0\\x9f\\xbd"],
+    [[0xf0, 0xbf, 0xbd], "\\xf0\\xbf\\xbd"],
     [[0xa9], "\\xa9"],
     // Overlong, a surrogate, above U+10FFFF.
     [[0xc0, 0xaf], "\\xc0\\xaf"],

@@ -91,6 +91,9 @@ Deno.test("parseProxyHeader: a health check and another family name no client", 
   // The family of LOCAL counts for nothing, not even if it is a reserved one.
   assertEquals(parseProxyHeader(version2(0x20, 0xff, [])), { length: 16 });
   assertEquals(parseProxyHeader(version2(0x21, 0, [])), { length: 16 });
+  // UDP.
+  assertEquals(parseProxyHeader(version2(0x21, 0x12, IPV4)), { length: 28 });
+  assertEquals(parseProxyHeader(version2(0x21, 0x22, IPV6)), { length: 52 });
   assertEquals(parseProxyHeader(version2(0x21, 0x31, Array(216).fill(1))), {
     length: 232,
   });
@@ -123,7 +126,10 @@ Deno.test("parseProxyHeader: other bytes are invalid as soon as that is clear", 
     bytesOf("PROXY TCP4 2001:db8::1 2001:db8::2 1 25\r\n"),
     bytesOf("PROXY TCP6 192.0.2.1 203.0.113.9 1 25\r\n"),
     bytesOf("PROXY UDP4 192.0.2.1 203.0.113.9 1 25\r\n"),
+    bytesOf("PROXY UDP6 2001:db8::1 2001:db8::2 1 25\r\n"),
     bytesOf("PROXY TCP4 192.0.2.256 203.0.113.9 1 25\r\n"),
+    bytesOf("PROXY TCP4 192.0.2.1 203.0.113.256 1 25\r\n"),
+    bytesOf("PROXY TCP4 192.0.2.1 203.0.113.9 1 65536\r\n"),
     bytesOf("PROXY UNKNOWNX\r\n"),
     bytesOf("PROXY " + "x".repeat(101)),
     Uint8Array.of(13, 10, 13, 11),
@@ -143,7 +149,15 @@ Deno.test("parseProxyHeader: other bytes are invalid as soon as that is clear", 
   }
 });
 
+Deno.test("parseProxyHeader: a line may have 107 bytes", () => {
+  const line = (length: number) =>
+    bytesOf("PROXY UNKNOWN ".padEnd(length - 2, "x") + "\r\n");
+  assertEquals(parseProxyHeader(line(107)), { length: 107 });
+  assertEquals(parseProxyHeader(line(108)), "invalid");
+});
+
 Deno.test("parseProxyHeader: a header may have 2,048 bytes", () => {
+  assertEquals(LONGEST_HEADER, 2048);
   for (const command of [0x20, 0x21]) {
     const rest = Array(LONGEST_HEADER - 16).fill(0);
     const begun = (more: number[]) =>

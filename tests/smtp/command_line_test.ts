@@ -19,7 +19,10 @@ Deno.test("command line: the verb is letters only, in either case", () => {
     ["mail from:<a@b>", "MAIL"],
     ["RCPT\tTO:<a@b>", "RCPT"],
     ["azAZ", "AZAZ"],
-    ["MAIL@[`{", "MAIL"],
+    ["MAIL@", "MAIL"],
+    ["MAIL[", "MAIL"],
+    ["MAIL`", "MAIL"],
+    ["MAIL{", "MAIL"],
     ["STARTTLS", "STARTTLS"],
     // Cut, but not to a word that is a command.
     ["STARTTLSX", "STARTTLSX"],
@@ -73,6 +76,9 @@ Deno.test("command line: octets that are ASCII are a text, up to a length", () =
   assertEquals(octetsOf(bytes(path + "b")), bytes(path + "b"));
   assertEquals(octetsOf(bytes("\x00\x7f")), "\x00\x7f");
   assertEquals(octetsOf(bytes("a\x80b")), bytes("a\x80b"));
+  for (const octets of [[0x80], [0x80, 0x61], [0x61, 0x80], [0xff]]) {
+    assertEquals(octetsOf(Uint8Array.from(octets)), Uint8Array.from(octets));
+  }
 });
 
 Deno.test("command line: a copy does not change with the original", () => {
