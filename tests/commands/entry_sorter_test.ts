@@ -39,10 +39,13 @@ Deno.test("entry sorter: addresses upwards, by number and not by text", () => {
     "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
     "fe80::_64",
   ];
-  assertEquals(
-    names(sorted("address", order.toReversed().map((n) => entry(n)))),
-    order,
-  );
+  const mixed = order.toSorted((a, b) => a.length - b.length);
+  for (const given of [order, order.toReversed(), mixed]) {
+    assertEquals(
+      names(sorted("address", given.map((name) => entry(name)))),
+      order,
+    );
+  }
 });
 
 Deno.test("entry sorter: numbers downwards, equals as they came", () => {

@@ -52,3 +52,18 @@ export class Log {
     return this.write(`pass ip=x net=${net} reason=${reason}${more}`);
   }
 }
+
+/** A pool, a whitelisted client and a warning; a day later, a network comes once. */
+export function mixedLog(): Log {
+  const log = new Log();
+  const mail = "from=<a@b.example> to=<c@d.example>";
+  for (let i = 0; i < 4; i++) {
+    log.defer("new", `192.0.${i}.0/24`, `helo=out${i}.cloud.example ${mail}`);
+  }
+  log.after(90).pass("retried", "192.0.3.0/24", " age=90");
+  for (let i = 0; i < 3; i++) log.defer("early", "192.0.2.0/24");
+  return log.after(4000).pass("retried", "192.0.2.0/24", " age=4090")
+    .write("pass ip=x reason=whitelisted rule=env:RELAYCLIENT").after(600)
+    .write('warn what="/w:3: bad line"').after(WINDOW)
+    .defer("new", "2001:db8:1111:2222:3333:4444:5555:0/112");
+}

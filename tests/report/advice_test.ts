@@ -77,6 +77,29 @@ Deno.test("a pool: large numbers are written as in the rest of the report", () =
   );
 });
 
+Deno.test("no pool: the name in HELO is not below the domain, or no pool's", () => {
+  const propose = (helo: string, domain: string) =>
+    advise(
+      [{
+        domain,
+        hosts: `.${domain}`,
+        moves: 5,
+        networks: 5,
+        accepted: 1,
+        tried: 0,
+        helo,
+      }],
+      [],
+      () => false,
+    ).map(({ subject }) => subject);
+  assertEquals(propose("Out.Cloud.example.", "cloud.example"), [
+    "cloud.example",
+  ]);
+  assertEquals(propose("localhost", "cloud.example"), []);
+  // The configuration would refuse the line to paste.
+  assertEquals(propose("out.my_cloud.example", "my_cloud.example"), []);
+});
+
 Deno.test("no pool: too few moves, never let in, or no domain in HELO", () => {
   const few = new Log();
   move(few, "cloud.example", 3);

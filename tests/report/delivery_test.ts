@@ -88,6 +88,8 @@ const FRAMES: ((recipient: string, sender: string) => string)[] = [
   (recipient) =>
     "No_supported_AUTH_method_found,_continuing_without_authentication./" +
     `<${recipient}>_`,
+  // Of those, with a user and a password.
+  (recipient) => `<${recipient}>_`,
 ];
 
 /** What a remote delivery to this recipient gives with this report. */
@@ -132,6 +134,8 @@ Deno.test("delivery: what patches write in front of the address", () => {
   }
   const tls = "203.0.113.9_accepted_message_-_Protocol_SMTPS.";
   assertEquals(delivered("b@c", `From:_<a>_RCPT:_<b@c>_${tls}`), "203.0.113.9");
+  assertEquals(delivered("b@c", `(b@c)_${end}`), "203.0.113.9");
+  assertEquals(delivered("b@c", `x(b@c)_${end}`), undefined);
 });
 
 Deno.test("delivery: no recipient and no sender makes a host known", () => {
@@ -189,6 +193,7 @@ Deno.test("delivery: a remote success without a host is unread", () => {
   const other = "delivery 3: success: taken_by_203.0.113.9./";
   assertEquals(unread(remote, other, other), [false, true, false]);
   assertEquals(unread(local, other), [false, false]);
+  assertEquals(unread(local, SUCCESS), [false, false]);
   assertEquals(unread(remote, SUCCESS), [false, false]);
   // It may be a local one, whose program wrote these words.
   assertEquals(unread(SUCCESS, other), [true, false]);

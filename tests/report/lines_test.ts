@@ -24,3 +24,13 @@ Deno.test("a line without an end is not kept", () => {
   splitter.end();
   assertEquals([lines, long], [["next"], 1]);
 });
+
+Deno.test("a long line at the end of a file is none of the next file's", () => {
+  const lines: string[] = [];
+  const splitter = new LineSplitter((line) => lines.push(line), () => {});
+  splitter.push(new Uint8Array(100_000).fill(120));
+  splitter.end();
+  splitter.push(new TextEncoder().encode("first\nsecond\n"));
+  splitter.end();
+  assertEquals(lines, ["first", "second"]);
+});

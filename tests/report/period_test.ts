@@ -24,6 +24,8 @@ Deno.test("times", () => {
     ["2026-13-01", undefined],
     ["2026-11-23 25:00", undefined],
     ["2026-11-23Z", undefined],
+    ["2026-11-23T19:00x", undefined],
+    ["12026-11-23", undefined],
     ["yesterday", undefined],
     ["7", undefined],
     ["", undefined],

@@ -7,6 +7,8 @@ Deno.test("registered domains", () => {
     ["Example.COM.", "example.com"],
     ["a.b.example.co.uk", "example.co.uk"],
     ["mx.example.de", "example.de"],
+    ["mx.example.com.au", "example.com.au"],
+    ["mx.four.de", "four.de"],
     ["example.com>", "example.com"],
     ["localhost", undefined],
     ["192.0.2.1", undefined],
@@ -29,6 +31,21 @@ Deno.test("the domain of a sender is behind the last @", () => {
     pools.add(2, mail);
     const domains = pools.top(9, () => true).map(({ domain }) => domain);
     assertEquals(domains, ["b.example"], from);
+  }
+});
+
+Deno.test("a mail without a recipient or a sender is none", () => {
+  const mails = [
+    { from: "<a@b.example>" },
+    { to: "<c@d.example>" },
+    { from: "<>", to: "<c@d.example>" },
+  ];
+  for (const mail of mails) {
+    const pools = new Pools();
+    for (const network of [1, 2]) {
+      pools.add(network, { helo: "mx.b.example", ...mail });
+    }
+    assertEquals(pools.top(9, () => true), [], JSON.stringify(mail));
   }
 });
 

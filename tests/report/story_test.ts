@@ -2,8 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { duration, roughly, tied } from "../../lib/report/format.ts";
 import {
   caveats,
+  outcomes,
   summary,
   troubleHeading,
+  verdicts,
   waits,
 } from "../../lib/report/story.ts";
 import { textReport } from "../../lib/report/text.ts";
@@ -58,10 +60,17 @@ Deno.test("one network, and none", () => {
     "0 % of 1 new network never came back in time; 1 was let in, half of its " +
       "2 waits within 1 min 30 s.",
   );
+  // Nothing says how long it would have waited.
+  const known = new Log().defer("new", "a").after(90).pass("known", "a")
+    .after(WINDOW).pass("known", "a").tally.report();
   assertEquals(
-    summary(new Log().tally.report()),
-    "The log holds no connection.",
+    summary(known),
+    "0 % of 1 new network never came back in time; 1 was let in.",
   );
+  assertEquals(waits(known), "No wait ended in acceptance.");
+  const empty = new Log().tally.report();
+  assertEquals(summary(empty), "The log holds no connection.");
+  assertEquals(caveats(empty), []);
   assertEquals(
     summary(new Log().pass("known", "a").tally.report()),
     "No new network was deferred.",
@@ -85,6 +94,10 @@ Deno.test("a log that is too short says so", () => {
   for (let i = 0; i < 20; i++) log.after(1).defer("new", `late${i}`);
   const [open] = caveats(log.tally.report());
   assert(open.startsWith("The log is short: 20 of the 28"), open);
+  // If half of them can, the share says something.
+  const half = siteLog(5, []).after(WINDOW);
+  for (let i = 0; i < 5; i++) half.defer("new", `late${i}`);
+  assertEquals(caveats(half.tally.report()), []);
 });
 
 Deno.test("mode observe: no client waited, and the text claims nothing", () => {
@@ -124,6 +137,42 @@ Deno.test("mode observe: no client waited, and the text claims nothing", () => {
   const [caveat] = caveats(report);
   assert(caveat.startsWith('Nobody was deferred (mode "observe")'), caveat);
   assert(caveat.includes("at most"), caveat);
+});
+
+Deno.test("mode observe: a log that is too short, of one network", () => {
+  const log = new Log().observe("new", "a").after(90)
+    .pass("retried", "a", " age=90");
+  const report = log.tally.report();
+  assertEquals(
+    summary(report),
+    "Of 1 new network, all let in, 1 came again in time so far.",
+  );
+  assertEquals(waits(report), 'No mail waited (mode "observe").');
+});
+
+Deno.test("what became of networks and connections, by name", () => {
+  const names = (log: Log) =>
+    outcomes(log.tally.report()).map(({ name, note }) =>
+      note === "" ? name : `${name}: ${note}`
+    );
+  const open = "still open: log ends within 1 d";
+  const enforced = ["stopped: never let in", "let in later", open];
+  assertEquals(names(new Log()), enforced);
+  assertEquals(
+    names(new Log().observe("new", "a").defer("new", "b")),
+    enforced,
+  );
+  const observed = new Log().observe("new", "a");
+  assertEquals(names(observed), ["never came back", "came again", open]);
+  const counts = (log: Log) =>
+    verdicts(log.tally.report()).map(({ name, count }) => `${name} ${count}`);
+  // Two of them are always said.
+  assertEquals(counts(new Log()), ["deferred 0", "let in 0"]);
+  assertEquals(counts(observed), [
+    "deferred 0",
+    "would have been deferred 1",
+    "let in 0",
+  ]);
 });
 
 Deno.test("observed first, then enforced", () => {

@@ -112,6 +112,9 @@ Deno.test("an error about many entries is one trouble", () => {
     },
     { level: "ERROR", what: "/var/log/greylist: open: No such file", count: 1 },
   ]);
+  // One without an explanation is called after its verb.
+  const { troubles } = new Log().write("warn helper pid=7").tally.report();
+  assertEquals(troubles, [{ level: "WARN", what: "helper", count: 1 }]);
 });
 
 Deno.test("troubles beyond those that are kept apart have their level", () => {
@@ -263,6 +266,10 @@ Deno.test("the limit between open and stopped", () => {
       .tally.report().networks;
   assertEquals([at(WINDOW - 1).open, at(WINDOW - 1).stopped], [1, 0]);
   assertEquals([at(WINDOW).open, at(WINDOW).stopped], [0, 1]);
+  // The log begins after the first attempt.
+  const { stopped } = new Log().defer("early", "a").after(WINDOW)
+    .pass("known", "b").tally.report().networks;
+  assertEquals(stopped, 1);
 });
 
 Deno.test("without times nothing is called stopped", () => {
@@ -296,6 +303,11 @@ Deno.test("delays", async (t) => {
     const { delay } = new Log().pass("retried", "a", " age=300 accepted=1")
       .tally.report();
     assertEquals([delay.count, delay.median], [1, 300]);
+  });
+  await t.step("an age that is no number is no delay", () => {
+    const { delay } = new Log().pass("retried", "a", " age=x")
+      .pass("retried", "b").pass("retried", "c", " age=0").tally.report();
+    assertEquals([delay.count, delay.worst], [1, 0]);
   });
   await t.step("expired and deferred again is another wait", () => {
     const { delay } = new Log().defer("new", "a").after(60)
@@ -473,12 +485,13 @@ Deno.test("networks that stand out", () => {
   log.after(70).pass("retried", "192.0.2.0/24", " age=70");
   log.defer("new", "198.51.100.0/24").defer("early", "198.51.100.0/24");
   log.after(60).pass("retried", "198.51.100.0/24", " age=60");
-  log.defer("new", "203.0.113.0/24");
+  // Never let in, whatever it tried.
+  for (let i = 0; i < 4; i++) log.defer("early", "203.0.113.0/24");
   const { mostDeferred, mostTries } = log.tally.report();
   assertEquals(mostDeferred.map(({ network }) => network), [
     "192.0.2.0/24",
-    "198.51.100.0/24",
     "203.0.113.0/24",
+    "198.51.100.0/24",
   ]);
   assertEquals(mostTries, [{
     network: "192.0.2.0/24",

@@ -30,6 +30,7 @@ Deno.test("spf: --server's forms", () => {
       "[192.0.2.1]:53",
       "[host]:53",
       "1.2.3:53",
+      "192.0.2.x",
       "::1:x",
     ]
   ) assertEquals(parseServer(text), undefined, text);

@@ -217,6 +217,9 @@ Deno.test("spf expand: no record, two, a broken one", async () => {
   await fails(PermError, "foo: unknown mechanism", "v=spf1 -all foo");
   const include = "v=spf1 include:i.example -all";
   await fails(PermError, "i.example: no such domain", include);
+  await fails(PermError, "j.example: no such domain", include, {
+    "i.example": "v=spf1 include:j.example",
+  });
   await fails(PermError, "i.example: no SPF record", include, {
     "i.example": {},
   });
@@ -277,6 +280,12 @@ Deno.test("spf expand: 10 look-ups, not 11", async () => {
     first,
     chain(10, "v=spf1 redirect=n11.example"),
   );
+  await fails(
+    PermError,
+    "n10.example: more than 10 terms that need DNS look-ups",
+    first,
+    chain(10, "v=spf1 -a"),
+  );
   // Terms of all kinds count together, also those that do not pass.
   await fails(
     PermError,
@@ -292,6 +301,11 @@ Deno.test("spf expand: 2 look-ups that find nothing, not 3", async () => {
     Array.from({ length: count }, (_, i) => `a:h${i}.example`).join(" ");
   const two = await spf(`${hosts(2)} -all`);
   assertEquals(two.lines, []);
+  await fails(
+    PermError,
+    "i.example: more than 2 look-ups that found nothing",
+    `${hosts(2)} include:i.example`,
+  );
   await fails(
     PermError,
     "h2.example: more than 2 look-ups that found nothing",

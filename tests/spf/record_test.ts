@@ -142,6 +142,7 @@ Deno.test("spf record: an error names the term that breaks the grammar", () => {
     ["exp=a.example exp=a.example", "a second one"],
     ["x=%abc", "not a macro string"],
     ["a\tmx", "unknown mechanism"],
+    ["a:b.example\nmx", "a:b.example\\010mx: not a domain"],
     ["\xff\xfe", "\\255\\254: unknown mechanism"],
   ];
   for (const [term, message] of cases) {
@@ -163,6 +164,13 @@ Deno.test("spf record: a term of any length ends soon and in a short line", () =
       RecordError,
     );
     assertEquals(error.message.length < 100, true);
+  }
+  for (const [length, rest] of [[60, ""], [61, "..."]] as const) {
+    assertThrows(
+      () => parseRecord(`v=spf1 x${"-".repeat(length - 1)}`),
+      RecordError,
+      `x${"-".repeat(59)}${rest}: `,
+    );
   }
 });
 

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { parseAddress } from "../../lib/address.ts";
 import {
   type IndexDirectory,
+  isIndexed,
   makeIndexes,
   type MissingIndex,
   searchFiles,
@@ -147,6 +148,12 @@ Deno.test("whitelist cache: one process makes it", async () => {
   assertEquals(site.names(), []);
   assertEquals(await site.search(), [401, []]);
   assertEquals(site.index, index);
+  // The clock was ahead when another process began.
+  Deno.renameSync(index, `${index}.new`);
+  const ahead = Date.now() / 1000 + 86400;
+  Deno.utimeSync(`${index}.new`, ahead, ahead);
+  assertEquals(await site.search(), [401, []]);
+  assertEquals(site.names(), []);
 });
 
 Deno.test("whitelist cache: no index can do harm", async () => {
@@ -185,6 +192,33 @@ Deno.test("whitelist cache: without a base directory the file is read", async ()
   site.write(`${FILLED}192.0.2.1\n`);
   Deno.removeSync(site.base);
   assertEquals(await site.search(), [401, []]);
+});
+
+Deno.test("whitelist cache: the files are read if the directory does not answer", () => {
+  using site = new Site();
+  site.write(`${FILLED}192.0.2.1\nbad!\n`);
+  const client = { address: parseAddress("192.0.2.1"), host: undefined };
+  assertEquals(searchWhitelist(site.file, undefined, client, site.later), {
+    line: 401,
+    bad: [],
+  });
+  const warn = { unreadable() {}, bad() {} };
+  const paths = [site.file];
+  const found = searchFiles(paths, undefined, client, warn, site.later);
+  assertEquals(found, site.file);
+});
+
+Deno.test("whitelist cache: which files need the base directory", () => {
+  using site = new Site();
+  assertEquals(isIndexed(site.file), false, "there is none");
+  assertEquals(isIndexed("/proc"), false);
+  for (const [size, expected] of [[2047, false], [2048, true]] as const) {
+    site.write("#".repeat(size));
+    assertEquals(isIndexed(site.file), expected, `${size}`);
+  }
+  // A directory is large where its size says how much space its names take.
+  for (let i = 0; i < 500; i++) Deno.mkdirSync(`${site.base}/${i}`);
+  assertEquals(isIndexed(site.base), false);
 });
 
 Deno.test("whitelist cache: a path that is no readable file is an error", async () => {

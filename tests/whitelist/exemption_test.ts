@@ -5,6 +5,7 @@ import { resolveConfig } from "../../lib/config/resolve.ts";
 import {
   type ClientConnection,
   findExemption,
+  findFile,
 } from "../../lib/whitelist/exemption.ts";
 import { searchFile } from "../../lib/whitelist/file.ts";
 
@@ -196,4 +197,24 @@ Deno.test("whitelist: a file full of garbage is no flood of warnings", () => {
   );
   assertEquals(rule, "/w/garbage:50001");
   assertEquals(warnings.length <= 100, true, `${warnings.length} warnings`);
+});
+
+Deno.test("whitelist: files that can be searched at once are", () => {
+  const asked: (readonly string[])[] = [];
+  const client = { address: parseAddress("192.0.2.1"), host: undefined };
+  const files = {
+    search(path: string) {
+      throw new Error(`${path} was searched alone`);
+    },
+    searchAll(paths: readonly string[]) {
+      asked.push(paths);
+      return paths.at(-1);
+    },
+    section: "pools",
+    warn() {},
+  };
+  assertEquals(findFile(["/a", "/b"], client, files), "/b");
+  assertEquals(asked, [["/a", "/b"]]);
+  assertEquals(findFile([], client, files), undefined);
+  assertEquals(asked.length, 1);
 });

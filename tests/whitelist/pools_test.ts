@@ -19,7 +19,7 @@ const FILES: Record<string, string> = {
 };
 
 /** The pool of a client, and the files that were read for it. */
-function find(ip: string, host?: string) {
+function find(ip: string, host?: string, list = POOLS) {
   const read: string[] = [];
   const warnings: string[] = [];
   const files: Files = {
@@ -31,7 +31,7 @@ function find(ip: string, host?: string) {
     },
     warn: (message) => warnings.push(message),
   };
-  const { pools } = resolveConfig({ baseDir: "/x", pools: POOLS });
+  const { pools } = resolveConfig({ baseDir: "/x", pools: list });
   const pool = findPool(pools, { address: parseAddress(ip), host }, files);
   return { pool: pool?.name, read, warnings };
 }
@@ -53,6 +53,11 @@ Deno.test("pools: the first in the list that has the client", () => {
   for (const [ip, host, pool] of cases) {
     assertEquals(find(ip, host).pool, pool, `${ip} ${host}`);
   }
+  const [, ...others] = POOLS!;
+  const { pool } = find("198.51.100.7", "mx.four.example", others);
+  assertEquals(pool, "two", "a file of the very first pool");
+  const single = find("203.0.113.7", undefined, POOLS!.slice(2, 3));
+  assertEquals(single.pool, "three", "the only file");
 });
 
 Deno.test("pools: files behind the pool that was found are not read", () => {

@@ -69,6 +69,14 @@ Deno.test("rule files: the rules of a file that cannot be read stay in force", a
   files["/a"] = "";
   assertEquals(await load(), []);
   assertEquals(find("client.example"), undefined);
+  // A file that was never read has no rules that stay.
+  const never: Record<string, string> = { "/c": "" };
+  const fresh = site(never);
+  delete never["/c"];
+  assertEquals(await fresh.load(), [
+    "whitelist file /c: open: no such file: create it, or take it out of " +
+    "whitelist.files",
+  ]);
 });
 
 Deno.test("rule files: bad lines are told, the others count", async () => {
@@ -121,5 +129,8 @@ Deno.test("rule files: clients are served while a large file is read again", asy
     '/a:9801: "1 bad line": expected a network, an address, a host, .suffix or /regex/',
   ]);
   assertEquals(find(), "/a:9501");
-  assertEquals(find("mx9499.example.org"), "/a:9500");
+  // No line is cut between two pieces.
+  for (let i = 0; i < 9500; i++) {
+    assertEquals(find(`mx${i}.example.org`), `/a:${i + 1}`);
+  }
 });

@@ -70,8 +70,16 @@ Deno.test("test counts: what is written can be read again", () => {
   );
   assertEquals(readCounts(line), counts);
   assertEquals(
+    addCounts(counts, counts),
+    { passed: 1496, steps: 432, failed: 14, ignored: 6, filtered: 20 },
+  );
+  assertEquals(
     describeCounts({ ...NO_COUNTS, passed: 1 }, true, 59),
     "ok | 1 passed | 0 failed (59s)",
+  );
+  assertEquals(
+    describeCounts(NO_COUNTS, true, 60),
+    "ok | 0 passed | 0 failed (1m0s)",
   );
 });
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { UsageError } from "../../../lib/commands/command.ts";
+import { HelpRequest, UsageError } from "../../../lib/commands/command.ts";
 import { parseOrder, Turn, turnOf } from "../../../lib/build/test/order.ts";
 import { emptyDir, writeFile } from "../../harness/root.ts";
 
@@ -45,6 +45,9 @@ Deno.test("deno task test: options, files and arguments are told apart", async (
     UsageError,
     `${dir}/none: expected a test file or a directory`,
   );
+  for (const help of ["--help", "-h"]) {
+    await assertRejects(() => parseOrder([b, help]), HelpRequest);
+  }
   const bare = `${dir}/bare`;
   Deno.mkdirSync(bare);
   for (const argv of [[bare], [b, bare], ["--filter=x", bare]]) {

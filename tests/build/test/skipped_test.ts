@@ -71,6 +71,8 @@ Deno.test("skipped tests: the filter is that of deno test", () => {
     [".", false],
     ["/b.c/", true],
     ["/^b/", false],
+    ["/b/ c", false],
+    ["a /b/", false],
   ];
   for (const [filter, expected] of cases) {
     assertEquals(matchesFilter("a b c", filter), expected, filter);

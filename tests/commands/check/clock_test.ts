@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import {
   clock,
   clockFinding,
@@ -6,6 +6,7 @@ import {
 } from "../../../lib/commands/check/clock.ts";
 import { namesIn } from "../../harness/entry.ts";
 import "../../harness/libc.ts";
+import { temporary } from "../../harness/temporary.ts";
 
 Deno.test("check clock: what counts as a difference", () => {
   assertEquals(secondsAhead(100.5, 100, 101), 0);
@@ -52,5 +53,23 @@ Deno.test("check clock: the file is gone again", () => {
     assertEquals(text.includes("No such file"), true, text);
   } finally {
     Deno.removeSync(dir, { recursive: true });
+  }
+});
+
+Deno.test("check clock: the time of a file that is made now", () => {
+  using dir = temporary();
+  const { now } = Date;
+  try {
+    for (const [shift, where] of [[-3600, "ahead of"], [3600, "behind"]]) {
+      Date.now = () => now() + 1000 * Number(shift);
+      const { kind, text } = clock(dir.path, 60);
+      assertEquals(kind, "fix");
+      assertMatch(
+        text,
+        new RegExp(`: 3(600|599)\\.\\d s ${where} this host's`),
+      );
+    }
+  } finally {
+    Date.now = now;
   }
 });

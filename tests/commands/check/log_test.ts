@@ -42,3 +42,21 @@ Deno.test("check log: no socket", () => {
       "syslog daemon running?",
   });
 });
+
+Deno.test("check log: a file, or a directory that takes one", () => {
+  using dir = temporary();
+  Deno.writeTextFileSync(`${dir.path}/log`, "");
+  const cases: [string, string, string][] = [
+    [`${dir.path}/log`, "ok", ""],
+    [`${dir.path}/new`, "ok", ""],
+    ["/dev/null", "ok", ""],
+    [dir.path, "fix", ": expected a regular file"],
+    [`${dir.path}/none/log`, "fix", `: not writable for uid ${Deno.uid()}`],
+  ];
+  for (const [target, kind, fault] of cases) {
+    assertEquals(
+      log({ target: target as `/${string}`, facility: "mail" }),
+      { kind, text: `log file ${target}${fault}` } as never,
+    );
+  }
+});

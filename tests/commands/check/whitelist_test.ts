@@ -97,6 +97,8 @@ Deno.test("check whitelist: what exempts every client", () => {
     "warn whitelist.localPorts[1]: 25: exempts every client of the port where " +
     "mail of other servers comes in: is that meant?",
   ]);
+  const [only] = look({ localPorts: [25] }).found;
+  assertEquals(only.startsWith("warn whitelist.localPorts[0]: 25: "), true);
   const env = ["RELAYCLIENT", "WHITELISTED", "TCPREMOTEINFO", "RBLSMTPD"];
   assertEquals(look({ env }).found, []);
   assertEquals(look({ env: ["RELAYCLIENT", "TCPREMOTEIP"] }).found, [

@@ -34,6 +34,7 @@ Deno.test("jgreylist: directories down to the last number and no further", () =>
     const path of [
       "192",
       "192/000",
+      "255/000",
       "192/000/002",
       "ip4",
       "ip4/192/000/002",
@@ -46,10 +47,12 @@ Deno.test("jgreylist: directories down to the last number and no further", () =>
     const path of [
       "300",
       "192/0",
+      "300/000",
       "192/000/002/017",
       "ip4/192/000/002/017",
       "ip4/ip4",
       "ip6/200",
+      "ip6/200/20",
       "ip6/20/01/04/70/1f/0f/03/50/00/00/00/00/00/00/00/01",
       "ip5",
     ]

@@ -48,6 +48,8 @@ const LINES: Record<string, Row | "other" | undefined> = {
   "WHITE|192.0.2.1": undefined,
   "WHITE|192.0.2|||1|2|3|4|5": undefined,
   "WHITE|192.0.2.1|||1|2|x|4|5": undefined,
+  "WHITE|192.0.2.1|||1|2|3x|4|5": undefined,
+  "WHITE|192.0.2.1||1|2|3|4|5": undefined,
   "WHITE|192.0.2.1|||1|-2|3|4|5": undefined,
   "BLACK|192.0.2.1|||1|2|3|4|5": undefined,
   "{}": undefined,
