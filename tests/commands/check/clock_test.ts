@@ -62,7 +62,7 @@ Deno.test("check clock: the time of a file that is made now", () => {
   try {
     for (const [shift, where] of [[-3600, "ahead of"], [3600, "behind"]]) {
       Date.now = () => now() + 1000 * Number(shift);
-      const { kind, text } = clock(dir.path, 60);
+      const [{ kind, text }] = clock(dir.path, 60);
       assertEquals(kind, "fix");
       assertMatch(
         text,
