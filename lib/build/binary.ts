@@ -81,6 +81,9 @@ export async function makeBinary(
 ): Promise<void> {
   const args = [
     "compile",
+    // It is the binary's as well: else Deno's resolver writes warnings to standard
+    // error, from the thread of the event loop, about packets that anybody can send.
+    "--quiet",
     // Deno reads and embeds only the files that are named here.
     "--no-config",
     "--no-lock",

@@ -16,7 +16,7 @@ import {
   ignoreFileSizeSignal,
   unblockSignals,
 } from "../system/signals.ts";
-import { changeBacklog } from "../system/listener.ts";
+import { changeBacklog, limitUnsent } from "../system/listener.ts";
 import { shareHeaps } from "../system/memory.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
@@ -173,6 +173,7 @@ async function serve(
     ...addresses.map((address) => listenAt(address, serve.backlog)),
   ];
   for (const fd of taken?.own ?? []) changeBacklog(fd, serve.backlog);
+  for (const { fd } of opened) limitUnsent(fd);
   become();
 
   const before = descriptorLimit();

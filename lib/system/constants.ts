@@ -135,6 +135,7 @@ export const C = {
   IPV6_V6ONLY: 26,
   // netinet/tcp.h
   TCP_INFO: 11,
+  TCP_NOTSENT_LOWAT: 25,
   // sys/resource.h
   RLIMIT_DATA: 2,
   RLIMIT_NOFILE: 7,

@@ -45,17 +45,13 @@ const libc = fromLibc({
  * @throws {LibcError}
  */
 export function listenOn(socketName: SocketName, backlog: number): number {
-  const { setsockopt, bind, listen } = libc();
+  const { bind, listen } = libc();
   const six = socketName.address.family === 6;
   const family = six ? C.AF_INET6 : C.AF_INET;
   const fd = openSocket(family, C.SOCK_STREAM | C.SOCK_NONBLOCK);
   try {
-    const option = (level: number, name: number, value: number) => {
-      const bytes = new Uint8Array(Int32Array.of(value).buffer);
-      check("setsockopt", setsockopt(fd, level, name, bytes, 4));
-    };
-    option(C.SOL_SOCKET, C.SO_REUSEADDR, 1);
-    if (six) option(C.IPPROTO_IPV6, C.IPV6_V6ONLY, 0);
+    setOption(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
+    if (six) setOption(fd, C.IPPROTO_IPV6, C.IPV6_V6ONLY, 0);
     const name = makeSocketName(socketName);
     check("bind", bind(fd, name, name.length));
     check("listen", listen(fd, backlog));
@@ -64,6 +60,31 @@ export function listenOn(socketName: SocketName, backlog: number): number {
     throw error;
   }
   return fd;
+}
+
+function setOption(
+  fd: number,
+  level: number,
+  name: number,
+  value: number,
+): void {
+  const bytes = Int32Array.of(value);
+  check("setsockopt", libc().setsockopt(fd, level, name, bytes, 4));
+}
+
+/** How many bytes a connection takes that it cannot send yet. */
+const UNSENT = 32768;
+
+/**
+ * Limits how many bytes each connection of this socket takes that it cannot send yet
+ * (TCP_NOTSENT_LOWAT, in the kernel: tcp_notsent_lowat). Otherwise a client that sends commands and reads no
+ * reply occupies 4 MB of the kernel's memory (net.ipv4.tcp_wmem), for minutes after its
+ * end too.
+ *
+ * @throws {LibcError}
+ */
+export function limitUnsent(fd: number): void {
+  setOption(fd, C.IPPROTO_TCP, C.TCP_NOTSENT_LOWAT, UNSENT);
 }
 
 /**

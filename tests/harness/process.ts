@@ -154,6 +154,8 @@ interface TcpSocket {
   readonly state: string;
   /** Whether a process has the socket open. */
   readonly owned: boolean;
+  /** How many bytes the other end has not acknowledged, those that wait included. */
+  readonly unsent: number;
 }
 
 function tcpSockets(): TcpSocket[] {
@@ -162,7 +164,8 @@ function tcpSockets(): TcpSocket[] {
       const fields = line.trim().split(/\s+/);
       const [, local, , state] = fields;
       const port = parseInt(local.slice(local.lastIndexOf(":") + 1), 16);
-      return { port, state, owned: fields[9] !== "0" };
+      const unsent = parseInt(fields[4], 16);
+      return { port, state, owned: fields[9] !== "0", unsent };
     })
   );
 }
@@ -187,6 +190,17 @@ export function connectionsTo(port: number): number {
     socket.port === port && socket.state !== LISTENING &&
     (socket.owned || NOT_CLOSED.includes(socket.state))
   ).length;
+}
+
+/** How many bytes the kernel keeps for the clients of a server. */
+export function unsentBy(port: number): number {
+  return tcpSockets().reduce(
+    (sum, socket) =>
+      socket.port === port && socket.state !== LISTENING
+        ? sum + socket.unsent
+        : sum,
+    0,
+  );
 }
 
 /** Waits until a server has closed all of its connections. */
