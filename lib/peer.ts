@@ -113,7 +113,9 @@ export function findPeer(
  */
 function bare(text: string): string {
   if (text.startsWith("[") && text.endsWith("]")) text = text.slice(1, -1);
-  return text.includes("%") ? text.replace(/^(fe80:.*)%.*$/i, "$1") : text;
+  return text.includes("%")
+    ? text.replace(/^(fe[89ab][0-9a-f]:.*)%.*$/i, "$1")
+    : text;
 }
 
 /** What qmail's tcp-env has for a client whose look-up failed for the moment. */

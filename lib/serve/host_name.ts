@@ -23,9 +23,9 @@ const MAX_NAMES = 5;
 
 /**
  * How many addresses of a name are looked at. The owner of a name chooses how many it
- * has: 2,300 fit into an answer.
+ * has: 4,000 fit into an answer.
  */
-const MAX_ADDRESSES = 64;
+export const MAX_ADDRESSES = 64;
 
 /** Queries the DNS; an error means that nothing was found. */
 export type Query = (
@@ -38,22 +38,33 @@ function query(name: string, type: "PTR" | "A" | "AAAA", signal: AbortSignal) {
   return Deno.resolveDns(name, type, { signal });
 }
 
+/** What is called in the course of a look-up. */
+export interface LookUpEvents {
+  /**
+   * An error is about this machine and not about the name, such as a resolv.conf that
+   * cannot be read.
+   */
+  failed(error: unknown): void;
+  /** An answer has so many records. */
+  answered(records: number): void;
+}
+
 /**
  * Finds the host name of an address, in lower case.
  *
- * @param failed called with an error that is about this machine and not about the
- * name, such as a resolv.conf that cannot be read
  * @returns undefined if no name has the address in turn
  */
 export async function lookUpHostName(
   address: Address,
-  failed: (error: unknown) => void,
+  { failed, answered }: LookUpEvents,
   resolve: Query = query,
 ): Promise<string | undefined> {
   const signal = AbortSignal.timeout(TIMEOUT);
   const find = async (name: string, type: "PTR" | "A" | "AAAA") => {
     try {
-      return await resolve(name, type, signal);
+      const records = await resolve(name, type, signal);
+      answered(records.length);
+      return records;
     } catch (error) {
       if (!signal.aborted && !isAboutName(error)) failed(error);
       return [];
@@ -62,21 +73,43 @@ export async function lookUpHostName(
   const type = address.family === 4 ? "A" : "AAAA";
   const names = await find(reverseName(address), "PTR");
   for (const name of names.slice(0, MAX_NAMES)) {
-    const host = name.toLowerCase().replace(/\.$/, "");
-    if (!isHostName(host)) continue;
+    const host = hostOf(name);
+    if (host === undefined) continue;
     // With a dot at the end, resolv.conf's search domains are not tried.
     const addresses = await find(`${host}.`, type);
     const matches = addresses.slice(0, MAX_ADDRESSES).some((text) =>
       isSameAddress(parseAddress(text), address)
     );
     if (matches) return host;
+    if (addresses.length > MAX_ADDRESSES) return undefined;
   }
   return undefined;
 }
 
+/** The second kind is a label that Deno's resolver refuses to ask for. */
 function isAboutName(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.TimedOut;
+    error instanceof Deno.errors.TimedOut ||
+    error instanceof Error && error.message.includes("Label contains invalid");
+}
+
+/**
+ * The host name in a PTR record.
+ *
+ * @returns undefined if it is none
+ */
+function hostOf(name: string): string | undefined {
+  const host = ascii(name).toLowerCase().replace(/\.$/, "");
+  return isHostName(host) ? host : undefined;
+}
+
+/**
+ * Deno shows a name of ASCII, `xn--mnchen-3ya.example`, as what it stands for
+ * (`münchen.example`). Whitelists and PROGRAM have the first form.
+ */
+function ascii(name: string): string {
+  const isOther = /[^ -~]/.test(name) && /^[\p{L}\p{M}\p{N}._-]+$/u.test(name);
+  return isOther ? URL.parse(`http://${name}`)?.hostname ?? name : name;
 }
 
 /** Whether a name from the DNS is safe in an environment variable and a log. */

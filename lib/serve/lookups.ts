@@ -7,7 +7,12 @@
 import { formatAddress, formatNetwork } from "../address.ts";
 import { reasonOf } from "../reason.ts";
 import type { Connection } from "./connection.ts";
-import { lookUpHostName, QUERY_DESCRIPTORS } from "./host_name.ts";
+import {
+  lookUpHostName,
+  MAX_ADDRESSES,
+  type Query,
+  QUERY_DESCRIPTORS,
+} from "./host_name.ts";
 import { NetworkCounts } from "./network_counts.ts";
 import { Reminder } from "./reminder.ts";
 
@@ -26,6 +31,14 @@ const SHARE = 0.25;
  */
 const NETWORK_SHARE = 0.125;
 
+/**
+ * How long no other look-up begins for each record of an answer with more than
+ * {@linkcode MAX_ADDRESSES}, in milliseconds. Deno reads an answer in the thread of the event loop, some 4 microseconds a record,
+ * and whoever has a domain can make it 4,000 records long: that takes 4 % of the
+ * processor time now.
+ */
+const PAUSE = 0.1;
+
 /** All look-ups. */
 export class Lookups {
   /** How many descriptors they may use, with their clients. */
@@ -42,14 +55,23 @@ export class Lookups {
   readonly #waiting = new NetworkCounts();
   readonly #say: (what: string) => void;
   readonly #reminder = new Reminder();
+  readonly #resolve: Query | undefined;
+  /** Until when no look-up begins. */
+  #pause = 0;
 
   /**
    * @param maxDescriptors how many descriptors connections may use
    * @param say called once a minute at most with what the log is to say
+   * @param resolve undefined for Deno's
    */
-  constructor(maxDescriptors: number, say: (what: string) => void) {
+  constructor(
+    maxDescriptors: number,
+    say: (what: string) => void,
+    resolve?: Query,
+  ) {
     this.#most = SHARE * maxDescriptors;
     this.#say = say;
+    this.#resolve = resolve;
   }
 
   /** The number of descriptors in use, also by look-ups that no client waits for. */
@@ -59,6 +81,7 @@ export class Lookups {
 
   /** Whether one more client may be looked up. */
   mayAdd({ network }: Connection): boolean {
+    if (performance.now() < this.#pause) return false;
     const key = formatNetwork(network);
     const used = this.#waiting.of(key) +
       QUERY_DESCRIPTORS * this.#lookups.of(key);
@@ -90,14 +113,22 @@ export class Lookups {
     let name = this.#names.get(key);
     if (name === undefined) {
       const ended = this.#lookups.count(formatNetwork(network));
-      const failed = (error: unknown) => this.#failed(error);
-      name = lookUpHostName(address, failed).finally(() => {
+      const events = {
+        failed: (error: unknown) => this.#failed(error),
+        answered: (records: number) => this.#answered(records),
+      };
+      name = lookUpHostName(address, events, this.#resolve).finally(() => {
         ended();
         this.#names.delete(key);
       });
       this.#names.set(key, name);
     }
     return name;
+  }
+
+  #answered(records: number): void {
+    if (records <= MAX_ADDRESSES) return;
+    this.#pause = Math.max(this.#pause, performance.now()) + PAUSE * records;
   }
 
   #failed(error: unknown): void {

@@ -64,7 +64,12 @@ export function openDns(
         : type === A && a[name] !== undefined
         ? a[name].split(".").map(Number)
         : undefined;
-      await socket.send(answer(query, end, type, data), from);
+      const message = answer(query, end, type, data);
+      // What anybody can send: the answer to another question.
+      const forged = Uint8Array.from(message);
+      forged[0] ^= 1;
+      await socket.send(forged, from);
+      await socket.send(message, from);
     }
   })();
   return {
