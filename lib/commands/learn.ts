@@ -19,6 +19,13 @@ import { checkStandardInput, readLogs } from "./logs.ts";
 /** Milliseconds between two looks at a log that is followed. */
 const POLL_EVERY = 1000;
 
+/**
+ * How long one reader reads a log that is followed, in seconds. A reader takes the
+ * year of stamps that have none from when the log was written, which is wrong for ever
+ * if the clock was not set yet, and a year behind after a gap of half a year.
+ */
+const READER_LIFE = 30 * 86400;
+
 /** The command; see {@linkcode Command}. */
 export const command: Command = {
   help: `NAME
@@ -117,10 +124,15 @@ function readerOf(
 
 async function follow(paths: string[], learner: Learner): Promise<void> {
   const files = paths.map((path) => {
+    const underWay: UnderWay = new Map();
     let reader: DeliveryReader | undefined;
+    let begun = -Infinity;
     return new FollowedFile(path, {
       line(line, written) {
-        reader ??= new DeliveryReader(written);
+        if (reader === undefined || written - begun > READER_LIFE) {
+          reader = new DeliveryReader(written, underWay);
+          begun = written;
+        }
         const delivery = reader.read(line);
         learner.take({ ...delivery, time: delivery.time ?? written });
       },

@@ -71,6 +71,22 @@ interface Log extends LogName {
   readonly first: number;
 }
 
+/** Times before 2001-09-09 are those of a clock that was not set yet. */
+const FIRST_TIME = 1e9;
+
+/** Seconds that a log's clock may be ahead of this one. */
+const AHEAD = 86400;
+
+/**
+ * A line without its stamp if that is the time of a clock that was wrong: one such
+ * line would make years of days without mail, or all others old.
+ */
+function believed<T extends Timed>(line: T, now: number): T {
+  const { time = now } = line;
+  const isPossible = time >= FIRST_TIME && time <= now + AHEAD;
+  return isPossible ? line : { ...line, time: undefined };
+}
+
 /** How many bytes of a log are looked at for the time of its first line. */
 const HEAD = 16384;
 
@@ -151,8 +167,9 @@ class Source<T extends Timed> {
   constructor(log: Log, reading: Reading<T>, progress: Progress) {
     this.time = log.first;
     const reader = reading.reader(log.written, log.host, false);
+    const now = Date.now() / 1000;
     this.#splitter = new LineSplitter(
-      (line) => this.#lines.push(reader.read(line)),
+      (line) => this.#lines.push(believed(reader.read(line), now)),
       () => reading.long(),
     );
     this.#pieces = unpacked(bytesOf(log, progress, reading.command));
@@ -250,9 +267,11 @@ async function look<T extends Timed>(
   }
 
   let first = Infinity;
+  const now = Date.now() / 1000;
   const reader = reading.reader(written, host, true);
   const lines = new LineSplitter((line) => {
-    if (first === Infinity) first = reader.read(line).time ?? Infinity;
+    if (first !== Infinity) return;
+    first = believed(reader.read(line), now).time ?? Infinity;
   }, () => {});
   try {
     for await (const bytes of unpacked([head])) lines.push(bytes);

@@ -154,7 +154,11 @@ export class StampReader {
     }
     let time = inYear(this.#year);
     if (time < this.#previous - HALF_YEAR) {
-      time = inYear(++this.#year);
+      const next = inYear(this.#year + 1);
+      // The clock was not set yet: Jan 1, of 1970.
+      if (next > latest) return { time: this.#previous, end: at + 16 };
+      time = next;
+      this.#year++;
     } else if (
       time > this.#previous + (time > latest ? HALF_YEAR : ELEVEN_MONTHS)
     ) {

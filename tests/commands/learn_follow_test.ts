@@ -98,6 +98,24 @@ e2e(
   },
 );
 
+e2e(
+  "learn: --follow goes on after a clock that was not set yet",
+  {},
+  async () => {
+    clean();
+    const line = (host: string, age: number) =>
+      delivered(host, `${syslogStamp(age)} mx qmail: `);
+    const log = writeFile("send/unset", line("192.0.2.9", 60));
+    // qmail-send was started at the boot of a machine that has no clock.
+    Deno.utimeSync(log, 20, 20);
+    await using _following = await follow([log]);
+    await waitFor("the old line to be read", () => {
+      Deno.writeTextFileSync(log, line("203.0.113.9", 0), { append: true });
+      return "203.0.113.0_24" in entries();
+    });
+  },
+);
+
 e2e("learn: --follow waits for a new file that may not be read yet", {
   root: true,
   programs: ["setpriv"],

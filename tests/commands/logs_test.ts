@@ -4,28 +4,40 @@ import { evaluate, moduleUrl } from "../harness/evaluate.ts";
 import "../harness/libc.ts";
 import { temporary } from "../harness/temporary.ts";
 
-/**
- * The lines of some logs in the order in which they are read. A line begins with its
- * time, or with `-` if it has none.
- */
-async function read(logs: [name: string, lines: string[]][]) {
+/** The time of a line, by its first character: a digit, or one of these. */
+const TIMES: Readonly<Record<string, number | undefined>> = {
+  "-": undefined,
+  // A clock that was not set yet, and one that is days ahead.
+  "<": 12,
+  ">": Date.now() / 1000 + 2 * 86400,
+};
+
+/** The lines of some logs in the order in which they are read, and their times. */
+async function readTimed(logs: [name: string, lines: string[]][]) {
   using dir = temporary();
   const names = logs.map(([name, lines]) => {
     const path = `${dir.path}/${name}`;
     Deno.writeTextFileSync(path, lines.map((line) => `${line}\n`).join(""));
     return { path };
   });
-  const order: string[] = [];
+  const order: [line: string, time: number | undefined][] = [];
   await readLogs(names, {
     command: "report",
     reader: () => ({
-      read: (line) => ({ line, time: line[0] === "-" ? undefined : +line[0] }),
+      read: (line) => ({
+        line,
+        time: line[0] in TIMES ? TIMES[line[0]] : 1e9 + Number(line[0]),
+      }),
     }),
-    line: ({ line }) => order.push(line),
+    line: ({ line, time }) => order.push([line, time]),
     long() {},
     damaged() {},
   });
   return order;
+}
+
+async function read(logs: [name: string, lines: string[]][]) {
+  return (await readTimed(logs)).map(([line]) => line);
 }
 
 Deno.test("logs: lines in the order of their times, whatever the order of logs", async () => {
@@ -49,6 +61,19 @@ Deno.test("logs: a line that is earlier than the one before stays behind it", as
   assertEquals(
     await read([["x", late], ["y", ["3 y", "8 y"]]]),
     ["1 x", "3 y", "6 x", "2 x", "7 x", "8 y"],
+  );
+});
+
+Deno.test("logs: the time of a clock that was wrong is none", async () => {
+  assertEquals(
+    await readTimed([["x", ["< x", "1 x", "> x", "4 x"]], ["y", ["2 y"]]]),
+    [
+      ["< x", undefined],
+      ["1 x", 1e9 + 1],
+      ["> x", undefined],
+      ["2 y", 1e9 + 2],
+      ["4 x", 1e9 + 4],
+    ],
   );
 });
 
