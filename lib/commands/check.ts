@@ -8,6 +8,7 @@ import type { ResolvedConfig } from "../config.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { findProgram } from "../system/access.ts";
 import { variable } from "../system/environment.ts";
+import { ownPath } from "../system/own_program.ts";
 import { userId } from "../system/user.ts";
 import { workAs } from "./user_rights.ts";
 import { baseDirectory, content } from "./check/base_directory.ts";
@@ -28,7 +29,7 @@ import { banner, log } from "./check/log.ts";
 import { checkMatch } from "./check/match.ts";
 import { serveNetworks } from "./check/serve_networks.ts";
 import { checkTimeouts } from "./check/timeouts.ts";
-import { lookingAs } from "./check/user.ts";
+import { lookingAs, ownBinary } from "./check/user.ts";
 import { isUpgrade, upgrade } from "./check/upgrade.ts";
 import { poolMembers, ruleFiles, whitelists } from "./check/whitelist.ts";
 import { type Command, EXIT, Output, parseOptions } from "./command.ts";
@@ -67,6 +68,8 @@ OPTIONS
       stopEarly: true,
     });
     const user = options.user as string | undefined;
+    // Another user may not be able to ask for it.
+    const own = ownPathIfKnown();
     if (user !== undefined) {
       // `serve` takes that group in place of the user's own.
       workAs(user, user === serve.user ? serve.group : undefined);
@@ -74,7 +77,7 @@ OPTIONS
     const line = cut(operands, (word) => findProgram(word) !== undefined);
     const output = new Output();
     let wrong = false;
-    for (const look of looks(config, serve, line, user)) {
+    for (const look of looks(config, serve, line, user, own)) {
       for (const { kind, text } of look()) {
         output.line(`${LABELS[kind]} ${text}`);
         wrong ||= kind === "fix";
@@ -99,6 +102,7 @@ function looks(
   serve: ServeConfig,
   line: CommandLine,
   user: string | undefined,
+  own: string | undefined,
 ): (() => Finding[])[] {
   const { baseDir, match, timeouts } = config;
   return [
@@ -110,7 +114,7 @@ function looks(
       ...checkTimeouts(config),
       ...checkMatch(match),
     ],
-    () => [lookingAs(user, userId(), serve.user)],
+    () => [lookingAs(user, userId(), serve.user), ...ownBinary(own)],
     () => {
       const directory = baseDirectory(baseDir);
       // On a read-only file system the directory cannot be written to, whoever
@@ -168,6 +172,14 @@ function prunes(
 ): boolean {
   const byWrapper = mode === "enforce" && deferral.at !== "rblsmtpd";
   return prune.every > 0 && (configured || byWrapper);
+}
+
+function ownPathIfKnown(): string | undefined {
+  try {
+    return ownPath();
+  } catch {
+    // Without /proc all else works.
+  }
 }
 
 function isDirectory(path: string): boolean {

@@ -21,7 +21,12 @@ const libc = fromLibc({
   getenv: { parameters: ["buffer"], result: "pointer" },
 });
 
-const MODES = { exist: C.F_OK, execute: C.X_OK, write: C.W_OK };
+const MODES = {
+  exist: C.F_OK,
+  execute: C.X_OK,
+  write: C.W_OK,
+  read: C.R_OK,
+};
 
 /**
  * Whether this user may do something with a file (access(2)).

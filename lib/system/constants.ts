@@ -79,6 +79,7 @@ export const C = {
   F_OK: 0,
   X_OK: 1,
   W_OK: 2,
+  R_OK: 4,
   // sys/file.h
   LOCK_EX: 2,
   LOCK_NB: 4,

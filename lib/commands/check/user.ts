@@ -4,7 +4,9 @@
  * @module
  */
 
-import { type Finding, ok, warn } from "./finding.ts";
+import { mayAccess } from "../../system/access.ts";
+import { userId } from "../../system/user.ts";
+import { type Finding, fix, ok, warn } from "./finding.ts";
 
 /**
  * Root may do everything, so what root sees says nothing about a service that
@@ -28,4 +30,18 @@ export function lookingAs(
       serviceUser ?? "NAME"
     }, the user that the service runs as`,
   );
+}
+
+/**
+ * The finding about this binary: a user that may execute it but not read it gets the
+ * message of Deno's runtime, which cannot find the program in it.
+ *
+ * @param path see `ownPath`; undefined if it is not known
+ */
+export function ownBinary(path: string | undefined): Finding[] {
+  if (path === undefined || mayAccess(path, "read", "execute")) return [];
+  return [fix(
+    `${path}: this binary: not readable and executable for uid ${userId()}: ` +
+      "give it mode 0755, below directories that this user can enter",
+  )];
 }
