@@ -12,7 +12,7 @@ import {
   pointerTable,
   type Strings,
 } from "./libc.ts";
-import { endAfter, restoreSignals } from "./signals.ts";
+import { endAsBefore, restoreSignals } from "./signals.ts";
 
 const libc = fromLibcAtStart({
   // int execvp(const char *file, char *const argv[]);
@@ -43,7 +43,7 @@ export function exec(
   }
   const undo = restoreSignals();
   // An alarm(2) would go off in the program.
-  endAfter(0);
+  endAsBefore();
   // The program's name is the first of the strings.
   libc.execvp(strings.block, pointerTable(strings.addresses));
   const error = new LibcError("exec", errno());

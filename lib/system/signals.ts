@@ -59,11 +59,28 @@ export function restoreSignals(): () => void {
 }
 
 /**
+ * When the alarm(2) that this process was started with goes off, in milliseconds of
+ * `performance.now()`; undefined until it is known, Infinity for none.
+ */
+let alarmAtStart: number | undefined;
+
+/**
  * Ends this process after so many seconds, whatever it is waiting for then
  * (alarm(2)).
  */
 export function endAfter(seconds: number): void {
-  atStart.alarm(Math.ceil(seconds));
+  const left = atStart.alarm(Math.ceil(seconds));
+  alarmAtStart ??= left === 0 ? Infinity : performance.now() + 1000 * left;
+}
+
+/**
+ * Takes back {@linkcode endAfter}. An alarm that this process was started with, such
+ * as `perl -e 'alarm shift; exec @ARGV'` sets, goes off when it would have.
+ */
+export function endAsBefore(): void {
+  if (alarmAtStart === undefined) return;
+  const left = (alarmAtStart - performance.now()) / 1000;
+  atStart.alarm(left === Infinity ? 0 : Math.max(1, Math.round(left)));
 }
 
 /**
@@ -78,7 +95,7 @@ const RESET: readonly number[] = [C.SIGPIPE, C.SIGCHLD];
 /**
  * The signals that a program gets at their defaults, as a sigset_t. A signal that
  * was ignored at the start stays ignored, except SIGPIPE, which the Rust runtime
- * ignores, and SIGCHLD, which tcpserver resets too.
+ * ignores, SIGCHLD, which tcpserver resets too, and those that this process handles.
  *
  * The set has every other signal, also those at their defaults already: the C
  * library takes longer over a signal that is not in it.

@@ -1,6 +1,6 @@
-// The last time limit of the wrapper: the alarm that ends it.
+// The alarm that ends the wrapper, and the one that it was started with.
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { clean, compile } from "../harness/binary.ts";
 import { DEFAULT_TIMEOUT } from "../harness/hanging.ts";
 import { e2e, programPath } from "../harness/need.ts";
@@ -43,4 +43,23 @@ e2e("wrapper: a configuration that does not come to an end ends it", {
     "/bin/true",
   ], { env: { TCPREMOTEIP: "127.0.0.1", RELAYCLIENT: "" } });
   assertEquals(code, 128 + 14);
+});
+
+e2e("wrapper: PROGRAM has the alarm that it would have without", {
+  programs: ["perl"],
+}, async () => {
+  clean();
+  const perl = programPath("perl");
+  const binary = await compile(DEFAULT_TIMEOUT);
+  const left = async (alarm: number) => {
+    const { code, stdout } = await run([
+      ...[perl, "-e", "alarm shift; exec @ARGV; die", `${alarm}`],
+      ...[binary, perl, "-e", "print alarm(0)"],
+    ], { env: { TCPREMOTEIP: "127.0.0.1", RELAYCLIENT: "" } });
+    assertEquals(code, 0);
+    return Number(stdout);
+  };
+  assertEquals(await left(0), 0);
+  const rest = await left(3000);
+  assert(rest > 2900 && rest <= 3000, `${rest} s`);
 });
