@@ -121,9 +121,9 @@ export async function checkClient(
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
   };
-  const count = new HangCount(baseDir);
+  const gate = new HangCount(baseDir);
   const ask = async <T>(answer: Promise<T>) => {
-    const found = await count.ask(answer, budget);
+    const found = await gate.ask(answer, budget);
     findings.hangs = found === undefined;
     return found;
   };
@@ -140,18 +140,18 @@ export async function checkClient(
     hasLooked = true;
     // What the kernel remembers of a file server would not tell.
     const sync = C.AT_STATX_FORCE_SYNC;
-    if (!count.isHigh) await ask(lookAt(baseDir, true, sync).later());
+    if (!gate.isHigh) await ask(lookAt(baseDir, true, sync).later());
   };
   // A file may have become large since it was found to have no index.
   const indexDir = () =>
-    !hasLooked || findings.hangs || count.isHigh ? undefined : indexes;
+    !hasLooked || findings.hangs || gate.isHigh ? undefined : indexes;
   /** Makes the indexes that were missing. If that hangs, the decision stands. */
   const withIndexes = async (decision: Decision) => {
     if (missing.size > 0 && !findings.hangs) {
       findings.indexes = makeIndexes(missing.values());
       await ask(findings.indexes);
     }
-    if (count.isFirst) {
+    if (gate.isFirst) {
       log.error(formatLine("baseDir", { what: quote(noAnswer) }));
     }
     return decision;
@@ -190,7 +190,7 @@ export async function checkClient(
   client.net = net;
   const now = Date.now() / 1000;
   if (!findings.hangs) {
-    if (!count.mayAsk(now)) {
+    if (!gate.mayAsk(now)) {
       const message =
         `${baseDir}: left alone, since ${MOST_WAITING} processes wait for it`;
       throw new DirectoryHangs(message, true);
@@ -206,8 +206,8 @@ export async function checkClient(
         return await withIndexes(decided.value);
       }
     } finally {
-      if (!findings.hangs) count.answered(hasWritten);
+      if (!findings.hangs) gate.answered(hasWritten);
     }
   }
-  throw new DirectoryHangs(noAnswer, !count.isFirst);
+  throw new DirectoryHangs(noAnswer, !gate.isFirst);
 }

@@ -103,17 +103,17 @@ class KeptFile extends BaseHandler {
     const { target } = this.#settings;
     const budget = this.#budget;
     budget.left = Math.max(budget.left, LEAST);
-    const count = new HangCount(target);
-    if (!count.mayAsk(Date.now() / 1000)) return false;
+    const gate = new HangCount(target);
+    if (!gate.mayAsk(Date.now() / 1000)) return false;
     try {
-      const found = await count.ask(append(target, text), budget);
+      const found = await gate.ask(append(target, text), budget);
       this.#hangs = found === undefined;
     } finally {
       // An error is an answer too.
-      if (!this.#hangs) count.answered();
+      if (!this.#hangs) gate.answered();
     }
     if (!this.#hangs) return true;
-    if (!count.isFirst) return false;
+    if (!gate.isFirst) return false;
     throw new Error("no answer in time (see storeTimeout)");
   }
 }

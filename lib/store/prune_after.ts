@@ -22,9 +22,9 @@ export async function pruneAfter(
   limit: number,
 ): Promise<void> {
   const { baseDir, prune: { every } } = database;
-  const count = new HangCount(baseDir);
-  if (count.isHigh) return;
-  const due = await count.ask(isPruningDueLater(baseDir, every), {
+  const gate = new HangCount(baseDir);
+  if (gate.isHigh) return;
+  const due = await gate.ask(isPruningDueLater(baseDir, every), {
     left: limit,
   });
   if (due?.value === false) return;
