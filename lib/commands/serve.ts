@@ -38,6 +38,7 @@ import { userId } from "../system/user.ts";
 import { within } from "../system/within.ts";
 import { type Command, EXIT, type Site, UsageError } from "./command.ts";
 import { userAfterUpgrade, userOf } from "./serve/become.ts";
+import { EarlySignal } from "./serve/early_signal.ts";
 import { handedOver, inheritedSockets, listenAt } from "./serve/listeners.ts";
 import { storeOf } from "./serve/store.ts";
 
@@ -146,25 +147,11 @@ async function serve(
   const child = new ChildProgram(program);
   ignoreFileSizeSignal();
   shareHeaps();
-  // The signal handlers are set before the first client can connect. Until there
-  // is a server, signals are noted.
-  let isStopping = false;
-  let stop = () => {
-    isStopping = true;
-  };
-  let isToBeReloaded = false;
-  let reload = () => {
-    isToBeReloaded = true;
-  };
-  let isToBeUpgraded = taken?.again ?? false;
-  let upgrade = () => {
-    isToBeUpgraded = true;
-  };
-  Deno.addSignalListener("SIGHUP", () => reload());
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => stop());
-  }
-  Deno.addSignalListener("SIGUSR2", () => upgrade());
+  // Signals are taken before the first client can connect.
+  const toReload = new EarlySignal("SIGHUP");
+  const toStop = new EarlySignal("SIGTERM", "SIGINT");
+  const toUpgrade = new EarlySignal("SIGUSR2");
+  if (taken?.again) toUpgrade.come();
   if (taken !== undefined) unblockSignals(HANDLED);
   // In an upgrade, the image before this one hands over all its listening sockets,
   // also those that it opened for the addresses.
@@ -248,7 +235,7 @@ async function serve(
     );
   };
   let isReloading = false;
-  reload = async () => {
+  const reload = async () => {
     notify.reloading("reading files again");
     const reloaded = files.reload();
     // The wait that is under way is for this signal too: each wait takes one of the
@@ -259,7 +246,6 @@ async function serve(
     isReloading = false;
     ready();
   };
-  stop = () => server.stop();
   const upgrades = new Upgrade({
     server,
     children,
@@ -273,8 +259,7 @@ async function serve(
     begins: () => notify.reloading("upgrade"),
     failed: ready,
   });
-  upgrade = () => upgrades.request();
-  if (isStopping) stop();
+  toStop.handle(() => server.stop());
   // pidfd_open(2) needs Linux 5.3, and a container may forbid it. Without it, only
   // SIGCHLD reports the end of a child process.
   if (!canWatchChildren()) {
@@ -299,8 +284,8 @@ async function serve(
   }
   await untilRead(files.load());
   ready();
-  if (isToBeReloaded) reload();
-  if (isToBeUpgraded) upgrade();
+  toReload.handle(reload);
+  toUpgrade.handle(() => upgrades.request());
   let end = await server.run();
   for (; end === "paused"; end = await server.run()) await upgrades.replace();
   files.log.info(formatLine("serve", { end: "stopped", pid: Deno.pid }));
