@@ -24,6 +24,7 @@ import {
 import { Deadlines } from "./deadlines.ts";
 import { Hang, type Notice } from "./hang.ts";
 import { Helper } from "./helper.ts";
+import { StartRetries } from "./start_retries.ts";
 import { type WaitingClient, WaitingClients } from "./waiting_clients.ts";
 
 /** The client of a child process, as it is logged and counted. */
@@ -73,13 +74,6 @@ const MAX_STARTS = 16;
 export const LATE_START = 10_000;
 
 /**
- * How long clients that wait are spared after a start has failed, in
- * milliseconds. Each client whose start fails is refused, so a PROGRAM that is
- * missing for a moment must not cost all of them.
- */
-const RETRY = 1000;
-
-/**
  * The children that run and the clients that wait for one. Times are
  * milliseconds.
  */
@@ -95,10 +89,7 @@ export class Children {
   readonly #served = new Map<number, Served>();
   readonly #helpers = new Set<Helper>();
   readonly #waiting: WaitingClients<ChildClient>;
-  /** How many more clients that wait may be tried; 0 after a failed start. */
-  #tries = Infinity;
-  /** When one more is tried; Infinity while no start has failed. */
-  #retry = Infinity;
+  readonly #retries = new StartRetries();
   #isStartingWaiting = false;
 
   /**
@@ -162,7 +153,7 @@ export class Children {
 
   /** Why a client has no child. */
   get #reason(): "limit" | "start" {
-    const isStuck = this.#hang.isUnderWay || this.#retry !== Infinity;
+    const isStuck = this.#hang.isUnderWay || this.#retries.hasFailed;
     return isStuck && this.#served.size < this.#limit ? "start" : "limit";
   }
 
@@ -191,12 +182,11 @@ export class Children {
       if (typeof result === "number") {
         close(fd);
         this.#served.set(result, served);
-        this.#retry = this.#tries = Infinity;
+        this.#retries.succeeded();
         this.#startWaiting();
       } else {
         client.failed(result);
-        this.#tries = 0;
-        this.#retry = Math.min(this.#retry, performance.now() + RETRY);
+        this.#retries.failed(performance.now());
         // The wait for the next event does not know of that time.
         this.#epoll.wake();
       }
@@ -267,10 +257,10 @@ export class Children {
     // goes on with the next client.
     if (this.#isStartingWaiting) return;
     this.#isStartingWaiting = true;
-    while (this.#isFree && this.#tries > 0) {
+    while (this.#isFree && this.#retries.mayTry) {
       const client = this.#waiting.takeFirst();
       if (client === undefined) break;
-      this.#tries--;
+      this.#retries.take();
       this.#start(client);
       // The wait for the next event does not know when this start is late.
       this.#epoll.wake();
@@ -280,13 +270,13 @@ export class Children {
 
   /** Tries one more client even if the last start has failed. */
   #tryOne(): void {
-    this.#tries = Math.max(1, this.#tries);
+    this.#retries.allowOne();
     this.#startWaiting();
   }
 
   /** When {@linkcode expire} has something to do; Infinity for never. */
   next(): number {
-    const retry = this.#waiting.size > 0 ? this.#retry : Infinity;
+    const retry = this.#waiting.size > 0 ? this.#retries.next() : Infinity;
     const late = this.#hang.isUnderWay
       ? this.#hang.remindAt
       : this.#starts.next();
@@ -305,9 +295,7 @@ export class Children {
     for (const client of this.#waiting.expired(now)) {
       client.timedOut(this.#reason);
     }
-    if (now < this.#retry) return;
-    this.#retry = Infinity;
-    this.#tryOne();
+    if (this.#retries.expire(now)) this.#startWaiting();
   }
 
   /** Gives up all clients that wait, and ends helpers. Children that run go on. */
