@@ -17,21 +17,14 @@ import type { Decision } from "./decision.ts";
 import { type ClientFields, formatLine, quote } from "./log/line.ts";
 import type { Logger } from "./log/targets.ts";
 import { findHost, findLocalPort, findPeer } from "./peer.ts";
-import { Store } from "./store/store.ts";
+import {
+  CheckedDirectory,
+  type DirectoryFindings,
+} from "./store/checked_directory.ts";
 import { variable } from "./system/environment.ts";
-import { C } from "./system/constants.ts";
-import { lookAt } from "./system/file_call.ts";
-import { HangCount, MOST_WAITING } from "./system/hang_count.ts";
 import { localOf, peerOf } from "./system/socket.ts";
 import type { Budget } from "./system/within.ts";
-import {
-  type IndexDirectory,
-  isIndexed,
-  makeIndexes,
-  type MissingIndex,
-  searchFiles,
-  searchWhitelist,
-} from "./whitelist/cache.ts";
+import { isIndexed, searchFiles, searchWhitelist } from "./whitelist/cache.ts";
 import {
   type ClientConnection,
   tellBadLines,
@@ -43,14 +36,6 @@ import { type FilesOf, findPass, subjectOf } from "./who_waits.ts";
 /** The client has reset the connection. */
 export class ClientGone extends Error {}
 
-/** The base directory hangs. */
-export class DirectoryHangs extends Error {
-  /** @param isLogged whether the log has an ERROR about that already */
-  constructor(message: string, readonly isLogged: boolean) {
-    super(message);
-  }
-}
-
 function socketPeer(): Address | undefined {
   const peer = peerOf(0);
   if (peer === "gone") throw new ClientGone("the client has gone");
@@ -58,15 +43,11 @@ function socketPeer(): Address | undefined {
 }
 
 /** What the check of a client finds out besides its decision. */
-export interface Findings {
+export interface Findings extends DirectoryFindings {
   /** The client, as far as it is known, as the log has it. */
   readonly client: ClientFields;
   /** Variables for the environment of PROGRAM. */
   readonly variables: Record<string, string>;
-  /** Whether a call on the base directory hangs in another thread. */
-  hangs: boolean;
-  /** Settled when the indexes that were missing are made. Never rejects. */
-  indexes?: Promise<void>;
 }
 
 const NO_RULES: Whitelist = {
@@ -121,38 +102,17 @@ export async function checkClient(
     localPort: () => findLocalPort(variable, () => localOf(0)?.port),
     hasVariable: (name) => variable(name) !== undefined,
   };
-  const gate = new HangCount(baseDir);
-  const ask = async <T>(answer: Promise<T>) => {
-    const found = await gate.ask(answer, budget);
-    findings.hangs = found === undefined;
-    return found;
-  };
-  const noAnswer = `${baseDir}: no answer within ${config.storeTimeout} s`;
-  const missing = new Map<string, MissingIndex>();
-  const indexes: IndexDirectory = {
-    path: baseDir,
-    missing: (index) => missing.set(index.path, index),
-  };
-  let hasLooked = false;
-  /** Finds out whether the base directory answers, before an index is read. */
-  const look = async () => {
-    if (hasLooked) return;
-    hasLooked = true;
-    // What the kernel remembers of a file server would not tell.
-    const sync = C.AT_STATX_FORCE_SYNC;
-    if (!gate.isHigh) await ask(lookAt(baseDir, true, sync).later());
-  };
-  // A file may have become large since it was found to have no index.
-  const indexDir = () =>
-    !hasLooked || findings.hangs || gate.isHigh ? undefined : indexes;
-  /** Makes the indexes that were missing. If that hangs, the decision stands. */
+  const directory = new CheckedDirectory(
+    baseDir,
+    budget,
+    config.storeTimeout,
+    findings,
+  );
   const withIndexes = async (decision: Decision) => {
-    if (missing.size > 0 && !findings.hangs) {
-      findings.indexes = makeIndexes(missing.values());
-      await ask(findings.indexes);
-    }
-    if (gate.isFirst) {
-      log.error(formatLine("baseDir", { what: quote(noAnswer) }));
+    await directory.makeIndexes();
+    const { newProblem } = directory;
+    if (newProblem !== undefined) {
+      log.error(formatLine("baseDir", { what: quote(newProblem) }));
     }
     return decision;
   };
@@ -162,9 +122,10 @@ export async function checkClient(
     return {
       section,
       warn,
-      search: (path, client) => searchWhitelist(path, indexDir(), client),
+      search: (path, client) =>
+        searchWhitelist(path, directory.indexes, client),
       searchAll: (paths, client) =>
-        searchFiles(paths, indexDir(), client, {
+        searchFiles(paths, directory.indexes, client, {
           unreadable: (path, error) => warn(unreadable(path, error, section)),
           bad: (path, lines) => tellBadLines(path, lines, warn),
         }),
@@ -175,39 +136,19 @@ export async function checkClient(
   let pass = passOf({ ...whitelist, files: [] });
   for (const path of whitelist.files) {
     if (pass !== undefined) break;
-    if (isIndexed(path)) await look();
+    if (isIndexed(path)) await directory.look();
     pass = passOf({ ...NO_RULES, files: [path] });
   }
   if (pass === undefined && only !== undefined) {
-    if (only.files.some(isIndexed)) await look();
+    if (only.files.some(isIndexed)) await directory.look();
     pass = passOf(NO_RULES, only);
   }
   if (pass !== undefined) return await withIndexes(pass);
   if (network === undefined) throw failure;
   // The files of pools share an index, whatever their size.
-  if (pools.some(({ files }) => files.length > 0)) await look();
+  if (pools.some(({ files }) => files.length > 0)) await directory.look();
   const { entry, net } = subjectOf(pools, network, connection, filesOf);
   client.net = net;
   const now = Date.now() / 1000;
-  if (!findings.hangs) {
-    if (!gate.mayAsk(now)) {
-      const message =
-        `${baseDir}: left alone, since ${MOST_WAITING} processes wait for it`;
-      throw new DirectoryHangs(message, true);
-    }
-    const store = new Store(baseDir);
-    const isLate = () => findings.hangs;
-    let hasWritten = false;
-    try {
-      const answer = store.decideLater(entry, now, timeouts, isLate);
-      const decided = await ask(answer);
-      if (decided !== undefined) {
-        hasWritten = decided.value.write !== "none";
-        return await withIndexes(decided.value);
-      }
-    } finally {
-      if (!findings.hangs) gate.answered(hasWritten);
-    }
-  }
-  throw new DirectoryHangs(noAnswer, !gate.isFirst);
+  return await withIndexes(await directory.decide(entry, now, timeouts));
 }

@@ -5,12 +5,7 @@
  * @module
  */
 
-import {
-  checkClient,
-  ClientGone,
-  DirectoryHangs,
-  type Findings,
-} from "./client_check.ts";
+import { checkClient, ClientGone, type Findings } from "./client_check.ts";
 import type { ResolvedConfig } from "./config.ts";
 import { type ConfigModule, resolve } from "./config/compiled.ts";
 import {
@@ -49,6 +44,7 @@ import type { Defer } from "./store/policy.ts";
 import { pruneAfter } from "./store/prune_after.ts";
 import { modeOf } from "./store/store.ts";
 import { silence } from "./system/descriptor.ts";
+import { DirectoryHangs } from "./store/checked_directory.ts";
 import { variable } from "./system/environment.ts";
 import { leaveConnection } from "./system/leave.ts";
 import { exec } from "./system/process.ts";
