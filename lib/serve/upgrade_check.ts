@@ -48,7 +48,9 @@ export async function checkNewBinary(
       text = new TextDecoder().decode(readStart(output, MAX_OUTPUT));
       close(output);
     },
-  );
+  ).catch((error: Error) => {
+    throw new Error(`${path}: ${error.message}`, { cause: error });
+  });
   const what = `${path} check`;
   if (status === undefined) {
     throw new Error(`${what}: no end within ${TIMEOUT / 1000} s`);

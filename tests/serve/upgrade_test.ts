@@ -182,6 +182,7 @@ e2e("serve upgrade: to a file that is no good it does not come", {
     const line = upgrades().at(-1)!;
     assert(line.startsWith("error serve upgrade=refused what="), line);
     assert(line.includes(expected), `${what}: ${line}`);
+    assert(line.includes(binary), line);
     await deferred.send("NOOP\r\n");
     assertMatch(await deferred.reply() ?? "", /^250 /);
   }
