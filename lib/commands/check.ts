@@ -114,7 +114,10 @@ function looks(
       ...checkTimeouts(config),
       ...checkMatch(match),
     ],
-    () => [lookingAs(user, userId(), serve.user), ...ownBinary(own)],
+    () => [
+      lookingAs(user, userId(), serve.user),
+      ...ownBinary(own, serve.configured && user === serve.user),
+    ],
     () => {
       const directory = baseDirectory(baseDir);
       // On a read-only file system the directory cannot be written to, whoever

@@ -21,10 +21,11 @@ const POLL_EVERY = 1000;
 
 /**
  * How long one reader reads a log that is followed, in seconds. A reader takes the
- * year of stamps that have none from when the log was written, which is wrong for ever
- * if the clock was not set yet, and a year behind after a gap of half a year.
+ * year of stamps that have none from when the log was written: it is wrong for ever if
+ * the clock was not set yet, a year behind after a gap of half a year, and the stamps
+ * of a day later are not believed.
  */
-const READER_LIFE = 30 * 86400;
+const READER_LIFE = 86400;
 
 /** The command; see {@linkcode Command}. */
 export const command: Command = {

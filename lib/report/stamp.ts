@@ -156,7 +156,8 @@ export class StampReader {
     if (time < this.#previous - HALF_YEAR) {
       const next = inYear(this.#year + 1);
       // The clock was not set yet: Jan 1, of 1970.
-      if (next > latest) return { time: this.#previous, end: at + 16 };
+      const isUnset = next > latest && month === 1 && day === 1;
+      if (isUnset) return { time: this.#previous, end: at + 16 };
       time = next;
       this.#year++;
     } else if (

@@ -32,12 +32,15 @@ const SHARE = 0.25;
 const NETWORK_SHARE = 0.125;
 
 /**
- * How long no other look-up begins for each record of an answer with more than
- * {@linkcode MAX_ADDRESSES}, in milliseconds. Deno reads an answer in the thread of the event loop, some 4 microseconds a record,
- * and whoever has a domain can make it 4,000 records long: that takes 4 % of the
- * processor time now.
+ * What a record of an answer with more than {@linkcode MAX_ADDRESSES} costs, in
+ * milliseconds: five times as long as Deno reads it in the thread of the event loop,
+ * so that such answers take a fifth of the processor time at most. Whoever has a
+ * domain can make an answer 4,000 records long.
  */
-const PAUSE = 0.1;
+const RECORD_COST = 0.02;
+
+/** How much of that may be owed until no look-up begins, in milliseconds. */
+const MOST_OWED = 1000;
 
 /** All look-ups. */
 export class Lookups {
@@ -56,8 +59,8 @@ export class Lookups {
   readonly #say: (what: string) => void;
   readonly #reminder = new Reminder();
   readonly #resolve: Query | undefined;
-  /** Until when no look-up begins. */
-  #pause = 0;
+  /** When nothing is owed for large answers any more. */
+  #paid = 0;
 
   /**
    * @param maxDescriptors how many descriptors connections may use
@@ -81,7 +84,7 @@ export class Lookups {
 
   /** Whether one more client may be looked up. */
   mayAdd({ network }: Connection): boolean {
-    if (performance.now() < this.#pause) return false;
+    if (this.#paid - performance.now() > MOST_OWED) return false;
     const key = formatNetwork(network);
     const used = this.#waiting.of(key) +
       QUERY_DESCRIPTORS * this.#lookups.of(key);
@@ -128,7 +131,8 @@ export class Lookups {
 
   #answered(records: number): void {
     if (records <= MAX_ADDRESSES) return;
-    this.#pause = Math.max(this.#pause, performance.now()) + PAUSE * records;
+    this.#paid = Math.max(this.#paid, performance.now()) +
+      RECORD_COST * records;
   }
 
   #failed(error: unknown): void {

@@ -25,3 +25,13 @@ Deno.test("stamp: New Year", () => {
   );
   assertEquals(read("Jan  1 00:00:00 b"), at(1, 1, 0));
 });
+
+Deno.test("stamp: New Year in a log that is dated before it", () => {
+  const reader = new StampReader(new Date(2025, 11, 20).getTime() / 1000);
+  const read = (line: string) => reader.read(line)?.time;
+  assertEquals(
+    read("Dec 19 23:00:00 a"),
+    new Date(2025, 11, 19, 23).getTime() / 1000,
+  );
+  assertEquals(read("Jan  5 12:00:00 b"), at(1, 5, 12));
+});

@@ -13,7 +13,7 @@ import { type Finding, fix, ok, warn } from "./finding.ts";
 import { TrialFile } from "./trial_file.ts";
 
 /** 2106-02-07, in seconds: the end of all counts of 32 bits. */
-const FAR = 2 ** 32;
+const FAR = 2 ** 32 - 1;
 
 /**
  * Creates a file in the directory, looks at its time, and removes it.
@@ -24,10 +24,12 @@ export function clock(dir: string, delay: number): Finding[] {
   const before = Date.now() / 1000;
   try {
     using file = new TrialFile(dir);
-    const timeOf = () => stateOf(file.path, "keep")?.mtime ?? before;
-    const ahead = secondsAhead(timeOf(), before, Date.now() / 1000);
+    // Pruning may remove it: then there is nothing to find out.
+    const made = stateOf(file.path, "keep")?.mtime ?? before;
+    const ahead = secondsAhead(made, before, Date.now() / 1000);
     setMtime(file.fd, FAR);
-    return [clockFinding(ahead, delay), ...latestFindings(timeOf())];
+    const latest = stateOf(file.path, "keep")?.mtime ?? FAR;
+    return [clockFinding(ahead, delay), ...latestFindings(latest)];
   } catch (error) {
     return [fix(
       `baseDir: a file in it cannot be created, looked at, dated or removed: ` +

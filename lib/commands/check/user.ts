@@ -37,10 +37,16 @@ export function lookingAs(
  * message of Deno's runtime, which cannot find the program in it.
  *
  * @param path see `ownPath`; undefined if it is not known
+ * @param isServes whether the user is the one that `serve` becomes: root starts that,
+ * and only SIGUSR2 needs the file later
  */
-export function ownBinary(path: string | undefined): Finding[] {
+export function ownBinary(
+  path: string | undefined,
+  isServes: boolean,
+): Finding[] {
   if (path === undefined || mayAccess(path, "read", "execute")) return [];
-  return [fix(
+  const find = isServes ? warn : fix;
+  return [find(
     `${path}: this binary: not readable and executable for uid ${userId()}: ` +
       "give it mode 0755, below directories that this user can enter",
   )];

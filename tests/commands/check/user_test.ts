@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { lookingAs } from "../../../lib/commands/check/user.ts";
+import { lookingAs, ownBinary } from "../../../lib/commands/check/user.ts";
+import "../../harness/libc.ts";
 
 Deno.test("check user: root is asked for the user of the service", () => {
   const warning = (name: string) =>
@@ -21,4 +22,14 @@ Deno.test("check user: root is asked for the user of the service", () => {
   for (const [args, kind, text] of cases) {
     assertEquals(lookingAs(...args), { kind, text });
   }
+});
+
+Deno.test("check user: a binary that the user cannot read", () => {
+  const kinds = (path: string | undefined, isServes: boolean) =>
+    ownBinary(path, isServes).map(({ kind }) => kind);
+  assertEquals(kinds("/bin/sh", false), []);
+  assertEquals(kinds(undefined, false), []);
+  assertEquals(kinds("/nonexistent", false), ["fix"]);
+  // Root has started serve.
+  assertEquals(kinds("/nonexistent", true), ["warn"]);
 });
