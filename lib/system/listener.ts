@@ -77,9 +77,10 @@ const UNSENT = 32768;
 
 /**
  * Limits how many bytes each connection of this socket takes that it cannot send yet
- * (TCP_NOTSENT_LOWAT, in the kernel: tcp_notsent_lowat). Otherwise a client that sends commands and reads no
- * reply occupies 4 MB of the kernel's memory (net.ipv4.tcp_wmem), for minutes after its
- * end too. Never throws: older kernels have no such limit for MPTCP.
+ * (TCP_NOTSENT_LOWAT; tcp_notsent_lowat in the kernel's ip-sysctl). Otherwise a client
+ * that sends commands and reads no reply occupies 4 MB of the kernel's memory
+ * (net.ipv4.tcp_wmem), for minutes after its end too. Never throws: older kernels have
+ * no such limit for MPTCP.
  */
 export function limitUnsent(fd: number): void {
   try {

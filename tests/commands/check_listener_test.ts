@@ -23,7 +23,7 @@ e2e("check: what serve needs", { programs: ["prlimit"] }, async (t) => {
     ],
     proxy: everywhere,
   };
-  await t.step("nothing, where nobody is to use it", async () => {
+  await t.step("nothing, if nobody is to use it", async () => {
     const outcome = await look({ limit: 10 });
     assertFindings(outcome);
     assert(!outcome.stdout.includes("serve"));

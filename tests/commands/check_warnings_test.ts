@@ -1,6 +1,6 @@
 // What `greylist check` warns of, though it may be meant.
 
-import { assert, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Path } from "../../lib/config.ts";
 import { clean, compile } from "../harness/binary.ts";
 import {
@@ -10,6 +10,7 @@ import {
   FILE,
   setUp,
 } from "../harness/check_command.ts";
+import { loopObstacle } from "../harness/loop.ts";
 import { e2e } from "../harness/need.ts";
 import { run } from "../harness/process.ts";
 import { BASE, ROOT, writeFile } from "../harness/root.ts";
@@ -106,11 +107,13 @@ e2e("check: file systems that lose entries, and one that takes none", {
 e2e("check: a file system that ends in 2038", {
   programs: ["unshare", "mount", "mkfs.ext4"],
   mounts: true,
+  kernel: loopObstacle,
 }, async () => {
   setUp();
   const image = writeFile("image", "");
   Deno.truncateSync(image, 4e6);
-  await run(["mkfs.ext4", "-q", "-I", "128", image]);
+  const made = await run(["mkfs.ext4", "-q", "-I", "128", image]);
+  assertEquals(made.code, 0, made.stderr);
   const outcome = await run([
     ...["unshare", "--mount", "sh", "-c"],
     `mount -o loop ${image} ${BASE} && chmod 0700 ${BASE} &&

@@ -40,6 +40,7 @@ Deno.test("store: an entry made anew is 0600 whatever the umask", () => {
   const before = Deno.umask(0o277);
   using place = new Place();
   Deno.umask(before);
+  Deno.chmodSync(place.dir, 0o700);
   place.put(0, 100);
   Deno.umask(0o277);
   try {

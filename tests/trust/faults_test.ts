@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { findInstalled } from "../../lib/build/find_installed.ts";
 import { compile, deciding, entries, logLines } from "../harness/binary.ts";
 import { bothWays } from "../harness/both_ways.ts";
 import {
@@ -17,6 +16,7 @@ import {
   STATES,
 } from "../harness/fault.ts";
 import { brokenFuse, deadFuse, fuseObstacle } from "../harness/fuse.ts";
+import { loopObstacle } from "../harness/loop.ts";
 import { e2e, type Needs } from "../harness/need.ts";
 import { greeter } from "../harness/next_program.ts";
 import { gone, run, waitFor } from "../harness/process.ts";
@@ -56,16 +56,6 @@ exec "$@"
 `,
     ),
   ];
-}
-
-/** Why no file can be mounted here, undefined if it can. */
-function loopObstacle(): string | undefined {
-  if (Deno.uid() !== 0 || findInstalled("losetup") === undefined) {
-    return undefined;
-  }
-  const args = ["--find"];
-  const { success } = new Deno.Command("losetup", { args }).outputSync();
-  return success ? undefined : "no loop device";
 }
 
 /** An ext2 without a free block, and a directory that needs one more. */

@@ -216,7 +216,7 @@ Deno.test("whitelist cache: which files need the base directory", () => {
     site.write("#".repeat(size));
     assertEquals(isIndexed(site.file), expected, `${size}`);
   }
-  // A directory is large where its size says how much space its names take.
+  // On some file systems the size of a directory is the space that its names take.
   for (let i = 0; i < 500; i++) Deno.mkdirSync(`${site.base}/${i}`);
   assertEquals(isIndexed(site.base), false);
 });

@@ -46,7 +46,7 @@ Deno.test("check clock: more than a quarter of the delay is to be mended", () =>
 Deno.test("check clock: the file is gone again", () => {
   const dir = Deno.makeTempDirSync({ prefix: "greylist-clock-" });
   try {
-    assertEquals(clock(dir, 60).map(({ kind }) => kind), ["ok"]);
+    assertEquals(clock(dir, 60)[0].kind, "ok");
     assertEquals(namesIn(dir), []);
     const [{ kind, text }] = clock(`${dir}/none`, 60);
     assertEquals(kind, "fix");
@@ -66,7 +66,7 @@ Deno.test("check clock: the time of a file that is made now", () => {
       assertEquals(kind, "fix");
       assertMatch(
         text,
-        new RegExp(`: 3(600|599)\\.\\d s ${where} this host's`),
+        new RegExp(`: 3(600|59\\d)\\.\\d s ${where} this host's`),
       );
     }
   } finally {
