@@ -86,7 +86,10 @@ export async function lookUpHostName(
   return undefined;
 }
 
-/** The second kind is a label that Deno's resolver refuses to ask for. */
+/**
+ * Whether an error is about the name: there is no such name, no answer, or a label that
+ * Deno's resolver refuses to ask for.
+ */
 function isAboutName(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.TimedOut ||
