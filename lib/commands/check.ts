@@ -8,7 +8,7 @@ import type { ResolvedConfig } from "../config.ts";
 import type { ServeConfig } from "../serve/config.ts";
 import { findProgram } from "../system/access.ts";
 import { variable } from "../system/environment.ts";
-import { ownPath } from "../system/own_program.ts";
+import { binaryPath } from "../system/own_program.ts";
 import { userId } from "../system/user.ts";
 import { workAs } from "./user_rights.ts";
 import { baseDirectory, content } from "./check/base_directory.ts";
@@ -69,7 +69,7 @@ OPTIONS
     });
     const user = options.user as string | undefined;
     // Another user may not be able to ask for it.
-    const own = ownPathIfKnown();
+    const own = binaryPath();
     if (user !== undefined) {
       // `serve` takes that group in place of the user's own.
       workAs(user, user === serve.user ? serve.group : undefined);
@@ -102,7 +102,7 @@ function looks(
   serve: ServeConfig,
   line: CommandLine,
   user: string | undefined,
-  own: string | undefined,
+  own: string | Error,
 ): (() => Finding[])[] {
   const { baseDir, match, timeouts } = config;
   return [
@@ -175,14 +175,6 @@ function prunes(
 ): boolean {
   const byWrapper = mode === "enforce" && deferral.at !== "rblsmtpd";
   return prune.every > 0 && (configured || byWrapper);
-}
-
-function ownPathIfKnown(): string | undefined {
-  try {
-    return ownPath();
-  } catch {
-    // Without /proc all else works.
-  }
 }
 
 function isDirectory(path: string): boolean {

@@ -18,11 +18,12 @@ import {
 } from "../system/signals.ts";
 import { changeBacklog, limitUnsent } from "../system/listener.ts";
 import { shareHeaps } from "../system/memory.ts";
+import { binaryPath } from "../system/own_program.ts";
 import { formatSocketName } from "../system/socket.ts";
 import { formatLine, quote } from "../log/line.ts";
 import { Children, LATE_START } from "../serve/children.ts";
 import { hangLine } from "../serve/hang.ts";
-import { binaryPath, Upgrade } from "../serve/upgrade.ts";
+import { Upgrade } from "../serve/upgrade.ts";
 import { BaseDirectory } from "../serve/base_directory.ts";
 import { Connections } from "../serve/connections.ts";
 import {

@@ -12,7 +12,7 @@
 import { formatLine, quote } from "../log/line.ts";
 import { reasonOf } from "../reason.ts";
 import { close } from "../system/descriptor.ts";
-import { fileAt, ownPath, replaceProgram } from "../system/own_program.ts";
+import { fileAt, replaceProgram } from "../system/own_program.ts";
 import type { Limit } from "../system/resource_limit.ts";
 import { ENDING, endOn, HANDLED } from "../system/signals.ts";
 import { sleep } from "../system/sleep.ts";
@@ -68,16 +68,6 @@ const LAST_LINES = 200;
  * milliseconds; one turn of the event loop takes less than 1.
  */
 const SIGNAL_TURN = 10;
-
-/** The path of this binary, or why it is not known. */
-export function binaryPath(): string | Error {
-  try {
-    return ownPath();
-  } catch (error) {
-    // Without /proc all else works.
-    return error as Error;
-  }
-}
 
 /** Upgrades; one at a time. */
 export class Upgrade {

@@ -54,6 +54,16 @@ export function ownPath(): string {
   return path !== undefined && realPath(path) === own ? path : own;
 }
 
+/** The path of this binary, or why it is not known. */
+export function binaryPath(): string | Error {
+  try {
+    return ownPath();
+  } catch (error) {
+    // Without /proc all else works.
+    return error as Error;
+  }
+}
+
 /** The words of a struct statx that tell one file from another. */
 const IDENTITY = [DEVICE, INODE, SIZE, MTIME].flatMap((at) => [at, at + 1]);
 

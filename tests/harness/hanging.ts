@@ -5,6 +5,7 @@
  * @module
  */
 
+import { ABSENT, STORE_TIMEOUT } from "./strace.ts";
 import { assert } from "@std/assert";
 import type { Config } from "../../lib/config.ts";
 import { Semaphores } from "../../lib/system/semaphore.ts";
@@ -12,20 +13,14 @@ import { clean, compile } from "./binary.ts";
 import { ENTRY } from "./fault.ts";
 import { programPath } from "./need.ts";
 import { greeter } from "./next_program.ts";
-import { BASE, LOG, ROOT, writeFile } from "./root.ts";
+import { BASE, LOG, writeFile } from "./root.ts";
 import { Client } from "./smtp.ts";
 import { tcpserver } from "./way_in.ts";
 
 /** How long each call is delayed, in seconds. */
 const HANG = 60;
 
-/** A file that is not there. */
-export const ABSENT = `${ROOT}/absent`;
-
 export const DEFAULT_TIMEOUT: Partial<Config> = { storeTimeout: undefined };
-
-/** The default of storeTimeout, in seconds. */
-export const STORE_TIMEOUT = 2;
 
 /** What the project promises besides storeTimeout, in seconds. */
 export const PROMISED = 1;

@@ -10,17 +10,14 @@ import type { Config } from "../../lib/config.ts";
 import { fuseObstacle } from "./fuse.ts";
 import { NEXT } from "./next_program.ts";
 import { isListening, processesOf, run, waitFor } from "./process.ts";
-import { BASE, ROOT } from "./root.ts";
+import { BASE } from "./root.ts";
 import { serving } from "./serving.ts";
 import { Client } from "./smtp.ts";
 import { Stopwatch } from "./stopwatch.ts";
-import { slowingAt } from "./strace.ts";
+import { ABSENT, slowingAt, STORE_TIMEOUT } from "./strace.ts";
 
 /** How long each call is delayed at least, in seconds. */
 export const HANG = 4;
-
-/** The default of storeTimeout, in seconds. */
-export const STORE_TIMEOUT = 2;
 
 /** What the project promises to clients that do not need the store, in seconds. */
 export const PROMPT = 0.1;
@@ -92,9 +89,6 @@ export interface Quiet {
   /** The longest of all waits: for a reply, for the end, and for another program. */
   readonly longest: number;
 }
-
-/** A file that is not there. */
-export const ABSENT = `${ROOT}/absent`;
 
 /** Programs in front of a server that strace(1) slows down, though no call hangs. */
 export const traced = () => slowingAt([ABSENT], CALLS, HANG);

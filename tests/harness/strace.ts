@@ -6,7 +6,13 @@
 
 import { programPath } from "./need.ts";
 import { childrenOf, waitFor } from "./process.ts";
-import { emptyDir, writeFile } from "./root.ts";
+import { emptyDir, ROOT, writeFile } from "./root.ts";
+
+/** A file that is not there: calls on it may be slow without an effect. */
+export const ABSENT = `${ROOT}/absent`;
+
+/** The default of storeTimeout, in seconds. */
+export const STORE_TIMEOUT = 2;
 
 /** One call that names a file. */
 export interface Call {

@@ -28,7 +28,7 @@ Deno.test("compare: the load a day, of a period of a day or more", () => {
   assertEquals(figure("connections a day", timeless, of(DAY)), ["-", "1,000"]);
 });
 
-Deno.test("compare: who is let in at once did not wait", () => {
+Deno.test("compare: a network that is let in at once did not wait", () => {
   const enforced = new Log().defer("new", "a").defer("new", "b").after(600)
     .pass("retried", "a", " age=600").pass("known", "k").pass("known", "k")
     .tally.report();

@@ -26,7 +26,7 @@ Deno.test("serve deadlines: a second start gives the whole time again", () => {
   assertEquals([...deadlines.expired(150)], [1]);
 });
 
-Deno.test("serve deadlines: how many clients there are, and who is due first", () => {
+Deno.test("serve deadlines: how many clients there are, and which is due first", () => {
   const deadlines = new Deadlines(100);
   const look = () => [deadlines.size, deadlines.first()];
   assertEquals(look(), [0, undefined]);

@@ -24,7 +24,6 @@ import {
   sleep,
   SLOW_PATHS,
   slowClient,
-  STORE_TIMEOUT,
   timed,
   traced,
 } from "../harness/patrol.ts";
@@ -37,7 +36,7 @@ import {
 import { BASE } from "../harness/root.ts";
 import { logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
-import { slowingAt } from "../harness/strace.ts";
+import { slowingAt, STORE_TIMEOUT } from "../harness/strace.ts";
 
 /** What it promises to SIGTERM if nothing hangs, in seconds. */
 const QUIET_END = 0.3;

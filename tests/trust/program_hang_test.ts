@@ -7,7 +7,6 @@ import { logLines } from "../harness/binary.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import {
-  ABSENT,
   assertBegins,
   assertStops,
   CONFIG,
@@ -15,14 +14,13 @@ import {
   measure,
   PROMPT,
   room,
-  STORE_TIMEOUT,
   timed,
   traced,
 } from "../harness/patrol.ts";
 import { processesOf } from "../harness/process.ts";
 import { logged, serving } from "../harness/serving.ts";
 import { Client } from "../harness/smtp.ts";
-import { slowingAt } from "../harness/strace.ts";
+import { ABSENT, slowingAt, STORE_TIMEOUT } from "../harness/strace.ts";
 import { notUpgradable } from "../harness/upgrading.ts";
 
 /** How long each start of PROGRAM takes, in seconds: longer than the log waits. */

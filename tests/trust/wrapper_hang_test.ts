@@ -12,14 +12,13 @@ import {
   hanging,
   hangingServer,
   promptGreeting,
-  STORE_TIMEOUT,
 } from "../harness/hanging.ts";
 import { e2e, programPath } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { childrenOf, run, waitFor } from "../harness/process.ts";
 import { BASE, writeFile } from "../harness/root.ts";
 import { Client } from "../harness/smtp.ts";
-import { release } from "../harness/strace.ts";
+import { release, STORE_TIMEOUT } from "../harness/strace.ts";
 import { tcpserver } from "../harness/way_in.ts";
 
 const DAY = 86400;

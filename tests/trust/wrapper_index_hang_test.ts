@@ -12,13 +12,17 @@ import {
   LONG,
   nobodyWaits,
   promptGreeting,
-  STORE_TIMEOUT,
 } from "../harness/hanging.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { run, waitFor } from "../harness/process.ts";
 import { BASE, writeFile } from "../harness/root.ts";
-import { release, type Trace, traceFiles } from "../harness/strace.ts";
+import {
+  release,
+  STORE_TIMEOUT,
+  type Trace,
+  traceFiles,
+} from "../harness/strace.ts";
 import { tcpserver } from "../harness/way_in.ts";
 
 for (const isListed of [false, true]) {

@@ -7,7 +7,6 @@ import { clean, compile } from "../harness/binary.ts";
 import { makeEntry } from "../harness/entry.ts";
 import { ENTRY } from "../harness/fault.ts";
 import {
-  ABSENT,
   DEFAULT_TIMEOUT,
   greeting,
   hanging,
@@ -15,14 +14,13 @@ import {
   nobodyWaits,
   PROMISED,
   promptGreeting,
-  STORE_TIMEOUT,
 } from "../harness/hanging.ts";
 import { e2e } from "../harness/need.ts";
 import { greeter, NEXT } from "../harness/next_program.ts";
 import { childrenOf, waitFor } from "../harness/process.ts";
 import { BASE, LOG } from "../harness/root.ts";
 import { Client } from "../harness/smtp.ts";
-import { release } from "../harness/strace.ts";
+import { ABSENT, release, STORE_TIMEOUT } from "../harness/strace.ts";
 import { openSyslog } from "../harness/syslog.ts";
 import { tcpserver } from "../harness/way_in.ts";
 

@@ -36,15 +36,15 @@ export function lookingAs(
  * The finding about this binary: a user that may execute it but not read it gets the
  * message of Deno's runtime, which cannot find the program in it.
  *
- * @param path see `ownPath`; undefined if it is not known
+ * @param path see `binaryPath`
  * @param isServes whether the user is the one that `serve` becomes: root starts that,
  * and only SIGUSR2 needs the file later
  */
 export function ownBinary(
-  path: string | undefined,
+  path: string | Error,
   isServes: boolean,
 ): Finding[] {
-  if (path === undefined || mayAccess(path, "read", "execute")) return [];
+  if (path instanceof Error || mayAccess(path, "read", "execute")) return [];
   const find = isServes ? warn : fix;
   return [find(
     `${path}: this binary: not readable and executable for uid ${userId()}: ` +

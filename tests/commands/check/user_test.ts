@@ -25,10 +25,10 @@ Deno.test("check user: root is asked for the user of the service", () => {
 });
 
 Deno.test("check user: a binary that the user cannot read", () => {
-  const kinds = (path: string | undefined, isServes: boolean) =>
+  const kinds = (path: string | Error, isServes: boolean) =>
     ownBinary(path, isServes).map(({ kind }) => kind);
   assertEquals(kinds("/bin/sh", false), []);
-  assertEquals(kinds(undefined, false), []);
+  assertEquals(kinds(new Error("no /proc"), false), []);
   assertEquals(kinds("/nonexistent", false), ["fix"]);
   // Root has started serve.
   assertEquals(kinds("/nonexistent", true), ["warn"]);
